@@ -1,0 +1,17 @@
+"""Evaluate a finished run again from its folder: python evaluate.py run_dir=outputs/latest."""
+
+import hydra
+from omegaconf import DictConfig
+
+from devise_exp import run
+from devise_exp.errors import command
+
+
+@command
+@hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
+def main(config: DictConfig) -> dict[str, float]:
+    return run.evaluate(config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Controls that a figure has to beat, on the same rows: random word vectors, softmax and ConSE."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader
+
+from devise_exp.evaluation import Embedded
+from devise_exp.module import DeviseModule
+from devise_exp.prepare import Prepared
+from devise_exp.training import BankRows, Rows, ShuffledBatches
+
+
+def fit_like(
+    module: DeviseModule,
+    features: np.ndarray,
+    targets: np.ndarray,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+) -> DeviseModule:
+    """Train `module` on bank rows by the run's own recipe, in this process, without checkpoints or
+    validation.
+
+    For random word vectors: what the same projection and loss reach where the words mean nothing.
+    """
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=epochs,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+    rows = Rows(BankRows(features), np.arange(len(features)), targets)
+    order = ShuffledBatches(len(features), batch_size, seed)
+    trainer.fit(module, DataLoader(rows, batch_size=None, sampler=order))
+    return module
+
+
+def softmax_and_conse(
+    parts: Prepared, features: np.ndarray, seed: int
+) -> tuple[Embedded, Embedded]:
+    """The softmax baseline, which can name seen classes only, and ConSE on its probabilities."""
+    split, ids = parts.split, parts.class_ids
+    n_seen = len(split.seen)
+    classifier = fit_softmax(features[split.train], parts.targets(split.train), n_seen, seed)
+    test, unseen = (probabilities(classifier, features[r]) for r in (split.test, split.unseen_rows))
+    one_hot = np.zeros((len(split.classes), n_seen), dtype=np.float32)
+    one_hot[split.seen] = np.eye(n_seen)
+    none = slice(0, 0)
+    seen_vectors = parts.class_vectors[split.seen]
+    return (
+        Embedded("softmax", one_hot, test, ids[split.test], unseen[none], ids[none]),
+        Embedded(
+            "conse",
+            parts.class_vectors,
+            conse(test, seen_vectors),
+            ids[split.test],
+            conse(unseen, seen_vectors),
+            ids[split.unseen_rows],
+        ),
+    )
+
+
+def fit_softmax(
+    features: np.ndarray, targets: np.ndarray, n_classes: int, seed: int, epochs: int = 30
+) -> nn.Linear:
+    """A linear softmax classifier of the seen classes: features (N, feature_dim), targets (N,) in
+    [0, n_classes).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.from_numpy(features.astype(np.float32))
+    labels = torch.from_numpy(targets)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        classifier = nn.Linear(inputs.shape[1], n_classes)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-3, weight_decay=1e-2)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(inputs), generator=generator).split(256):
+            loss = F.cross_entropy(classifier(inputs[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return classifier
+
+
+def probabilities(classifier: nn.Linear, features: np.ndarray) -> np.ndarray:
+    """(N, feature_dim) -> (N, n_classes) float32, rows sum to one."""
+    with torch.inference_mode():
+        logits = classifier(torch.from_numpy(features.astype(np.float32)))
+        shares: np.ndarray = logits.softmax(dim=1).numpy()
+        return shares
+
+
+def conse(shares: np.ndarray, seen_vectors: np.ndarray, top: int = 10) -> np.ndarray:
+    """ConSE (Norouzi et al. 2014): the `top` most probable classes' vectors, weighted by their
+    probability.
+
+    shares: (N, S) probabilities; seen_vectors: (S, D) unit rows; returns (N, D) unit rows.
+    """
+    top = min(top, shares.shape[1])
+    floor = -np.partition(-shares, top - 1, axis=1)[:, top - 1 : top]
+    mixed = np.where(shares >= floor, shares, 0) @ seen_vectors
+    unit: np.ndarray = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
+    return unit.astype(np.float32)

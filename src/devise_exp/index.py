@@ -1,0 +1,410 @@
+"""Nearest neighbours by cosine: an exact index, and nmslib's HNSW and brute force held to it.
+
+Every index settles its answer in the same way: the similarities of the ids it found are computed
+again as float64 dot products of unit vectors, summed in one fixed order, and sorted by
+(-similarity, id). Indexes that find the same neighbours therefore agree to the last bit, ties and
+identical vectors included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from devise_exp.errors import InputError
+from devise_exp.storage import replacing
+
+FORMAT = 1
+METHODS = ("hnsw", "brute_force")
+WIDEST_DEFAULT_SEARCH = 4000
+SPARE_NEIGHBOURS = 16
+NUMBERS_AT_ONCE = 1 << 23  # in the largest array of a batch: 32 MB of float32
+BUILD_WORTH_A_SPINNER = 5000
+GROUP = 64  # candidates that are first looked at by their best score only
+META, VECTORS, GRAPH = "meta.json", "vectors.npy", "graph.bin"
+
+
+class Index(Protocol):
+    """Nearest neighbours of a query among N candidate vectors.
+
+    `vectors` (N, D) float32 are the candidates at unit length, read-only; an id is a row of it.
+    """
+
+    name: str
+    vectors: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ids (Q, k) int64 and cosine similarities (Q, k) float32 of `queries` (Q, D), best first.
+
+        InputError for a bad query row, no queries, another D, or k outside 1 to N.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the index as `folder` (an index already there is replaced); `load` reads it."""
+        ...
+
+
+class ExactIndex:
+    """The true nearest neighbours: a float32 matrix product, then all near the k-th in float64.
+
+    `vectors` (N, D) of any length. InputError for a row that is all zero or not finite.
+    """
+
+    name = "exact"
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self.vectors = _candidates(vectors)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
+        return _exact_search(self.vectors, _checked_queries(self.vectors, queries, k), k)
+
+    def save(self, folder: Path) -> None:
+        """See `Index.save`."""
+        with _saving(folder, self.name, {}) as made:
+            np.save(made / VECTORS, self.vectors)
+
+
+class NmslibIndex:
+    """nmslib's "hnsw" (Malkov and Yashunin 2018) or "brute_force", space cosinesimil.
+
+    `vectors` (N, D) of any length; InputError for a row that is all zero or not finite. `m`,
+    `ef_construction` and `ef_search` are HNSW's and leave brute force alone; `ef_search=None` means
+    N, at most 4,000, at which sets of some thousands have recall 1. A query that nmslib leaves open
+    (fewer than k neighbours, a malformed answer, or a tie at the last place that float32 cannot
+    settle) is searched exactly; `exact_answers` counts them. `graph` is a saved graph of the same
+    vectors, restored instead of built.
+    """
+
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        method: str = "hnsw",
+        m: int = 16,
+        ef_construction: int = 200,
+        ef_search: int | None = None,
+        graph: Path | None = None,
+    ) -> None:
+        if method not in METHODS:
+            raise InputError(f"index method {method!r} is unknown: use one of {', '.join(METHODS)}")
+        for key, value, least in (
+            ("m", m, 2),
+            ("ef_construction", ef_construction, 1),
+            ("ef_search", 1 if ef_search is None else ef_search, 1),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"index.{key} is {value!r}: set a whole number from {least} up")
+        self.name = method
+        self.vectors = _candidates(vectors)
+        self.exact_answers = 0
+        self._settings = {"m": m, "ef_construction": ef_construction, "ef_search": ef_search}
+        self._ef_search = min(len(self), WIDEST_DEFAULT_SEARCH) if ef_search is None else ef_search
+        self._restored = graph is not None
+        self._engine = _engine(self.vectors, method, self._settings, graph)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
+        queries = _checked_queries(self.vectors, queries, k)
+        ids = np.empty((len(queries), k), dtype=np.int64)
+        similarities = np.empty((len(queries), k), dtype=np.float32)
+        settled, found_ids, found_similarities = self._nmslib_search(queries, k)
+        ids[settled], similarities[settled] = found_ids, found_similarities
+        if not settled.all():
+            rest = ~settled
+            ids[rest], similarities[rest] = _exact_search(self.vectors, queries[rest], k)
+            self.exact_answers += int(rest.sum())
+        return ids, similarities
+
+    def save(self, folder: Path) -> None:
+        """See `Index.save`; HNSW's graph is saved too, so `load` need not build it."""
+        with _saving(folder, self.name, self._settings) as made:
+            np.save(made / VECTORS, self.vectors)
+            if self.name == "hnsw":
+                # nmslib writes a broken file for a graph that it read: build that one once more.
+                engine = self._engine
+                if self._restored:
+                    engine = _engine(self.vectors, self.name, self._settings, None)
+                engine.saveIndex(str(made / GRAPH))
+
+    def _nmslib_search(
+        self, queries: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which queries (Q,) nmslib settled, and the ids and similarities (settled, k) of those."""
+        n, dim = self.vectors.shape
+        asked = min(n, k + SPARE_NEIGHBOURS)
+        if self.name == "hnsw":
+            self._engine.setQueryTimeParams({"efSearch": max(self._ef_search, asked)})
+        answers = self._engine.knnQueryBatch(queries, k=asked, num_threads=0)
+        sound = np.array([_sound(found, distances, n, k) for found, distances in answers])
+        if not sound.any():
+            return sound, np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32)
+        kept = [found for (found, _), good in zip(answers, sound, strict=True) if good]
+        counts = np.array([len(found) for found in kept])
+        rows = np.repeat(np.arange(len(kept)), counts)
+        ids = np.concatenate(kept).astype(np.int64)
+        exact = _dots(self.vectors, queries[sound], ids, rows)
+        best_ids, best = _best(rows, ids, exact, len(kept), k)
+        # To nmslib's float32, a candidate left out is no nearer than the last one returned.
+        last = np.minimum.reduceat(exact, np.cumsum(counts) - counts)
+        sure = (counts == n) | (best[:, -1] - last > 2 * _rounding(dim))
+        settled = sound.copy()
+        settled[sound] = sure
+        return settled, best_ids[sure], best[sure].astype(np.float32)
+
+
+def load(folder: Path) -> Index:
+    """The index that `save` wrote as `folder`, its graph restored, not rebuilt.
+
+    InputError where a file is missing, was changed or cut short, or belongs to another version.
+    """
+    name, settings = _checked_folder(folder)
+    try:
+        vectors = np.load(folder / VECTORS, allow_pickle=False)
+        if name == ExactIndex.name:
+            return ExactIndex(vectors, **settings)
+        graph = folder / GRAPH if name == "hnsw" else None
+        return NmslibIndex(vectors, name, **settings, graph=graph)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise _unreadable(folder, str(error)) from error
+
+
+def _candidates(vectors: np.ndarray) -> np.ndarray:
+    rows = _unit_rows(vectors, "candidate vectors")
+    rows.flags.writeable = False
+    return rows
+
+
+def _checked_queries(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    n, dim = vectors.shape
+    if not 1 <= k <= n:
+        raise InputError(f"k is {k}, but there are {n} candidates: set k to a number from 1 to {n}")
+    queries = _unit_rows(queries, "queries")
+    if queries.shape[1] != dim:
+        raise InputError(
+            f"queries have {queries.shape[1]} dimensions, but the index has {dim}: "
+            "embed them with the model and the word vectors that the index was made from"
+        )
+    return queries
+
+
+def _unit_rows(values: np.ndarray, what: str) -> np.ndarray:
+    """A float32 copy of `values` (N, D) at unit length; unit rows keep their bits."""
+    values = np.asarray(values)
+    if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
+        raise InputError(
+            f"{what}: found shape {values.shape} of {values.dtype}; "
+            "give numbers (rows, dimensions), at least one row"
+        )
+    with np.errstate(over="ignore"):  # a number too large for float32 is reported below
+        rows = np.array(values, dtype=np.float32, order="C")
+    each = np.arange(len(rows))
+    with np.errstate(invalid="ignore"):
+        length = np.sqrt(_dots(rows, rows, each, each))
+    wrong = np.flatnonzero(~np.isfinite(length) | (length == 0))
+    if len(wrong):
+        fault = "is all zero" if length[wrong[0]] == 0 else "holds NaN or infinity"
+        raise InputError(
+            f"row {wrong[0]} of the {what} {fault} ({len(wrong)} of {len(rows)} rows are bad): "
+            "leave such rows out, or mend what made them"
+        )
+    # Rounding to float32 moves a length by up to 6e-8; dividing again would change bits on load.
+    length[np.abs(length - 1) <= 1e-7] = 1.0
+    np.divide(rows, length[:, None], out=rows, casting="same_kind")
+    return rows
+
+
+def _dots(left: np.ndarray, right: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Dot products (P,) float64 of the rows left[i] and right[j], each summed in the same order.
+
+    A product of two float32 is exact in float64, so only the order of the sum matters; BLAS and
+    einsum change it with the size of the batch, a sum along the last axis does not.
+    """
+    dots = np.empty(len(i))
+    step = max(1, NUMBERS_AT_ONCE // 2 // left.shape[1])
+    for start in range(0, len(i), step):
+        part = slice(start, start + step)
+        dots[part] = (left[i[part]].astype(np.float64) * right[j[part]]).sum(axis=1)
+    return dots
+
+
+def _best(
+    rows: np.ndarray, ids: np.ndarray, similarities: np.ndarray, n_rows: int, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Best k ids and similarities (n_rows, k), from P triples with at least k for each row."""
+    order = np.lexsort((ids, -similarities, rows))
+    first = np.searchsorted(rows[order], np.arange(n_rows))
+    best = order[first[:, None] + np.arange(k)]
+    return ids[best], similarities[best]
+
+
+def _rounding(dim: int) -> float:
+    """Bound on the error of a float32 dot product of unit vectors, summed in any order."""
+    return float((dim + 16) * 2.0**-24)
+
+
+def _reached_by(scores: np.ndarray, k: int) -> np.ndarray:
+    """A score (Q,) that at least k of the N in each row of `scores` (Q, N) reach."""
+    q, n = scores.shape
+    groups = n // GROUP
+    if groups > 4 * k:
+        # The k-th best group maximum is such a score, little below the k-th best, far cheaper.
+        scores = scores[:, : groups * GROUP].reshape(q, GROUP, groups).max(axis=1)
+        n = groups
+    kth: np.ndarray = np.partition(scores, n - k, axis=1)[:, n - k]
+    return kth
+
+
+def _exact_search(
+    vectors: np.ndarray, queries: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    from rich.console import Console
+    from rich.progress import track
+
+    n, dim = vectors.shape
+    ids = np.empty((len(queries), k), dtype=np.int64)
+    similarities = np.empty((len(queries), k), dtype=np.float32)
+    step = max(1, NUMBERS_AT_ONCE // n)
+    for start in track(
+        range(0, len(queries), step),
+        description="exact search",
+        transient=True,
+        console=Console(stderr=True),
+        disable=len(queries) <= step,
+    ):
+        batch = queries[start : start + step]
+        scores = batch @ vectors.T  # (batch, N) float32
+        # Both the k-th score and a true neighbour's may be off by the rounding, hence twice.
+        near = scores >= (_reached_by(scores, k) - 2 * _rounding(dim))[:, None]
+        rows, found = np.divmod(np.flatnonzero(near), n)
+        exact = _dots(vectors, batch, found, rows)
+        part = slice(start, start + len(batch))
+        ids[part], similarities[part] = _best(rows, found, exact, len(batch), k)
+    return ids, similarities
+
+
+def _sound(found: np.ndarray, distances: np.ndarray, n: int, k: int) -> bool:
+    """Whether one query's answer from nmslib has at least k distinct ids in range and no NaN."""
+    return bool(
+        k <= len(found) == len(distances)
+        and found.min() >= 0
+        and found.max() < n
+        and len(np.unique(found)) == len(found)
+        and np.isfinite(distances).all()
+    )
+
+
+def _engine(vectors: np.ndarray, method: str, settings: dict[str, Any], graph: Path | None) -> Any:
+    """nmslib's index of `vectors`, built or restored from `graph`."""
+    nmslib = _nmslib()
+    hnsw = {"M": settings["m"], "efConstruction": settings["ef_construction"]}
+    build = {**hnsw, "post": 0, "indexThreadQty": 1} if method == "hnsw" else {}
+
+    def make() -> Any:
+        engine = nmslib.init(method=method, space="cosinesimil")
+        engine.addDataPointBatch(vectors)
+        if graph is None:
+            engine.createIndex(build, print_progress=False)
+        else:
+            engine.loadIndex(str(graph))
+        return engine
+
+    spinner: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    if method == "hnsw" and graph is None and len(vectors) >= BUILD_WORTH_A_SPINNER:
+        from rich.console import Console
+
+        spinner = Console(stderr=True).status(f"HNSW graph of {len(vectors):,} vectors")
+    # nmslib draws from a generator of its thread, seeded as the thread starts: only in a fresh
+    # thread (and with one indexing thread) do two builds give the same graph.
+    with spinner, ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(make).result()
+
+
+def _nmslib() -> Any:
+    """The nmslib module, without what its import prints and without its progress in our logs."""
+    logging.getLogger("nmslib").setLevel(logging.WARNING)
+    with contextlib.nullcontext() if "nmslib" in sys.modules else _no_stderr():
+        try:
+            import nmslib
+        except ImportError as error:
+            raise InputError(
+                f"nmslib cannot be imported ({error}): install it, or set index=exact"
+            ) from error
+    return nmslib
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Drop what native code writes to stderr: nmslib's import prints three lines there."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _saving(folder: Path, name: str, settings: dict[str, int | None]) -> Iterator[Path]:
+    """A place to write an index's files; with their checksums it becomes `folder` on success."""
+    free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not free and not (folder / META).is_file():
+        raise InputError(f"{folder} is there and is no index: save to another folder")
+    with replacing(folder) as made:
+        made.mkdir()
+        yield made
+        checksums = {path.name: _checksum(path) for path in sorted(made.iterdir())}
+        meta = {"format": FORMAT, "name": name, "settings": settings, "sha256": checksums}
+        (made / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+
+
+def _checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Name and settings of a saved index whose files are as saved: nmslib may abort on junk."""
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        if meta["format"] != FORMAT:
+            raise _unreadable(folder, f"its format is {meta['format']}, not {FORMAT}")
+        name, settings, checksums = meta["name"], dict(meta["settings"]), dict(meta["sha256"])
+        if name not in (ExactIndex.name, *METHODS):
+            raise _unreadable(folder, f"the index {name!r} is unknown")
+        for file in {VECTORS, GRAPH} if name == "hnsw" else {VECTORS}:
+            if checksums[file] != _checksum(folder / file):
+                raise _unreadable(folder, f"{file} is not what was saved")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(folder, f"{type(error).__name__}: {error}") from error
+    return name, settings
+
+
+def _unreadable(folder: Path, why: str) -> InputError:
+    why = " ".join(why.split())
+    return InputError(f"the index in {folder} cannot be read ({why}): delete it and build it again")
+
+
+def _checksum(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

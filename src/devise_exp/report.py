@@ -1,0 +1,199 @@
+"""An EvalReport as a terminal table, metrics.json, results.csv, report.md and one W&B table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from devise_exp.errors import InputError
+from devise_exp.evaluation import MODEL, EvalReport
+from devise_exp.storage import replacing
+
+TITLES = {
+    "seen": "seen among seen",
+    "unseen": "unseen among unseen",
+    "all_seen": "seen among all",
+    "all_unseen": "unseen among all",
+    "extra_seen": "seen among all + extra",
+    "extra_unseen": "unseen among all + extra",
+}
+MEANS = {"image": "per image", "class": "per class"}
+_KEY = re.compile(
+    r"^(?:control/(?P<control>\w+)/)?(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?"
+    r"(?:/(?P<bound>lo|hi))?$"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the tables: hits maps k to (share, low, high), bounds None for chance."""
+
+    model: str
+    protocol: str
+    average: str
+    hits: dict[int, tuple[float, float | None, float | None]]
+
+
+def rows(report: EvalReport) -> list[Row]:
+    """The figures grouped by model, protocol and average ("image" or "class"), in the order of
+    evaluation.
+    """
+    groups: dict[tuple[str, str, str], dict[int, dict[str, float]]] = {}
+    for key, value in report.values.items():
+        if match := _KEY.match(key):
+            group = (
+                match["control"] or MODEL,
+                match["protocol"],
+                "class" if match["classes"] else "image",
+            )
+            cell = groups.setdefault(group, {}).setdefault(int(match["k"]), {})
+            cell[match["bound"] or "value"] = value
+    return [
+        Row(*group, {k: (c["value"], c.get("lo"), c.get("hi")) for k, c in cells.items()})
+        for group, cells in groups.items()
+    ]
+
+
+def table(report: EvalReport, title: str | None = None) -> Table:
+    """In per cent, protocol by protocol: the model per image and per class, then the controls."""
+    all_rows = rows(report)
+    ks = sorted({k for row in all_rows for k in row.hits})
+    out = Table(title=title, caption=caption(report), caption_justify="left", box=SIMPLE_HEAD)
+    out.add_column("images among labels", no_wrap=True)
+    for heading in (*(f"hit@{k}" for k in ks), "95 % of hit@1"):
+        out.add_column(heading, justify="right", no_wrap=True)
+    for protocol in report.n:
+        images, labels = report.n[protocol]
+        heading = f"{TITLES[protocol]} ({images:,} images, {labels:,} labels)"
+        out.add_section()
+        out.add_row(f"[bold]{heading}[/bold]")
+        for row in _shown(all_rows, protocol):
+            out.add_row(f"  {row.model}, {MEANS[row.average]}", *_cells(row, ks))
+    return out
+
+
+def _shown(all_rows: list[Row], protocol: str) -> list[Row]:
+    """The model's rows, then the controls' class means and chance, which is the same for both."""
+    return [
+        row
+        for row in all_rows
+        if row.protocol == protocol and (row.model in (MODEL, "chance") or row.average == "class")
+    ]
+
+
+def caption(report: EvalReport) -> str:
+    """What the figures rest on, in one or two lines."""
+    about = report.about
+    parts = [f"H@1 {100 * report.values['all/H@1']:.1f}"] if "all/H@1" in report.values else []
+    parts += [f"{key} {about[key]}" for key in about if key != "run"]
+    parts += [f"{key} {v:.4g}" for key, v in report.values.items() if key.startswith("index/")]
+    return " · ".join(parts)
+
+
+def markdown(report: EvalReport, title: str) -> str:
+    """The same table as GitHub Markdown."""
+    all_rows = rows(report)
+    ks = sorted({k for row in all_rows for k in row.hits})
+    head = ["images among labels", "labels", "model", "mean over", *(f"hit@{k}" for k in ks)]
+    head.append("95 % of hit@1")
+    lines = [f"# {title}", "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for protocol in report.n:
+        for row in _shown(all_rows, protocol):
+            start = [TITLES[protocol], f"{report.n[protocol][1]:,}", row.model, row.average]
+            lines.append(f"| {' | '.join([*start, *_cells(row, ks)])} |")
+    return "\n".join([*lines, "", caption(report), ""])
+
+
+def tidy(report: EvalReport) -> list[dict[str, Any]]:
+    """One record per figure: model, images, candidates ... value, lo, hi (shares in [0, 1])."""
+    return [
+        {
+            "model": row.model,
+            "protocol": row.protocol,
+            "n_images": report.n[row.protocol][0],
+            "n_labels": report.n[row.protocol][1],
+            "mean_over": row.average,
+            "k": k,
+            "hit": value,
+            "lo": low,
+            "hi": high,
+        }
+        for row in rows(report)
+        for k, (value, low, high) in row.hits.items()
+    ]
+
+
+def flat(report: EvalReport) -> dict[str, str | int | float]:
+    """metrics.json: every figure by name, and what they rest on."""
+    return {**report.about, **report.values}
+
+
+def write(report: EvalReport, folder: Path, title: str) -> None:
+    """metrics.json, results.csv and report.md into `folder`, each whole or not at all."""
+    records = tidy(report)
+    text = StringIO(newline="")
+    writer = csv.DictWriter(text, list(records[0]))
+    writer.writeheader()
+    writer.writerows(records)
+    for name, content in (
+        ("metrics.json", json.dumps(flat(report), indent=1)),
+        ("results.csv", text.getvalue()),
+        ("report.md", markdown(report, title)),
+    ):
+        with replacing(folder / name) as made:
+            made.write_text(content, encoding="utf-8", newline="")
+
+
+def show(report: EvalReport, title: str) -> None:
+    """Print the table; as wide as it needs where no terminal sets the width."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    console.print(table(report, title))
+
+
+def check_wandb(offline: bool) -> None:
+    """InputError where logging online would end in a prompt or a wait for a login."""
+    import wandb
+
+    if not offline and not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
+        raise InputError(
+            "logger.offline=false needs a W&B account: run `wandb login` or set WANDB_API_KEY, "
+            "or leave "
+            "logger.offline=true and `wandb sync` the run later"
+        )
+
+
+def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
+    """One results table, the figures as the run's summary, and the run finished."""
+    import wandb
+
+    run = logger.experiment
+    records = tidy(report)
+    cells = [[record[name] for name in records[0]] for record in records]
+    run.log({"results": wandb.Table(columns=list(records[0]), data=cells)})
+    run.summary.update({**flat(report), "run_folder": str(folder)})
+
+
+def close_wandb() -> None:
+    """End the W&B run, so that the next job of a sweep gets its own."""
+    import wandb
+
+    wandb.finish()
+
+
+def _cells(row: Row, ks: list[int]) -> list[str]:
+    """Per cent for each k, then the interval of hit@1; empty where there is no figure."""
+    hits = [f"{100 * row.hits[k][0]:.1f}" if k in row.hits else "" for k in ks]
+    _, low, high = row.hits.get(1, (0.0, None, None))
+    return [*hits, "" if low is None or high is None else f"{100 * low:.1f} - {100 * high:.1f}"]

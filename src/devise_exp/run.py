@@ -1,0 +1,316 @@
+"""The wiring of a run: config and data to a trained module, a run folder and its evaluation."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig
+from rich.console import Console
+
+from devise_exp import controls, evaluation, labels, report, word_vectors
+from devise_exp.embeddings import embed
+from devise_exp.errors import InputError, command
+from devise_exp.evaluation import MODEL, Embedded
+from devise_exp.module import DeviseModule, load_weights
+from devise_exp.prepare import Prepared, features_of, prepare
+from devise_exp.run_folder import RunFolder
+from devise_exp.storage import replacing
+from devise_exp.training import BankRows, Inputs, Rows, fit, launched, picture_rows, ranks
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
+
+
+def train(config: DictConfig, folder: Path) -> dict[str, float]:
+    """Train, evaluate and fill the run folder; prints the table and returns its figures and
+    val/hit@1.
+
+    Wrong input ends before anything is written. Where config.resume names an unfinished run
+    folder, that run goes on by its own config.
+    """
+    _quiet()
+    run = RunFolder(folder)
+    if config.resume is not None:
+        run = RunFolder(Path(config.resume).expanduser().resolve())
+        config = run.config()
+        if not run.unfinished:
+            raise InputError(
+                f"resume: {run.path} is finished: python evaluate.py run_dir={run.path}"
+            )
+    try:
+        parts = prepare(config)
+        frozen = not parts.backbone.trainable
+        features = features_of(config, parts) if frozen else None
+        run.begin(config)
+        return _train(config, run, parts, features)
+    except KeyboardInterrupt as error:
+        hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
+        raise KeyboardInterrupt(f"the run is not finished{hint}") from error
+    finally:
+        _remove_empty(folder)
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """Evaluate a finished run again from its folder alone; prints the table and returns its
+    figures.
+
+    The files go to evaluations/N in the run folder, N counting up.
+    """
+    _quiet()
+    run = RunFolder.existing(config.run_dir)
+    own = run.config()
+    models = [run.embedded(name) for name in run.models()]
+    seen, unseen = run.class_ids()
+    if config.checkpoint is not None:
+        models[0] = _embed_checkpoint(own, Path(config.checkpoint).expanduser())
+    extra = None
+    if config.extra_labels is not None:
+        vectors = _extra_vectors(own, run, config.extra_labels)
+        extra = len(models[0].class_vectors) + np.arange(len(vectors))
+        models[0] = models[0].with_labels(vectors)
+    chosen = evaluation.select(evaluation.protocols(seen, unseen, extra), config.protocols)
+    index_config = config.index or own.index  # an empty group means the run's own
+    ks = config.ks if config.ks is not None else own.ks
+    about = run.about() | {"index": _index_name(index_config)}
+    result, _ = evaluation.evaluate(models, chosen, instantiate(index_config), ks, about)
+    place = run.new_evaluation()
+    title = _title(about)
+    report.write(result, place, title)
+    report.show(result, title)
+    _say(f"written to {place}")
+    return result.values
+
+
+def _train(
+    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray | None
+) -> dict[str, float]:
+    about = parts.about()
+    run.save_classes(parts.split, parts.resolutions, parts.class_vectors, parts.dataset.rows)
+    run.save_about(about, parts.audit.leaks, parts.dataset.skipped)
+    _announce(parts)
+    logger = _logger(config, run)
+    try:
+        world = ranks(config.trainer.strategy, config.trainer.devices)
+        with launched(world, ["-m", "devise_exp.run", str(run.path)]):
+            module, best = _fit(config, run, parts, features, logger)
+        if features is None:  # the backbone is another by now
+            features = features_of(config, parts)
+        models = _embed_all(config, run, parts, module, features)
+        split, make_index = parts.split, instantiate(config.index)
+        chosen = evaluation.protocols(split.seen, split.unseen)
+        about["index"] = _index_name(config.index)
+        result, neighbours = evaluation.evaluate(models, chosen, make_index, config.ks, about)
+        run.save_arrays("neighbours", neighbours)
+        make_index(parts.class_vectors).save(run.path / "index")
+        report.write(result, run.path, _title(about))
+        if logger:
+            report.log_to_wandb(logger, result, run.path)
+    finally:
+        if logger:
+            report.close_wandb()
+    run.finish()
+    _point_latest(run.path)
+    report.show(result, _title(about))
+    _say(f"run folder: {run.path}")
+    return result.values | best
+
+
+def _fit(
+    config: DictConfig,
+    run: RunFolder,
+    parts: Prepared,
+    features: np.ndarray | None,
+    logger: Any = False,
+) -> tuple[DeviseModule, dict[str, float]]:
+    """This process's share of the training; every rank calls it. The module comes back at its best
+    epoch.
+    """
+    module = _module(config, parts, parts.class_vectors, trainable=features is None)
+    split = parts.split
+    if features is None:
+        inputs: tuple[Inputs, Inputs] = picture_rows(parts.dataset, parts.backbone)
+    else:
+        inputs = BankRows(features), BankRows(features)
+    train_rows, val_rows = (
+        Rows(source, rows, parts.targets(rows))
+        for source, rows in zip(inputs, (split.train, split.val), strict=True)
+    )
+    best = fit(
+        module,
+        instantiate(config.trainer),
+        train_rows,
+        val_rows,
+        run.checkpoints,
+        config.seed,
+        logger=logger,
+        **config.training,
+    )
+    return module, best
+
+
+def _module(
+    config: DictConfig, parts: Prepared, class_vectors: np.ndarray, trainable: bool = False
+) -> DeviseModule:
+    """A new module whose weights the seed decides; class_vectors: (C, D)."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    return DeviseModule(
+        instantiate(config.projection)(parts.backbone.feature_dim, class_vectors.shape[1]),
+        instantiate(config.loss),
+        torch.from_numpy(class_vectors[parts.split.seen]),
+        instantiate(config.optimizer),
+        instantiate(config.scheduler),
+        parts.backbone.network if trainable else None,
+    )
+
+
+def _embed_all(
+    config: DictConfig, run: RunFolder, parts: Prepared, module: DeviseModule, features: np.ndarray
+) -> list[Embedded]:
+    """The trained model and the controls on the evaluated rows, also written to the run folder."""
+    model = _embed_rows(MODEL, module, parts, parts.class_vectors, features)
+    run.save_embedded(model, val=embed(module.projection, features[parts.split.val]))
+    if not config.controls:
+        return [model]
+    table = word_vectors.random(parts.class_vectors.shape[1], config.seed)
+    vectors = labels.class_vectors(parts.resolutions, table)
+    control = controls.fit_like(
+        _module(config, parts, vectors),
+        features[parts.split.train],
+        parts.targets(parts.split.train),
+        config.seed,
+        config.trainer.max_epochs,
+        config.training.batch_size,
+    )
+    random_vectors = _embed_rows("random_vectors", control, parts, vectors, features)
+    others = [*controls.softmax_and_conse(parts, features, config.seed), random_vectors]
+    for other in others:
+        run.save_embedded(other)
+    return [model, *others]
+
+
+def _embed_rows(
+    name: str, module: DeviseModule, parts: Prepared, vectors: np.ndarray, features: np.ndarray
+) -> Embedded:
+    test, unseen = parts.split.test, parts.split.unseen_rows
+    return Embedded(
+        name,
+        vectors,
+        embed(module.projection, features[test]),
+        parts.class_ids[test],
+        embed(module.projection, features[unseen]),
+        parts.class_ids[unseen],
+    )
+
+
+def _embed_checkpoint(own: DictConfig, checkpoint: Path) -> Embedded:
+    parts = prepare(own)
+    module = _module(own, parts, parts.class_vectors, trainable=parts.backbone.trainable)
+    load_weights(module, checkpoint)
+    return _embed_rows(MODEL, module, parts, parts.class_vectors, features_of(own, parts))
+
+
+def _extra_vectors(own: DictConfig, run: RunFolder, given: ListConfig | str) -> np.ndarray:
+    """Vectors (E, D) of further candidate labels, by the run's word vectors; its own classes are
+    left out.
+    """
+    if isinstance(given, str):
+        try:
+            names = Path(given).expanduser().read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"extra_labels={given}: give a list or a text file of names ({error})"
+            ) from error
+    else:
+        names = [str(name) for name in given]
+    vocabulary = instantiate(own.word_vectors)
+    taken = {tuple(entry["words"]) for entry in run.classes()}
+    found = labels.resolve([n.strip() for n in names if n.strip()], vocabulary)
+    return labels.class_vectors([r for r in found if r.words not in taken], vocabulary)
+
+
+def _logger(config: DictConfig, run: RunFolder) -> Any:
+    if not config.logger:
+        return False
+    report.check_wandb(config.logger.offline)
+    os.environ.setdefault("WANDB_SILENT", "true")  # the run folder is named at the end anyway
+    return instantiate(config.logger)(save_dir=run.path, name=run.path.name)
+
+
+def _announce(parts: Prepared) -> None:
+    """What the run is about to use, and warnings that a person should see before they trust a
+    table.
+    """
+    split, how = parts.split, labels.summary(parts.resolutions)
+    words = ", ".join(f"{n} {name}" for name, n in how.items() if n)
+    _say(f"{len(parts.dataset.rows)} pictures of {parts.dataset.name}; classes by words: {words}")
+    _say(
+        f"split {split.name} ({split.fingerprint}): {len(split.seen)} seen and "
+        f"{len(split.unseen)} unseen classes"
+    )
+    if parts.dataset.skipped:
+        shown = "; ".join(parts.dataset.skipped[:3])
+        _say(f"warning: skipped {len(parts.dataset.skipped)}: {shown} (all in about.json)")
+    if parts.audit.leaked:
+        _say(
+            f"warning: {len(parts.audit.leaked)} of {len(split.unseen)} unseen classes were in "
+            f"the backbone's "
+            f"pretraining: {', '.join(parts.audit.leaked)} (about.json says how)"
+        )
+    if not parts.audit.checked_by:
+        _say("warning: the backbone's pretraining classes are unknown, so no leak could be audited")
+
+
+def _title(about: dict[str, Any]) -> str:
+    return f"{about['data']}, {about['backbone']}, {about['word_vectors']}: flat hit@k in per cent"
+
+
+def _index_name(config: DictConfig) -> str:
+    return f"{config._target_.rsplit('.', 1)[-1]} {config.get('method', '')}".strip()
+
+
+def _say(line: str) -> None:
+    Console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _point_latest(folder: Path) -> None:
+    """outputs/latest, under the working folder, names the last run."""
+    latest = Path("outputs/latest")
+    if folder.resolve().is_relative_to(Path.cwd()):
+        with replacing(latest) as made:
+            made.symlink_to(os.path.relpath(folder, latest.parent))
+
+
+def _remove_empty(folder: Path) -> None:
+    """Hydra makes the run folder before we know that the input is right."""
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
+def _quiet() -> None:
+    """Leave out remarks of libraries that a person can do nothing about."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
+
+
+def _rank_from_folder() -> None:
+    """Entry of ranks 1, 2, ... of a training on several devices: see training.launched."""
+    _quiet()
+    run = RunFolder(Path(sys.argv[1]))
+    config = run.config()
+    parts = prepare(config)
+    _fit(config, run, parts, None if parts.backbone.trainable else features_of(config, parts))
+
+
+if __name__ == "__main__":
+    command(_rank_from_folder)()

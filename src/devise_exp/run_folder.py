@@ -1,0 +1,179 @@
+"""The run folder: everything a finished run needs to be evaluated and searched again, and its
+state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from devise_exp.errors import InputError
+from devise_exp.evaluation import CONTROLS, MODEL, Embedded
+from devise_exp.leaks import Leak
+from devise_exp.splits import Split
+from devise_exp.storage import replacing
+
+UNFINISHED = "UNFINISHED"
+_ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and formats of a run folder.
+
+    config.yaml (resolved), classes.json (name, seen, words, how each was resolved),
+    class_vectors.npy (C, D), split.json (row names per part), checkpoints/{best,last}.ckpt,
+    embeddings/MODEL.npz, index/PROTOCOL/, neighbours.npz, metrics.json, results.csv, report.md.
+    While a file UNFINISHED is there the run is not done.
+    """
+
+    path: Path
+
+    @classmethod
+    def existing(cls, path: str | Path) -> RunFolder:
+        """The folder of a finished run; InputError where it is none, or where the run did not
+        finish.
+        """
+        folder = Path(path).expanduser()
+        if not (folder / "config.yaml").is_file():
+            raise InputError(
+                f"{path}: not a run folder (no config.yaml): give one that train.py named"
+            )
+        if (folder / UNFINISHED).exists():
+            raise InputError(f"{path}: this run did not finish: python train.py resume={path}")
+        return cls(folder)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def unfinished(self) -> bool:
+        return (self.path / UNFINISHED).exists()
+
+    def begin(self, config: DictConfig) -> None:
+        """Mark the run as unfinished and keep its config, from which it can be resumed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / UNFINISHED).write_text("this run is going on, or was stopped\n")
+        with replacing(self.path / "config.yaml") as made:
+            made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+
+    def finish(self) -> None:
+        (self.path / UNFINISHED).unlink()
+
+    def config(self) -> DictConfig:
+        try:
+            config = OmegaConf.load(self.path / "config.yaml")
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path}: not a run folder (no config.yaml)") from error
+        assert isinstance(config, DictConfig)
+        return config
+
+    def save_classes(
+        self,
+        split: Split,
+        resolutions: Sequence[Any],
+        class_vectors: np.ndarray,
+        rows: Sequence[str],
+    ) -> None:
+        """The class vocabulary with its vectors, and the split by row names."""
+        seen = set(split.seen.tolist())
+        classes = [
+            {"name": name, "seen": i in seen, "words": list(r.words), "how": r.how}
+            for i, (name, r) in enumerate(zip(split.classes, resolutions, strict=True))
+        ]
+        parts = {
+            "train": split.train,
+            "val": split.val,
+            "test": split.test,
+            "unseen": split.unseen_rows,
+        }
+        self._write_json("classes.json", classes)
+        self._write_json(
+            "split.json",
+            {"name": split.name, "seed": split.seed, "fingerprint": split.fingerprint}
+            | {part: [rows[i] for i in ids] for part, ids in parts.items()},
+        )
+        with replacing(self.path / "class_vectors.npy") as made:
+            np.save(made, class_vectors)
+
+    def classes(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._read_json("classes.json")
+        return found
+
+    def split(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._read_json("split.json")
+        return found
+
+    def class_vectors(self) -> np.ndarray:
+        found: np.ndarray = np.load(self._file("class_vectors.npy"), allow_pickle=False)
+        return found
+
+    def class_ids(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of the seen and of the unseen classes."""
+        seen = np.array([entry["seen"] for entry in self.classes()], dtype=bool)
+        return np.flatnonzero(seen), np.flatnonzero(~seen)
+
+    def save_about(
+        self, about: dict[str, Any], leaks: Sequence[Leak], skipped: Sequence[str]
+    ) -> None:
+        """What the figures rest on, which unseen classes leak and how, and which pictures were
+        skipped.
+        """
+        details = {"leaks": [asdict(leak) for leak in leaks], "skipped": list(skipped)}
+        self._write_json("about.json", {"about": about, **details})
+
+    def about(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._read_json("about.json")["about"]
+        return found
+
+    def new_evaluation(self) -> Path:
+        """A fresh folder evaluations/N."""
+        place = self.path / "evaluations"
+        numbers = [int(p.name) for p in place.glob("*") if p.name.isdigit()]
+        folder = place / str(max(numbers, default=0) + 1)
+        folder.mkdir(parents=True)
+        return folder
+
+    def save_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Arrays by name into one .npz file."""
+        with replacing(self.path / f"{name}.npz") as made, made.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    def save_embedded(self, model: Embedded, **more: np.ndarray) -> None:
+        """One model's embeddings of the evaluated rows; `more` arrays (validation rows) go beside
+        them.
+        """
+        self.save_arrays(
+            f"embeddings/{model.name}", {field: getattr(model, field) for field in _ARRAYS} | more
+        )
+
+    def embedded(self, name: str) -> Embedded:
+        with np.load(self._file(f"embeddings/{name}.npz"), allow_pickle=False) as arrays:
+            return Embedded(name, *(arrays[field] for field in _ARRAYS))
+
+    def models(self) -> list[str]:
+        """Names of the embedded models, the trained one first."""
+        return [n for n in (MODEL, *CONTROLS) if (self.path / f"embeddings/{n}.npz").is_file()]
+
+    def _write_json(self, name: str, content: Any) -> None:
+        with replacing(self.path / name) as made:
+            made.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    def _read_json(self, name: str) -> Any:
+        try:
+            return json.loads(self._file(name).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{self.path / name}: damaged: train the run again") from error
+
+    def _file(self, name: str) -> Path:
+        file = self.path / name
+        if not file.is_file():
+            raise InputError(f"{self.path}: the run folder lacks {name}: train the run again")
+        return file

@@ -1,0 +1,161 @@
+"""Splits: which classes are unseen, and which rows of the seen ones train, validate and test."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from devise_exp.errors import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Classes as ids into `classes`; rows as indices into the dataset.
+
+    seen, unseen: class ids. train, val, test: rows of seen classes, disjoint, each class in all
+    three. unseen_rows: every row of the unseen classes.
+    """
+
+    name: str
+    seed: int
+    classes: tuple[str, ...]
+    seen: np.ndarray
+    unseen: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+    test: np.ndarray
+    unseen_rows: np.ndarray
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        rows = np.concatenate([self.train, self.val, self.test, self.unseen_rows])
+        if len(np.unique(rows)) != len(rows):
+            raise ValueError("a row stands in two parts of the split")
+        if set(self.seen) & set(self.unseen):
+            raise ValueError("a class is both seen and unseen")
+
+
+def random(
+    classes: Sequence[str],
+    labels: np.ndarray,
+    rows: Sequence[str],
+    n_unseen: int | None = None,
+    seed: int = 0,
+    val_share: float = 0.1,
+    test_share: float = 0.2,
+) -> Split:
+    """Unseen classes drawn by `seed`; n_unseen None is a fifth of the classes, at least one."""
+    count = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
+    if not 0 < count < len(classes) - 1:
+        raise InputError(
+            f"split.n_unseen={count} of {len(classes)} classes: zero-shot needs at least one "
+            f"unseen class and two "
+            "seen ones; choose another split.n_unseen or data with more classes"
+        )
+    drawn = np.random.default_rng(seed).permutation(len(classes))[:count]
+    chosen = [classes[i] for i in sorted(drawn)]
+    return named(classes, labels, rows, chosen, f"random{count}", seed, val_share, test_share)
+
+
+def named(
+    classes: Sequence[str],
+    labels: np.ndarray,
+    rows: Sequence[str],
+    unseen: Sequence[str] = (),
+    name: str = "named",
+    seed: int = 0,
+    val_share: float = 0.1,
+    test_share: float = 0.2,
+) -> Split:
+    """The listed classes are unseen, all others seen; `seed` deals the rows.
+
+    classes: class names; labels: (N,) class id per row; rows: (N,) row names, which alone decide
+    what the fingerprint and the dealing see, so that both are the same on every machine.
+    """
+    unknown = [c for c in unseen if c not in classes]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], classes, 3)
+        raise InputError(
+            f"split.unseen: no class {', '.join(unknown)} in the data (near {unknown[0]}: "
+            f"{', '.join(near) or 'none'}); give names as the merged class list has them"
+        )
+    is_unseen = np.array([c in set(unseen) for c in classes])
+    if is_unseen.all() or not is_unseen.any():
+        raise InputError(
+            f"split.unseen names {'all' if is_unseen.all() else 'none'} of the {len(classes)} "
+            f"classes: zero-shot "
+            "needs unseen classes to test and seen ones to train on"
+        )
+    if not (val_share > 0 and test_share > 0 and val_share + test_share < 1):
+        raise InputError(
+            f"split.val_share={val_share} and split.test_share={test_share}: both above 0, "
+            f"together below 1"
+        )
+    parts = _deal(classes, labels, rows, ~is_unseen, seed, val_share, test_share)
+    unseen_rows = np.flatnonzero(is_unseen[labels])
+    return Split(
+        name,
+        seed,
+        tuple(classes),
+        np.flatnonzero(~is_unseen),
+        np.flatnonzero(is_unseen),
+        *parts,
+        unseen_rows,
+        _fingerprint(classes, is_unseen, rows, (*parts, unseen_rows)),
+    )
+
+
+def _deal(
+    classes: Sequence[str],
+    labels: np.ndarray,
+    rows: Sequence[str],
+    is_seen: np.ndarray,
+    seed: int,
+    val_share: float,
+    test_share: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Train, val and test rows, stratified: each seen class gives its share, at least one row, to
+    each part.
+    """
+    small = [
+        f"{classes[c]} ({n})"
+        for c, n in enumerate(np.bincount(labels, minlength=len(classes)))
+        if is_seen[c] and n < 3
+    ]
+    if small:
+        raise InputError(
+            f"too few pictures to train, validate and test on in {', '.join(small[:10])}"
+            f"{' ...' if len(small) > 10 else ''}: add pictures (3 or more a class), or leave "
+            f"such classes out with "
+            "subset.min_images=3"
+        )
+    train, val, test = [], [], []
+    for c in np.flatnonzero(is_seen):
+        own = [int(row) for row in np.flatnonzero(labels == c)]
+        own.sort(key=lambda row: rows[row])
+        # A class's own stream: its rows are dealt alike whatever other classes there are.
+        rng = np.random.default_rng([seed, *hashlib.blake2b(classes[c].encode()).digest()[:8]])
+        own = [own[i] for i in rng.permutation(len(own))]
+        n_val, n_test = (max(1, round(len(own) * share)) for share in (val_share, test_share))
+        n_test = min(n_test, len(own) - n_val - 1)
+        val += own[:n_val]
+        test += own[n_val : n_val + n_test]
+        train += own[n_val + n_test :]
+    return np.sort(train), np.sort(val), np.sort(test)
+
+
+def _fingerprint(
+    classes: Sequence[str],
+    is_unseen: np.ndarray,
+    rows: Sequence[str],
+    parts: tuple[np.ndarray, ...],
+) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(repr([(c, bool(u)) for c, u in zip(classes, is_unseen, strict=True)]).encode())
+    for part in parts:
+        digest.update(repr(sorted(rows[row] for row in part)).encode())
+    return digest.hexdigest()

@@ -1,0 +1,46 @@
+"""Files that are never half-written: the cache folder, locks, and write-then-rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+
+def cache_root() -> Path:
+    """The folder of everything that can be made again: $DEVISE_CACHE, else the user's cache
+    folder.
+    """
+    given = os.environ.get("DEVISE_CACHE")
+    return Path(given).expanduser() if given else user_cache_path("devise-exp")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of `path` against other processes; waits for whoever has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        yield
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary place beside `path` for a file or a folder; it becomes `path` on success
+    only.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        made = workplace / path.name
+        yield made
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        made.replace(path)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)

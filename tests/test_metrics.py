@@ -1,0 +1,281 @@
+"""The metrics against hand-worked cases, plain Python, torchmetrics and simulations."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.retrieval import RetrievalHitRate
+
+from devise_exp import metrics
+from devise_exp.errors import InputError
+
+# Six images of classes 0, 0, 0, 1, 1, 2 and their three nearest among the labels 0 to 3.
+NEIGHBOURS = np.array([[0, 1, 2], [1, 0, 3], [3, 2, 1], [1, 0, 2], [2, 3, 1], [0, 1, 3]])
+TRUTH = np.array([0, 0, 0, 1, 1, 2])
+
+
+@st.composite
+def searches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
+    """Neighbours (N, K), truth (N,) and the number of candidates, K of which are neighbours."""
+    candidates = draw(st.integers(1, 12))
+    n, k = draw(st.integers(1, 30)), draw(st.integers(1, candidates))
+    rows = [draw(st.permutations(range(candidates)))[:k] for _ in range(n)]
+    truth = [draw(st.integers(0, candidates - 1)) for _ in range(n)]
+    return np.array(rows), np.array(truth), candidates
+
+
+hits_and_classes = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=1, max_size=60)
+
+
+def test_the_worked_case() -> None:
+    ranks = metrics.rank_of_truth(NEIGHBOURS, TRUTH)
+    assert ranks.tolist() == [0, 1, 3, 0, 2, 3]  # 3: not among the three nearest
+    assert metrics.hit_at_k(ranks, 1).tolist() == [True, False, False, True, False, False]
+    assert metrics.hit_at_k(ranks, 2).tolist() == [True, True, False, True, False, False]
+    assert metrics.hit_at_k(ranks, 3).tolist() == [True, True, False, True, True, False]
+    # Class 0: 2 of 3, class 1: 1 of 2, class 2: 0 of 1; the share over images is 3 of 6.
+    assert metrics.class_mean(metrics.hit_at_k(ranks, 2), TRUTH) == pytest.approx(7 / 18)
+    assert metrics.hit_at_k(ranks, 2).mean() == 0.5
+
+
+@given(searches())
+def test_rank_and_hits_equal_plain_python(search: tuple[np.ndarray, np.ndarray, int]) -> None:
+    neighbours, truth, _ = search
+    ranks = metrics.rank_of_truth(neighbours, truth)
+    width = neighbours.shape[1]
+    rows = [
+        row.index(true) if true in row else width
+        for row, true in zip(neighbours.tolist(), truth.tolist(), strict=True)
+    ]
+    assert ranks.tolist() == rows
+    for k in range(1, width + 1):
+        hits = [
+            true in row[:k] for row, true in zip(neighbours.tolist(), truth.tolist(), strict=True)
+        ]
+        assert metrics.hit_at_k(ranks, k).tolist() == hits
+
+
+@settings(max_examples=30, deadline=None)
+@given(searches(), st.integers(1, 12))
+def test_hit_at_k_equals_torchmetrics(search: tuple[np.ndarray, np.ndarray, int], k: int) -> None:
+    neighbours, truth, _ = search
+    n, width = neighbours.shape
+    k = min(k, width)
+    scores = torch.arange(width, 0, -1, dtype=torch.float32).repeat(n) / width
+    theirs = RetrievalHitRate(empty_target_action="neg", top_k=k)(
+        scores,
+        torch.from_numpy((neighbours == truth[:, None]).reshape(-1)),
+        indexes=torch.arange(n).repeat_interleave(width),
+    )
+    ours = metrics.hit_at_k(metrics.rank_of_truth(neighbours, truth), k).mean()
+    assert ours == pytest.approx(float(theirs), abs=1e-6)
+
+
+@given(hits_and_classes)
+def test_class_mean_equals_plain_python(pairs: list[tuple[bool, int]]) -> None:
+    classes: dict[int, list[bool]] = {}
+    for hit, name in pairs:
+        classes.setdefault(name, []).append(hit)
+    shares = [Fraction(sum(hits), len(hits)) for hits in classes.values()]
+    hits, truth = (np.array(column) for column in zip(*pairs, strict=True))
+    expected = float(sum(shares, Fraction()) / len(shares))
+    assert metrics.class_mean(hits, truth) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("u", "s", "h"),
+    # The last three are printed by Xian et al. 2018 for DeViSE, in per cent with one decimal.
+    [
+        (0, 0, 0),
+        (0, 1, 0),
+        (0.5, 0.5, 0.5),
+        (16.9, 27.4, 20.9),
+        (23.8, 53.0, 32.8),
+        (4.9, 76.9, 9.2),
+    ],
+)
+def test_harmonic_mean(u: float, s: float, h: float) -> None:
+    assert metrics.harmonic_mean(u, s) == pytest.approx(h, abs=0.05)
+    assert metrics.harmonic_mean(u, s) == metrics.harmonic_mean(s, u)
+
+
+@pytest.mark.parametrize(("u", "s"), [(-0.1, 0.5), (0.5, float("nan")), (float("inf"), 0.5)])
+def test_harmonic_mean_of_no_figure_is_an_error(u: float, s: float) -> None:
+    with pytest.raises(InputError, match="figure is"):
+        metrics.harmonic_mean(u, s)
+
+
+def test_chance_is_what_random_rankings_reach() -> None:
+    rng = np.random.default_rng(0)
+    neighbours = np.argsort(rng.random((20_000, 25)), axis=1)
+    hits = metrics.hit_at_k(metrics.rank_of_truth(neighbours, rng.integers(25, size=20_000)), 5)
+    assert metrics.chance(5, 25) == 0.2
+    assert hits.mean() == pytest.approx(0.2, abs=0.012)  # four standard errors
+    assert metrics.chance(25, 25) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(searches(), st.integers(0, 1000))
+def test_index_recall_equals_plain_python(
+    search: tuple[np.ndarray, np.ndarray, int], seed: int
+) -> None:
+    exact, _, candidates = search
+    n, k = exact.shape
+    found = np.argsort(np.random.default_rng(seed).random((n, candidates)))[:, :k]
+    shares = [
+        len(set(one) & set(other)) / k
+        for one, other in zip(found.tolist(), exact.tolist(), strict=True)
+    ]
+    assert metrics.index_recall(found, exact) == pytest.approx(sum(shares) / n)
+    assert metrics.index_recall(exact[:, ::-1], exact) == 1
+
+
+def test_index_recall_of_a_worked_case() -> None:
+    found, exact = np.array([[1, 2, 3], [4, 5, 6]]), np.array([[3, 1, 9], [7, 8, 9]])
+    assert metrics.index_recall(found, exact) == pytest.approx(2 / 6)
+
+
+def coverage(n: int, p: float, simulations: int = 300) -> float:
+    rng = np.random.default_rng(0)
+    inside = 0
+    for seed in range(simulations):
+        lo, hi = metrics.interval(rng.random(n) < p, resamples=500, seed=seed)
+        inside += lo <= p <= hi
+    return inside / simulations
+
+
+@pytest.mark.parametrize(("n", "p"), [(400, 0.5), (400, 0.2), (1600, 0.05)])
+def test_a_95_per_cent_interval_covers_the_truth_as_often(n: int, p: float) -> None:
+    assert 0.90 <= coverage(n, p) <= 0.98
+
+
+def test_the_stratified_interval_covers_the_class_mean() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(10), [20, 30, 40, 50, 60, 20, 30, 40, 50, 200])
+    shares = np.linspace(0.1, 0.8, 10)
+    inside = 0
+    for seed in range(300):
+        hits = rng.random(len(truth)) < shares[truth]
+        lo, hi = metrics.interval(hits, truth, resamples=500, seed=seed)
+        inside += lo <= shares.mean() <= hi
+    assert 0.90 <= inside / 300 <= 0.98
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_the_interval_equals_a_bootstrap_that_draws_images(stratified: bool) -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.choice([3, 5, 9, 11], size=150, p=[0.5, 0.3, 0.15, 0.05])
+    hits = rng.random(150) < np.where(truth == 3, 0.9, 0.3)
+    groups = [np.flatnonzero(truth == name) for name in (3, 5, 9, 11)]
+    if not stratified:
+        groups = [np.arange(150)]
+    means = []
+    for _ in range(4000):
+        drawn = [hits[rng.choice(rows, size=len(rows))].mean() for rows in groups]
+        means.append(sum(drawn) / len(drawn))
+    slow = np.percentile(means, [5, 95])
+    fast = metrics.interval(hits, truth if stratified else None, level=0.9, resamples=20_000)
+    np.testing.assert_allclose(fast, slow, atol=0.01)
+    # The two intervals are not each other's: the small class weighs a quarter in the class mean.
+    other = metrics.interval(hits, None if stratified else truth, level=0.9, resamples=20_000)
+    assert np.abs(np.subtract(other, slow)).max() > 0.03
+
+
+@given(hits_and_classes, st.booleans(), st.integers(0, 5))
+@settings(max_examples=50, deadline=None)
+def test_an_interval_is_repeatable_and_ordered(
+    pairs: list[tuple[bool, int]], stratified: bool, seed: int
+) -> None:
+    hits, truth = (np.array(column) for column in zip(*pairs, strict=True))
+    classes = truth if stratified else None
+    lo, hi = metrics.interval(hits, classes, seed=seed)
+    assert (lo, hi) == metrics.interval(hits, classes, seed=seed)
+    assert 0 <= lo <= hi <= 1
+    narrow_lo, narrow_hi = metrics.interval(hits, classes, level=0.5, seed=seed)
+    assert lo <= narrow_lo <= narrow_hi <= hi
+    order = np.random.default_rng(seed).permutation(len(hits))
+    shuffled = metrics.interval(hits[order], truth[order] if stratified else None, seed=seed)
+    assert shuffled == (lo, hi)
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize("truth", [None, np.array([1, 1, 2, 2, 2])], ids=["images", "classes"])
+def test_a_share_of_0_or_1_has_an_interval_of_no_width(
+    share: int, truth: np.ndarray | None
+) -> None:
+    assert metrics.interval(np.full(5, bool(share)), truth) == (share, share)
+
+
+def test_more_images_narrow_the_interval() -> None:
+    hits = np.array([True, False, False, False])
+    widths = [np.ptp(metrics.interval(np.tile(hits, n))) for n in (5, 50, 500)]
+    assert widths[0] > 2.5 * widths[1] > 6 * widths[2] > 0  # by about the root of ten
+
+
+def test_a_query_with_no_true_answer_is_named() -> None:
+    metrics.check_truth(np.array([3, 5, 5]), np.array([5, 3, 8]))
+    with pytest.raises(
+        InputError, match=r"no true answer: query 1 has label 7, .* 3 candidates .*2 of 4"
+    ):
+        metrics.check_truth(np.array([3, 7, 5, 9]), np.array([5, 3, 8]))
+
+
+@pytest.mark.parametrize("k", [0, -2, 26])
+def test_k_outside_the_candidates_is_named(k: int) -> None:
+    with pytest.raises(InputError, match=rf"k is {k}, but there are 25 candidates: set k"):
+        metrics.check_k(k, 25)
+    with pytest.raises(InputError, match="25 candidates"):
+        metrics.chance(k, 25)
+
+
+def test_a_row_that_names_an_id_twice_is_named() -> None:
+    twice = np.array([[1, 2, 3], [4, 5, 4]])
+    once = np.array([[1, 2, 3], [4, 5, 6]])
+    with pytest.raises(InputError, match=r"neighbours: row 1 names an id twice \(1 of 2"):
+        metrics.rank_of_truth(twice, np.array([1, 4]))
+    with pytest.raises(InputError, match="found: row 1"):
+        metrics.index_recall(twice, once)
+    with pytest.raises(InputError, match="exact: row 1"):
+        metrics.index_recall(once, twice)
+
+
+def test_what_does_not_fit_together_is_named() -> None:
+    with pytest.raises(InputError, match="neighbours has 6 rows but truth has 5"):
+        metrics.rank_of_truth(NEIGHBOURS, TRUTH[:5])
+    with pytest.raises(InputError, match="hits has 5 rows but truth has 6"):
+        metrics.class_mean(np.ones(5, dtype=bool), TRUTH)
+    with pytest.raises(InputError, match="hits has 5 rows but truth has 6"):
+        metrics.interval(np.ones(5, dtype=bool), TRUTH)
+    with pytest.raises(InputError, match="search both with the same k"):
+        metrics.index_recall(NEIGHBOURS, NEIGHBOURS[:, :2])
+    with pytest.raises(InputError, match="set k to 1 or more"):
+        metrics.hit_at_k(TRUTH, 0)
+
+
+@pytest.mark.parametrize("wrong", [{"level": 0}, {"level": 1}, {"level": 95}, {"resamples": 0}])
+def test_an_interval_of_no_level_is_an_error(wrong: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
+        metrics.interval(np.array([True, False]), **wrong)  # type: ignore[arg-type]
+
+
+def test_nothing_and_nonsense_are_errors() -> None:
+    none, flags = np.array([], dtype=int), np.array([], dtype=bool)
+    for call in (
+        lambda: metrics.rank_of_truth(np.empty((0, 3), dtype=int), none),
+        lambda: metrics.rank_of_truth(np.empty((3, 0), dtype=int), TRUTH[:3]),
+        lambda: metrics.rank_of_truth(NEIGHBOURS.astype(float), TRUTH),
+        lambda: metrics.hit_at_k(none, 1),
+        lambda: metrics.class_mean(flags, none),
+        lambda: metrics.class_mean(np.array([0.5, 1.0]), TRUTH[:2]),
+        lambda: metrics.interval(flags),
+        lambda: metrics.index_recall(np.empty((0, 3), dtype=int), np.empty((0, 3), dtype=int)),
+        lambda: metrics.check_truth(none, TRUTH),
+        lambda: metrics.check_truth(TRUTH, none),
+    ):
+        with pytest.raises(InputError, match="found shape"):
+            call()

@@ -1,0 +1,21 @@
+"""Train and evaluate one run: python train.py [group=option] [key=value] (README: Use)."""
+
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from devise_exp import run
+from devise_exp.errors import command
+
+
+@command
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config: DictConfig) -> float:
+    """Returns the seen validation hit@1, what a sweep may maximise."""
+    return run.train(config, Path(HydraConfig.get().runtime.output_dir))["val/hit@1"]
+
+
+if __name__ == "__main__":
+    main()
