@@ -1,0 +1,89 @@
+"""The command line for finished runs: devise-exp show | compare | classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.table import Table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Read the run folders that train.py makes.",
+)
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
+COMPARED = {
+    "seen/hit@1": "seen hit@1",
+    "unseen/hit@1/class_mean": "unseen hit@1 per class",
+    "unseen/hit@5/class_mean": "unseen hit@5 per class",
+    "all/H@1": "H@1",
+}
+
+
+@app.command()
+def show(run: RunArgument) -> None:
+    """The table of a run, as train.py printed it."""
+    _print(Markdown(_read(run, "report.md")))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, for example multirun/*/*/*.")],
+) -> None:
+    """Several runs side by side, in per cent; names the splits where they differ."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "split", *COMPARED.values()):
+        table.add_column(heading, justify="left" if heading in ("run", "split") else "right")
+    fingerprints = set()
+    for run in runs:
+        metrics = json.loads(_read(run, "metrics.json"))
+        fingerprints.add(metrics["split/fingerprint"])
+        figures = [f"{100 * metrics[k]:.1f}" if k in metrics else "" for k in COMPARED]
+        table.add_row(str(run), metrics["split/fingerprint"], *figures)
+    _print(table)
+    if len(fingerprints) > 1:
+        typer.echo(
+            "warning: these runs have different splits, so their figures do not compare", err=True
+        )
+
+
+@app.command()
+def classes(run: RunArgument) -> None:
+    """How each class of a run got its word vector, and which unseen classes the backbone knew."""
+    entries: list[dict[str, Any]] = json.loads(_read(run, "classes.json"))
+    leaks: dict[str, list[str]] = {}
+    for leak in json.loads(_read(run, "about.json"))["leaks"]:
+        leaks.setdefault(leak["name"], []).append(f"{leak['relation']} {leak['category']}")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("class", "", "words", "how", "known to the pretraining"):
+        table.add_column(heading)
+    for entry in sorted(entries, key=lambda entry: entry["seen"]):
+        known = "; ".join(leaks.get(entry["name"], [])[:3])
+        side = "seen" if entry["seen"] else "unseen"
+        table.add_row(entry["name"], side, " ".join(entry["words"]), entry["how"], known)
+    _print(table)
+
+
+def _read(run: Path, name: str) -> str:
+    try:
+        return (run / name).read_text(encoding="utf-8")
+    except OSError:
+        typer.echo(f"error: {run}: no finished run folder (it has no {name})", err=True)
+        raise typer.Exit(2) from None
+
+
+def _print(content: Markdown | Table) -> None:
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width to wrap at
+        console = Console(width=200)
+    console.print(content)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,63 @@
+"""Shared pieces: an own cache, a tree of small pictures that a linear model can tell apart, and composed configs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+from PIL import Image
+
+CONF = Path(__file__).parents[1] / "conf"
+COLOURS = {
+    "cat": (200, 30, 30),
+    "dog": (30, 200, 30),
+    "lion": (200, 120, 30),
+    "tiger": (120, 200, 30),
+    "boat": (30, 30, 200),
+    "ship": (30, 120, 200),
+    "airplane": (120, 30, 200),
+    "helicopter": (200, 30, 200),
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or fills the user's cache; what one test converts, later tests reuse."""
+    os.environ["DEVISE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["WANDB_MODE"] = "offline"
+
+
+def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 40) -> None:
+    """A picture of one colour with noise."""
+    noise = np.random.default_rng(seed).integers(-25, 26, (size, size, 3))
+    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="session")
+def picture_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight classes of ten pictures each: ROOT/<class>/NN.png."""
+    root = tmp_path_factory.mktemp("pictures")
+    for c, (name, colour) in enumerate(COLOURS.items()):
+        for i in range(10):
+            draw(root / name / f"{i:02}.png", colour, seed=100 * c + i)
+    return root
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable[..., DictConfig]:
+    """composed("loss=cosine", ...) -> the config that train.py would get; name= for evaluate's."""
+
+    def make(*overrides: str, name: str = "config") -> DictConfig:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose(name, overrides=list(overrides))
+
+    return make
