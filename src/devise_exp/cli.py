@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Annotated, Any
 
 import typer
@@ -41,11 +42,18 @@ def compare(
     for heading in ("run", "split", *COMPARED.values()):
         table.add_column(heading, justify="left" if heading in ("run", "split") else "right")
     fingerprints = set()
+    columns: dict[str, list[float]] = {key: [] for key in COMPARED}
     for run in runs:
         metrics = json.loads(_read(run, "metrics.json"))
         fingerprints.add(metrics["split/fingerprint"])
         figures = [f"{100 * metrics[k]:.1f}" if k in metrics else "" for k in COMPARED]
+        for key in metrics.keys() & columns.keys():
+            columns[key].append(100 * metrics[key])
         table.add_row(str(run), metrics["split/fingerprint"], *figures)
+    if len(runs) > 1 and len(fingerprints) == 1:
+        table.add_section()
+        means = [f"{mean(c):.1f} ± {stdev(c):.1f}" if len(c) > 1 else "" for c in columns.values()]
+        table.add_row("mean ± standard deviation", "", *means)
     _print(table)
     if len(fingerprints) > 1:
         typer.echo(
