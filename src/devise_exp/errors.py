@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
+_ALL_OPTIONS = "add --cfg job to the command to see every option"
+_NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class InputError(Exception):
@@ -20,19 +26,59 @@ class InputError(Exception):
 
 def one_line(error: BaseException) -> str | None:
     """The line a person should read for `error`, or None where only a traceback would help."""
-    from hydra.errors import HydraException, InstantiationException
-    from omegaconf.errors import OmegaConfBaseException
+    from hydra.errors import (
+        HydraException,
+        InstantiationException,
+        MissingConfigException,
+        OverrideParseException,
+    )
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+    text = " ".join(str(error).split())
     if isinstance(error, InputError):
-        return str(error)
+        return text
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
-        return one_line(error.__cause__) or " ".join(str(error).split())
+        return one_line(error.__cause__) or text
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.removesuffix(".yaml").rpartition("/")
+        choices = ", ".join(error.options or ()) or "none"
+        return f"{group}={option}: no such option; choose among {choices}"
+    if isinstance(error, OverrideParseException):
+        return f"the argument {error.override!r} is neither group=option nor key=value"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is needed: add {error.full_key}=... to the command"
+    if isinstance(error, HydraException) and (unknown := re.search(r"override '([^']+)'", text)):
+        return _unknown_option(unknown[1], getattr(error.__cause__, "parent_node", None))
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return " ".join(str(error).split())
+        return text
     if isinstance(error, OSError) and error.strerror:
-        where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror}{where}: free some space or mend the permissions, then start again"
+        return f"{error.filename or 'files'}: {error.strerror}: {_remedy(error.errno)}"
+    if isinstance(error, OSError) and re.search(r"\d requested and \d+ written", text):
+        return f"a file could not be written whole: {_remedy(errno.ENOSPC)}"  # numpy's error
     return None
+
+
+def _unknown_option(key: str, parent: Any) -> str:
+    """`parent`: the config node that has no such key, where Hydra says which one it is."""
+    path, _, own = key.rpartition(".")
+    siblings = [str(k) for k in parent or () if not str(k).startswith("_")]
+    near = difflib.get_close_matches(own, siblings, 3)
+    start = f"no option {key}"
+    if near:
+        return f"{start}: did you mean {' or '.join(f'{path}.{n}'.lstrip('.') for n in near)}?"
+    if path and siblings:
+        return f"{start}: {path} has {', '.join(siblings)}"
+    if path and parent is not None and "_target_" not in parent:
+        return f"{start}: to add an entry write ++{key}=VALUE"
+    return f"{start}: {_ALL_OPTIONS}"
+
+
+def _remedy(number: int | None) -> str:
+    if number in _NO_SPACE:
+        return "free some space, or set DEVISE_CACHE or hydra.run.dir to another disk"
+    if number in _NOT_ALLOWED:
+        return "mend the permissions, or set DEVISE_CACHE or hydra.run.dir to another folder"
+    return "check the path; DEVISE_CACHE is the cache folder, hydra.run.dir the run folder"
 
 
 def command(main: Callable[[], Any]) -> Callable[[], None]:

@@ -84,9 +84,13 @@ def protocols(
     return rows
 
 
-def select(available: Sequence[Protocol], names: Sequence[str] | None) -> tuple[Protocol, ...]:
-    """The protocols of these names, all where names is None."""
+def select(
+    available: Sequence[Protocol], names: Sequence[str] | str | None
+) -> tuple[Protocol, ...]:
+    """The protocols of these names, or of this one; all where names is None."""
     known = [protocol.name for protocol in available]
+    if isinstance(names, str):
+        names = [names]
     if names is not None and (not names or not set(names) <= set(known)):
         raise InputError(f"protocols={list(names)}: choose among {', '.join(known)}")
     return tuple(p for p in available if names is None or p.name in names)
@@ -96,7 +100,7 @@ def evaluate(
     models: Sequence[Embedded],
     chosen: Sequence[Protocol],
     make_index: Callable[[np.ndarray], Index],
-    ks: Sequence[int] | None = None,
+    ks: Sequence[int] | int | None = None,
     about: dict[str, str | int | float] | None = None,
 ) -> tuple[EvalReport, dict[str, np.ndarray]]:
     """Figures of every model under every protocol, and the model's neighbours (class ids, best
@@ -112,7 +116,7 @@ def evaluate(
     sizes: dict[str, tuple[int, int]] = {}
     recalls: list[float] = []
     for protocol in chosen:
-        own_ks = _ks(ks, protocol)
+        own_ks = ks_of(protocol, ks)
         for position, model in enumerate(models):
             if not _names(model, protocol.candidates):
                 continue
@@ -176,29 +180,34 @@ def _search(
     )
 
 
-def _ks(ks: Sequence[int] | None, protocol: Protocol) -> tuple[int, ...]:
+def ks_of(protocol: Protocol, ks: Sequence[int] | int | None) -> tuple[int, ...]:
+    """The ks to report: those given, sorted; None: those of KS that `protocol` has candidates for.
+
+    InputError for one that is no whole number from 1 to the number of candidates.
+    """
     n = len(protocol.candidates)
     if ks is None:
         return tuple(k for k in KS if k <= n)
-    wrong = [k for k in ks if not 0 < k <= n]
-    if wrong or not ks:
+    given = [ks] if isinstance(ks, int | float | str) else list(ks)
+    wrong = [k for k in given if type(k) is not int or not 0 < k <= n]
+    if wrong or not given:
+        asked = f": hit@{wrong[0]} cannot be asked" if wrong else " asks nothing"
         raise InputError(
-            f"ks={list(ks)}: hit@{wrong[0] if wrong else '?'} cannot be asked of the {n} "
-            f"candidates of "
-            f"{protocol.name}: give ks between 1 and {n}"
+            f"ks={given}{asked} of the {n} candidates of {protocol.name}: give ks between 1 and {n}"
         )
-    return tuple(sorted(set(ks)))
+    return tuple(sorted(set(given)))
 
 
 def _harmonic(values: dict[str, float]) -> dict[str, float]:
     """H of the two generalised class means, for the model and each control that has both (Xian et
     al. 2018).
     """
-    ending = "all_unseen/hit@1/class_mean"
+    seen_key, unseen_key = (f"all_{images}/hit@1/class_mean" for images in ("seen", "unseen"))
+    starts = [key.removesuffix(unseen_key) for key in values if key.endswith(unseen_key)]
     return {
-        f"{name.removesuffix(ending)}all/H@1": metrics.harmonic_mean(
-            u, values[f"{name.removesuffix(ending)}all_seen/hit@1/class_mean"]
+        f"{start}all/H@1": metrics.harmonic_mean(
+            values[start + unseen_key], values[start + seen_key]
         )
-        for name, u in values.items()
-        if name.endswith(ending)
+        for start in starts
+        if start + seen_key in values
     }

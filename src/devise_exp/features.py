@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -53,6 +53,11 @@ def feature_bank(
     """
     if dtype not in ("float16", "float32"):
         raise InputError(f"features.dtype={dtype}: choose float16 or float32")
+    if batch_size < 1 or num_workers < 0:
+        raise InputError(
+            f"features.batch_size={batch_size}, features.num_workers={num_workers}: give a batch "
+            "of 1 or more and 0 or more workers"
+        )
     shipped = dataset.images is None
     origin = (
         dataset.fingerprint,
@@ -131,9 +136,13 @@ class _Pictures(Dataset):
 
     def __getitem__(self, index: int) -> torch.Tensor | str:
         try:
-            return self.preprocess(self.images[self.start + index])
-        except (OSError, ValueError, SyntaxError) as error:
-            return f"{self.rows[self.start + index]}: {error}"
+            image = self.images[self.start + index]
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders meet damaged bytes with nearly any exception
+            # Text, for an error that leaves a loader's process brings its traceback along.
+            return f"{self.rows[self.start + index]}: {' '.join(str(error).split())}"
+        return self.preprocess(image)
 
 
 def _batch(items: list[Any]) -> torch.Tensor | str:
@@ -150,35 +159,40 @@ def _extract(
     dtype: str,
     device: str,
 ) -> None:
-    """Fill `entry`; the rows so far stay in a folder beside it, so a killed extraction goes on."""
+    """Fill `entry`; the rows so far stay in a file beside it, so a killed extraction goes on."""
     shape = (len(dataset.rows), backbone.feature_dim)
     unfinished = entry.with_name(f"{entry.name}.unfinished")
-    rows, done = _resume(unfinished, shape, dtype)
+    done = _resume(unfinished, backbone.feature_dim * np.dtype(dtype).itemsize)
     loader = DataLoader(
         _Pictures(dataset, backbone, done), batch_size, num_workers=num_workers, collate_fn=_batch
     )
     title = f"features of {dataset.name} under {backbone.name}"
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with (
+        Progress(console=Console(stderr=True), transient=True) as progress,
+        unfinished.open("ab") as file,
+    ):
         task = progress.add_task(title, total=shape[0], completed=done)
         for features in _forward(backbone, loader, device):
-            values = features.numpy().astype(dtype)
+            with np.errstate(over="ignore"):  # said below
+                values = features.numpy().astype(dtype)
             if not np.isfinite(values).all():
+                advice = ", or set features.dtype=float32" if dtype == "float16" else ""
                 raise InputError(
-                    f"{backbone.name} gives values that {dtype} cannot hold, among rows {done} to "
-                    f"{done + len(values)}: check the weights, or set features.dtype=float32"
+                    f"{backbone.name} gives values that {dtype} cannot hold, in rows {done} to "
+                    f"{done + len(values) - 1}: check the weights{advice}"
                 )
-            rows[done : done + len(values)] = values
-            rows.flush()  # before the count, so it never promises rows that are not there
+            file.write(values.tobytes())
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
             done += len(values)
-            (unfinished / "done").write_text(str(done))
             progress.update(task, completed=done)
-    _write(entry, rows)
-    shutil.rmtree(unfinished)
+    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=shape))
+    unfinished.unlink()
 
 
 def _forward(backbone: Backbone, loader: DataLoader, device: str) -> Iterator[torch.Tensor]:
     """(B, feature_dim) float32 on the CPU, batch by batch, in row order."""
-    place = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    place = _place(device)
     network = backbone.network.eval().to(device=place).to(memory_format=torch.channels_last)
     with torch.inference_mode():
         for images in loader:
@@ -190,19 +204,24 @@ def _forward(backbone: Backbone, loader: DataLoader, device: str) -> Iterator[to
             yield network(images).float().cpu()
 
 
-def _resume(folder: Path, shape: tuple[int, int], dtype: str) -> tuple[np.memmap, int]:
-    """The rows made so far as a writable map, and how many of them are good."""
-    file, count = folder / "features.npy", folder / "done"
-    if count.is_file() and file.is_file():
-        try:
-            rows = np.lib.format.open_memmap(file, mode="r+")
-            done = int(count.read_text())
-            if rows.shape == shape and rows.dtype == dtype and 0 <= done <= shape[0]:
-                return rows, done
-        except ValueError:  # a torn write: begin again
-            pass
-    folder.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape), 0
+def _place(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"features.device={device}: {reason}; auto takes what is there") from error
+    return device
+
+
+def _resume(unfinished: Path, row_bytes: int) -> int:
+    """How many rows the file holds already; a row that a kill has cut short is dropped."""
+    if not unfinished.is_file():
+        return 0
+    done = unfinished.stat().st_size // row_bytes
+    os.truncate(unfinished, done * row_bytes)
+    return done
 
 
 def _write(entry: Path, rows: np.ndarray) -> None:

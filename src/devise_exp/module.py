@@ -4,7 +4,6 @@ word vectors.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from devise_exp.errors import InputError
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+SCORE = "val/hit@1"
 
 
 class DeviseModule(pl.LightningModule):
@@ -62,9 +62,8 @@ class DeviseModule(pl.LightningModule):
         loss = self.loss(self(inputs), targets, self.class_vectors)
         if not torch.isfinite(loss):
             raise InputError(
-                f"the loss became {float(loss)} at step {self.global_step}: lower optimizer.lr, "
-                f"or set "
-                "trainer.gradient_clip_val=1"
+                f"the loss became {loss.item()} at step {self.global_step}: lower optimizer.lr, "
+                "or set trainer.gradient_clip_val=1"
             )
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
         return loss
@@ -81,30 +80,29 @@ class DeviseModule(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         # Every rank sees all validation rows, so the figure is exact and needs no exchange between
         # ranks.
-        self.log("val/hit@1", self.hits / max(self.rows, 1), prog_bar=True)
+        self.log(SCORE, self.hits / max(self.rows, 1), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        groups: list[dict[str, Any]] = [{"params": list(self.projection.parameters())}]
-        optimizer = self.make_optimizer(groups)
+        groups = [{"params": list(self.projection.parameters())}]
         if self.backbone is not None:
-            optimizer.add_param_group(
-                {
-                    "params": list(self.backbone.parameters()),
-                    "lr": optimizer.defaults["lr"] * self.backbone_lr_factor,
-                }
-            )
+            groups.append({"params": list(self.backbone.parameters())})
+        optimizer = self.make_optimizer(groups)
+        for group in optimizer.param_groups[1:]:
+            group["lr"] *= self.backbone_lr_factor
         if self.make_scheduler is None:
             return optimizer
         return [optimizer], [{"scheduler": self.make_scheduler(optimizer), "interval": "epoch"}]
 
 
-def load_weights(module: DeviseModule, checkpoint: Path) -> None:
-    """Load a checkpoint's weights into `module`; nothing in the file is executed.
+def load_weights(module: DeviseModule, checkpoint: Path) -> dict[str, Any]:
+    """Load a checkpoint's weights into `module` and return all that it holds; nothing in the file
+    is executed.
 
     Raises InputError where the file is no checkpoint or its tensors have other shapes than the
     module's.
     """
-    state = read_checkpoint(checkpoint)["state_dict"]
+    content = read_checkpoint(checkpoint)
+    state = content["state_dict"]
     own = module.state_dict()
     wrong = [
         f"{name} is {tuple(state[name].shape) if name in state else 'missing'}, not "
@@ -116,22 +114,25 @@ def load_weights(module: DeviseModule, checkpoint: Path) -> None:
     if wrong:
         raise InputError(
             f"{checkpoint}: a checkpoint of another shape ({'; '.join(wrong[:2])}): give one of "
-            f"the same backbone, "
-            "projection, word vectors and split"
+            "the same backbone, projection, word vectors and split"
         )
     module.load_state_dict(state)
+    return content
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """A Lightning checkpoint as plain tensors and numbers (weights_only)."""
     try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{checkpoint}: no such checkpoint") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # damaged bytes make torch raise nearly anything
         raise InputError(
             f"{checkpoint}: damaged, or not a checkpoint that torch loads safely"
         ) from error
-    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
+    weights = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise InputError(f"{checkpoint}: holds no Lightning checkpoint")
-    return content
+    return dict(content)

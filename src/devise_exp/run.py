@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from devise_exp import controls, evaluation, labels, report, word_vectors
@@ -39,15 +41,13 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
     """
     _quiet()
     run = RunFolder(folder)
-    if config.resume is not None:
-        run = RunFolder(Path(config.resume).expanduser().resolve())
-        config = run.config()
-        if not run.unfinished:
-            raise InputError(
-                f"resume: {run.path} is finished: python evaluate.py run_dir={run.path}"
-            )
     try:
+        if config.resume is not None:
+            run = RunFolder(Path(config.resume).expanduser().resolve())
+            config = run.config()
+        run.check_free_for(config)
         parts = prepare(config)
+        _rehearse(config, parts)
         frozen = not parts.backbone.trainable
         features = features_of(config, parts) if frozen else None
         run.begin(config)
@@ -88,6 +88,40 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     report.show(result, title)
     _say(f"written to {place}")
     return result.values
+
+
+def _rehearse(config: DictConfig, parts: Prepared) -> None:
+    """Build every part once, so that a wrong option ends the run before anything is written."""
+    split = parts.split
+    for protocol in evaluation.protocols(split.seen, split.unseen):
+        evaluation.ks_of(protocol, config.ks)
+    if config.logger:
+        report.check_wandb(config.logger.offline)
+    for key in ("trainer.max_epochs", "training.batch_size"):
+        value = OmegaConf.select(config, key)
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{key}={value}: give a whole number from 1 on")
+    with _option("seed or projection"):
+        module = _module(config, parts, parts.class_vectors)
+        embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
+    with _option("loss"):
+        module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
+    with _option("optimizer or scheduler"):
+        module.configure_optimizers()
+    with _option("trainer"):
+        instantiate(config.trainer)(logger=False, enable_checkpointing=False)
+    with _option("index"):
+        instantiate(config.index)(parts.class_vectors[:2])
+
+
+@contextmanager
+def _option(group: str) -> Iterator[None]:
+    """What a library says of a value that it cannot take, as an InputError."""
+    try:
+        yield
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).rstrip(" .!")
+        raise InputError(f"{group}: {reason}: choose another option or value") from error
 
 
 def _train(
@@ -232,17 +266,29 @@ def _extra_vectors(own: DictConfig, run: RunFolder, given: ListConfig | str) -> 
     else:
         names = [str(name) for name in given]
     vocabulary = instantiate(own.word_vectors)
-    taken = {tuple(entry["words"]) for entry in run.classes()}
-    found = labels.resolve([n.strip() for n in names if n.strip()], vocabulary)
-    return labels.class_vectors([r for r in found if r.words not in taken], vocabulary)
+    taken = [set(entry["words"]) for entry in run.classes()]
+    found = labels.resolve(
+        list(dict.fromkeys(n.strip() for n in names if n.strip())), vocabulary, on_missing="drop"
+    )
+    if missing := [r.name for r in found if r.how == "missing"]:
+        near = ", ".join(vocabulary.near_spellings(missing[0].lower(), 3)) or "none"
+        raise InputError(
+            f"extra_labels: no word vector for {', '.join(missing[:10])} (near {missing[0]}: "
+            f"{near}): take them out, or give other words"
+        )
+    new = [r for r in found if set(r.words) not in taken]
+    if not new:
+        raise InputError(f"extra_labels={given}: no label that is not a class of the run already")
+    return labels.class_vectors(new, vocabulary)
 
 
 def _logger(config: DictConfig, run: RunFolder) -> Any:
     if not config.logger:
         return False
-    report.check_wandb(config.logger.offline)
     os.environ.setdefault("WANDB_SILENT", "true")  # the run folder is named at the end anyway
-    return instantiate(config.logger)(save_dir=run.path, name=run.path.name)
+    logger = instantiate(config.logger)(save_dir=run.path, name=run.path.name)
+    logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+    return logger
 
 
 def _announce(parts: Prepared) -> None:

@@ -5,13 +5,16 @@ state.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from devise_exp.errors import InputError
 from devise_exp.evaluation import CONTROLS, MODEL, Embedded
@@ -28,9 +31,11 @@ class RunFolder:
     """Paths and formats of a run folder.
 
     config.yaml (resolved), classes.json (name, seen, words, how each was resolved),
-    class_vectors.npy (C, D), split.json (row names per part), checkpoints/{best,last}.ckpt,
-    embeddings/MODEL.npz, index/PROTOCOL/, neighbours.npz, metrics.json, results.csv, report.md.
-    While a file UNFINISHED is there the run is not done.
+    class_vectors.npy (C, D), split.json (row names per part), about.json (what the figures rest on,
+    leaks, skipped pictures), checkpoints/{best,last}.ckpt, embeddings/MODEL.npz, index/ (of all
+    classes), neighbours.npz (PROTOCOL: class ids), metrics.json, results.csv, report.md; wandb/ of
+    that logger, evaluations/N/ of evaluate.py. While a file UNFINISHED is there the run is not
+    done.
     """
 
     path: Path
@@ -57,6 +62,23 @@ class RunFolder:
     def unfinished(self) -> bool:
         return (self.path / UNFINISHED).exists()
 
+    def check_free_for(self, config: DictConfig) -> None:
+        """InputError where the folder holds a finished run, or an unfinished one of another
+        config.
+        """
+        if not (self.path / "config.yaml").exists():
+            return
+        if not self.unfinished:
+            raise InputError(
+                f"{self.path}: this run is finished: python evaluate.py run_dir={self.path}, or "
+                "train into another hydra.run.dir"
+            )
+        if OmegaConf.to_container(config, resolve=True) != OmegaConf.to_container(self.config()):
+            raise InputError(
+                f"{self.path}: holds an unfinished run of another config: go on with that one "
+                f"(resume={self.path}), or train into another hydra.run.dir"
+            )
+
     def begin(self, config: DictConfig) -> None:
         """Mark the run as unfinished and keep its config, from which it can be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -68,11 +90,12 @@ class RunFolder:
         (self.path / UNFINISHED).unlink()
 
     def config(self) -> DictConfig:
-        try:
-            config = OmegaConf.load(self.path / "config.yaml")
-        except FileNotFoundError as error:
-            raise InputError(f"{self.path}: not a run folder (no config.yaml)") from error
-        assert isinstance(config, DictConfig)
+        if not (self.path / "config.yaml").is_file():
+            raise InputError(f"{self.path}: not a run folder (no config.yaml)")
+        with self._reading("config.yaml") as file:
+            config = OmegaConf.load(file)
+            if not isinstance(config, DictConfig) or not config:
+                raise ValueError("no mapping")
         return config
 
     def save_classes(
@@ -112,7 +135,8 @@ class RunFolder:
         return found
 
     def class_vectors(self) -> np.ndarray:
-        found: np.ndarray = np.load(self._file("class_vectors.npy"), allow_pickle=False)
+        with self._reading("class_vectors.npy") as file:
+            found: np.ndarray = np.load(file, allow_pickle=False)
         return found
 
     def class_ids(self) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +179,10 @@ class RunFolder:
         )
 
     def embedded(self, name: str) -> Embedded:
-        with np.load(self._file(f"embeddings/{name}.npz"), allow_pickle=False) as arrays:
+        with (
+            self._reading(f"embeddings/{name}.npz") as file,
+            np.load(file, allow_pickle=False) as arrays,
+        ):
             return Embedded(name, *(arrays[field] for field in _ARRAYS))
 
     def models(self) -> list[str]:
@@ -167,13 +194,16 @@ class RunFolder:
             made.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 
     def _read_json(self, name: str) -> Any:
-        try:
-            return json.loads(self._file(name).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{self.path / name}: damaged: train the run again") from error
+        with self._reading(name) as file:
+            return json.loads(file.read_text(encoding="utf-8"))
 
-    def _file(self, name: str) -> Path:
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        """Yield the file; InputError where it is not there or cannot be what was written."""
         file = self.path / name
         if not file.is_file():
             raise InputError(f"{self.path}: the run folder lacks {name}: train the run again")
-        return file
+        try:
+            yield file
+        except (ValueError, KeyError, EOFError, BadZipFile, YAMLError) as error:
+            raise InputError(f"{file}: damaged: train the run again") from error

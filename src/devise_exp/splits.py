@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,10 @@ def random(
     val_share: float = 0.1,
     test_share: float = 0.2,
 ) -> Split:
-    """Unseen classes drawn by `seed`; n_unseen None is a fifth of the classes, at least one."""
+    """Unseen classes drawn by `seed`; n_unseen None is a fifth of the classes, at least one.
+
+    The rest is as in `named`.
+    """
     count = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
     if not 0 < count < len(classes) - 1:
         raise InputError(
@@ -56,8 +60,9 @@ def random(
             f"unseen class and two "
             "seen ones; choose another split.n_unseen or data with more classes"
         )
+    _check_seed(seed)
     drawn = np.random.default_rng(seed).permutation(len(classes))[:count]
-    chosen = [classes[i] for i in sorted(drawn)]
+    chosen = [sorted(classes)[i] for i in drawn]
     return named(classes, labels, rows, chosen, f"random{count}", seed, val_share, test_share)
 
 
@@ -73,9 +78,14 @@ def named(
 ) -> Split:
     """The listed classes are unseen, all others seen; `seed` deals the rows.
 
-    classes: class names; labels: (N,) class id per row; rows: (N,) row names, which alone decide
-    what the fingerprint and the dealing see, so that both are the same on every machine.
+    classes: class names; labels: (N,) class id per row, -1 for a row that stands in no part;
+    rows: (N,) row names. Names alone decide the dealing and the fingerprint, so that both are the
+    same on every machine, in whatever order classes and rows come.
     """
+    _check_seed(seed)
+    twice = sorted(c for c, n in Counter(unseen).items() if n > 1)
+    if twice:
+        raise InputError(f"split.unseen names {', '.join(twice)} more than once: name a class once")
     unknown = [c for c in unseen if c not in classes]
     if unknown:
         near = difflib.get_close_matches(unknown[0], classes, 3)
@@ -96,7 +106,7 @@ def named(
             f"together below 1"
         )
     parts = _deal(classes, labels, rows, ~is_unseen, seed, val_share, test_share)
-    unseen_rows = np.flatnonzero(is_unseen[labels])
+    unseen_rows = np.flatnonzero(np.isin(labels, np.flatnonzero(is_unseen)))
     return Split(
         name,
         seed,
@@ -123,7 +133,7 @@ def _deal(
     """
     small = [
         f"{classes[c]} ({n})"
-        for c, n in enumerate(np.bincount(labels, minlength=len(classes)))
+        for c, n in enumerate(np.bincount(labels[labels >= 0], minlength=len(classes)))
         if is_seen[c] and n < 3
     ]
     if small:
@@ -133,19 +143,27 @@ def _deal(
             f"such classes out with "
             "subset.min_images=3"
         )
-    train, val, test = [], [], []
-    for c in np.flatnonzero(is_seen):
+    train: list[int] = []
+    val: list[int] = []
+    test: list[int] = []
+    for c in np.flatnonzero(is_seen).tolist():
         own = [int(row) for row in np.flatnonzero(labels == c)]
         own.sort(key=lambda row: rows[row])
         # A class's own stream: its rows are dealt alike whatever other classes there are.
         rng = np.random.default_rng([seed, *hashlib.blake2b(classes[c].encode()).digest()[:8]])
         own = [own[i] for i in rng.permutation(len(own))]
         n_val, n_test = (max(1, round(len(own) * share)) for share in (val_share, test_share))
+        n_val = min(n_val, len(own) - 2)
         n_test = min(n_test, len(own) - n_val - 1)
         val += own[:n_val]
         test += own[n_val : n_val + n_test]
         train += own[n_val + n_test :]
     return np.sort(train), np.sort(val), np.sort(test)
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise InputError(f"split.seed={seed}: give a whole number from 0 on")
 
 
 def _fingerprint(
@@ -155,7 +173,8 @@ def _fingerprint(
     parts: tuple[np.ndarray, ...],
 ) -> str:
     digest = hashlib.blake2b(digest_size=8)
-    digest.update(repr([(c, bool(u)) for c, u in zip(classes, is_unseen, strict=True)]).encode())
+    kinds = sorted((c, bool(u)) for c, u in zip(classes, is_unseen, strict=True))
+    digest.update(repr(kinds).encode())
     for part in parts:
         digest.update(repr(sorted(rows[row] for row in part)).encode())
     return digest.hexdigest()

@@ -41,6 +41,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield made
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
+        elif made.is_dir() and not made.is_symlink():  # a folder cannot be renamed over a file
+            path.unlink(missing_ok=True)
         made.replace(path)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)

@@ -1,0 +1,229 @@
+"""Every file under conf/ can be selected, and names exactly the parameters of what it builds."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+CONF = Path(__file__).parents[1] / "conf"
+FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
+OPTIONS = [name for name in FILES if "/" in name]
+# What a person has to give where an option has ???.
+NEEDED = {
+    "backbone/timm": ["backbone.name=resnet10t"],
+    "split/named": ["split.unseen=[okapi]"],
+    **{f"word_vectors/{name}": ["word_vectors.path=vectors.txt"]
+       for name in ("glove", "word2vec", "fasttext")},
+    **{f"data/{name}": ["data.root=pictures"]
+       for name in ("caltech256", "cifar100", "flowers102", "food101", "image_folder", "imagenet",
+                    "tiny_imagenet200")},
+}  # fmt: skip
+# Given when a run is built, not in YAML: the module's parameters, the data, the folders.
+LATER = {
+    "projection": {"feature_dim", "dim"},
+    "loss": {"embeddings", "targets", "class_vectors"},
+    "split": {"classes", "labels", "rows"},
+    "index": {"vectors"},
+    "optimizer": {"params"},
+    "scheduler": {"optimizer"},
+}
+# Of torch's and Lightning's constructors the YAML names only some parameters, of ours all.
+OURS = "devise_exp."
+# Parameters that no option shows.
+INTERNAL = {"index/hnsw": {"graph"}}
+NOT_OF_THIS = {"index/brute_force": {"m", "ef_construction", "ef_search", "graph"}}
+
+
+@cache
+def composed_with(composed: Callable[..., DictConfig], option: str) -> DictConfig:
+    group, name = option.split("/")
+    return composed(f"{group}={name}", *NEEDED.get(option, []))
+
+
+def target_of(node: DictConfig) -> Callable[..., Any]:
+    module, name = str(node._target_).rsplit(".", 1)
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def settings(node: DictConfig) -> dict[str, Any]:
+    return {str(k): v for k, v in node.items() if str(k) not in ("_target_", "_partial_")}
+
+
+def buildable(option: str) -> bool:
+    return option not in ("index/own", "logger/none") and option.split("/")[0] not in (
+        "labels",
+        "experiment",
+    )
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o != "index/own"])
+def test_every_option_can_be_selected(composed: Callable[..., DictConfig], option: str) -> None:
+    config = composed_with(composed, option)
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    group, name = option.split("/")
+    written = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8")) or {}
+    if group == "experiment":
+        return
+    own = written.get(group, written) if "defaults" in written else written
+    for key, value in own.items():
+        if key != "defaults" and value != "???" and "${" not in str(value):
+            assert OmegaConf.to_container(config[group])[key] == value, f"{name}: {key}"
+
+
+def test_evaluate_offers_every_index(composed: Callable[..., DictConfig]) -> None:
+    targets = {}
+    for option in (o for o in OPTIONS if o.startswith("index/")):
+        name = option.split("/")[1]
+        targets[name] = composed(f"index={name}", "run_dir=x", name="evaluate").index
+    assert not targets.pop("own")  # the run's own
+    assert set(targets) == {"exact", "hnsw", "brute_force"}
+    for name, node in targets.items():
+        assert instantiate(node)(torch.eye(3).numpy()).name == name
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if buildable(o)])
+def test_the_keys_are_the_parameters_of_the_target(
+    composed: Callable[..., DictConfig], option: str
+) -> None:
+    group = option.split("/")[0]
+    node = composed_with(composed, option)[group]
+    target = target_of(node)
+    parameters = inspect.signature(target).parameters
+    named = set(settings(node))
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        assert named <= set(parameters)
+    later = LATER.get(group, set())
+    assert not named & later
+    required = {
+        name
+        for name, p in parameters.items()
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    }
+    assert required - later <= named
+    if node._target_.startswith(OURS):  # all that a person may set is shown
+        hidden = INTERNAL.get(option, set()) | NOT_OF_THIS.get(option, set())
+        assert set(parameters) - later - named <= hidden | {"method"}
+        assert bool(node.get("_partial_")) is bool(later)
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] == "projection"])
+def test_projections_build(composed: Callable[..., DictConfig], option: str) -> None:
+    projection = instantiate(composed_with(composed, option).projection)(12, 5)
+    assert projection(torch.zeros(3, 12)).shape == (3, 5)
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] == "loss"])
+def test_losses_build(composed: Callable[..., DictConfig], option: str) -> None:
+    loss = instantiate(composed_with(composed, option).loss)
+    value = loss(torch.eye(3), torch.arange(3), torch.eye(3))
+    assert value.shape == ()
+    assert torch.isfinite(value)
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] == "optimizer"])
+@pytest.mark.parametrize("scheduler", ["cosine", "constant"])
+def test_optimizers_and_schedulers_build(
+    composed: Callable[..., DictConfig], option: str, scheduler: str
+) -> None:
+    config = composed(f"optimizer={option.split('/')[1]}", f"scheduler={scheduler}")
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = instantiate(config.optimizer)([weight])
+    rate = optimizer.param_groups[0]["lr"]
+    steps = instantiate(config.scheduler)(optimizer)
+    for _ in range(config.trainer.max_epochs):
+        weight.grad = torch.ones(2)
+        optimizer.step()
+        steps.step()
+    end = optimizer.param_groups[0]["lr"]
+    assert (end == rate) if scheduler == "constant" else (end < rate / 1000)
+    assert (weight < 1).all()
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] == "trainer"])
+def test_trainers_build_where_their_device_is(
+    composed: Callable[..., DictConfig], option: str
+) -> None:
+    overrides = [f"trainer={option.split('/')[1]}"]
+    if not torch.cuda.is_available():  # the rest of the option must still be right
+        overrides += ["trainer.accelerator=cpu", "trainer.precision=bf16-mixed"]
+    trainer = instantiate(composed(*overrides).trainer)(logger=False, enable_checkpointing=False)
+    assert trainer.max_epochs == (1 if option == "trainer/smoke" else 20)
+    assert trainer.num_devices == (2 if option == "trainer/ddp" else 1)
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] == "split"])
+def test_splits_build(composed: Callable[..., DictConfig], option: str) -> None:
+    config = composed_with(composed, option)
+    classes = sorted({"okapi", "cat", "dog", "emu", *config.split.get("unseen", ())})
+    labels = torch.arange(len(classes)).repeat_interleave(5).numpy()
+    rows = [f"{classes[c]}/{i}" for i, c in enumerate(labels)]
+    if option == "split/caltech101_clean":
+        classes = [c for c in classes if c != "okapi"] + ["okapi"]
+        classes.sort()
+    split = instantiate(config.split)(classes, labels, rows)
+    assert len(split.unseen) >= 1
+    if "unseen" in config.split:
+        assert {classes[i] for i in split.unseen} == set(config.split.unseen)
+
+
+def test_packaged_word_vectors_build(composed: Callable[..., DictConfig]) -> None:
+    real = instantiate(composed().word_vectors)
+    assert (real.dim, len(real)) == (50, 400_000)
+    control = instantiate(composed("word_vectors=random").word_vectors)
+    assert control.dim == real.dim
+
+
+def test_the_default_needs_nothing_that_is_missing(composed: Callable[..., DictConfig]) -> None:
+    config = composed()
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert config.logger.offline is True
+    assert config.split.name == "caltech101_clean"  # data brings its split and labels along
+    assert config.labels.merges.Faces_easy == "Faces"
+    assert composed("data=image_folder", "data.root=x").split._target_.endswith(".random")
+
+
+def test_data_that_brings_its_split_still_lets_a_person_choose(
+    composed: Callable[..., DictConfig],
+) -> None:
+    config = composed("split=random", "labels=plain")
+    assert config.split._target_ == "devise_exp.splits.random"
+    assert not config.labels.merges
+
+
+def test_an_unknown_option_of_any_group_is_refused(composed: Callable[..., DictConfig]) -> None:
+    for group in sorted({option.split("/")[0] for option in OPTIONS} | {"experiment"}):
+        with pytest.raises(MissingConfigException):
+            composed(f"{group}=nosuch")
+
+
+def test_an_unknown_key_is_refused_anywhere(composed: Callable[..., DictConfig]) -> None:
+    for key in ("nosuch", "training.nosuch", "loss.nosuch", "data.nosuch", "trainer.nosuch"):
+        with pytest.raises(ConfigCompositionException, match=f"override '{key}'"):
+            composed(f"{key}=1")
+
+
+def test_nothing_names_a_file_that_is_not_there() -> None:
+    """Options that comments and defaults name exist."""
+    for name in FILES:
+        written = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+        for entry in written.get("defaults", []):
+            if isinstance(entry, str):
+                assert entry == "_self_" or f"{name.split('/')[0]}/{entry}" in FILES
+                continue
+            ((group, option),) = entry.items()
+            group = re.sub(r"^(optional|override) ", "", group).lstrip("/")
+            if option is not None and not group.startswith("hydra/"):
+                assert f"{group}/{option}" in FILES

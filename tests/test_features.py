@@ -1,0 +1,428 @@
+"""The feature bank: what the network gives, extracted once, whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from torch import nn
+
+from devise_exp.backbone import Backbone, Preprocess, efficientnet_lite, torchvision_backbone
+from devise_exp.datasets import ImageDataset, filtered, image_folder
+from devise_exp.errors import InputError
+from devise_exp.features import SHIPPED, FeatureBank, feature_bank, pack, unpack
+from devise_exp.pictures import PictureFiles
+from devise_exp.published_datasets import caltech101
+
+FORK = multiprocessing.get_context("fork")  # a new interpreter would import torch again
+ROW_BYTES = 12 * 2  # float16
+DATA = os.environ.get("DEVISE_DATA")
+
+
+class Watched(Sequence[Image.Image]):
+    """Pictures that note in `log` which were opened, over all processes; `stop` is never given."""
+
+    def __init__(self, images: Sequence[Image.Image], log: Path, stop: int | None = None) -> None:
+        self.images, self.log, self.stop = images, log, stop
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        while index == self.stop:
+            time.sleep(0.1)
+        with self.log.open("a") as log:
+            log.write(f"{index}\n")
+        return self.images[index]
+
+    def opened(self) -> list[int]:
+        return sorted(map(int, self.log.read_text().split())) if self.log.exists() else []
+
+
+def small_backbone(seed: int = 0, scale: float = 1.0) -> Backbone:
+    """Twelve features of 24 x 24 pixels."""
+    torch.manual_seed(seed)
+    convolution = nn.Conv2d(3, 12, 5, stride=2)
+    with torch.no_grad():
+        convolution.weight *= scale
+    pool = nn.AdaptiveAvgPool2d(1)
+    network = nn.Sequential(convolution, nn.ReLU(), pool, nn.Flatten())
+    return Backbone("small", network, 12, Preprocess(28, 24), ())
+
+
+def plain_loop(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:
+    assert dataset.images is not None
+    network = backbone.network.eval()
+    with torch.no_grad():
+        rows = [network(backbone.preprocess(image)[None])[0] for image in dataset.images]
+    return torch.stack(rows).numpy()
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    found: np.ndarray = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    return found
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Also because a forked process must not meet the threads of this one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "features"
+
+
+@pytest.fixture(scope="module")
+def dataset(picture_tree: Path) -> ImageDataset:
+    return image_folder(picture_tree)
+
+
+@pytest.fixture
+def watched(dataset: ImageDataset, tmp_path: Path) -> ImageDataset:
+    assert dataset.images is not None
+    return dataclasses.replace(dataset, images=Watched(dataset.images, tmp_path / "opened"))
+
+
+def opened(dataset: ImageDataset) -> list[int]:
+    assert isinstance(dataset.images, Watched)
+    return dataset.images.opened()
+
+
+def bank_of(dataset: ImageDataset, backbone: Backbone | None = None, **options: Any) -> FeatureBank:
+    settled = {"batch_size": 8, "num_workers": 0} | options
+    return feature_bank(dataset, backbone or small_backbone(), **settled)
+
+
+def left_in(cache: Path) -> list[str]:
+    """What stands in the cache beside locks."""
+    return sorted(path.name for path in cache.iterdir() if path.suffix != ".lock")
+
+
+# What the bank holds
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 1e-3), ("float32", 1e-5)])
+def test_each_row_is_what_the_network_gives_for_its_picture(
+    dtype: str, tolerance: float, dataset: ImageDataset
+) -> None:
+    whole = torchvision_backbone("resnet18", weights=None)
+    backbone = dataclasses.replace(whole, preprocess=Preprocess(40, 32))
+    bank = feature_bank(dataset, backbone, batch_size=32, num_workers=2, dtype=dtype)
+    expected = plain_loop(dataset, backbone)
+    assert bank.features.dtype == dtype
+    assert bank.features.shape == expected.shape == (80, 512)
+    assert np.allclose(bank.features, expected, rtol=tolerance, atol=1e-4 * expected.max())
+    assert len(np.unique(bank.features, axis=0)) == 80
+
+
+def test_the_bank_is_made_once(watched: ImageDataset, cache: Path) -> None:
+    first = bank_of(watched)
+    assert opened(watched) == list(range(80))
+    assert left_in(cache) == [first.key]
+    made = (cache / first.key / "features.npy").stat()
+    for again in (bank_of(watched), bank_of(watched, batch_size=3, device="cpu")):
+        assert again.key == first.key
+        assert np.array_equal(again.features, first.features)
+    assert opened(watched) == list(range(80))
+    assert (cache / first.key / "features.npy").stat() == made
+
+
+def test_other_content_is_another_bank(dataset: ImageDataset, cache: Path) -> None:
+    backbone = small_backbone()
+    finer = dataclasses.replace(backbone, preprocess=Preprocess(30, 24))
+    banks = [
+        bank_of(dataset),
+        bank_of(dataset, dtype="float32"),
+        bank_of(dataset, small_backbone(seed=1)),
+        bank_of(dataset, finer),
+        bank_of(filtered(dataset, limit_per_class=9)),
+    ]
+    assert left_in(cache) == sorted({bank.key for bank in banks})
+    assert len({bank.key for bank in banks}) == 5
+    assert bank_of(dataset, dataclasses.replace(backbone)).key == banks[0].key
+
+
+def test_a_changed_picture_is_another_bank(picture_tree: Path, tmp_path: Path, cache: Path) -> None:
+    root = tmp_path / "pictures"
+    shutil.copytree(picture_tree, root)
+    before = bank_of(image_folder(root))
+    shutil.copy(root / "cat" / "01.png", root / "cat" / "00.png")
+    after = bank_of(image_folder(root))
+    assert before.key != after.key
+    assert left_in(cache) == sorted({before.key, after.key})
+    row = image_folder(root).rows.index("cat/00.png")
+    assert np.array_equal(after.features[row], before.features[row + 1])
+    assert not np.array_equal(after.features[row], before.features[row])
+
+
+def test_a_bank_is_a_matrix() -> None:
+    with pytest.raises(ValueError, match=r"\(5,\)"):
+        FeatureBank(np.zeros(5), "key")
+
+
+# Killed, damaged, at once
+
+
+def killed_extraction(dataset: ImageDataset, stop: int, cache: Path, log: Path) -> Path:
+    """Extract in a process that waits for row `stop` for ever, and kill it there."""
+    assert dataset.images is not None
+    stuck = dataclasses.replace(dataset, images=Watched(dataset.images, log, stop))
+    process = FORK.Process(target=bank_of, args=(stuck,))
+    process.start()
+    enough = stop // 8 * 8 * ROW_BYTES
+    until = time.monotonic() + 60
+    while sum(path.stat().st_size for path in cache.glob("*.unfinished")) < enough:
+        assert process.is_alive()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(60)
+    [unfinished] = cache.glob("*.unfinished")
+    assert unfinished.stat().st_size == enough
+    return unfinished
+
+
+@pytest.mark.parametrize("torn", [0, ROW_BYTES - 5])
+def test_a_killed_extraction_goes_on_where_it_was(
+    torn: int,
+    dataset: ImageDataset,
+    watched: ImageDataset,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the kill came amid a row, which leaves some bytes of it."""
+    unfinished = killed_extraction(dataset, 43, cache, tmp_path / "killed")
+    assert left_in(cache) == [unfinished.name]
+    with unfinished.open("ab") as file:
+        file.write(b"\xff" * torn)
+    resumed = bank_of(watched)
+    assert opened(watched) == list(range(40, 80))
+    assert left_in(cache) == [resumed.key]
+    monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "other"))
+    whole = bank_of(watched)
+    assert whole.key == resumed.key
+    assert np.array_equal(whole.features, resumed.features)
+
+
+def test_a_kill_after_the_last_row_costs_no_picture(watched: ImageDataset, cache: Path) -> None:
+    bank = bank_of(watched)
+    (cache / f"{bank.key}.unfinished").write_bytes(np.asarray(bank.features).tobytes())
+    shutil.rmtree(cache / bank.key)
+    again = bank_of(watched)
+    assert np.array_equal(again.features, np.asarray(bank.features))
+    assert opened(watched) == list(range(80))
+    assert left_in(cache) == [bank.key]
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda entry: os.truncate(entry / "features.npy", 500),
+    "flipped value": lambda entry: flip(entry / "features.npy", -1),
+    "flipped header": lambda entry: flip(entry / "features.npy", 20),
+    "no features": lambda entry: (entry / "features.npy").unlink(),
+    "no meta": lambda entry: (entry / "meta.json").unlink(),
+    "torn meta": lambda entry: os.truncate(entry / "meta.json", 9),
+    "other meta": lambda entry: (entry / "meta.json").write_text("[]"),
+    "a file": lambda entry: (shutil.rmtree(entry), entry.write_text("")),
+    "empty": lambda entry: (shutil.rmtree(entry), entry.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_is_made_again(damage: str, dataset: ImageDataset, cache: Path) -> None:
+    bank = bank_of(dataset)
+    expected = np.array(bank.features)
+    DAMAGE[damage](cache / bank.key)
+    again = bank_of(dataset)
+    assert np.array_equal(again.features, expected)
+    assert left_in(cache) == [bank.key]
+
+
+def test_two_processes_make_one_bank(watched: ImageDataset, cache: Path) -> None:
+    start, results = FORK.Barrier(2), FORK.Queue()
+
+    def extract() -> None:
+        start.wait(60)
+        bank = bank_of(watched)
+        results.put((bank.key, np.array(bank.features)))
+
+    processes = [FORK.Process(target=extract) for _ in range(2)]
+    for process in processes:
+        process.start()
+    (key, features), (other_key, other) = (results.get(timeout=60) for _ in processes)
+    for process in processes:
+        process.join(60)
+    assert key == other_key
+    assert np.array_equal(features, other)
+    assert opened(watched) == list(range(80))
+    assert left_in(cache) == [key]
+
+
+# What cannot be extracted
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("broken", ["removed", "junk"])
+def test_a_picture_that_breaks_after_the_scan_is_named(
+    broken: str, num_workers: int, picture_tree: Path, tmp_path: Path, cache: Path
+) -> None:
+    root = tmp_path / "pictures"
+    for name in ("cat", "dog"):
+        shutil.copytree(picture_tree / name, root / name)
+    dataset = image_folder(root)
+    picture = root / "dog" / "03.png"
+    good = picture.read_bytes()
+    picture.unlink()
+    if broken == "junk":
+        picture.write_bytes(b"junk")
+    with pytest.raises(InputError, match=r"can no longer be read: dog/03\.png: ") as caught:
+        bank_of(dataset, num_workers=num_workers)
+    assert "\n" not in str(caught.value)
+    [unfinished] = left_in(cache)
+    assert (cache / unfinished).stat().st_size == 8 * ROW_BYTES
+    picture.write_bytes(good)
+    bank = bank_of(dataset)
+    assert left_in(cache) == [bank.key] == [unfinished.removesuffix(".unfinished")]
+    assert np.allclose(bank.features, plain_loop(dataset, small_backbone()), rtol=1e-3, atol=1e-4)
+
+
+def test_values_beyond_float16_ask_for_float32(dataset: ImageDataset, cache: Path) -> None:
+    large = small_backbone(scale=1e6)
+    with pytest.raises(InputError, match=r"float16 cannot hold, in rows 0 to 7: .*=float32"):
+        bank_of(dataset, large)
+    assert [name.partition(".")[2] for name in left_in(cache)] == ["unfinished"]
+    bank = bank_of(dataset, large, dtype="float32")
+    assert bank.features.max() > np.finfo(np.float16).max
+    with pytest.raises(
+        InputError, match=r"that float32 cannot hold, in rows 0 to 7: check the weights$"
+    ):
+        bank_of(dataset, small_backbone(scale=float("nan")), dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "bfloat16"}, r"features\.dtype=bfloat16: choose float16 or float32"),
+        ({"device": "cuda:99"}, r"features\.device=cuda:99: .*auto takes"),
+        ({"device": "gpu"}, r"features\.device=gpu: .*auto takes"),
+        ({"batch_size": 0}, r"features\.batch_size=0"),
+        ({"num_workers": -1}, r"features\.num_workers=-1"),
+    ],
+)
+@pytest.mark.usefixtures("cache")
+def test_wrong_options(options: dict[str, Any], message: str, dataset: ImageDataset) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        bank_of(dataset, **options)
+    assert "\n" not in str(caught.value)
+
+
+# Packed and shipped
+
+
+finite = st.floats(-100, 1000, width=32)
+
+
+@settings(deadline=None, max_examples=40)
+@given(arrays(np.float32, st.tuples(st.integers(1, 20), st.integers(1, 9)), elements=finite))
+def test_packing_keeps_each_value_to_half_a_step(features: np.ndarray) -> None:
+    backbone = small_backbone()
+    path = Path(os.environ["DEVISE_CACHE"]) / "packed.npz"
+    listed = caltech101()
+    pack(FeatureBank(features, "key"), listed, backbone, path)
+    unpacked, of_dataset, of_backbone = unpack(path)
+    assert (of_dataset, of_backbone) == (listed.fingerprint, backbone.fingerprint)
+    assert (unpacked.dtype, unpacked.shape) == (np.float32, features.shape)
+    step = (features.max(0) - features.min(0)) / 255
+    assert (abs(unpacked - features) <= 0.501 * step + 1e-4).all()
+
+
+def test_packed_rows_point_where_they_pointed(tmp_path: Path) -> None:
+    """Features as networks give them: not negative, many zeros, channels of unlike size."""
+    rng = np.random.default_rng(0)
+    size = np.exp(rng.normal(size=256))
+    features = np.maximum(rng.normal(size=(500, 256)), 0) * size
+    bank = FeatureBank(features.astype(np.float16), "key")
+    pack(bank, caltech101(), small_backbone(), tmp_path / "packed.npz")
+    unpacked, _, _ = unpack(tmp_path / "packed.npz")
+    assert cosines(unpacked, features).min() > 0.999
+    assert (tmp_path / "packed.npz").stat().st_size < 1.1 * features.size
+
+
+def shipped() -> tuple[np.ndarray, str, str]:
+    import devise_exp
+
+    return unpack(Path(devise_exp.__file__).parent / "assets" / SHIPPED)
+
+
+def test_the_shipped_features_are_those_of_the_default_run(cache: Path) -> None:
+    listed, backbone = caltech101(), efficientnet_lite(0)
+    features, of_dataset, of_backbone = shipped()
+    assert of_dataset == listed.fingerprint
+    assert of_backbone == backbone.fingerprint
+    bank = feature_bank(listed, backbone)
+    assert bank.features.shape == (8677, 1280)
+    assert bank.features.dtype == np.float16
+    assert np.allclose(bank.features, features, rtol=1e-3)
+    assert left_in(cache) == [bank.key]
+    made = (cache / bank.key / "features.npy").stat()
+    assert feature_bank(listed, backbone).key == bank.key
+    assert (cache / bank.key / "features.npy").stat() == made
+    # Pictures of one class look alike to the network, more than those of two.
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    nearest = np.argsort(unit[::40] @ unit.T, axis=1)[:, -2]
+    assert (listed.labels[nearest] == listed.labels[::40]).mean() > 0.8
+
+
+def test_nothing_else_is_shipped(cache: Path) -> None:
+    for listed, backbone in (
+        (caltech101(), small_backbone()),
+        (filtered(caltech101(), limit_per_class=3), efficientnet_lite(0)),
+    ):
+        with pytest.raises(InputError, match=r"pictures of caltech101 .*data\.root=FOLDER"):
+            feature_bank(listed, backbone)
+        assert left_in(cache) == []
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.skipif(
+    DATA is None or not (Path(DATA) / "caltech101/101_ObjectCategories").is_dir(),
+    reason="needs the pictures: DEVISE_DATA names the folder that holds caltech101/",
+)
+def test_the_shipped_features_are_those_of_the_pictures() -> None:
+    assert DATA is not None
+    folder, listed = Path(DATA) / "caltech101/101_ObjectCategories", caltech101()
+    sample = sorted(np.random.default_rng(0).choice(len(listed.rows), 60, replace=False).tolist())
+    rows = tuple(listed.rows[i] for i in sample)
+    pictures = PictureFiles(str(folder / row) for row in rows)
+    some = dataclasses.replace(listed, rows=rows, labels=listed.labels[sample], images=pictures)
+    extracted = feature_bank(some, efficientnet_lite(0)).features
+    assert cosines(extracted, shipped()[0][sample]).min() > 0.999

@@ -1,0 +1,84 @@
+"""Data flows one way: who imports whom among the modules, read from their syntax trees."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "devise_exp"
+# The order of the README's list; a module may import those before it.
+ORDER = [
+    "errors", "storage", "pictures", "datasets", "published_datasets", "labels",
+    "word_vector_store", "word_vector_files", "word_vector_binary", "word_vectors",
+    "splits", "leaks", "backbone", "features", "projection", "losses", "module", "training",
+    "embeddings", "index", "metrics", "evaluation", "prepare", "controls", "report", "run_folder",
+    "run", "cli",
+]  # fmt: skip
+GROUND = {"errors", "storage"}
+LEAVES = ("labels", "word_vectors", "backbone", "projection", "losses", "index", "metrics")
+WORD_VECTORS = {"word_vectors", "word_vector_binary", "word_vector_files", "word_vector_store"}
+MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse((SOURCE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def siblings(module: str) -> set[str]:
+    """Modules of the package that `module` imports, anywhere in its text."""
+    found: set[str] = set()
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("devise_exp.")}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            first, *rest = node.module.split(".")
+            if first == "devise_exp":
+                found |= {rest[0]} if rest else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise AssertionError(f"{module} imports relatively: {ast.unparse(node)}")
+    return found
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    assert set(MODULES) <= set(ORDER)
+    assert len(ORDER) == len(set(ORDER))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_comes_before_it(module: str) -> None:
+    assert siblings(module) <= set(ORDER[: ORDER.index(module)])
+
+
+@pytest.mark.parametrize("module", LEAVES)
+def test_a_leaf_imports_no_sibling(module: str) -> None:
+    family = WORD_VECTORS if module == "word_vectors" else {module}
+    imported = set().union(*(siblings(member) for member in family))
+    assert imported <= GROUND | family
+
+
+def test_only_the_wiring_turns_config_into_objects() -> None:
+    users = {
+        module
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Name | ast.Attribute | ast.alias)
+        and "instantiate" in ast.unparse(node).split(".")[-1].split(" ")
+    }
+    assert users == {"run", "prepare"}
+
+
+def test_importing_what_needs_no_torch_is_light() -> None:
+    light = ["errors", "storage", "pictures", "datasets", "labels", "word_vectors", "metrics"]
+    code = (
+        f"import sys\nfor m in {light}: __import__(f'devise_exp.{{m}}')\n"
+        "print([m for m in ('torch', 'torchvision', 'timm', 'gensim', 'wandb', 'nmslib', 'pyarrow')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

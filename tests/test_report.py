@@ -1,0 +1,272 @@
+"""Tables, files and W&B runs of one report, parsed back and compared with its figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from devise_exp import evaluation, report
+from devise_exp.errors import InputError
+from devise_exp.evaluation import Embedded, EvalReport
+from devise_exp.index import ExactIndex
+
+ABOUT: dict[str, str | int | float] = {
+    "data": "caltech101",
+    "backbone": "efficientnet_lite0",
+    "word_vectors": "glove_6b_50d",
+    "split/fingerprint": "0123456789abcdef",
+    "labels/missing": 0,
+    "leak/unseen_leaked": 3,
+    "index": "NmslibIndex hnsw",
+}
+TITLE = "a run: flat hit@k in per cent"
+
+
+@pytest.fixture(scope="module")
+def evaluated() -> EvalReport:
+    """Three models of 40 classes, 10 of them unseen, with two extra labels; softmax is partial."""
+    rng = np.random.default_rng(0)
+    seen, unseen, extra = np.arange(30), np.arange(30, 40), np.array([40, 41])
+
+    def model(name: str, noise: float, classes: int) -> Embedded:
+        vectors = rng.normal(size=(classes, 8)).astype(np.float32)
+        truths = rng.choice(seen, 90), rng.choice(unseen, 70)
+        queries = [
+            (vectors[t % classes] + noise * rng.normal(size=(len(t), 8))).astype(np.float32)
+            for t in truths
+        ]
+        return Embedded(name, vectors, queries[0], truths[0], queries[1], truths[1])
+
+    models = [model("devise", 1, 42), model("softmax", 1, 30), model("conse", 2, 40)]
+    chosen = evaluation.protocols(seen, unseen, extra)
+    return evaluation.evaluate(models, chosen, ExactIndex, about=ABOUT)[0]
+
+
+def rebuilt(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Tidy records back to figures by name."""
+    values: dict[str, float] = {}
+    for r in records:
+        start = "" if r["model"] == "devise" else f"control/{r['model']}/"
+        ending = "/class_mean" if r["mean_over"] == "class" else ""
+        name = f"{start}{r['protocol']}/hit@{r['k']}{ending}"
+        values[name] = float(r["hit"])
+        for bound in ("lo", "hi"):
+            if r[bound] not in ("", None):
+                values[f"{name}/{bound}"] = float(r[bound])
+    return values
+
+
+def hits_of(given: EvalReport) -> dict[str, float]:
+    """All figures but H and the index's recall, which have no k or no protocol."""
+    return {n: v for n, v in given.values.items() if "/hit@" in n}
+
+
+def test_tidy_records_hold_every_figure_once(evaluated: EvalReport) -> None:
+    records = report.tidy(evaluated)
+    assert rebuilt(records) == hits_of(evaluated)
+    assert len(records) == len({tuple(list(r.values())[:6]) for r in records})
+    sizes = {r["protocol"]: (r["n_images"], r["n_labels"]) for r in records}
+    assert sizes == evaluated.n
+    assert evaluated.n["extra_unseen"] == (70, 42)
+
+
+def test_rows_are_grouped_by_model_protocol_and_average(evaluated: EvalReport) -> None:
+    rows = report.rows(evaluated)
+    groups = [(row.model, row.protocol, row.average) for row in rows]
+    assert len(groups) == len(set(groups))
+    assert ("softmax", "seen", "class") in groups
+    assert ("softmax", "all_seen", "class") not in groups
+    chance = next(row for row in rows if row.model == "chance" and row.protocol == "unseen")
+    assert chance.hits == {k: (k / 10, None, None) for k in (1, 2, 3, 5, 10)}
+
+
+def test_metrics_json_is_flat_and_holds_shares(evaluated: EvalReport, tmp_path: Path) -> None:
+    report.write(evaluated, tmp_path, TITLE)
+    read = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert read == {**ABOUT, **evaluated.values}  # every float to the last digit
+    assert all(isinstance(value, str | int | float) for value in read.values())
+    assert all(0 <= read[name] <= 1 for name in evaluated.values)
+    assert {"seen/hit@1", "unseen/hit@1/class_mean", "all/H@1", "unseen/hit@5/class_mean/lo",
+            "index/recall@10"} <= set(read)  # fmt: skip
+
+
+def test_results_csv_holds_the_same_figures(evaluated: EvalReport, tmp_path: Path) -> None:
+    report.write(evaluated, tmp_path, TITLE)
+    with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
+        assert rebuilt(list(csv.DictReader(file))) == hits_of(evaluated)
+
+
+def test_writing_again_replaces_and_leaves_nothing_else(
+    evaluated: EvalReport, tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.json").write_text("old")
+    report.write(evaluated, tmp_path, TITLE)
+    first = (tmp_path / "metrics.json").read_bytes()
+    report.write(evaluated, tmp_path, TITLE)
+    assert (tmp_path / "metrics.json").read_bytes() == first
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"metrics.json", "results.csv", "report.md"}
+
+
+def cell(values: dict[str, float], name: str) -> str:
+    return f"{100 * values[name]:.1f}"
+
+
+def test_the_markdown_table_shows_the_figures_in_per_cent(evaluated: EvalReport) -> None:
+    text = report.markdown(evaluated, TITLE)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[part.strip() for part in line.strip("|").split("|")] for line in lines]
+    assert len({len(line) for line in cells}) == 1
+    head, rows = cells[0], cells[2:]
+    assert head[4:] == [*(f"hit@{k}" for k in (1, 2, 3, 5, 10, 20)), "95 % of hit@1"]
+    of_title = {title: protocol for protocol, title in report.TITLES.items()}
+    seen = set()
+    for title, labels, model, average, *figures in rows:
+        protocol = of_title[title]
+        seen.add((protocol, model, average))
+        assert labels == str(evaluated.n[protocol][1])
+        start = "" if model == "devise" else f"control/{model}/"
+        ending = "/class_mean" if average == "class" else ""
+        for k, figure in zip((1, 2, 3, 5, 10, 20), figures, strict=False):
+            name = f"{start}{protocol}/hit@{k}{ending}"
+            expected = cell(evaluated.values, name) if name in evaluated.values else ""
+            assert figure == expected
+        name = f"{start}{protocol}/hit@1{ending}"
+        if model != "chance":
+            bounds = (cell(evaluated.values, f"{name}/{bound}") for bound in ("lo", "hi"))
+            assert figures[-1] == " - ".join(bounds)
+    for protocol in evaluated.n:
+        assert {(protocol, "devise", "image"), (protocol, "devise", "class"),
+                (protocol, "chance", "image")} <= seen  # fmt: skip
+    assert ("unseen", "conse", "class") in seen
+    assert f"H@1 {cell(evaluated.values, 'all/H@1')}" in text
+    assert "split/fingerprint 0123456789abcdef" in text
+    assert "index/recall@10 1" in text
+
+
+def printed(given: EvalReport, width: int) -> str:
+    out = StringIO()
+    Console(file=out, width=width).print(report.table(given, TITLE))
+    return out.getvalue()
+
+
+def numbers(line: str) -> list[str]:
+    return re.findall(r"\d+\.\d", line)
+
+
+def test_the_printed_table_shows_the_same_within_120_columns(evaluated: EvalReport) -> None:
+    text = printed(evaluated, 120)
+    assert max(len(line) for line in text.splitlines()) <= 120
+    assert "…" not in text
+    lines = text.splitlines()
+    for protocol, (images, labels) in evaluated.n.items():
+        heading = f"{report.TITLES[protocol]} ({images} images, {labels} labels)"
+        at = next(i for i, line in enumerate(lines) if heading in line)
+        per_image = lines[at + 1]
+        assert "devise, per image" in per_image
+        ks = [k for k in (1, 2, 3, 5, 10, 20) if k <= labels]
+        expected = [cell(evaluated.values, f"{protocol}/hit@{k}") for k in ks]
+        expected += [cell(evaluated.values, f"{protocol}/hit@1/{bound}") for bound in ("lo", "hi")]
+        assert numbers(per_image) == expected
+        per_class = numbers(lines[at + 2])
+        assert per_class[0] == cell(evaluated.values, f"{protocol}/hit@1/class_mean")
+
+
+def test_long_numbers_of_images_still_fit_120_columns(evaluated: EvalReport) -> None:
+    wide = EvalReport(evaluated.values, ABOUT, dict.fromkeys(evaluated.n, (15_000, 1_000)))
+    text = printed(wide, 120)
+    assert "unseen among unseen (15,000 images, 1,000 labels)" in text
+    assert sorted(numbers(text)) == sorted(numbers(printed(wide, 300)))
+
+
+def test_a_narrow_terminal_loses_no_figure(evaluated: EvalReport) -> None:
+    assert sorted(numbers(printed(evaluated, 80))) == sorted(numbers(printed(evaluated, 120)))
+
+
+def test_output_to_a_file_is_never_cut(
+    evaluated: EvalReport, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ks = range(1, 11)
+    values = {f"unseen/hit@{k}": k / 10 for k in ks}
+    report.show(EvalReport(values, ABOUT, {"unseen": (70, 10)}), TITLE)
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert all(f"hit@{k}" in text and f"{10.0 * k:.1f}" in text for k in ks)
+
+
+def test_one_protocol_alone_is_reported(tmp_path: Path) -> None:
+    values = {"unseen/hit@2": 0.5, "unseen/hit@2/lo": 0.25, "unseen/hit@2/hi": 0.75}
+    alone = EvalReport(values, {}, {"unseen": (4, 3)})
+    report.write(alone, tmp_path, TITLE)
+    line = next(x for x in (tmp_path / "report.md").read_text().splitlines() if "devise" in x)
+    assert line == "| unseen among unseen | 3 | devise | image | 50.0 |  |"  # no hit@1, no interval
+    assert numbers(printed(alone, 120)) == ["50.0"]
+
+
+# W&B
+
+
+def inspect(run_file: Path, *options: str) -> str:
+    """What W&B itself reads out of an offline run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", *options, str(run_file)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_two_offline_runs_in_one_process_hold_their_own_figures(
+    evaluated: EvalReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pytorch_lightning.loggers import WandbLogger
+
+    for name in [n for n in os.environ if n.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    lower = EvalReport({n: v / 2 for n, v in evaluated.values.items()}, ABOUT, evaluated.n)
+    for name, given in (("one", evaluated), ("two", lower)):
+        (tmp_path / name).mkdir()
+        logger = WandbLogger(save_dir=tmp_path / name, name=name, offline=True)
+        report.log_to_wandb(logger, given, tmp_path / name)
+        report.close_wandb()
+    ids = set()
+    for name, given in (("one", evaluated), ("two", lower)):
+        (file,) = (tmp_path / name).glob("wandb/offline-run-*/run-*.wandb")
+        run = json.loads(inspect(file, "--summary", "--json"))
+        ids.add(run["run_id"])
+        assert (run["name"], run["state"], run["exit_code"]) == (name, "finished", 0)
+        summary = run["summary"]
+        assert {n: summary[n] for n in given.values} == pytest.approx(given.values, abs=1e-12)
+        assert {n: summary[n] for n in ABOUT} == ABOUT
+        assert summary["run_folder"] == str(tmp_path / name)
+        (saved,) = file.parent.glob("files/media/table/results*.table.json")
+        table = json.loads(saved.read_text())
+        records = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+        assert rebuilt(records) == pytest.approx(hits_of(given), abs=1e-12)
+    assert len(ids) == 2
+
+
+def test_logging_online_without_an_account_is_an_error_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    report.check_wandb(offline=True)
+    with pytest.raises(InputError, match=r"logger\.offline=false .*wandb login.*WANDB_API_KEY"):
+        report.check_wandb(offline=False)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    report.check_wandb(offline=False)

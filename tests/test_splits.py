@@ -1,0 +1,234 @@
+"""Splits: a fair deal of rows that names alone decide, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devise_exp.errors import InputError
+from devise_exp.splits import Split, named, random
+
+
+class Data(NamedTuple):
+    """classes, labels (N,) with -1 for left-out rows, and row names."""
+
+    classes: list[str]
+    labels: np.ndarray
+    rows: list[str]
+
+    def shuffled(self, seed: int) -> Data:
+        """The same rows and classes, met in another order."""
+        rng = np.random.default_rng(seed)
+        place, order = rng.permutation(len(self.classes)), rng.permutation(len(self.rows))
+        new_id = np.append(np.argsort(place), -1)  # labels of -1 stay -1
+        return Data(
+            [self.classes[i] for i in place],
+            new_id[self.labels[order]],
+            [self.rows[i] for i in order],
+        )
+
+
+def data_of(sizes: dict[str, int], left_out: int = 0) -> Data:
+    classes = list(sizes)
+    labels = np.repeat(np.arange(len(classes)), list(sizes.values()))
+    rows = [f"{name}/{i:03}.jpg" for name, size in sizes.items() for i in range(size)]
+    labels = np.append(labels, np.full(left_out, -1, dtype=labels.dtype))
+    return Data(classes, labels, rows + [f"left out/{i}.jpg" for i in range(left_out)])
+
+
+def parts(data: Data, split: Split) -> dict[str, set[str]]:
+    """Row names by part; unlike indices, they mean the same whatever the order."""
+    indices = {
+        "train": split.train,
+        "val": split.val,
+        "test": split.test,
+        "unseen": split.unseen_rows,
+    }
+    return {part: {data.rows[i] for i in found} for part, found in indices.items()}
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=6)
+datas = st.builds(
+    data_of,
+    st.dictionaries(names, st.integers(3, 40), min_size=3, max_size=9),
+    left_out=st.integers(0, 4),
+)
+shares = st.sampled_from(
+    [(0.1, 0.2), (0.3, 0.3), (0.6, 0.3), (0.9, 0.05), (0.01, 0.01), (0.02, 0.9)]
+)
+
+
+@settings(deadline=None)
+@given(datas, st.integers(0, 2**32), shares)
+def test_every_row_of_a_class_stands_in_one_part(
+    data: Data, seed: int, given_shares: tuple[float, float]
+) -> None:
+    val_share, test_share = given_shares
+    split = random(data.classes, data.labels, data.rows, None, seed, val_share, test_share)
+    dealt = [split.train, split.val, split.test]
+    together = np.concatenate([*dealt, split.unseen_rows])
+    assert sorted(together.tolist()) == np.flatnonzero(data.labels >= 0).tolist()
+    assert sorted([*split.seen, *split.unseen]) == list(range(len(data.classes)))
+    assert len(split.unseen) == max(1, round(len(data.classes) / 5))
+    assert set(data.labels[split.unseen_rows]) == set(split.unseen)
+    for part in (*dealt, split.unseen_rows):
+        assert part.tolist() == sorted(part.tolist())
+    for c in split.seen:
+        size = int((data.labels == c).sum())
+        n_train, n_val, n_test = (int((data.labels[part] == c).sum()) for part in dealt)
+        assert min(n_train, n_val, n_test) >= 1
+        if size * min(val_share, test_share, 1 - val_share - test_share) >= 1:
+            # Rounded shares differ by half a row; training takes what both roundings leave.
+            assert abs(n_val - size * val_share) <= 0.5
+            assert abs(n_test - size * test_share) <= 0.5 + (n_train == 1)
+
+
+@settings(deadline=None)
+@given(datas, st.integers(0, 5), st.integers(0, 2**16))
+def test_the_order_of_rows_and_classes_decides_nothing(data: Data, seed: int, order: int) -> None:
+    other = data.shuffled(order)
+    for here, there in (
+        (random(*data, seed=seed), random(*other, seed=seed)),
+        (named(*data, data.classes[:1], seed=seed), named(*other, data.classes[:1], seed=seed)),
+    ):
+        assert parts(data, here) == parts(other, there)
+        assert here.fingerprint == there.fingerprint
+
+
+@pytest.fixture(scope="module")
+def animals() -> Data:
+    return data_of({"cat": 30, "dog": 50, "okapi": 20, "otter": 10, "yak": 40}, left_out=3)
+
+
+def test_rows_that_are_left_out_stand_in_no_part(animals: Data) -> None:
+    """Also where the last class, which -1 would index, is unseen."""
+    split = named(*animals, ["yak"])
+    assert len(split.unseen_rows) == 40
+    assert sum(map(len, parts(animals, split).values())) == 150
+    assert not any(
+        row.startswith("left out") for part in parts(animals, split).values() for row in part
+    )
+
+
+def test_each_class_gives_its_share(animals: Data) -> None:
+    split = named(*animals, ["okapi"], val_share=0.1, test_share=0.2)
+    counts = [
+        Counter(animals.classes[label] for label in animals.labels[part])
+        for part in (split.train, split.val, split.test)
+    ]
+    assert counts == [
+        {"cat": 21, "dog": 35, "otter": 7, "yak": 28},
+        {"cat": 3, "dog": 5, "otter": 1, "yak": 4},
+        {"cat": 6, "dog": 10, "otter": 2, "yak": 8},
+    ]
+    assert (split.name, split.classes) == ("named", tuple(animals.classes))
+    assert [animals.classes[c] for c in split.unseen] == ["okapi"]
+
+
+def test_seeds_differ_and_repeat(animals: Data) -> None:
+    dealt = [parts(animals, named(*animals, ["okapi"], seed=seed)) for seed in range(4)]
+    for part in ("train", "val", "test"):
+        assert len({frozenset(each[part]) for each in dealt}) == 4
+    assert {frozenset(each["unseen"]) for each in dealt} == {frozenset(dealt[0]["unseen"])}
+    chosen = [random(*animals, n_unseen=2, seed=seed) for seed in range(12)]
+    assert len({tuple(split.unseen) for split in chosen}) > 4
+    assert {len(split.unseen) for split in chosen} == {2}
+    assert chosen[3].name == "random2"
+    again = random(*animals, n_unseen=2, seed=3)
+    assert again.fingerprint == chosen[3].fingerprint
+    assert len({split.fingerprint for split in chosen}) == 12
+
+
+def test_rows_are_dealt_at_random_not_by_name(animals: Data) -> None:
+    test = sorted(parts(animals, named(*animals, ["okapi"]))["test"])
+    dogs = [int(row[4:7]) for row in test if row.startswith("dog")]
+    assert dogs != list(range(dogs[0], dogs[0] + len(dogs)))
+    assert max(dogs) - min(dogs) > 20
+
+
+def test_the_dealing_of_a_class_is_its_own(animals: Data) -> None:
+    """A further class, or another choice of unseen ones, leaves it as it was."""
+    before = parts(animals, named(*animals, ["okapi"]))
+    more = data_of({"cat": 30, "bat": 12, "dog": 50, "okapi": 20, "otter": 10, "yak": 40})
+    for after in (
+        parts(more, named(*more, ["okapi"])),
+        parts(more, named(*more, ["okapi", "yak"])),
+    ):
+        for part in ("train", "val", "test"):
+            for name in ("cat", "dog", "otter"):
+                own = {row for row in before[part] if row.startswith(name)}
+                assert own == {row for row in after[part] if row.startswith(name)}
+
+
+def test_the_fingerprint_tells_splits_apart(animals: Data) -> None:
+    splits = [
+        named(*animals, ["okapi"]),
+        named(*animals, ["okapi"], seed=1),
+        named(*animals, ["yak"]),
+        named(*animals, ["okapi"], test_share=0.3),
+        named(animals.classes, animals.labels, [f"x{row}" for row in animals.rows], ["okapi"]),
+    ]
+    assert len({split.fingerprint for split in splits}) == len(splits)
+    assert named(*animals, ["okapi"], name="other").fingerprint == splits[0].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("unseen", "message"),
+    [
+        ([], "split.unseen names none of the 5 classes"),
+        (["cat", "dog", "okapi", "otter", "yak"], "split.unseen names all of the 5 classes"),
+        (["okapi", "cat", "okapi"], "split.unseen names okapi more than once"),
+        (["okapy"], r"no class okapy in the data \(near okapy: okapi\)"),
+        (["zebra?"], r"no class zebra\? in the data \(near zebra\?: none\)"),
+    ],
+)
+def test_a_wrong_list_of_unseen_classes(unseen: list[str], message: str, animals: Data) -> None:
+    with pytest.raises(InputError, match=message):
+        named(*animals, unseen)
+
+
+@pytest.mark.parametrize("count", [0, -1, 4, 5, 99])
+def test_a_wrong_number_of_unseen_classes(count: int, animals: Data) -> None:
+    with pytest.raises(InputError, match=f"split.n_unseen={count} of 5 classes"):
+        random(*animals, n_unseen=count)
+    assert len(random(*animals, n_unseen=3).seen) == 2
+
+
+@pytest.mark.parametrize("wrong", [(0, 0.2), (0.1, 0), (-0.1, 0.2), (0.5, 0.5), (0.1, 2)])
+def test_wrong_shares(wrong: tuple[float, float], animals: Data) -> None:
+    with pytest.raises(
+        InputError, match=f"split.val_share={wrong[0]} and split.test_share={wrong[1]}"
+    ):
+        named(*animals, ["okapi"], val_share=wrong[0], test_share=wrong[1])
+
+
+def test_a_negative_seed(animals: Data) -> None:
+    for make in (lambda: random(*animals, seed=-1), lambda: named(*animals, ["yak"], seed=-1)):
+        with pytest.raises(InputError, match=r"split\.seed=-1: give a whole number from 0 on"):
+            make()
+
+
+def test_seen_classes_need_three_pictures_unseen_ones_one() -> None:
+    data = data_of({"cat": 5, "dog": 1, "emu": 2, "yak": 3}, left_out=5)
+    with pytest.raises(InputError, match=r"test on in dog \(1\), emu \(2\): add pictures"):
+        named(*data, ["cat"])
+    split = named(*data, ["dog", "emu"])
+    assert [len(split.train), len(split.val), len(split.test)] == [4, 2, 2]
+    assert len(split.unseen_rows) == 3
+    many = data_of({"cat": 5} | {f"c{i:02}": 1 for i in range(12)})
+    with pytest.raises(InputError, match=r"c09 \(1\) \.\.\.: add"):
+        named(*many, ["cat"])
+
+
+def test_a_split_that_leaks_cannot_be_made(animals: Data) -> None:
+    split = named(*animals, ["okapi"])
+    fields = vars(split)
+    with pytest.raises(ValueError, match="a row stands in two parts"):
+        Split(**fields | {"val": split.test})
+    with pytest.raises(ValueError, match="both seen and unseen"):
+        Split(**fields | {"unseen": split.seen[:1]})
