@@ -8,7 +8,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,11 @@ from devise_exp.backbone import (
     Augment,
     Backbone,
     Preprocess,
-    _timm_categories,
     efficientnet_lite,
-    timm_backbone,
     torchvision_backbone,
 )
 from devise_exp.errors import InputError
+from devise_exp.timm_backbone import _timm_categories, timm_backbone
 
 IMAGENET_1K = tuple(models.ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
 FILE_NAMES = {
@@ -46,15 +45,6 @@ FILE_NAMES = {
     ("resnet50", "IMAGENET1K_V2"): "resnet50-11ad3fa6.pth",
     ("vgg16", "IMAGENET1K_V1"): "vgg16-397923af.pth",
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Many short forward passes: where other work shares the cores, more threads only wait."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:

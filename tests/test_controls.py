@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,17 +113,21 @@ def module(optimizer: Callable[..., torch.optim.Optimizer] | None = None) -> Dev
     return DeviseModule(projection.linear(FEATURE_DIM, 5), losses.cosine, vectors, made)
 
 
+def trainer(epochs: int) -> Callable[..., pl.Trainer]:
+    return partial(pl.Trainer, accelerator="cpu", max_epochs=epochs)
+
+
 def test_fit_like_trains_every_row_in_every_epoch(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     features, targets = clusters()
-    trained = controls.fit_like(module(), features, targets, seed=1, epochs=5, batch_size=50)
+    trained = controls.fit_like(module(), trainer(5), features, targets, seed=1, batch_size=50)
     assert trained.global_step == 5 * -(-N // 50)
     with torch.inference_mode():
         inputs = torch.from_numpy(features.astype(np.float32))
         found = (trained.cpu()(inputs) @ trained.class_vectors.T).argmax(dim=1).numpy()
     assert (found == targets).mean() > 0.8
-    again = controls.fit_like(module(), features, targets, seed=1, epochs=5, batch_size=50)
-    other = controls.fit_like(module(), features, targets, seed=2, epochs=5, batch_size=50)
+    again = controls.fit_like(module(), trainer(5), features, targets, seed=1, batch_size=50)
+    other = controls.fit_like(module(), trainer(5), features, targets, seed=2, batch_size=50)
     weight = trained.projection.weight
     assert torch.equal(again.projection.weight, weight)
     assert not torch.equal(other.projection.weight, weight)
@@ -137,7 +142,7 @@ def test_ctrl_c_in_fit_like_stays_ctrl_c() -> None:
     features, targets = clusters()
     with pytest.raises(KeyboardInterrupt):
         controls.fit_like(
-            module(partial(Interrupted, lr=0.1)), features, targets, 0, epochs=1, batch_size=50
+            module(partial(Interrupted, lr=0.1)), trainer(1), features, targets, 0, batch_size=50
         )
 
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from devise_exp import run
 from devise_exp.errors import InputError
 from devise_exp.module import read_checkpoint
-from devise_exp.training import launched
+from devise_exp.processes import launched
 
 ROOT = Path(__file__).parents[1]
 VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "DEVISE_READY")
@@ -255,20 +255,20 @@ def test_every_rank_gets_its_number_and_the_same_meeting_point(tmp_path: Path) -
         assert json.loads((tmp_path / rank).read_text()) == [rank, "3", port]
 
 
-def test_nothing_is_started_for_one_process_or_by_a_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_started_for_one_process_nor_by_a_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     with launched(1, ["-c", "exit(1)"]):
         assert "LOCAL_RANK" not in os.environ
     monkeypatch.setenv("LOCAL_RANK", "1")
-    with launched(2, ["-c", "exit(1)"]):
-        assert os.environ["LOCAL_RANK"] == "1"
+    with pytest.raises(InputError, match=r"start train\.py once"), launched(2, ["-c", "exit(1)"]):
+        pass
     assert os.environ["LOCAL_RANK"] == "1"
 
 
 def test_a_process_stuck_in_a_call_that_hears_no_signal_ends_when_a_rank_has_died() -> None:
     program = f"""
-import torch.distributed, devise_exp.training as training
-training._GRACE = 2.0
-with training.launched(2, ["-c", {READY + "exit(3)"!r}]):
+import torch.distributed, devise_exp.processes as processes
+processes._GRACE = 2.0
+with processes.launched(2, ["-c", {READY + "exit(3)"!r}]):
     torch.distributed.init_process_group("gloo", rank=0, world_size=2)  # waits for rank 1
 """
     done = subprocess.run(

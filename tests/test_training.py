@@ -23,6 +23,7 @@ from devise_exp.backbone import Augment, Preprocess, torchvision_backbone
 from devise_exp.datasets import ImageDataset, image_folder
 from devise_exp.errors import InputError
 from devise_exp.module import DeviseModule, read_checkpoint
+from devise_exp.processes import ranks
 from devise_exp.training import (
     BEST,
     LAST,
@@ -33,7 +34,6 @@ from devise_exp.training import (
     fit,
     interruptible,
     picture_rows,
-    ranks,
 )
 
 CLASSES, DIM, FEATURE_DIM, EPOCHS = 6, 5, 8, 6

@@ -4,10 +4,8 @@ classes.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
-import textwrap
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -24,11 +22,6 @@ from devise_exp.errors import InputError
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 OFFLINE = "backbone=efficientnet_lite0 needs no download"
-# Marks in timm's tags of pictures beside ImageNet, whose classes or captions nobody published.
-UNLISTED = (
-    *("laion", "clip", "openai", "webli", "datacomp", "dfn", "jft", "swag", "ssld", "m30m"),
-    *("m38m", "indomain"),
-)
 
 
 @dataclass(frozen=True)
@@ -190,108 +183,6 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
     )
 
 
-def timm_backbone(
-    name: str, pretrained: bool = True, file: str | None = None, trainable: bool = False
-) -> Backbone:
-    """Any timm model by name; `file` is a local file of its weights, with or without their
-    classification layer, to use instead of a download.
-    """
-    import timm
-    from timm.data import resolve_data_config
-
-    if not timm.is_model(name.split(".")[0]):
-        near = ", ".join(difflib.get_close_matches(name.split(".")[0], timm.list_models(), 5))
-        raise InputError(
-            f"backbone.name={name}: timm has no such model; near ones: {near or 'none'}"
-        )
-    if file is not None and not pretrained:
-        raise InputError(
-            f"backbone.file={file} with backbone.pretrained=false: give one of the two, the file "
-            "for its weights or pretrained=false for random ones"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = _timm_network(name, pretrained, file)
-    data = resolve_data_config({}, model=network)
-    size = data["input_size"][-1]
-    resize = int(size / data["crop_pct"])
-    network.eval()
-    with torch.inference_mode():
-        feature_dim = network(torch.zeros(1, *data["input_size"])).shape[-1]
-    return Backbone(
-        name=f"timm/{name}",
-        network=network,
-        feature_dim=int(feature_dim),
-        preprocess=Preprocess(
-            (resize, resize) if data["crop_mode"] == "squash" else resize,
-            size,
-            data["mean"],
-            data["std"],
-            data["interpolation"],
-        ),
-        categories=_timm_categories(network.pretrained_cfg.get("tag") or "") if pretrained else (),
-        trainable=trainable,
-    )
-
-
-def _timm_network(name: str, pretrained: bool, file: str | None) -> Any:
-    """The model without its classification layer."""
-    import timm
-
-    place = None if file is None else _existing(file, "backbone.file")
-    try:
-        if place is not None:
-            return _timm_from_file(name, str(place))
-        return timm.create_model(name, pretrained=pretrained, num_classes=0)
-    except Exception as error:  # the hub's client, its proxy and the file's reader have their own
-        reason = textwrap.shorten(str(error), 200, placeholder=" ...")
-        raise InputError(
-            f"backbone=timm backbone.name={name}: its weights could not be had ({reason}): put "
-            f"the weights file on disk and give backbone.file=FILE, or {OFFLINE}"
-        ) from error
-
-
-def _timm_from_file(name: str, file: str) -> Any:
-    """The model with every tensor from `file`: timm leaves what a file lacks random, in silence,
-    unless the numbers of classes agree.
-    """
-    import timm
-
-    timm.models.load_state_dict(file, weights_only=True)  # older versions would run its code below
-    try:
-        network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": file})
-    except RuntimeError as error:
-        bare = {"file": file, "num_classes": 0, "label_offset": 0}
-        try:
-            return timm.create_model(
-                name, pretrained=True, num_classes=0, pretrained_cfg_overlay=bare
-            )
-        except RuntimeError:
-            raise error from None
-    network.reset_classifier(0)
-    return network
-
-
-def _timm_categories(tag: str) -> tuple[str, ...] | None:
-    """Pretraining classes by the weights' tag; the widest set counts: in22k_ft_in1k saw all of
-    in22k.
-    """
-    from timm.data import ImageNetInfo
-
-    if any(mark in tag for mark in UNLISTED):
-        return None
-    for mark, subset in (
-        ("in22k", "imagenet-22k"),
-        ("in21k", "imagenet-21k-goog"),
-        ("in12k", "imagenet-12k"),
-    ):
-        if mark in tag:
-            return tuple(ImageNetInfo(subset).label_descriptions())
-    # What was only fine-tuned on ImageNet-1k had seen other pictures before.
-    first = tag.split("_ft_")[0]
-    return tuple(ImageNetInfo("imagenet-1k").label_descriptions()) if "in1k" in first else None
-
-
 def _feature_dim(arch: str, layer: str) -> int:
     """The feature's length, known before anything is downloaded; InputError for what there is
     not.
@@ -342,7 +233,7 @@ def _torchvision_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:
 
 
 def _state_from_file(path: str, names: tuple[str, ...]) -> dict[str, Tensor]:
-    file = _existing(path, "backbone.weights", names)
+    file = existing_file(path, "backbone.weights", names)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
@@ -356,7 +247,7 @@ def _state_from_file(path: str, names: tuple[str, ...]) -> dict[str, Tensor]:
     return state
 
 
-def _existing(path: str, key: str, names: tuple[str, ...] = ()) -> Path:
+def existing_file(path: str, key: str, names: tuple[str, ...] = ()) -> Path:
     file = Path(path).expanduser()
     if not file.is_file():
         known = f"neither one of {', '.join(names)} nor a file" if names else "no such file"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import RichProgressBar
+from rich.console import Console
+from rich.progress import track
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -14,28 +20,29 @@ from devise_exp.module import DeviseModule
 from devise_exp.prepare import Prepared
 from devise_exp.training import BankRows, Rows, ShuffledBatches, interruptible
 
+LEAST_STEPS = 600
+
 
 def fit_like(
     module: DeviseModule,
+    make_trainer: Callable[..., pl.Trainer],
     features: np.ndarray,
     targets: np.ndarray,
     seed: int,
-    epochs: int,
     batch_size: int,
 ) -> DeviseModule:
-    """Train `module` on bank rows by the run's own recipe, in this process, without checkpoints or
-    validation.
+    """Train `module` on bank rows by the run's own recipe, on one device, to the last epoch.
 
     For random word vectors: what the same projection and loss reach where the words mean nothing.
     """
-    trainer = pl.Trainer(
-        accelerator="cpu",
+    trainer = make_trainer(
         devices=1,
-        max_epochs=epochs,
+        strategy="auto",
+        plugins=[LightningEnvironment()],
+        callbacks=[RichProgressBar(leave=False, console_kwargs={"stderr": True})],
         logger=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=False,
     )
     rows = Rows(BankRows(features), np.arange(len(features)), targets)
     order = ShuffledBatches(len(features), batch_size, seed)
@@ -73,7 +80,8 @@ def fit_softmax(
     features: np.ndarray, targets: np.ndarray, n_classes: int, seed: int, epochs: int = 30
 ) -> nn.Linear:
     """A linear softmax classifier of the seen classes: features (N, feature_dim), targets (N,) in
-    [0, n_classes).
+    [0, n_classes). At least `epochs`, and on small data more: too few steps would make softmax and
+    ConSE easy to beat.
     """
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.from_numpy(features.astype(np.float32))
@@ -82,7 +90,10 @@ def fit_softmax(
         torch.manual_seed(seed)
         classifier = nn.Linear(inputs.shape[1], n_classes)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-3, weight_decay=1e-2)
-    for _ in range(epochs):
+    epochs = max(epochs, LEAST_STEPS // -(-len(inputs) // 256))
+    for _ in track(
+        range(epochs), "softmax classifier", transient=True, console=Console(stderr=True)
+    ):
         for batch in torch.randperm(len(inputs), generator=generator).split(256):
             loss = F.cross_entropy(classifier(inputs[batch]), labels[batch])
             optimizer.zero_grad()

@@ -16,6 +16,8 @@ INTERRUPTED = 130
 _ALL_OPTIONS = "add --cfg job to the command to see every option"
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+# How numpy and torch say that the disk is full.
+_CUT_SHORT = re.compile(r"requested and \d+ written|inline_container.*(unexpected pos|writing)")
 
 
 class InputError(Exception):
@@ -26,19 +28,28 @@ class InputError(Exception):
 
 def one_line(error: BaseException) -> str | None:
     """The line a person should read for `error`, or None where only a traceback would help."""
-    from hydra.errors import (
-        HydraException,
-        InstantiationException,
-        MissingConfigException,
-        OverrideParseException,
-    )
-    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+    from hydra.errors import HydraException, InstantiationException
+    from omegaconf.errors import OmegaConfBaseException
 
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
         return text
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return one_line(error.__cause__) or text
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _config_line(error) or text
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'files'}: {error.strerror}: {_remedy(error.errno)}"
+    if isinstance(error, OSError | RuntimeError) and _CUT_SHORT.search(text):
+        return f"a file could not be written whole: {_remedy(errno.ENOSPC)}"
+    return None
+
+
+def _config_line(error: Exception) -> str | None:
+    """Of what Hydra says in several lines, or in its own terms."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import MissingMandatoryValue
+
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.removesuffix(".yaml").rpartition("/")
         choices = ", ".join(error.options or ()) or "none"
@@ -47,14 +58,8 @@ def one_line(error: BaseException) -> str | None:
         return f"the argument {error.override!r} is neither group=option nor key=value"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: add {error.full_key}=... to the command"
-    if isinstance(error, HydraException) and (unknown := re.search(r"override '([^']+)'", text)):
+    if unknown := re.search(r"Could not override '([^']+)'", str(error)):
         return _unknown_option(unknown[1], getattr(error.__cause__, "parent_node", None))
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return text
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'files'}: {error.strerror}: {_remedy(error.errno)}"
-    if isinstance(error, OSError) and re.search(r"\d requested and \d+ written", text):
-        return f"a file could not be written whole: {_remedy(errno.ENOSPC)}"  # numpy's error
     return None
 
 

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
-from devise_exp.storage import cache_root, locked, replacing
+from devise_exp.storage import cache_root, checksum, locked, replacing
 
 SHIPPED = "caltech101_efficientnet_lite0.npz"
 
@@ -228,25 +228,17 @@ def _write(entry: Path, rows: np.ndarray) -> None:
     with replacing(entry) as made:
         made.mkdir()
         np.save(made / "features.npy", rows)
-        checksum = _checksum(made / "features.npy")
-        (made / "meta.json").write_text(json.dumps({"checksum": checksum, "shape": rows.shape}))
+        meta = {"checksum": checksum(made / "features.npy"), "shape": rows.shape}
+        (made / "meta.json").write_text(json.dumps(meta))
 
 
 def _open(entry: Path) -> np.ndarray | None:
     """The features, memory-mapped; None where there are none or the entry is damaged."""
     try:
         meta = json.loads((entry / "meta.json").read_text())
-        if meta["checksum"] != _checksum(entry / "features.npy"):
+        if meta["checksum"] != checksum(entry / "features.npy"):
             return None
         features: np.ndarray = np.load(entry / "features.npy", mmap_mode="r")
         return features
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
-
-
-def _checksum(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()

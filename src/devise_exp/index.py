@@ -9,8 +9,6 @@ identical vectors included.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import os
 import sys
@@ -22,16 +20,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from devise_exp.errors import InputError
-from devise_exp.storage import replacing
+from devise_exp.index_files import GRAPH, VECTORS, checked_folder, saving, unreadable
 
-FORMAT = 1
 METHODS = ("hnsw", "brute_force")
 WIDEST_DEFAULT_SEARCH = 4000
 SPARE_NEIGHBOURS = 16
 NUMBERS_AT_ONCE = 1 << 23  # in the largest array of a batch: 32 MB of float32
 BUILD_WORTH_A_SPINNER = 5000
 GROUP = 64  # candidates that are first looked at by their best score only
-META, VECTORS, GRAPH = "meta.json", "vectors.npy", "graph.bin"
 
 
 class Index(Protocol):
@@ -77,7 +73,7 @@ class ExactIndex:
 
     def save(self, folder: Path) -> None:
         """See `Index.save`."""
-        with _saving(folder, self.name, {}) as made:
+        with saving(folder, self.name, {}) as made:
             np.save(made / VECTORS, self.vectors)
 
 
@@ -136,7 +132,7 @@ class NmslibIndex:
 
     def save(self, folder: Path) -> None:
         """See `Index.save`; HNSW's graph is saved too, so `load` need not build it."""
-        with _saving(folder, self.name, self._settings) as made:
+        with saving(folder, self.name, self._settings) as made:
             np.save(made / VECTORS, self.vectors)
             if self.name == "hnsw":
                 # nmslib writes a broken file for a graph that it read: build that one once more.
@@ -176,7 +172,7 @@ def load(folder: Path) -> Index:
 
     InputError where a file is missing, was changed or cut short, or belongs to another version.
     """
-    name, settings = _checked_folder(folder)
+    name, settings = checked_folder(folder)
     try:
         vectors = np.load(folder / VECTORS, allow_pickle=False)
         if name == ExactIndex.name:
@@ -184,7 +180,7 @@ def load(folder: Path) -> Index:
         graph = folder / GRAPH if name == "hnsw" else None
         return NmslibIndex(vectors, name, **settings, graph=graph)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise _unreadable(folder, str(error)) from error
+        raise unreadable(folder, str(error)) from error
 
 
 def _candidates(vectors: np.ndarray) -> np.ndarray:
@@ -364,47 +360,3 @@ def _no_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-@contextlib.contextmanager
-def _saving(folder: Path, name: str, settings: dict[str, int | None]) -> Iterator[Path]:
-    """A place to write an index's files; with their checksums it becomes `folder` on success."""
-    free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    if not free and not (folder / META).is_file():
-        raise InputError(f"{folder} is there and is no index: save to another folder")
-    with replacing(folder) as made:
-        made.mkdir()
-        yield made
-        checksums = {path.name: _checksum(path) for path in sorted(made.iterdir())}
-        meta = {"format": FORMAT, "name": name, "settings": settings, "sha256": checksums}
-        (made / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
-
-
-def _checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Name and settings of a saved index whose files are as saved: nmslib may abort on junk."""
-    try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        if meta["format"] != FORMAT:
-            raise _unreadable(folder, f"its format is {meta['format']}, not {FORMAT}")
-        name, settings, checksums = meta["name"], dict(meta["settings"]), dict(meta["sha256"])
-        if name not in (ExactIndex.name, *METHODS):
-            raise _unreadable(folder, f"the index {name!r} is unknown")
-        for file in {VECTORS, GRAPH} if name == "hnsw" else {VECTORS}:
-            if checksums[file] != _checksum(folder / file):
-                raise _unreadable(folder, f"{file} is not what was saved")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(folder, f"{type(error).__name__}: {error}") from error
-    return name, settings
-
-
-def _unreadable(folder: Path, why: str) -> InputError:
-    why = " ".join(why.split())
-    return InputError(f"the index in {folder} cannot be read ({why}): delete it and build it again")
-
-
-def _checksum(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -25,9 +25,10 @@ from devise_exp.errors import InputError, command
 from devise_exp.evaluation import MODEL, Embedded
 from devise_exp.module import DeviseModule, load_weights
 from devise_exp.prepare import Prepared, features_of, prepare
+from devise_exp.processes import launched, ranks
 from devise_exp.run_folder import RunFolder
 from devise_exp.storage import replacing
-from devise_exp.training import BankRows, Inputs, Rows, fit, launched, picture_rows, ranks
+from devise_exp.training import BankRows, Inputs, Rows, fit, picture_rows
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
 
@@ -133,7 +134,7 @@ def _train(
     _announce(parts)
     logger = _logger(config, run)
     try:
-        world = ranks(config.trainer.strategy, config.trainer.devices)
+        world = ranks(config.trainer.strategy, config.trainer.devices, config.trainer.accelerator)
         with launched(world, ["-m", "devise_exp.run", str(run.path)]):
             module, best = _fit(config, run, parts, features, logger)
         if features is None:  # the backbone is another by now
@@ -218,10 +219,10 @@ def _embed_all(
     vectors = labels.class_vectors(parts.resolutions, table)
     control = controls.fit_like(
         _module(config, parts, vectors),
+        instantiate(config.trainer),
         features[parts.split.train],
         parts.targets(parts.split.train),
         config.seed,
-        config.trainer.max_epochs,
         config.training.batch_size,
     )
     random_vectors = _embed_rows("random_vectors", control, parts, vectors, features)

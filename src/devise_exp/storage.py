@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -46,3 +47,12 @@ def replacing(path: Path) -> Iterator[Path]:
         made.replace(path)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+def checksum(path: Path) -> str:
+    """Hash of a file's content, to tell a damaged file from a whole one."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
