@@ -10,7 +10,8 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -265,21 +266,44 @@ def test_a_cache_that_cannot_be_written(
     assert_no_run_folder(tmp_path)
 
 
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Stands for a full disk: in both cases writing fails midway."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # it would be cut off
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = writes_bytecode
+
+
 @pytest.mark.parametrize("vectors", ["random", "glove_6b_50d"])
 def test_a_disk_that_is_full_while_the_cache_is_filled(
     train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
 ) -> None:
-    """A limit on the size of files stands for the full disk: writing fails midway in both."""
     monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
+    with files_up_to(20_000):
         ended = train(f"word_vectors={vectors}")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_one_line(ended, "free some space", "DEVISE_CACHE")
     assert_no_run_folder(tmp_path)
     assert train(f"word_vectors={vectors}").code == 0  # nothing half-written stands in the way
+
+
+def test_a_disk_that_is_full_while_the_run_is_saved(train: Command, tmp_path: Path) -> None:
+    """Here the weights are 400 kB; the cache is filled before, the rest of the run is small."""
+    options = ("projection.hidden=200", "hydra.run.dir=run")
+    assert train().code == 0
+    with files_up_to(200_000):
+        ended = train(*options)
+    assert_one_line(ended, "free some space")
+    assert (tmp_path / "run/UNFINISHED").is_file()
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+    assert train("resume=run").code == 0
+    assert train("projection.hidden=200", "hydra.run.dir=other").code == 0
+    first, second = ((tmp_path / f"{n}/metrics.json").read_bytes() for n in ("run", "other"))
+    assert first == second
 
 
 def test_damaged_cache_entries_are_made_again(

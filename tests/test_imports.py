@@ -15,13 +15,16 @@ SOURCE = Path(__file__).parents[1] / "src" / "devise_exp"
 ORDER = [
     "errors", "storage", "pictures", "datasets", "published_datasets", "labels",
     "word_vector_store", "word_vector_files", "word_vector_binary", "word_vectors",
-    "splits", "leaks", "backbone", "features", "projection", "losses", "module", "training",
-    "embeddings", "index", "metrics", "evaluation", "prepare", "controls", "report", "run_folder",
-    "run", "cli",
+    "splits", "leaks", "backbone", "timm_backbone", "features", "projection", "losses", "module",
+    "processes", "training", "embeddings", "index_files", "index", "metrics", "evaluation",
+    "prepare", "controls", "report", "run_folder", "run", "cli",
 ]  # fmt: skip
 GROUND = {"errors", "storage"}
 LEAVES = ("labels", "word_vectors", "backbone", "projection", "losses", "index", "metrics")
-WORD_VECTORS = {"word_vectors", "word_vector_binary", "word_vector_files", "word_vector_store"}
+FAMILIES = {
+    "word_vectors": {"word_vector_binary", "word_vector_files", "word_vector_store"},
+    "index": {"index_files"},
+}
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 
 
@@ -57,7 +60,7 @@ def test_a_module_imports_only_what_comes_before_it(module: str) -> None:
 
 @pytest.mark.parametrize("module", LEAVES)
 def test_a_leaf_imports_no_sibling(module: str) -> None:
-    family = WORD_VECTORS if module == "word_vectors" else {module}
+    family = {module, *FAMILIES.get(module, ())}
     imported = set().union(*(siblings(member) for member in family))
     assert imported <= GROUND | family
 

@@ -266,6 +266,15 @@ def test_the_same_command_twice_and_other_seeds(
     assert metrics(tmp_path / "split")["split/fingerprint"] != split
 
 
+def test_the_seed_decides_the_first_weights(small: Config, tmp_path: Path) -> None:
+    still = ["optimizer.lr=1e-9", "trainer.max_epochs=1", "controls=false"]
+    embedded = []
+    for seed in (0, 1):
+        run.train(small(*still, f"seed={seed}"), tmp_path / str(seed))
+        embedded.append(RunFolder(tmp_path / str(seed)).embedded("devise").seen)
+    assert np.abs(embedded[0] - embedded[1]).max() > 0.1
+
+
 def test_a_trainable_backbone_is_evaluated_as_it_ended(
     small: Config, again: Config, tmp_path: Path
 ) -> None:

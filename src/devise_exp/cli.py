@@ -43,6 +43,7 @@ def compare(
         table.add_column(heading, justify="left" if heading in ("run", "split") else "right")
     fingerprints = set()
     columns: dict[str, list[float]] = {key: [] for key in COMPARED}
+    runs = [run for run in runs if not run.is_file()]  # a pattern also finds Hydra's multirun.yaml
     for run in runs:
         metrics = json.loads(_read(run, "metrics.json"))
         fingerprints.add(metrics["split/fingerprint"])
