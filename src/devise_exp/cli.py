@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
@@ -37,29 +38,45 @@ def show(run: RunArgument) -> None:
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, for example multirun/*/*/*.")],
 ) -> None:
-    """Several runs side by side, in per cent; names the splits where they differ."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("run", "split", *COMPARED.values()):
-        table.add_column(heading, justify="left" if heading in ("run", "split") else "right")
-    fingerprints = set()
-    columns: dict[str, list[float]] = {key: [] for key in COMPARED}
+    """Several runs side by side, in per cent; of runs that differ in the seed alone, their mean."""
     runs = [run for run in runs if not run.is_file()]  # a pattern also finds Hydra's multirun.yaml
-    for run in runs:
-        metrics = json.loads(_read(run, "metrics.json"))
-        fingerprints.add(metrics["split/fingerprint"])
-        figures = [f"{100 * metrics[k]:.1f}" if k in metrics else "" for k in COMPARED]
-        for key in metrics.keys() & columns.keys():
-            columns[key].append(100 * metrics[key])
-        table.add_row(str(run), metrics["split/fingerprint"], *figures)
-    if len(runs) > 1 and len(fingerprints) == 1:
+    metrics = [json.loads(_read(run, "metrics.json")) for run in runs]
+    settings = [_flat(yaml.safe_load(_read(run, "config.yaml"))) for run in runs]
+    different = [key for key in settings[0] if len({str(s.get(key)) for s in settings}) > 1]
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "differs in", *COMPARED.values()):
+        table.add_column(heading, justify="left" if heading in ("run", "differs in") else "right")
+    columns = [[100 * m[key] if key in m else None for m in metrics] for key in COMPARED]
+    for i, (run, own) in enumerate(zip(runs, settings, strict=True)):
+        how = " ".join(f"{key}={own.get(key)}" for key in different)
+        table.add_row(str(run), how, *(_per_cent(column[i]) for column in columns))
+    if different == ["seed"]:
         table.add_section()
-        means = [f"{mean(c):.1f} ± {stdev(c):.1f}" if len(c) > 1 else "" for c in columns.values()]
+        known = [[value for value in column if value is not None] for column in columns]
+        means = [f"{mean(c):.1f} ± {stdev(c):.1f}" if len(c) > 1 else "" for c in known]
         table.add_row("mean ± standard deviation", "", *means)
     _print(table)
-    if len(fingerprints) > 1:
+    if len({m["split/fingerprint"] for m in metrics}) > 1:
         typer.echo(
             "warning: these runs have different splits, so their figures do not compare", err=True
         )
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted key; a _target_ goes by its group's key and its own last name."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif key == "_target_":
+            flat[prefix.rstrip(".")] = str(value).rsplit(".", 1)[-1]
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _per_cent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1f}"
 
 
 @app.command()

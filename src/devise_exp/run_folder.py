@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError  # type: ignore[import-untyped]
+from yaml import YAMLError
 
 from devise_exp.errors import InputError
 from devise_exp.evaluation import CONTROLS, MODEL, Embedded
