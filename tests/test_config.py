@@ -160,7 +160,7 @@ def test_trainers_build_where_their_device_is(
     if not torch.cuda.is_available():  # the rest of the option must still be right
         overrides += ["trainer.accelerator=cpu", "trainer.precision=bf16-mixed"]
     trainer = instantiate(composed(*overrides).trainer)(logger=False, enable_checkpointing=False)
-    assert trainer.max_epochs == (1 if option == "trainer/smoke" else 20)
+    assert trainer.max_epochs == (1 if option == "trainer/smoke" else 10)
     assert trainer.num_devices == (2 if option == "trainer/ddp" else 1)
 
 

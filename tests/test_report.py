@@ -239,7 +239,7 @@ def test_two_offline_runs_in_one_process_hold_their_own_figures(
     lower = EvalReport({n: v / 2 for n, v in evaluated.values.items()}, ABOUT, evaluated.n)
     for name, given in (("one", evaluated), ("two", lower)):
         (tmp_path / name).mkdir()
-        logger = WandbLogger(save_dir=tmp_path / name, name=name, offline=True)
+        logger = WandbLogger(save_dir=tmp_path / name, name=name, offline=True, mode="offline")
         report.log_to_wandb(logger, given, tmp_path / name)
         report.close_wandb()
     ids = set()

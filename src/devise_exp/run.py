@@ -287,7 +287,9 @@ def _logger(config: DictConfig, run: RunFolder) -> Any:
     if not config.logger:
         return False
     os.environ.setdefault("WANDB_SILENT", "true")  # the run folder is named at the end anyway
-    logger = instantiate(config.logger)(save_dir=run.path, name=run.path.name)
+    # Lightning's offline=True only sets a variable, which W&B, once set up, no longer reads.
+    mode = "offline" if config.logger.offline else "online"
+    logger = instantiate(config.logger)(save_dir=run.path, name=run.path.name, mode=mode)
     logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
     return logger
 
