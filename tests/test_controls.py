@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
 
-from devise_exp import controls, losses, projection
-from devise_exp.module import DeviseModule
+from devise_exp import controls
 from devise_exp.prepare import Prepared, features_of, prepare
 
 N, FEATURE_DIM, CLASSES = 240, 6, 4
@@ -104,46 +101,6 @@ def test_conse_by_hand() -> None:
     np.testing.assert_array_equal(
         controls.conse(shares, vectors, 3), controls.conse(shares, vectors, 99)
     )
-
-
-def module(optimizer: Callable[..., torch.optim.Optimizer] | None = None) -> DeviseModule:
-    torch.manual_seed(0)
-    vectors = torch.nn.functional.normalize(torch.randn(CLASSES, 5))
-    made = optimizer or partial(torch.optim.SGD, lr=0.1)
-    return DeviseModule(projection.linear(FEATURE_DIM, 5), losses.cosine, vectors, made)
-
-
-def trainer(epochs: int) -> Callable[..., pl.Trainer]:
-    return partial(pl.Trainer, accelerator="cpu", max_epochs=epochs)
-
-
-def test_fit_like_trains_every_row_in_every_epoch(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    features, targets = clusters()
-    trained = controls.fit_like(module(), trainer(5), features, targets, seed=1, batch_size=50)
-    assert trained.global_step == 5 * -(-N // 50)
-    with torch.inference_mode():
-        inputs = torch.from_numpy(features.astype(np.float32))
-        found = (trained.cpu()(inputs) @ trained.class_vectors.T).argmax(dim=1).numpy()
-    assert (found == targets).mean() > 0.8
-    again = controls.fit_like(module(), trainer(5), features, targets, seed=1, batch_size=50)
-    other = controls.fit_like(module(), trainer(5), features, targets, seed=2, batch_size=50)
-    weight = trained.projection.weight
-    assert torch.equal(again.projection.weight, weight)
-    assert not torch.equal(other.projection.weight, weight)
-    assert not list(tmp_path.iterdir())  # no checkpoints, no logs
-
-
-def test_ctrl_c_in_fit_like_stays_ctrl_c() -> None:
-    class Interrupted(torch.optim.SGD):
-        def step(self, closure=None):
-            raise KeyboardInterrupt
-
-    features, targets = clusters()
-    with pytest.raises(KeyboardInterrupt):
-        controls.fit_like(
-            module(partial(Interrupted, lr=0.1)), trainer(1), features, targets, 0, batch_size=50
-        )
 
 
 @pytest.fixture(scope="module")

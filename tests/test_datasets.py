@@ -407,3 +407,14 @@ def test_reading_leaves_nothing_beside_the_pictures(tree: Path) -> None:
     before = sorted(tree.rglob("*"))
     image_folder(tree)
     assert sorted(tree.rglob("*")) == before
+
+
+def test_two_folders_with_equal_names_sizes_and_times_are_two_datasets(tmp_path: Path) -> None:
+    """Archives may set one time for all, and uncompressed pictures of one shape have one size."""
+    for name, colour in (("one", "red"), ("two", "blue")):
+        place = tmp_path / name / "cat" / "1.bmp"
+        place.parent.mkdir(parents=True)
+        Image.new("RGB", (9, 9), colour).save(place)
+        os.utime(place, (1, 1))
+    one, two = (image_folder(tmp_path / name) for name in ("one", "two"))
+    assert one.fingerprint != two.fingerprint

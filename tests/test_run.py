@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +39,6 @@ SMALL = [
     "features.num_workers=0",
     "logger=none",
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """So small networks gain nothing from two, and lose much where other work is going on."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +237,69 @@ def test_a_checkpoint_of_another_shape_is_refused(
     with pytest.raises(InputError, match="damaged"):
         again(folder, f"checkpoint={junk}")
     assert not list(folder.glob("evaluations/*/checkpoints"))
+
+
+def test_data_that_changed_since_the_training_is_refused(
+    composed: Config, again: Config, picture_tree: Path, tmp_path: Path
+) -> None:
+    """A new split would put trained pictures among the test pictures."""
+    tree = tmp_path / "pictures"
+    shutil.copytree(picture_tree, tree)
+    config = composed(*SMALL, f"data.root={tree}", "controls=false")
+    folder = tmp_path / "run"
+    run.train(config, folder)
+    split = (folder / "split.json").read_bytes()
+    again(folder, "checkpoint=checkpoints/last.ckpt")
+    shutil.copy(next((tree / "cat").iterdir()), tree / "cat" / "new.png")
+    with pytest.raises(InputError, match="have changed since this run was trained"):
+        again(folder, "checkpoint=checkpoints/last.ckpt")
+    (folder / "UNFINISHED").touch()
+    with pytest.raises(InputError, match="have changed since this run was trained"):
+        run.train(composed(f"resume={folder}"), tmp_path / "new")
+    assert (folder / "split.json").read_bytes() == split
+
+
+def test_classes_of_the_control_share_no_vector(
+    small: Config, picture_tree: Path, tmp_path: Path
+) -> None:
+    """Red cat and black cat share a word, which must not bring their random vectors together."""
+    tree = tmp_path / "pictures"
+    for c, name in enumerate(("red cat", "black cat", "red dog", "black dog")):
+        shutil.copytree(sorted(picture_tree.iterdir())[c], tree / name)
+    run.train(small(f"data.root={tree}"), tmp_path / "run")
+    vectors = RunFolder.existing(tmp_path / "run").embedded("random_vectors").class_vectors
+    cosines = (vectors @ vectors.T)[~np.eye(4, dtype=bool)]
+    assert np.abs(cosines).max() < 0.45  # 0.5 where half of the words are shared
+
+
+@pytest.mark.parametrize(
+    "wrong", ["training.patience=0", "training.patience=x", "training.num_workers=-1"]
+)
+def test_wrong_training_options_end_before_anything_is_written(
+    small: Config, tmp_path: Path, wrong: str
+) -> None:
+    with pytest.raises(InputError, match=wrong.split("=")[0]):
+        run.train(small(wrong), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_clipping_with_a_fused_optimizer_in_mixed_precision_is_refused(
+    small: Config, tmp_path: Path
+) -> None:
+    options = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1")
+    with pytest.raises(InputError, match=r"optimizer\.fused=false"):
+        run.train(small(*options), tmp_path / "run")
+    run.train(small(*options, "optimizer.fused=false", "controls=false"), tmp_path / "run")
+
+
+def test_a_folder_of_somebodys_own_called_latest_is_left_alone(
+    small: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "outputs" / "latest"
+    run.train(small("controls=false"), place)
+    assert not place.is_symlink()
+    assert RunFolder.existing(place).models() == ["devise"]
 
 
 def test_the_same_command_twice_and_other_seeds(

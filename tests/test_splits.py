@@ -232,3 +232,18 @@ def test_a_split_that_leaks_cannot_be_made(animals: Data) -> None:
         Split(**fields | {"val": split.test})
     with pytest.raises(ValueError, match="both seen and unseen"):
         Split(**fields | {"unseen": split.seen[:1]})
+
+
+@given(st.integers(0, 50))
+@settings(max_examples=20)
+def test_one_photograph_in_two_merged_classes_goes_to_one_part(seed: int) -> None:
+    """As Caltech-101's Faces and Faces_easy, its crops: neither tests what the other trained."""
+    names = [f"image_{i:04}.jpg" for i in range(12)]
+    rows = [f"{c}/{name}" for c in ("Faces", "Faces_easy", "okapi") for name in names]
+    labels = np.repeat([0, 0, 1, 2], [12, 12, 6, 6])
+    data = Data(["Faces", "okapi", "yak"], labels, rows)
+    split = named(*data, ["yak"], seed=seed)
+    for part in (split.train, split.val, split.test):
+        own = [rows[row].split("/") for row in part if labels[row] == 0]
+        assert {n for c, n in own if c == "Faces"} == {n for c, n in own if c == "Faces_easy"}
+        assert own

@@ -133,7 +133,12 @@ def torchvision_backbone(
             tuple(transform.std),
             transform.interpolation.value,
         ),
-        categories=() if weights is None else tuple(preset.meta["categories"]),
+        # A file may hold weights of any pretraining, so its classes are not known.
+        categories=()
+        if weights is None
+        else tuple(preset.meta["categories"])
+        if weights in known
+        else None,
         trainable=trainable,
     )
 

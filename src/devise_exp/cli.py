@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
 COMPARED = {
+    "val/hit@1": "val hit@1",
     "seen/hit@1": "seen hit@1",
     "unseen/hit@1/class_mean": "unseen hit@1 per class",
     "unseen/hit@5/class_mean": "unseen hit@5 per class",
@@ -30,7 +31,7 @@ COMPARED = {
 
 @app.command()
 def show(run: RunArgument) -> None:
-    """The table of a run, as train.py printed it."""
+    """The table of a run (its report.md)."""
     _print(Markdown(_read(run, "report.md")))
 
 
@@ -40,6 +41,9 @@ def compare(
 ) -> None:
     """Several runs side by side, in per cent; of runs that differ in the seed alone, their mean."""
     runs = [run for run in runs if not run.is_file()]  # a pattern also finds Hydra's multirun.yaml
+    if not runs:
+        typer.echo("error: no run folder among these paths", err=True)
+        raise typer.Exit(2)
     metrics = [json.loads(_read(run, "metrics.json")) for run in runs]
     settings = [_flat(yaml.safe_load(_read(run, "config.yaml"))) for run in runs]
     different = [key for key in settings[0] if len({str(s.get(key)) for s in settings}) > 1]

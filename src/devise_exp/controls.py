@@ -1,54 +1,21 @@
-"""Controls that a figure has to beat, on the same rows: random word vectors, softmax and ConSE."""
+"""Controls that a figure has to beat, on the same rows: softmax and ConSE.
+
+The third, random word vectors, is a training like any other and stands in run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.callbacks import RichProgressBar
 from rich.console import Console
 from rich.progress import track
 from torch import nn
-from torch.utils.data import DataLoader
 
 from devise_exp.evaluation import Embedded
-from devise_exp.module import DeviseModule
 from devise_exp.prepare import Prepared
-from devise_exp.training import BankRows, Rows, ShuffledBatches, interruptible
 
 LEAST_STEPS = 600
-
-
-def fit_like(
-    module: DeviseModule,
-    make_trainer: Callable[..., pl.Trainer],
-    features: np.ndarray,
-    targets: np.ndarray,
-    seed: int,
-    batch_size: int,
-) -> DeviseModule:
-    """Train `module` on bank rows by the run's own recipe, on one device, to the last epoch.
-
-    For random word vectors: what the same projection and loss reach where the words mean nothing.
-    """
-    trainer = make_trainer(
-        devices=1,
-        strategy="auto",
-        plugins=[LightningEnvironment()],
-        callbacks=[RichProgressBar(leave=False, console_kwargs={"stderr": True})],
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-    )
-    rows = Rows(BankRows(features), np.arange(len(features)), targets)
-    order = ShuffledBatches(len(features), batch_size, seed)
-    with interruptible():
-        trainer.fit(module, DataLoader(rows, batch_size=None, sampler=order))
-    return module
 
 
 def softmax_and_conse(

@@ -73,7 +73,9 @@ class DeviseModule(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         inputs, targets = batch
-        similarity = F.normalize(self(inputs).float()) @ self.class_vectors.T  # (B, S)
+        embeddings = self(inputs).float()
+        with torch.autocast(self.device.type, enabled=False):  # bf16 would tie near classes
+            similarity = F.normalize(embeddings) @ self.class_vectors.T  # (B, S)
         self.hits += int((similarity.argmax(dim=1) == targets).sum())
         self.rows += len(targets)
 

@@ -112,14 +112,15 @@ class Scan(NamedTuple):
 def scan(files: dict[str, str]) -> Scan:
     """Read and decode each of `files` (row name -> path) once; the fingerprint is of good ones.
 
-    The outcome is kept in the cache under the names, sizes and times of the files (and the version
+    The outcome is kept in the cache under the paths, sizes and times of the files (and the version
     of Pillow, which decides what decodes), so a later scan of them only asks for size and time.
     """
     stamps = hashlib.blake2b(PIL.__version__.encode(), digest_size=16)
     for row in sorted(files):
         try:
             status = Path(files[row]).stat()
-            stamps.update(f"{row}\0{status.st_size} {status.st_mtime_ns}\n".encode())
+            stamps.update(os.fsencode(Path(files[row]).absolute()))
+            stamps.update(f"\0{row}\0{status.st_size} {status.st_mtime_ns}\n".encode())
         except OSError:
             stamps.update(f"{row}\0missing\n".encode())
     memo = cache_root() / "scans" / f"{stamps.hexdigest()}.json"

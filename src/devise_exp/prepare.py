@@ -58,7 +58,7 @@ class Prepared:
             "labels/missing": self.n_missing,
         }
         about |= {f"labels/{name}": n for name, n in how.items() if n and name != "missing"}
-        about["images/skipped"] = len(self.dataset.skipped)
+        about["data/skipped"] = len(self.dataset.skipped)
         about["leak/checked_by"] = (
             " and ".join(self.audit.checked_by) or "nothing (classes unknown)"
         )
@@ -109,7 +109,7 @@ def _present(
 def features_of(config: DictConfig, parts: Prepared) -> np.ndarray:
     """(N, feature_dim), one per row of parts.dataset, from the cache where they are there."""
     dataset, whole = parts.dataset, parts.whole
-    if dataset.images is not None or dataset is whole:
+    if dataset.images is not None:
         return feature_bank(dataset, parts.backbone, **config.features).features
     # Shipped features are those of the whole dataset; a subset is some of their rows.
     bank = feature_bank(whole, parts.backbone, **config.features)

@@ -95,9 +95,13 @@ def caption(report: EvalReport) -> str:
     """What the figures rest on, in one or two lines."""
     about = report.about
     parts = [f"H@1 {100 * report.values['all/H@1']:.1f}"] if "all/H@1" in report.values else []
-    parts += [f"{key} {about[key]}" for key in about if key != "run"]
+    parts += [f"{key} {_short(about[key])}" for key in about]
     parts += [f"{key} {v:.4g}" for key, v in report.values.items() if key.startswith("index/")]
     return " · ".join(parts)
+
+
+def _short(value: str | int | float) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def markdown(report: EvalReport, title: str) -> str:
@@ -175,7 +179,7 @@ def check_wandb(offline: bool) -> None:
 
 
 def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
-    """One results table, the figures as the run's summary, and the run finished."""
+    """One results table, and the figures as the run's summary."""
     import wandb
 
     run = logger.experiment

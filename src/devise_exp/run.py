@@ -8,7 +8,9 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
             config = run.config()
         run.check_free_for(config)
         parts = prepare(config)
+        run.check_same(parts.split, parts.class_vectors)
         _rehearse(config, parts)
         frozen = not parts.backbone.trainable
         features = features_of(config, parts) if frozen else None
@@ -71,17 +74,20 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     own = run.config()
     models = [run.embedded(name) for name in run.models()]
     seen, unseen = run.class_ids()
+    index_config = config.index or own.index  # an empty group means the run's own
+    about = run.about() | {"index": _index_name(index_config)}
     if config.checkpoint is not None:
-        models[0] = _embed_checkpoint(own, Path(config.checkpoint).expanduser())
+        checkpoint = run.find(config.checkpoint)
+        models[0] = _embed_checkpoint(own, run, checkpoint)
+        about["checkpoint"] = str(checkpoint)
     extra = None
     if config.extra_labels is not None:
         vectors = _extra_vectors(own, run, config.extra_labels)
         extra = len(models[0].class_vectors) + np.arange(len(vectors))
         models[0] = models[0].with_labels(vectors)
+        about["extra_labels"] = len(vectors)
     chosen = evaluation.select(evaluation.protocols(seen, unseen, extra), config.protocols)
-    index_config = config.index or own.index  # an empty group means the run's own
     ks = config.ks if config.ks is not None else own.ks
-    about = run.about() | {"index": _index_name(index_config)}
     result, _ = evaluation.evaluate(models, chosen, instantiate(index_config), ks, about)
     place = run.new_evaluation()
     title = _title(about)
@@ -102,6 +108,19 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
         value = OmegaConf.select(config, key)
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{key}={value}: give a whole number from 1 on")
+    for key, least in (("training.patience", 1), ("training.num_workers", 0)):
+        value = OmegaConf.select(config, key)
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise InputError(f"{key}={value}: give a whole number from {least} on")
+    if parts.backbone.trainable:
+        picture_rows(parts.dataset, parts.backbone)
+    ranks(config.trainer.strategy, config.trainer.devices, config.trainer.accelerator)
+    clipped = config.trainer.gradient_clip_val is not None
+    if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
+        raise InputError(
+            f"trainer.precision={config.trainer.precision} cannot clip gradients of a fused "
+            "optimizer: set optimizer.fused=false"
+        )
     with _option("seed or projection"):
         module = _module(config, parts, parts.class_vectors)
         embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
@@ -137,6 +156,8 @@ def _train(
         world = ranks(config.trainer.strategy, config.trainer.devices, config.trainer.accelerator)
         with launched(world, ["-m", "devise_exp.run", str(run.path)]):
             module, best = _fit(config, run, parts, features, logger)
+        about |= best
+        run.save_about(about, parts.audit.leaks, parts.dataset.skipped)
         if features is None:  # the backbone is another by now
             features = features_of(config, parts)
         models = _embed_all(config, run, parts, module, features)
@@ -170,15 +191,11 @@ def _fit(
     epoch.
     """
     module = _module(config, parts, parts.class_vectors, trainable=features is None)
-    split = parts.split
     if features is None:
         inputs: tuple[Inputs, Inputs] = picture_rows(parts.dataset, parts.backbone)
     else:
         inputs = BankRows(features), BankRows(features)
-    train_rows, val_rows = (
-        Rows(source, rows, parts.targets(rows))
-        for source, rows in zip(inputs, (split.train, split.val), strict=True)
-    )
+    train_rows, val_rows = _rows(parts, inputs)
     best = fit(
         module,
         instantiate(config.trainer),
@@ -190,6 +207,15 @@ def _fit(
         **config.training,
     )
     return module, best
+
+
+def _rows(parts: Prepared, inputs: tuple[Inputs, Inputs]) -> tuple[Rows, Rows]:
+    """Training and validation rows of the seen classes, with their inputs."""
+    train, val = parts.split.train, parts.split.val
+    return (
+        Rows(inputs[0], train, parts.targets(train)),
+        Rows(inputs[1], val, parts.targets(val)),
+    )
 
 
 def _module(
@@ -204,6 +230,7 @@ def _module(
         instantiate(config.optimizer),
         instantiate(config.scheduler),
         parts.backbone.network if trainable else None,
+        config.backbone_lr_factor,
     )
 
 
@@ -215,21 +242,26 @@ def _embed_all(
     run.save_embedded(model, val=embed(module.projection, features[parts.split.val]))
     if not config.controls:
         return [model]
-    table = word_vectors.random(parts.class_vectors.shape[1], config.seed)
-    vectors = labels.class_vectors(parts.resolutions, table)
-    control = controls.fit_like(
-        _module(config, parts, vectors),
-        instantiate(config.trainer),
-        features[parts.split.train],
-        parts.targets(parts.split.train),
-        config.seed,
-        config.training.batch_size,
-    )
-    random_vectors = _embed_rows("random_vectors", control, parts, vectors, features)
-    others = [*controls.softmax_and_conse(parts, features, config.seed), random_vectors]
+    softmax_and_conse = controls.softmax_and_conse(parts, features, config.seed)
+    others = [*softmax_and_conse, _random_vectors(config, parts, features)]
     for other in others:
         run.save_embedded(other)
     return [model, *others]
+
+
+def _random_vectors(config: DictConfig, parts: Prepared, features: np.ndarray) -> Embedded:
+    """The control whose classes have random vectors, one each, so that no two are near by meaning
+    or by a word they share; trained on the features by the run's own recipe, on one device.
+    """
+    table = word_vectors.random(parts.class_vectors.shape[1], config.seed)
+    vectors = np.stack([table.vector(name) for name in parts.split.classes])
+    module = _module(config, parts, vectors)
+    make_trainer = partial(instantiate(config.trainer), devices=1, strategy="auto")
+    train_rows, val_rows = _rows(parts, (BankRows(features), BankRows(features)))
+    with TemporaryDirectory() as folder:
+        place, seed = Path(folder), config.seed
+        fit(module, make_trainer, train_rows, val_rows, place, seed, **config.training)
+    return _embed_rows("random_vectors", module, parts, vectors, features)
 
 
 def _embed_rows(
@@ -246,8 +278,9 @@ def _embed_rows(
     )
 
 
-def _embed_checkpoint(own: DictConfig, checkpoint: Path) -> Embedded:
+def _embed_checkpoint(own: DictConfig, run: RunFolder, checkpoint: Path) -> Embedded:
     parts = prepare(own)
+    run.check_same(parts.split, parts.class_vectors)
     module = _module(own, parts, parts.class_vectors, trainable=parts.backbone.trainable)
     load_weights(module, checkpoint)
     return _embed_rows(MODEL, module, parts, parts.class_vectors, features_of(own, parts))
@@ -333,7 +366,9 @@ def _say(line: str) -> None:
 def _point_latest(folder: Path) -> None:
     """outputs/latest, under the working folder, names the last run."""
     latest = Path("outputs/latest")
-    if folder.resolve().is_relative_to(Path.cwd()):
+    if latest.exists() and not latest.is_symlink():
+        return  # somebody's own folder
+    if folder.absolute().is_relative_to(Path.cwd()):
         with replacing(latest) as made:
             made.symlink_to(os.path.relpath(folder, latest.parent))
 

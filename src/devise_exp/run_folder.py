@@ -79,6 +79,26 @@ class RunFolder:
                 f"(resume={self.path}), or train into another hydra.run.dir"
             )
 
+    def check_same(self, split: Split, class_vectors: np.ndarray) -> None:
+        """InputError where data or word vectors are no longer what this run was trained on: trained
+        pictures could stand among the test pictures of a new split.
+        """
+        if not (self.path / "class_vectors.npy").is_file():
+            return  # nothing was trained yet
+        saved = self.class_vectors()
+        if self.split()["fingerprint"] != split.fingerprint or not (
+            saved.shape == class_vectors.shape and np.allclose(saved, class_vectors, atol=1e-6)
+        ):
+            raise InputError(
+                f"{self.path}: the pictures, classes or word vectors have changed since this run "
+                "was trained, so its split is another now: restore them, or train a new run"
+            )
+
+    def find(self, name: str) -> Path:
+        """A file by its own path, or by its place within the run folder."""
+        inside = self.path / name
+        return inside if inside.is_file() else Path(name).expanduser()
+
     def begin(self, config: DictConfig) -> None:
         """Mark the run as unfinished and keep its config, from which it can be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -91,7 +92,8 @@ def named(
         near = difflib.get_close_matches(unknown[0], classes, 3)
         raise InputError(
             f"split.unseen: no class {', '.join(unknown)} in the data (near {unknown[0]}: "
-            f"{', '.join(near) or 'none'}); give names as the merged class list has them"
+            f"{', '.join(near) or 'none'}); give names as the merged class "
+            "list has them, without those that subset or labels.on_missing leave out"
         )
     is_unseen = np.array([c in set(unseen) for c in classes])
     if is_unseen.all() or not is_unseen.any():
@@ -128,14 +130,18 @@ def _deal(
     val_share: float,
     test_share: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Train, val and test rows, stratified: each seen class gives its share, at least one row, to
-    each part.
+    """Train, val and test rows, stratified: each seen class gives its share, at least one picture,
+    to each part.
+
+    Classes that were merged may hold one photograph twice under one name (Caltech-101's
+    Faces/image_0001.jpg and its crop Faces_easy/image_0001.jpg): the two go to the same part.
     """
-    small = [
-        f"{classes[c]} ({n})"
-        for c, n in enumerate(np.bincount(labels[labels >= 0], minlength=len(classes)))
-        if is_seen[c] and n < 3
-    ]
+    pictures: dict[int, dict[str, list[int]]] = {c: {} for c in np.flatnonzero(is_seen).tolist()}
+    for row, c in enumerate(labels.tolist()):
+        if c in pictures:
+            name = rows[row].partition("/")[2] or rows[row]
+            pictures[c].setdefault(name, []).append(row)
+    small = [f"{classes[c]} ({len(own)})" for c, own in pictures.items() if len(own) < 3]
     if small:
         raise InputError(
             f"too few pictures to train, validate and test on in {', '.join(small[:10])}"
@@ -146,18 +152,17 @@ def _deal(
     train: list[int] = []
     val: list[int] = []
     test: list[int] = []
-    for c in np.flatnonzero(is_seen).tolist():
-        own = [int(row) for row in np.flatnonzero(labels == c)]
-        own.sort(key=lambda row: rows[row])
+    for c, by_name in pictures.items():
+        names = sorted(by_name)
         # A class's own stream: its rows are dealt alike whatever other classes there are.
         rng = np.random.default_rng([seed, *hashlib.blake2b(classes[c].encode()).digest()[:8]])
-        own = [own[i] for i in rng.permutation(len(own))]
+        own = [by_name[names[i]] for i in rng.permutation(len(names))]
         n_val, n_test = (max(1, round(len(own) * share)) for share in (val_share, test_share))
         n_val = min(n_val, len(own) - 2)
         n_test = min(n_test, len(own) - n_val - 1)
-        val += own[:n_val]
-        test += own[n_val : n_val + n_test]
-        train += own[n_val + n_test :]
+        val += chain.from_iterable(own[:n_val])
+        test += chain.from_iterable(own[n_val : n_val + n_test])
+        train += chain.from_iterable(own[n_val + n_test :])
     return np.sort(train), np.sort(val), np.sort(test)
 
 

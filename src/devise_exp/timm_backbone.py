@@ -46,6 +46,7 @@ def timm_backbone(
     network.eval()
     with torch.inference_mode():
         feature_dim = network(torch.zeros(1, *data["input_size"])).shape[-1]
+    network.train()  # as every other backbone comes, should it be trained
     return Backbone(
         name=f"timm/{name}",
         network=network,
@@ -114,7 +115,10 @@ def _timm_categories(tag: str) -> tuple[str, ...] | None:
         ("in12k", "imagenet-12k"),
     ):
         if mark in tag:
-            return tuple(ImageNetInfo(subset).label_descriptions())
+            wide = ImageNetInfo(subset).label_descriptions()
+            last = ImageNetInfo("imagenet-1k").label_descriptions() if "in1k" in tag else []
+            known = set(wide)
+            return (*wide, *(name for name in last if name not in known))
     # What was only fine-tuned on ImageNet-1k had seen other pictures before.
     first = tag.split("_ft_")[0]
     return tuple(ImageNetInfo("imagenet-1k").label_descriptions()) if "in1k" in first else None

@@ -202,7 +202,7 @@ def fit(
         plugins=[_WholeFiles(), LightningEnvironment()],
         logger=logger,
         default_root_dir=folder,
-        deterministic=True,
+        deterministic="warn",  # a few CUDA kernels have no repeatable form
         use_distributed_sampler=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
