@@ -259,6 +259,17 @@ def test_data_that_changed_since_the_training_is_refused(
     assert (folder / "split.json").read_bytes() == split
 
 
+def test_a_folder_from_elsewhere_cannot_name_what_evaluate_builds(
+    trained: tuple[Path, dict[str, float]], again: Config, tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "run")
+    config = RunFolder.existing(tmp_path / "run").config()
+    config.index = {"_target_": "devise_exp.word_vectors.from_file", "path": "x", "_partial_": True}
+    OmegaConf.save(config, tmp_path / "run" / "config.yaml")
+    with pytest.raises(InputError, match="as the index"):
+        again(tmp_path / "run")
+
+
 def test_classes_of_the_control_share_no_vector(
     small: Config, picture_tree: Path, tmp_path: Path
 ) -> None:
@@ -273,12 +284,20 @@ def test_classes_of_the_control_share_no_vector(
 
 
 @pytest.mark.parametrize(
-    "wrong", ["training.patience=0", "training.patience=x", "training.num_workers=-1"]
+    "wrong",
+    [
+        "training.patience=0",
+        "training.patience=x",
+        "training.num_workers=-1",
+        "split.seed=abc",
+        "split.val_share=a",
+        "subset.min_images=x",
+    ],
 )
-def test_wrong_training_options_end_before_anything_is_written(
+def test_wrong_values_end_before_anything_is_written(
     small: Config, tmp_path: Path, wrong: str
 ) -> None:
-    with pytest.raises(InputError, match=wrong.split("=")[0]):
+    with pytest.raises(InputError, match=wrong.split(".")[0]):
         run.train(small(wrong), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -8,7 +8,8 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 WRONG_INPUT = 2
@@ -84,6 +85,18 @@ def _remedy(number: int | None) -> str:
     if number in _NOT_ALLOWED:
         return "mend the permissions, or set DEVISE_CACHE or hydra.run.dir to another folder"
     return "check the path; DEVISE_CACHE is the cache folder, hydra.run.dir the run folder"
+
+
+@contextmanager
+def option(group: str) -> Iterator[None]:
+    """What a library says of a value of `group` that it cannot take, as an InputError."""
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        yield
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).rstrip(" .!")
+        raise InputError(f"{group}: {reason}: choose another option or value") from error
 
 
 def command(main: Callable[[], Any]) -> Callable[[], None]:

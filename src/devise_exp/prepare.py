@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from devise_exp import labels, leaks
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset, filtered
+from devise_exp.errors import option
 from devise_exp.features import feature_bank
 from devise_exp.labels import Resolution
 from devise_exp.leaks import AuditReport
@@ -71,7 +72,8 @@ def prepare(config: DictConfig) -> Prepared:
     but caches.
     """
     whole = instantiate(config.data)
-    dataset = filtered(whole, **config.subset)
+    with option("subset"):
+        dataset = filtered(whole, **config.subset)
     classes, merged = labels.merge(dataset.classes, _present(config.labels.merges, whole, dataset))
     vocabulary = instantiate(config.word_vectors)
     aliases = _present(config.labels.aliases, whole, dataset)
@@ -81,7 +83,8 @@ def prepare(config: DictConfig) -> Prepared:
     position = np.full(len(classes), -1)
     position[kept] = np.arange(len(kept))
     class_ids = position[merged[dataset.labels]]
-    split = instantiate(config.split)([r.name for r in resolutions], class_ids, dataset.rows)
+    with option("split"):
+        split = instantiate(config.split)([r.name for r in resolutions], class_ids, dataset.rows)
     backbone = instantiate(config.backbone)
     unseen = {resolutions[i].name: " ".join(resolutions[i].words) for i in split.unseen}
     return Prepared(

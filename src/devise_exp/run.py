@@ -6,8 +6,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +16,12 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from devise_exp import controls, evaluation, labels, report, word_vectors
 from devise_exp.embeddings import embed
-from devise_exp.errors import InputError, command
+from devise_exp.errors import InputError, command, option
 from devise_exp.evaluation import MODEL, Embedded
 from devise_exp.module import DeviseModule, load_weights
 from devise_exp.prepare import Prepared, features_of, prepare
@@ -75,6 +73,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     models = [run.embedded(name) for name in run.models()]
     seen, unseen = run.class_ids()
     index_config = config.index or own.index  # an empty group means the run's own
+    if not str(index_config.get("_target_")).startswith("devise_exp.index."):
+        raise InputError(  # nothing else of the folder's config is built here unasked
+            f"{run.path}: its config names {index_config.get('_target_')!r} as the index: choose "
+            "index=hnsw, brute_force or exact"
+        )
     about = run.about() | {"index": _index_name(index_config)}
     if config.checkpoint is not None:
         checkpoint = run.find(config.checkpoint)
@@ -121,27 +124,17 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
             f"trainer.precision={config.trainer.precision} cannot clip gradients of a fused "
             "optimizer: set optimizer.fused=false"
         )
-    with _option("seed or projection"):
+    with option("seed or projection"):
         module = _module(config, parts, parts.class_vectors)
         embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
-    with _option("loss"):
+    with option("loss"):
         module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
-    with _option("optimizer or scheduler"):
+    with option("optimizer or scheduler"):
         module.configure_optimizers()
-    with _option("trainer"):
+    with option("trainer"):
         instantiate(config.trainer)(logger=False, enable_checkpointing=False)
-    with _option("index"):
+    with option("index"):
         instantiate(config.index)(parts.class_vectors[:2])
-
-
-@contextmanager
-def _option(group: str) -> Iterator[None]:
-    """What a library says of a value that it cannot take, as an InputError."""
-    try:
-        yield
-    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).rstrip(" .!")
-        raise InputError(f"{group}: {reason}: choose another option or value") from error
 
 
 def _train(
