@@ -3,13 +3,15 @@
 import hydra
 from omegaconf import DictConfig
 
-from devise_exp import run
 from devise_exp.errors import command
 
 
 @command
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(config: DictConfig) -> dict[str, float]:
+    """Returns the figures by name."""
+    from devise_exp import run  # late: a mistyped option need not wait for torch
+
     return run.evaluate(config)
 
 

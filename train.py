@@ -6,7 +6,6 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from devise_exp import run
 from devise_exp.errors import command
 
 
@@ -14,6 +13,8 @@ from devise_exp.errors import command
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> float:
     """Returns the seen validation hit@1, what a sweep may maximise."""
+    from devise_exp import run  # late: a mistyped option need not wait for torch
+
     return run.train(config, Path(HydraConfig.get().runtime.output_dir))["val/hit@1"]
 
 

@@ -107,3 +107,13 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_damaged_file_of_a_run_is_one_line_and_exit_code_2(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    shutil.copytree(runs[0], tmp_path / "run")
+    (tmp_path / "run" / "classes.json").write_text("{")
+    result = CliRunner().invoke(app, ["classes", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "classes.json: damaged" in result.output

@@ -418,3 +418,12 @@ def test_two_folders_with_equal_names_sizes_and_times_are_two_datasets(tmp_path:
         os.utime(place, (1, 1))
     one, two = (image_folder(tmp_path / name) for name in ("one", "two"))
     assert one.fingerprint != two.fingerprint
+
+
+def test_a_link_back_to_the_root_does_not_bring_other_classes_in(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        place = tmp_path / name / "1.png"
+        place.parent.mkdir()
+        Image.new("RGB", (9, 9)).save(place)
+    (tmp_path / "dog" / "loop").symlink_to(tmp_path)
+    assert image_folder(tmp_path).rows == ("cat/1.png", "dog/1.png")

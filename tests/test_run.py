@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -259,6 +260,15 @@ def test_data_that_changed_since_the_training_is_refused(
     assert (folder / "split.json").read_bytes() == split
 
 
+def test_a_run_folder_without_its_embeddings_says_so(
+    trained: tuple[Path, dict[str, float]], again: Config, tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "embeddings")
+    with pytest.raises(InputError, match=r"lacks embeddings/devise\.npz"):
+        again(tmp_path / "run")
+
+
 def test_a_folder_from_elsewhere_cannot_name_what_evaluate_builds(
     trained: tuple[Path, dict[str, float]], again: Config, tmp_path: Path
 ) -> None:
@@ -292,12 +302,16 @@ def test_classes_of_the_control_share_no_vector(
         "split.seed=abc",
         "split.val_share=a",
         "subset.min_images=x",
+        "features.batch_size=x",
+        "controls=maybe",
+        "seed=abc",
+        "index=own",
     ],
 )
 def test_wrong_values_end_before_anything_is_written(
     small: Config, tmp_path: Path, wrong: str
 ) -> None:
-    with pytest.raises(InputError, match=wrong.split(".")[0]):
+    with pytest.raises(InputError, match=re.split("[.=]", wrong)[0]):
         run.train(small(wrong), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -247,3 +247,9 @@ def test_one_photograph_in_two_merged_classes_goes_to_one_part(seed: int) -> Non
         own = [rows[row].split("/") for row in part if labels[row] == 0]
         assert {n for c, n in own if c == "Faces"} == {n for c, n in own if c == "Faces_easy"}
         assert own
+
+
+def test_a_class_called_by_a_number_can_be_unseen() -> None:
+    rows = [f"{c}/{i}" for c in ("42", "cat", "dog") for i in range(4)]
+    split = named(["42", "cat", "dog"], np.repeat(np.arange(3), 4), rows, [42])  # type: ignore
+    assert [split.classes[i] for i in split.unseen] == ["42"]

@@ -44,7 +44,7 @@ def compare(
     if not runs:
         typer.echo("error: no run folder among these paths", err=True)
         raise typer.Exit(2)
-    metrics = [json.loads(_read(run, "metrics.json")) for run in runs]
+    metrics = [_json(run, "metrics.json") for run in runs]
     settings = [_flat(yaml.safe_load(_read(run, "config.yaml"))) for run in runs]
     different = [key for key in settings[0] if len({str(s.get(key)) for s in settings}) > 1]
     table = Table(box=None, pad_edge=False)
@@ -86,9 +86,9 @@ def _per_cent(share: float | None) -> str:
 @app.command()
 def classes(run: RunArgument) -> None:
     """How each class of a run got its word vector, and which unseen classes the backbone knew."""
-    entries: list[dict[str, Any]] = json.loads(_read(run, "classes.json"))
+    entries: list[dict[str, Any]] = _json(run, "classes.json")
     leaks: dict[str, list[str]] = {}
-    for leak in json.loads(_read(run, "about.json"))["leaks"]:
+    for leak in _json(run, "about.json")["leaks"]:
         leaks.setdefault(leak["name"], []).append(f"{leak['relation']} {leak['category']}")
     table = Table(box=None, pad_edge=False)
     for heading in ("class", "", "words", "how", "known to the pretraining"):
@@ -105,6 +105,14 @@ def _read(run: Path, name: str) -> str:
         return (run / name).read_text(encoding="utf-8")
     except OSError:
         typer.echo(f"error: {run}: no finished run folder (it has no {name})", err=True)
+        raise typer.Exit(2) from None
+
+
+def _json(run: Path, name: str) -> Any:
+    try:
+        return json.loads(_read(run, name))
+    except ValueError:
+        typer.echo(f"error: {run / name}: damaged: train the run again", err=True)
         raise typer.Exit(2) from None
 
 

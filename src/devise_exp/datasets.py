@@ -133,7 +133,8 @@ def class_folders(
 def _files_below(folder: Path, notes: list[str]) -> list[str]:
     """Files below `folder` that may be pictures, relative to it, with "/" between the parts."""
     files: list[str] = []
-    visited: set[tuple[int, int]] = set()
+    above = [parent.stat() for parent in folder.resolve().parents]
+    visited = {(status.st_dev, status.st_ino) for status in above}
 
     def note(error: OSError) -> None:
         notes.append(f"{error.filename}: {UNREADABLE}: {error.strerror}")

@@ -53,7 +53,8 @@ def feature_bank(
     """
     if dtype not in ("float16", "float32"):
         raise InputError(f"features.dtype={dtype}: choose float16 or float32")
-    if batch_size < 1 or num_workers < 0:
+    whole = isinstance(batch_size, int) and isinstance(num_workers, int)
+    if not whole or batch_size < 1 or num_workers < 0:
         raise InputError(
             f"features.batch_size={batch_size}, features.num_workers={num_workers}: give a batch "
             "of 1 or more and 0 or more workers"

@@ -107,6 +107,12 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
         evaluation.ks_of(protocol, config.ks)
     if config.logger:
         report.check_wandb(config.logger.offline)
+    if not isinstance(config.controls, bool):
+        raise InputError(f"controls={config.controls}: say true or false")
+    if not isinstance(config.seed, int):
+        raise InputError(f"seed={config.seed}: give a whole number from 0 on")
+    if "_target_" not in (config.index or {}):
+        raise InputError("index=own is for evaluate.py: choose hnsw, brute_force or exact")
     for key in ("trainer.max_epochs", "training.batch_size"):
         value = OmegaConf.select(config, key)
         if not isinstance(value, int) or value < 1:
@@ -334,6 +340,8 @@ def _announce(parts: Prepared) -> None:
     if parts.dataset.skipped:
         shown = "; ".join(parts.dataset.skipped[:3])
         _say(f"warning: skipped {len(parts.dataset.skipped)}: {shown} (all in about.json)")
+    if len(split.unseen) == 1:
+        _say("warning: among a single unseen label every hit@k is 100: hold out more classes")
     if parts.audit.leaked:
         _say(
             f"warning: {len(parts.audit.leaked)} of {len(split.unseen)} unseen classes were in "

@@ -207,7 +207,8 @@ class RunFolder:
 
     def models(self) -> list[str]:
         """Names of the embedded models, the trained one first."""
-        return [n for n in (MODEL, *CONTROLS) if (self.path / f"embeddings/{n}.npz").is_file()]
+        own = [n for n in CONTROLS if (self.path / f"embeddings/{n}.npz").is_file()]
+        return [MODEL, *own]
 
     def _write_json(self, name: str, content: Any) -> None:
         with replacing(self.path / name) as made:

@@ -84,6 +84,7 @@ def named(
     same on every machine, in whatever order classes and rows come.
     """
     _check_seed(seed)
+    unseen = [str(name) for name in unseen]  # a class called 42 comes as a number from the config
     twice = sorted(c for c, n in Counter(unseen).items() if n > 1)
     if twice:
         raise InputError(f"split.unseen names {', '.join(twice)} more than once: name a class once")
