@@ -70,7 +70,7 @@ def test_classes_and_split_come_back(tmp_path: Path) -> None:
 
 def test_embeddings_come_back_in_the_order_of_the_models(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    assert folder.models() == []
+    assert folder.models() == ["devise"]
     for name in ("random_vectors", "softmax", "devise"):
         folder.save_embedded(embedded(name), val=np.ones((2, 7)))
     assert folder.models() == ["devise", "softmax", "random_vectors"]
