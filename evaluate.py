@@ -10,9 +10,9 @@ from devise_exp.errors import command
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(config: DictConfig) -> dict[str, float]:
     """Returns the figures by name."""
-    from devise_exp import run  # late: a mistyped option need not wait for torch
+    from devise_exp import reevaluation  # late: a mistyped option need not wait for numpy
 
-    return run.evaluate(config)
+    return reevaluation.evaluate(config)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,10 @@ NEEDED = {
        for name in ("glove", "word2vec", "fasttext")},
     **{f"data/{name}": ["data.root=pictures"]
        for name in ("caltech256", "cifar100", "flowers102", "food101", "image_folder", "imagenet",
-                    "tiny_imagenet200")},
+                    "intel_scenes", "pascal_sentences", "photos32", "tiny_imagenet200")},
+    **{f"experiment/{name}": ["data.root=pictures"]
+       for name in ("caltech256_fasttext", "intel_retrieval", "pascal_vgg16_glove",
+                    "photos32_vgg16")},
 }  # fmt: skip
 # Given when a run is built, not in YAML: the module's parameters, the data, the folders.
 LATER = {

@@ -16,7 +16,7 @@ from PIL import Image
 
 from devise_exp.datasets import ImageDataset, filtered, image_folder
 from devise_exp.errors import InputError
-from devise_exp.pictures import PictureArrays, PictureFiles, fingerprint_of
+from devise_exp.pictures import PictureArrays, PictureFiles, fingerprint_of, opened
 
 
 @pytest.fixture(autouse=True)
@@ -427,3 +427,44 @@ def test_a_link_back_to_the_root_does_not_bring_other_classes_in(tmp_path: Path)
         Image.new("RGB", (9, 9)).save(place)
     (tmp_path / "dog" / "loop").symlink_to(tmp_path)
     assert image_folder(tmp_path).rows == ("cat/1.png", "dog/1.png")
+
+
+def test_any_picture_file_is_opened_as_the_dataset_has_it(tree: Path) -> None:
+    picture(tree / "okapi" / "layered.png", mode="RGBA")
+    dataset = image_folder(tree)
+    assert dataset.images is not None
+    for row, image in zip(dataset.rows, dataset.images, strict=True):
+        for source in (tree / row, (tree / row).read_bytes()):
+            assert opened(source).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: path.write_bytes(b"text"), "not a picture that Pillow can open"),
+        (lambda path: truncate(picture(path, 7, (200, 150))), "damaged"),
+        (bomb, "too large: over"),
+        (lambda path: path.mkdir(), "cannot be read: not a file"),
+        (lambda path: None, "cannot be read: No such file"),
+        (lambda path: os.mkfifo(path), "cannot be read: not a file"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path, make, reason: str) -> None:
+    path = tmp_path / "it.jpg"
+    make(path)
+    with pytest.raises(InputError) as caught:
+        opened(path)
+    assert str(caught.value).startswith(f"{path}: {reason}")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="^what was sent: "):
+        opened(path.read_bytes() if path.is_file() else b"", name="what was sent")
+
+
+def test_a_file_larger_than_allowed_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = picture(tmp_path / "a.png")
+    monkeypatch.setattr("devise_exp.pictures.LARGEST_FILE", 100)
+    for source in (path, path.read_bytes()):
+        with pytest.raises(InputError, match="too large: .* bytes"):
+            opened(source)

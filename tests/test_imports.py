@@ -13,11 +13,14 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "devise_exp"
 # The order of the README's list; a module may import those before it.
 ORDER = [
-    "errors", "storage", "pictures", "datasets", "published_datasets", "labels",
-    "word_vector_store", "word_vector_files", "word_vector_binary", "word_vectors",
-    "splits", "leaks", "backbone", "timm_backbone", "features", "projection", "losses", "module",
-    "processes", "training", "embeddings", "index_files", "index", "metrics", "evaluation",
-    "prepare", "controls", "report", "run_folder", "run", "cli",
+    "errors", "storage", "pictures", "datasets", "published_datasets", "imagenet_datasets",
+    "torchvision_datasets", "labels", "word_vector_store", "word_vector_files",
+    "word_vector_binary", "word_vectors", "splits", "leaks", "backbone", "timm_backbone",
+    "features", "projection", "losses", "checkpoint", "module", "processes", "training", "embeddings",
+    "index_files", "index", "metrics", "evaluation", "retrieval", "prepare", "controls",
+    "retrieval_report", "report", "run_folder", "gallery", "gallery_sync", "scores", "fitting",
+    "run", "encoder", "saved_run", "reevaluation", "query", "search", "contact_sheet", "look", "app_guard",
+    "app", "cli_search", "cli_look", "cli",
 ]  # fmt: skip
 GROUND = {"errors", "storage"}
 LEAVES = ("labels", "word_vectors", "backbone", "projection", "losses", "index", "metrics")
@@ -73,11 +76,15 @@ def test_only_the_wiring_turns_config_into_objects() -> None:
         if isinstance(node, ast.Name | ast.Attribute | ast.alias)
         and "instantiate" in ast.unparse(node).split(".")[-1].split(" ")
     }
-    assert users == {"run", "prepare"}
+    assert users == {"prepare", "fitting", "run", "encoder", "saved_run", "reevaluation"}
 
 
 def test_importing_what_needs_no_torch_is_light() -> None:
-    light = ["errors", "storage", "pictures", "datasets", "labels", "word_vectors", "metrics"]
+    light = [
+        "errors", "storage", "pictures", "datasets", "labels", "word_vectors", "metrics",
+        "retrieval", "gallery", "saved_run", "reevaluation", "query", "search", "contact_sheet",
+        "cli",
+    ]  # fmt: skip
     code = (
         f"import sys\nfor m in {light}: __import__(f'devise_exp.{{m}}')\n"
         "print([m for m in ('torch', 'torchvision', 'timm', 'gensim', 'wandb', 'nmslib', 'pyarrow')"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.functional.retrieval import retrieval_average_precision, retrieval_precision
 from torchmetrics.retrieval import RetrievalHitRate
 
 from devise_exp import metrics
@@ -217,6 +219,141 @@ def test_more_images_narrow_the_interval() -> None:
     assert widths[0] > 2.5 * widths[1] > 6 * widths[2] > 0  # by about the root of ten
 
 
+# Search: relevant pictures in ranked order
+
+
+@st.composite
+def rankings(draw: st.DrawFn) -> np.ndarray:
+    """Relevance (Q, N) in ranked order, at least one relevant picture in each row."""
+    n = draw(st.integers(1, 15))
+    row = st.lists(st.booleans(), min_size=n, max_size=n).filter(any)
+    return np.array(draw(st.lists(row, min_size=1, max_size=8)))
+
+
+def slow_average_precision(row: list[bool]) -> Fraction:
+    places = [place for place, relevant in enumerate(row, 1) if relevant]
+    return sum((Fraction(i, place) for i, place in enumerate(places, 1)), Fraction()) / len(places)
+
+
+def test_precision_of_a_worked_case() -> None:
+    # Relevant at places 1, 3 and 6 of six; and at the last place alone.
+    relevant = np.array([[True, False, True, False, False, True], [False] * 5 + [True]])
+    assert metrics.average_precision(relevant) == pytest.approx([(1 + 2 / 3 + 1 / 2) / 3, 1 / 6])
+    assert metrics.precision_at_k(relevant, 1).tolist() == [1, 0]
+    assert metrics.precision_at_k(relevant, 5) == pytest.approx([2 / 5, 0])
+    assert metrics.precision_at_k(relevant, 6) == pytest.approx([3 / 6, 1 / 6])
+
+
+@given(rankings())
+def test_precision_equals_plain_python(relevant: np.ndarray) -> None:
+    rows = relevant.tolist()
+    expected = [float(slow_average_precision(row)) for row in rows]
+    assert metrics.average_precision(relevant) == pytest.approx(expected, abs=1e-12)
+    for k in range(1, relevant.shape[1] + 1):
+        shares = [sum(row[:k]) / k for row in rows]
+        assert metrics.precision_at_k(relevant, k) == pytest.approx(shares, abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rankings())
+def test_precision_equals_torchmetrics(relevant: np.ndarray) -> None:
+    n = relevant.shape[1]
+    scores = torch.arange(n, 0, -1, dtype=torch.float32) / n
+    rows = [torch.from_numpy(row) for row in relevant]
+    theirs = [float(retrieval_average_precision(scores, row)) for row in rows]
+    assert metrics.average_precision(relevant) == pytest.approx(theirs, abs=1e-6)
+    for k in (1, (n + 1) // 2, n):
+        theirs = [float(retrieval_precision(scores, row, top_k=k)) for row in rows]
+        assert metrics.precision_at_k(relevant, k) == pytest.approx(theirs, abs=1e-6)
+
+
+@given(rankings())
+def test_the_best_ranking_has_average_precision_1_and_the_worst_the_least(
+    relevant: np.ndarray,
+) -> None:
+    ordered = np.sort(relevant, axis=1)  # irrelevant ones first
+    worst, given_, best = map(
+        metrics.average_precision, (ordered, relevant, np.ascontiguousarray(ordered[:, ::-1]))
+    )
+    assert best == pytest.approx(1)
+    assert (worst <= given_ + 1e-12).all()
+    assert (given_ <= best + 1e-12).all()
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_chance_average_precision_is_the_mean_over_all_rankings(n: int) -> None:
+    for r in range(1, n + 1):
+        every = [
+            slow_average_precision([place in relevant for place in range(n)])
+            for relevant in combinations(range(n), r)
+        ]
+        found = metrics.chance_average_precision(np.array([r]), n)
+        assert found == pytest.approx([float(sum(every, Fraction()) / len(every))], abs=1e-12)
+
+
+def test_chance_average_precision_is_what_random_rankings_reach() -> None:
+    relevant = np.random.default_rng(0).permuted(
+        np.repeat(np.arange(200)[None] < 12, 4000, axis=0), axis=1
+    )
+    reached = metrics.average_precision(relevant)
+    expected = float(metrics.chance_average_precision(np.array([12]), 200)[0])
+    assert expected > 12 / 200  # more than the share of relevant pictures
+    assert reached.mean() == pytest.approx(expected, abs=4 * reached.std() / 4000**0.5)
+
+
+def test_a_95_per_cent_interval_of_a_mean_covers_it_as_often() -> None:
+    rng = np.random.default_rng(0)
+    inside = 0
+    for seed in range(300):
+        lo, hi = metrics.mean_interval(rng.beta(1, 3, size=100), resamples=500, seed=seed)
+        inside += lo <= 0.25 <= hi
+    assert 0.90 <= inside / 300 <= 0.98
+
+
+@pytest.mark.parametrize("n", [7, 80, 3000])  # of 3000 the draws do not fit into one block
+def test_the_interval_of_a_mean_equals_a_bootstrap_that_draws_queries(n: int) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.beta(0.5, 2, size=n)
+    slow = np.percentile([rng.choice(values, size=n).mean() for _ in range(2000)], [5, 95])
+    fast = metrics.mean_interval(values, level=0.9)
+    np.testing.assert_allclose(fast, slow, atol=0.25 * np.ptp(slow) / 2)
+    assert fast[0] < values.mean() < fast[1]
+
+
+def test_drawing_in_blocks_makes_no_difference() -> None:
+    values, rng = np.sort(np.random.default_rng(2).random(3000)), np.random.default_rng(0)
+    assert metrics.DRAWS_AT_ONCE < 2000 * 3000
+    means = np.array([values[rng.integers(3000, size=3000)].mean() for _ in range(2000)])
+    at_once = np.quantile(means, [0.025, 0.975])
+    assert metrics.mean_interval(values) == pytest.approx(at_once, abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(0, 5))
+def test_an_interval_of_a_mean_is_repeatable_and_ordered(values: list[float], seed: int) -> None:
+    given_ = np.array(values)
+    lo, hi = metrics.mean_interval(given_, seed=seed)
+    shuffled = np.random.default_rng(seed).permutation(given_)
+    assert metrics.mean_interval(shuffled, seed=seed) == (lo, hi)
+    narrow_lo, narrow_hi = metrics.mean_interval(given_, level=0.5, seed=seed)
+    assert given_.min() - 1e-12 <= lo <= narrow_lo <= narrow_hi <= hi <= given_.max() + 1e-12
+
+
+def test_precision_without_a_relevant_picture_is_an_error() -> None:
+    relevant = np.array([[True, False], [False, False], [False, False]])
+    with pytest.raises(
+        InputError, match=r"not defined without a relevant picture: query 1 .*2 of 3"
+    ):
+        metrics.average_precision(relevant)
+    assert metrics.precision_at_k(relevant, 2).tolist() == [0.5, 0, 0]  # this is defined
+    for k in (0, 3):
+        with pytest.raises(InputError, match=f"k is {k}, but there are 2"):
+            metrics.precision_at_k(relevant, k)
+    for wrong in (0, 6):
+        with pytest.raises(InputError, match="relevant of 5: give numbers from 1 to 5"):
+            metrics.chance_average_precision(np.array([wrong, 3]), 5)
+
+
 def test_a_query_with_no_true_answer_is_named() -> None:
     metrics.check_truth(np.array([3, 5, 5]), np.array([5, 3, 8]))
     with pytest.raises(
@@ -261,6 +398,8 @@ def test_what_does_not_fit_together_is_named() -> None:
 def test_an_interval_of_no_level_is_an_error(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
         metrics.interval(np.array([True, False]), **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
+        metrics.mean_interval(np.array([0.5, 1.0]), **wrong)  # type: ignore[arg-type]
 
 
 def test_nothing_and_nonsense_are_errors() -> None:
@@ -273,6 +412,12 @@ def test_nothing_and_nonsense_are_errors() -> None:
         lambda: metrics.class_mean(flags, none),
         lambda: metrics.class_mean(np.array([0.5, 1.0]), TRUTH[:2]),
         lambda: metrics.interval(flags),
+        lambda: metrics.mean_interval(np.array([])),
+        lambda: metrics.mean_interval(np.array([0.5, np.nan])),
+        lambda: metrics.average_precision(np.empty((0, 3), dtype=bool)),
+        lambda: metrics.average_precision(np.array([True, False])),
+        lambda: metrics.precision_at_k(np.array([[0.0, 1.0]]), 1),
+        lambda: metrics.chance_average_precision(np.array([0.5]), 3),
         lambda: metrics.index_recall(np.empty((0, 3), dtype=int), np.empty((0, 3), dtype=int)),
         lambda: metrics.check_truth(none, TRUTH),
         lambda: metrics.check_truth(TRUTH, none),

@@ -18,8 +18,9 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from devise_exp import losses, projection
+from devise_exp.checkpoint import load_weights, read_checkpoint
 from devise_exp.errors import InputError
-from devise_exp.module import DeviseModule, load_weights, read_checkpoint
+from devise_exp.module import DeviseModule
 
 CLASSES, DIM, FEATURE_DIM = 5, 4, 6
 

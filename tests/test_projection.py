@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from devise_exp import projection
+from devise_exp.backbone import torchvision_backbone
+from devise_exp.errors import InputError
 
 
 def test_linear_is_one_matrix_and_a_bias() -> None:
@@ -35,6 +37,38 @@ def test_dropout_works_in_training_only() -> None:
     assert not torch.equal(network(features), network(features))
     network.eval()
     assert torch.equal(network(features), network(features))
+
+
+def test_batch_norm_follows_both_layers() -> None:
+    torch.manual_seed(0)
+    network = projection.mlp(5, 3, hidden=11, norm="batch")
+    features = torch.randn(64, 5) * 7 + 3
+    out = network(features)  # over the batch, each dimension has mean 0 and variance 1
+    torch.testing.assert_close(out.mean(dim=0), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.var(dim=0, unbiased=False), torch.ones(3), atol=1e-3, rtol=0)
+    first, first_norm, second, second_norm = (
+        m for m in network.modules() if isinstance(m, torch.nn.Linear | torch.nn.BatchNorm1d)
+    )
+    network.eval()  # from here on by the running statistics, each row for itself
+    by_hand = second_norm(second(first_norm(first(features)).clamp(min=0)))
+    torch.testing.assert_close(network(features), by_hand)
+    torch.testing.assert_close(network(features[:1]), by_hand[:1])
+    with pytest.raises(InputError, match=r"projection\.norm=layer: choose none or batch"):
+        projection.mlp(5, 3, norm="layer")
+
+
+def test_vgg16_with_two_normalised_layers_has_the_published_number_of_weights() -> None:
+    """143,064,044 in total, 8,798,900 of them trained: as Keras counts, where the running mean and
+    variance of a batch norm are weights that are not trained.
+    """
+    with torch.device("meta"):  # shapes alone
+        backbone = torchvision_backbone("vgg16", weights=None, layer="fc2").network
+        head = projection.mlp(4096, 300, hidden=2000, norm="batch")
+    trained = sum(p.numel() for p in head.parameters())
+    running = sum(b.numel() for b in head.buffers() if b.is_floating_point())
+    frozen = sum(t.numel() for t in backbone.state_dict().values())
+    assert trained == 8_798_900
+    assert frozen + trained + running == 143_064_044
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])

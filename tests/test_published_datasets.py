@@ -22,17 +22,15 @@ from scipy.io import savemat
 
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
+from devise_exp.imagenet_datasets import imagenet, tiny_imagenet200
 from devise_exp.published_datasets import (
     caltech101,
     caltech256,
-    cifar100,
-    flowers102,
-    food101,
     from_listing,
-    imagenet,
+    intel_scenes,
     listing,
-    tiny_imagenet200,
 )
+from devise_exp.torchvision_datasets import cifar100, flowers102, food101
 
 CONF = Path(__file__).parents[1] / "conf" / "data"
 
@@ -154,6 +152,32 @@ def test_caltech256_drops_numbers_markers_clutter_and_strays(root: Path) -> None
         "251.airplanes-101/251_0001.jpg",
     )
     assert dataset.labels.tolist() == [1, 2, 0]
+
+
+# Intel Image Classification
+
+
+def test_intel_scenes_joins_its_parts_and_leaves_unsorted_pictures_alone(root: Path) -> None:
+    for name in (
+        "seg_train/seg_train/sea/1.jpg",
+        "seg_train/seg_train/glacier/2.jpg",
+        "seg_test/seg_test/sea/1.jpg",  # a name of the other part
+        "seg_pred/seg_pred/5.jpg",
+    ):
+        picture(root / name, len(name))
+    (root / "seg_test/seg_test/street").mkdir()
+    dataset = intel_scenes(root, strict=True)
+    assert dataset.classes == ("glacier", "sea")
+    assert dataset.rows == (
+        "glacier/seg_train/2.jpg",
+        "sea/seg_test/1.jpg",
+        "sea/seg_train/1.jpg",
+    )
+    assert dataset.labels.tolist() == [0, 1, 1]
+    assert dataset.skipped == ("street: no pictures in this class folder",)
+    assert dataset.images is not None
+    test_part = Image.open(root / "seg_test/seg_test/sea/1.jpg").convert("RGB")
+    assert dataset.images[1].tobytes() == test_part.tobytes()
 
 
 # CIFAR-100, Food-101, Oxford 102 Flower: read by torchvision
@@ -371,7 +395,7 @@ def test_tiny_imagenet_says_which_file_is_wrong(root: Path) -> None:
 DOWNLOADABLE = [caltech101, caltech256, cifar100, food101, flowers102]
 
 
-@pytest.mark.parametrize("constructor", [*DOWNLOADABLE, imagenet, tiny_imagenet200])
+@pytest.mark.parametrize("constructor", [*DOWNLOADABLE, imagenet, tiny_imagenet200, intel_scenes])
 def test_a_missing_dataset_names_its_layout(
     constructor: Callable[..., Any], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -433,7 +457,7 @@ def test_each_config_has_the_keys_of_its_constructor(path: Path) -> None:
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty:
             assert OmegaConf.is_missing(config, key)
-        else:
+        elif key != "name":  # what a class folder is called in tables
             assert config[key] == parameter.default
 
 

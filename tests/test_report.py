@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from devise_exp import evaluation, report
+from devise_exp import evaluation, report, retrieval, retrieval_report
 from devise_exp.errors import InputError
 from devise_exp.evaluation import Embedded, EvalReport
 from devise_exp.index import ExactIndex
@@ -53,6 +53,26 @@ def evaluated() -> EvalReport:
     return evaluation.evaluate(models, chosen, ExactIndex, about=ABOUT)[0]
 
 
+@pytest.fixture(scope="module")
+def searched(evaluated: EvalReport) -> EvalReport:
+    """The same with the figures of searches; softmax names seen classes only."""
+    rng = np.random.default_rng(1)
+    seen, unseen = np.arange(30), np.arange(30, 40)
+    truths = np.concatenate([seen, rng.choice(seen, 60)]), np.repeat(unseen, 4)[:9]
+
+    def model(name: str, noise: float, classes: int = 40) -> Embedded:
+        vectors = rng.normal(size=(classes, 8)).astype(np.float32)
+        pictures = [vectors[t % classes] + noise * rng.normal(size=(len(t), 8)) for t in truths]
+        return Embedded(name, vectors, pictures[0], truths[0], pictures[1], truths[1])
+
+    models = [model("devise", 0.7), model("softmax", 1, 30), model("conse", 1)]
+    spaces = {name: (rng.normal(size=(90, 3)), rng.normal(size=(9, 3)))
+              for name in ("devise", "backbone", "classifier")}  # fmt: skip
+    by_words = retrieval.by_words(models, seen, unseen, np.arange(40) < 7)
+    by_pictures = retrieval.by_pictures(spaces, *truths)
+    return evaluated.with_figures(*by_words).with_figures(*by_pictures)
+
+
 def rebuilt(records: list[dict[str, Any]]) -> dict[str, float]:
     """Tidy records back to figures by name."""
     values: dict[str, float] = {}
@@ -65,6 +85,25 @@ def rebuilt(records: list[dict[str, Any]]) -> dict[str, float]:
             if r[bound] not in ("", None):
                 values[f"{name}/{bound}"] = float(r[bound])
     return values
+
+
+def rebuilt_searches(records: list[dict[str, Any]]) -> dict[str, float]:
+    """Tidy records of searches back to figures by name."""
+    values: dict[str, float] = {}
+    for r in records:
+        space = f"{r['model']}/" if r["task"] == "similar" and r["model"] != "chance" else ""
+        control = r["model"] != "devise" and not space
+        start = f"control/{r['model']}/" if control else ""
+        name = f"{start}{r['task']}/{space}{r['protocol']}/{r['figure']}"
+        values[name] = float(r["value"])
+        for bound in ("lo", "hi"):
+            if r[bound] not in ("", None):
+                values[f"{name}/{bound}"] = float(r[bound])
+    return values
+
+
+def searches_of(given: EvalReport) -> dict[str, float]:
+    return {n: v for n, v in given.values.items() if "search/" in n or "similar/" in n}
 
 
 def hits_of(given: EvalReport) -> dict[str, float]:
@@ -212,6 +251,134 @@ def test_one_protocol_alone_is_reported(tmp_path: Path) -> None:
     line = next(x for x in (tmp_path / "report.md").read_text().splitlines() if "devise" in x)
     assert line == "| unseen among unseen | 3 | devise | image | 50.0 |  |"  # no hit@1, no interval
     assert numbers(printed(alone, 120)) == ["50.0"]
+
+
+# Searches
+
+
+def test_further_figures_come_after_those_of_hit_at_k(
+    evaluated: EvalReport, searched: EvalReport
+) -> None:
+    assert list(searched.values)[: len(evaluated.values)] == list(evaluated.values)
+    assert {n: searched.values[n] for n in evaluated.values} == evaluated.values
+    assert searched.n.items() > evaluated.n.items()
+    assert searched.about == evaluated.about
+    assert {n for n in searched.values if n not in evaluated.values} == set(searches_of(searched))
+
+
+def test_the_hit_at_k_table_and_file_are_the_same_with_searches(
+    evaluated: EvalReport, searched: EvalReport, tmp_path: Path
+) -> None:
+    assert report.rows(searched) == report.rows(evaluated)
+    assert report.tidy(searched) == report.tidy(evaluated)
+    assert printed(searched, 120) == printed(evaluated, 120)
+    report.write(searched, tmp_path, TITLE)
+    start = report.markdown(evaluated, TITLE).rstrip("\n")
+    assert (tmp_path / "report.md").read_text(encoding="utf-8").startswith(start)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"metrics.json", "results.csv", "search.csv", "report.md"}
+    read = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert read == {**ABOUT, **searched.values}
+
+
+def test_search_csv_holds_every_figure_of_a_search_once(
+    searched: EvalReport, tmp_path: Path
+) -> None:
+    records = retrieval_report.tidy(searched)
+    assert rebuilt_searches(records) == searches_of(searched)
+    assert len(records) == len({(r["model"], r["task"], r["protocol"], r["figure"])
+                                for r in records})  # fmt: skip
+    report.write(searched, tmp_path, TITLE)
+    with (tmp_path / "search.csv").open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert rebuilt_searches(read) == searches_of(searched)
+    sizes = {f"{r['task']}/{r['protocol']}": (int(r["n_queries"]), int(r["n_pictures"]))
+             for r in read}  # fmt: skip
+    assert sizes == {n: size for n, size in searched.n.items() if "/" in n}
+    assert sizes["search/unseen_pairs"] == (3, 9)
+    assert {r["model"] for r in read if r["task"] == "similar"} == {
+        "devise", "backbone", "classifier", "chance"
+    }  # fmt: skip
+
+
+def expected_lines(given: EvalReport, task: str) -> list[list[str]]:
+    """[queries over gallery, model or space, figures ...] of the tables, made from the figures."""
+    figures = ["P@1", "P@5", "P@10", "mAP"]
+    lines = []
+    for protocol in (p for p in given.n if p.startswith(f"{task}/")):
+        queries, pictures = given.n[protocol]
+        name = protocol.split("/")[1]
+        models = ["devise", "softmax", "conse"] if task == "search" else ["devise", "backbone",
+                                                                          "classifier"]  # fmt: skip
+        for model in (*models, "chance"):
+            if task == "similar" and model != "chance":
+                start = f"similar/{model}/{name}"
+            else:
+                start = protocol if model == "devise" else f"control/{model}/{protocol}"
+            if f"{start}/mAP" not in given.values:
+                continue
+            cells = [cell(given.values, f"{start}/{f}") if f"{start}/{f}" in given.values else ""
+                     for f in figures]  # fmt: skip
+            bounds = [cell(given.values, f"{start}/mAP/{b}") for b in ("lo", "hi")
+                      if model != "chance"]  # fmt: skip
+            lines.append([str(queries), str(pictures), model, *cells, " - ".join(bounds)])
+    return lines
+
+
+def test_the_markdown_tables_of_searches_show_the_figures(searched: EvalReport) -> None:
+    text = report.markdown(searched, TITLE)
+    for task, heading in (("search", "search by class names"), ("similar", "search by a picture")):
+        part = text.split(f"## {heading}")[1].split("##")[0]
+        lines = [line for line in part.splitlines() if line.startswith("|")]
+        cells = [[each.strip() for each in line.strip("|").split("|")] for line in lines]
+        assert cells[0][2:] == ["P@1", "P@5", "P@10", "mAP", "95 % of mAP"]
+        found = [[*re.findall(r"\d+", queries), *rest] for queries, *rest in cells[2:]]
+        assert found == expected_lines(searched, task)
+    assert "3 pairs of unseen names over 9 unseen pictures | devise" in text
+    assert "90 seen pictures over" not in text  # a picture alone in its class does not ask
+    assert text.endswith("|\n")
+
+
+def test_the_printed_tables_of_searches_show_the_same(searched: EvalReport) -> None:
+    for task, table in zip(("search", "similar"), retrieval_report.tables(searched), strict=True):
+        expected = expected_lines(searched, task)
+        for width in (80, 120):
+            out = StringIO()
+            Console(file=out, width=width).print(table)
+            text = out.getvalue()
+            assert max(len(line) for line in text.splitlines()) <= width
+            assert "…" not in text
+            models = "devise|softmax|conse|backbone|classifier|chance"
+            lines = [line for line in text.splitlines() if re.search(rf"({models}) +\d", line)]
+            found = [numbers(line) for line in lines]
+            assert found == [numbers(" ".join(line[3:])) for line in expected]
+            named = [re.search(models, line) for line in lines]
+            assert [m.group() for m in named if m] == [line[2] for line in expected]
+
+
+def test_queries_stand_on_one_line_of_120_columns(searched: EvalReport) -> None:
+    sizes = {n: (300, 1_575) if "/" in n else size for n, size in searched.n.items()}
+    values = {n.replace("conse", "random_vectors"): 0.5 for n in searched.values}  # the longest
+    search, similar = retrieval_report.tables(EvalReport(values, ABOUT, sizes))
+    for table, queries in (
+        (search, "300 pairs of unseen names over 1,575 unseen pictures "),
+        (similar, "300 unseen pictures over 1,575 others "),
+    ):
+        out = StringIO()
+        Console(file=out, width=120).print(table)
+        assert queries in out.getvalue()
+        assert "50.0 - 50.0" in out.getvalue()
+
+
+def test_all_tables_are_printed(
+    evaluated: EvalReport, searched: EvalReport, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.show(searched, TITLE)
+    text = capsys.readouterr().out
+    at = [text.index(words) for words in (TITLE, "search by class names", "search by a picture")]
+    assert at == sorted(at)
+    report.show(evaluated, TITLE)
+    assert "search" not in capsys.readouterr().out
 
 
 # W&B

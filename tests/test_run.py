@@ -20,7 +20,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import evaluation, run
+from devise_exp import evaluation, reevaluation, run
 from devise_exp.errors import InputError, one_line
 from devise_exp.index import load
 from devise_exp.run_folder import RunFolder
@@ -57,7 +57,7 @@ def again(composed: Config) -> Config:
     """again(run folder, "ks=[1]", ...) -> the figures that evaluate.py gives."""
 
     def make(folder: Path, *overrides: str) -> dict[str, float]:
-        return run.evaluate(composed(f"run_dir={folder}", *overrides, name="evaluate"))
+        return reevaluation.evaluate(composed(f"run_dir={folder}", *overrides, name="evaluate"))
 
     return make
 

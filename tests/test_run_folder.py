@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import run, splits
+from devise_exp import reevaluation, run, splits
 from devise_exp.errors import InputError
 from devise_exp.evaluation import Embedded
 from devise_exp.labels import Resolution
@@ -72,14 +72,12 @@ def test_embeddings_come_back_in_the_order_of_the_models(tmp_path: Path) -> None
     folder = RunFolder(tmp_path)
     assert folder.models() == ["devise"]
     for name in ("random_vectors", "softmax", "devise"):
-        folder.save_embedded(embedded(name), val=np.ones((2, 7)))
+        folder.save_embedded(embedded(name))
     assert folder.models() == ["devise", "softmax", "random_vectors"]
     back, sent = folder.embedded("devise"), embedded()
     assert back.name == "devise"
     for field in ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth"):
         np.testing.assert_array_equal(getattr(back, field), getattr(sent, field))
-    with np.load(tmp_path / "embeddings/devise.npz", allow_pickle=False) as arrays:
-        assert arrays["val"].shape == (2, 7)
 
 
 def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:
@@ -150,31 +148,32 @@ def trained(
         "trainer.max_epochs=1",
     )  # fmt: skip
     run.train(config, folder)
-    run.evaluate(composed(f"run_dir={folder}", name="evaluate"))
+    reevaluation.evaluate(composed(f"run_dir={folder}", name="evaluate"))
     return folder
 
 
 def test_the_docstring_lists_every_file_and_no_other(trained: Path) -> None:
     text = RunFolder.__doc__ or ""
     found = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
-    found = {name for name in found if not name.startswith(("index/", "evaluations/"))}
+    found = {name for name in found if not name.startswith(("index/", "gallery/", "evaluations/"))}
     assert found == {
         "config.yaml", "classes.json", "class_vectors.npy", "split.json", "about.json",
         "checkpoints/best.ckpt", "checkpoints/last.ckpt", "embeddings/devise.npz",
         "embeddings/softmax.npz", "embeddings/conse.npz", "embeddings/random_vectors.npz",
-        "neighbours.npz", "metrics.json", "results.csv", "report.md",
+        "neighbours.npz", "metrics.json", "results.csv", "search.csv", "report.md",
     }  # fmt: skip
     promised = {"config.yaml", "classes.json", "class_vectors.npy", "split.json", "about.json",
                 "checkpoints/{best,last}.ckpt", "embeddings/MODEL.npz", "index/", "neighbours.npz",
-                "metrics.json", "results.csv", "report.md", "wandb/", "evaluations/N/",
+                "metrics.json", "results.csv", "search.csv", "report.md", "wandb/", "evaluations/N/",
+                "gallery/", "galleries/", "classifier.npz", "checkpoints/map/",
                 "UNFINISHED"}  # fmt: skip
     assert all(name in text for name in promised)
     assert {p.name for p in (trained / "evaluations/1").iterdir()} == {
-        "metrics.json", "results.csv", "report.md"
+        "metrics.json", "results.csv", "search.csv", "report.md"
     }  # fmt: skip
 
 
 def test_a_run_folder_names_no_picture_by_its_place(trained: Path, picture_tree: Path) -> None:
-    """Rows and figures are the same wherever the pictures lie; only the config says where."""
+    """Rows and figures are the same wherever the pictures lie; config and gallery say where."""
     for name in ("split.json", "classes.json", "metrics.json", "about.json", "results.csv"):
         assert str(picture_tree) not in (trained / name).read_text(encoding="utf-8")

@@ -95,10 +95,11 @@ def text(words: list[str], vectors: np.ndarray, header: bool = False, end: str =
 def save(keyed: KeyedVectors, kind: str, folder: Path) -> Path:
     """A file of the format called `kind`; a kind in .gz is packed."""
     path = folder / f"vectors.{kind}"
+    words = list(keyed.index_to_key)
     if kind.startswith("glove"):
-        content = text(WORDS, keyed.vectors).encode()
+        content = text(words, keyed.vectors).encode()
     elif kind.startswith("vec"):  # fastText ends its lines in a space
-        content = text(WORDS, keyed.vectors, header=True, end=" \n").encode()
+        content = text(words, keyed.vectors, header=True, end=" \n").encode()
     else:
         plain = folder / "plain"
         keyed.save_word2vec_format(str(plain), binary=kind.startswith("bin"))
@@ -252,6 +253,64 @@ def test_padding_repeats_and_empty_words_are_dropped_and_counted(
     np.testing.assert_allclose(ours.vectors, [[1, 0], [0, 1], [0.6, 0.8]], atol=1e-7)
     meta = json.loads((tables(cache)[0] / "meta.json").read_text())
     assert meta["dropped"] == {"empty_words": 1, "zero_vectors": 1, "repeated_words": 1}
+
+
+# Lower case --------------------------------------------------------------------------------------
+
+CASED = ["the", "The", "Okapi", "THE", "ÉMU", "émU", "okapi", "Straße", "new_york", "New_York"]
+LOWER = {"the": 0, "okapi": 2, "ému": 4, "straße": 7, "new_york": 8}  # word: the row it is from
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "kv"])
+def test_lower_cased_words_keep_the_first_spelling_and_then_the_limit_counts(
+    kind: str, tmp_path: Path, cache: Path
+) -> None:
+    table = KeyedVectors(6)
+    table.add_vectors(CASED, np.random.default_rng(5).normal(size=(10, 6)).astype(np.float32))
+    path = tmp_path / "cased.kv"
+    if kind == "kv":
+        table.save(str(path))
+    else:
+        path = save(table, kind, tmp_path)
+    ours = from_file(path, lower=True, trust_pickle=True)
+    assert list(ours.words) == list(LOWER)
+    np.testing.assert_allclose(ours.vectors, unit(table.vectors[[*LOWER.values()]]), atol=1e-6)
+    assert "The" not in ours
+    assert ours.rank("ému") == 2
+    meta = json.loads((cache / ours.fingerprint / "meta.json").read_text())
+    assert meta["dropped"]["repeated_words"] == 5
+    fourth = from_file(path, limit=4, lower=True, trust_pickle=True)  # the eighth word of the file
+    assert list(fourth.words) == list(LOWER)[:4]
+    as_written = from_file(path, trust_pickle=True)
+    assert list(as_written.words) == CASED
+    assert len({ours.fingerprint, fourth.fingerprint, as_written.fingerprint}) == 3
+    assert from_file(path, lower=False, trust_pickle=True).fingerprint == as_written.fingerprint
+
+
+def test_a_lower_cased_fasttext_model_composes_lower_cased_words(tmp_path: Path) -> None:
+    sentences = [["the", "Okapi", "eats"], ["The", "okapi", "the", "Okapi"], ["naïve", "EMU"]] * 4
+    model = FastText(sentences, vector_size=8, min_count=1, epochs=2, bucket=50, workers=1, seed=1)
+    path = tmp_path / "cased.bin"
+    save_facebook_model(model, str(path))
+    theirs = load_facebook_vectors(str(path))
+    ours = from_file(path, lower=True)
+    first = {word.lower(): word for word in reversed(theirs.index_to_key)}
+    assert list(ours.words) == list(dict.fromkeys(w.lower() for w in theirs.index_to_key))
+    assert {"okapi": "Okapi", "emu": "EMU", "the": "the"}.items() <= first.items()
+    for word, spelling in first.items():  # the vector of a word of the file is that of the file
+        np.testing.assert_allclose(ours.vector(word), unit(theirs[spelling]), atol=1e-5)
+    again = from_file(path, lower=True)  # how words are cut is read back from the table
+    for table in (ours, again):
+        for word in ("Okapis", "okapis", "EMUS"):
+            assert word not in table
+            np.testing.assert_allclose(table.vector(word), unit(theirs[word.lower()]), atol=1e-5)
+    assert not np.allclose(ours.vector("EMUS"), from_file(path).vector("EMUS"), atol=1e-2)
+
+
+@pytest.mark.parametrize("lower", ["yes", 1, None])
+def test_wrong_lower(lower: object, keyed: KeyedVectors, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"word_vectors\.lower is .*say true or false"):
+        from_file(save(keyed, "vec", tmp_path), lower=lower)  # type: ignore[arg-type]
 
 
 # Wrong files -------------------------------------------------------------------------------------
@@ -651,7 +710,7 @@ def test_every_config_builds(
     monkeypatch.setenv("GENSIM_DATA_DIR", str(tmp_path / "data"))
     save(keyed, "txt.gz", tmp_path).rename(folder / "glove-wiki-gigaword-300.gz")
     file = save(keyed, "bin", tmp_path)
-    from_files = ("fasttext", "glove", "word2vec")
+    from_files = ("fasttext", "fasttext_crawl", "glove", "word2vec")
     found = {}
     for option in sorted(CONF.glob("*.yaml")):
         config = OmegaConf.load(option)
@@ -660,6 +719,6 @@ def test_every_config_builds(
             given_here["limit"] = 10
         found[option.stem] = instantiate(OmegaConf.merge(config, given_here))
     assert {name: (len(wv), wv.dim) for name, wv in found.items()} == {
-        "fasttext": (8, 6), "gensim": (8, 6), "glove": (8, 6), "glove_6b_50d": (10, 50),
-        "random": (0, 50), "word2vec": (8, 6),
+        "fasttext": (8, 6), "fasttext_crawl": (8, 6), "gensim": (8, 6), "glove": (8, 6),
+        "glove_6b_50d": (10, 50), "random": (0, 50), "word2vec": (8, 6),
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line for finished runs: devise-exp show | compare | classes."""
+"""The command line: devise-exp show | compare | classes, and those of cli_search and cli_look."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
+
+from devise_exp import cli_look, cli_search
+from devise_exp.cli_search import RunArgument, printed
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Read the run folders that train.py makes.",
+    help="Read and search the run folders that train.py makes.",
 )
-RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
 COMPARED = {
     "val/hit@1": "val hit@1",
     "seen/hit@1": "seen hit@1",
@@ -32,7 +33,7 @@ COMPARED = {
 @app.command()
 def show(run: RunArgument) -> None:
     """The table of a run (its report.md)."""
-    _print(Markdown(_read(run, "report.md")))
+    printed(Markdown(_read(run, "report.md")))
 
 
 @app.command()
@@ -59,7 +60,7 @@ def compare(
         known = [[value for value in column if value is not None] for column in columns]
         means = [f"{mean(c):.1f} ± {stdev(c):.1f}" if len(c) > 1 else "" for c in known]
         table.add_row("mean ± standard deviation", "", *means)
-    _print(table)
+    printed(table)
     if len({m["split/fingerprint"] for m in metrics}) > 1:
         typer.echo(
             "warning: these runs have different splits, so their figures do not compare", err=True
@@ -97,7 +98,7 @@ def classes(run: RunArgument) -> None:
         known = "; ".join(leaks.get(entry["name"], [])[:3])
         side = "seen" if entry["seen"] else "unseen"
         table.add_row(entry["name"], side, " ".join(entry["words"]), entry["how"], known)
-    _print(table)
+    printed(table)
 
 
 def _read(run: Path, name: str) -> str:
@@ -116,11 +117,10 @@ def _json(run: Path, name: str) -> Any:
         raise typer.Exit(2) from None
 
 
-def _print(content: Markdown | Table) -> None:
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width to wrap at
-        console = Console(width=200)
-    console.print(content)
+app.command(cls=cli_search.QueryCommand)(cli_search.search)
+app.command(cls=cli_search.QueryCommand)(cli_search.words)
+for each in (cli_search.tag, cli_search.similar, cli_search.index, cli_look.look):
+    app.command()(each)
 
 
 if __name__ == "__main__":

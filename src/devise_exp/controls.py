@@ -12,20 +12,26 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
+from devise_exp.embeddings import Classifier
 from devise_exp.evaluation import Embedded
 from devise_exp.prepare import Prepared
 
 LEAST_STEPS = 600
 
 
+def seen_classifier(parts: Prepared, features: np.ndarray, seed: int) -> Classifier:
+    """The softmax baseline of the run's seen classes, trained on its training rows."""
+    split = parts.split
+    return fit_softmax(features[split.train], parts.targets(split.train), len(split.seen), seed)
+
+
 def softmax_and_conse(
-    parts: Prepared, features: np.ndarray, seed: int
+    parts: Prepared, features: np.ndarray, classifier: Classifier
 ) -> tuple[Embedded, Embedded]:
     """The softmax baseline, which can name seen classes only, and ConSE on its probabilities."""
     split, ids = parts.split, parts.class_ids
     n_seen = len(split.seen)
-    classifier = fit_softmax(features[split.train], parts.targets(split.train), n_seen, seed)
-    test, unseen = (probabilities(classifier, features[r]) for r in (split.test, split.unseen_rows))
+    test, unseen = (classifier.probabilities(features[r]) for r in (split.test, split.unseen_rows))
     one_hot = np.zeros((len(split.classes), n_seen), dtype=np.float32)
     one_hot[split.seen] = np.eye(n_seen)
     none = slice(0, 0)
@@ -45,7 +51,7 @@ def softmax_and_conse(
 
 def fit_softmax(
     features: np.ndarray, targets: np.ndarray, n_classes: int, seed: int, epochs: int = 30
-) -> nn.Linear:
+) -> Classifier:
     """A linear softmax classifier of the seen classes: features (N, feature_dim), targets (N,) in
     [0, n_classes). At least `epochs`, and on small data more: too few steps would make softmax and
     ConSE easy to beat.
@@ -66,15 +72,7 @@ def fit_softmax(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return classifier
-
-
-def probabilities(classifier: nn.Linear, features: np.ndarray) -> np.ndarray:
-    """(N, feature_dim) -> (N, n_classes) float32, rows sum to one."""
-    with torch.inference_mode():
-        logits = classifier(torch.from_numpy(features.astype(np.float32)))
-        shares: np.ndarray = logits.softmax(dim=1).numpy()
-        return shares
+    return Classifier(classifier.weight.detach().numpy(), classifier.bias.detach().numpy())
 
 
 def conse(shares: np.ndarray, seen_vectors: np.ndarray, top: int = 10) -> np.ndarray:

@@ -118,19 +118,19 @@ def class_folders(
     for folder in sorted(root.iterdir()):
         if folder.name.startswith(".") or not folder.is_dir():
             continue
-        class_name = _portable(folder.name)
-        files = _files_below(folder, notes)
+        class_name = portable(folder.name)
+        files = files_below(folder, notes)
         if pattern is not None:
             files = [file for file in files if pattern.fullmatch(file)]
         if not files:
             notes.append(f"{class_name}: no pictures in this class folder")
         for file in files:
-            row = f"{class_name}/{_portable(file)}"
+            row = f"{class_name}/{portable(file)}"
             pictures.append(Picture(class_name, row, f"{folder}{os.sep}{file}"))
     return pictures, notes
 
 
-def _files_below(folder: Path, notes: list[str]) -> list[str]:
+def files_below(folder: Path, notes: list[str]) -> list[str]:
     """Files below `folder` that may be pictures, relative to it, with "/" between the parts."""
     files: list[str] = []
     above = [parent.stat() for parent in folder.resolve().parents]
@@ -153,7 +153,7 @@ def _files_below(folder: Path, notes: list[str]) -> list[str]:
     return sorted(files)
 
 
-def _portable(name: str) -> str:
+def portable(name: str) -> str:
     """`name` as every file system would give it: composed form, undecodable bytes escaped."""
     return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode("utf-8"))
 
@@ -173,7 +173,7 @@ def image_folder(
         raise InputError(f"{layout} is a file: set data.root to a folder of class folders")
     pictures, notes = class_folders(place)
     if not pictures:
-        files = _files_below(place, [])
+        files = files_below(place, [])
         if files:
             raise InputError(
                 f"{layout} has no class folders, its pictures lie directly in it (such as "

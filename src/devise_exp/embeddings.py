@@ -1,11 +1,31 @@
-"""A trained module and features to unit vectors in the space of word vectors."""
+"""Features to unit vectors in the spaces that pictures are compared in.
+
+devise: the trained space of word vectors. backbone: the features themselves. classifier: features
+times the weights of the most probable seen class, after the softmax baseline.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A linear softmax classifier of the S seen classes: weight (S, feature_dim), bias (S,)."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """(N, feature_dim) -> (N, S) float32, rows sum to one."""
+        logits = torch.from_numpy(features.astype(np.float32) @ self.weight.T + self.bias)
+        shares: np.ndarray = logits.softmax(dim=1).numpy()
+        return shares
 
 
 def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -> np.ndarray:
@@ -19,3 +39,28 @@ def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -
         ]
     projection.train(was_training)
     return np.concatenate(parts)
+
+
+def embed_spaces(
+    spaces: tuple[str, ...],
+    projection: nn.Module,
+    classifier: Classifier | None,
+    features: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """features (N, feature_dim) in each of `spaces`: (N, D or feature_dim) float32 unit rows."""
+    found: dict[str, np.ndarray] = {}
+    for space in spaces:
+        if space == "devise":
+            found[space] = embed(projection, features)
+        elif space == "backbone":
+            found[space] = _unit(features.astype(np.float32))
+        elif space == "classifier" and classifier is not None:
+            best = classifier.probabilities(features).argmax(axis=1)  # (N,)
+            found[space] = _unit(features.astype(np.float32) * classifier.weight[best])
+    return found
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: np.ndarray = rows / np.maximum(length, 1e-12)
+    return unit

@@ -10,8 +10,9 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec
 
+Arguments = ParamSpec("Arguments")
 WRONG_INPUT = 2
 INTERRUPTED = 130
 _ALL_OPTIONS = "add --cfg job to the command to see every option"
@@ -87,6 +88,13 @@ def _remedy(number: int | None) -> str:
     return "check the path; DEVISE_CACHE is the cache folder, hydra.run.dir the run folder"
 
 
+def say(line: str) -> None:
+    """Tell a person, beside what the command prints as its result."""
+    from rich.console import Console
+
+    Console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False)
+
+
 @contextmanager
 def option(group: str) -> Iterator[None]:
     """What a library says of a value of `group` that it cannot take, as an InputError."""
@@ -99,15 +107,15 @@ def option(group: str) -> Iterator[None]:
         raise InputError(f"{group}: {reason}: choose another option or value") from error
 
 
-def command(main: Callable[[], Any]) -> Callable[[], None]:
+def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
     """Run `main` as a command: an error to act on is one line on stderr and exit code 2."""
 
     @functools.wraps(main)
-    def run() -> None:
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         # Hydra then raises its errors instead of printing them, so they end like ours do.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         try:
-            main()
+            main(*args, **kwargs)
         except KeyboardInterrupt as error:
             print(f"interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
             sys.exit(INTERRUPTED)

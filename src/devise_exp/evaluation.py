@@ -14,7 +14,7 @@ from devise_exp.index import ExactIndex, Index
 KS = (1, 2, 3, 5, 10, 20)
 RECALL_AT = 10
 MODEL = "devise"
-CONTROLS = ("softmax", "conse", "random_vectors")
+CONTROLS = ("frozen_backbone", "softmax", "conse", "random_vectors")
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,16 @@ class Protocol:
 @dataclass(frozen=True)
 class EvalReport:
     """values: figure name -> share in [0, 1]; about: what the figures rest on; n: images and
-    candidates per protocol, for the tables.
+    candidates per protocol, or queries and pictures of a search, for the tables.
     """
 
     values: dict[str, float]
     about: dict[str, str | int | float]
     n: dict[str, tuple[int, int]]
+
+    def with_figures(self, values: dict[str, float], n: dict[str, tuple[int, int]]) -> EvalReport:
+        """The same with further figures and their sizes after its own."""
+        return replace(self, values=self.values | values, n=self.n | n)
 
 
 def protocols(
@@ -118,7 +122,7 @@ def evaluate(
     for protocol in chosen:
         own_ks = ks_of(protocol, ks)
         for position, model in enumerate(models):
-            if not _names(model, protocol.candidates):
+            if not names_all(model, protocol.candidates):
                 continue
             found, truth, recall = _search(model, protocol, make_index, max(own_ks))
             prefix = (
@@ -156,7 +160,8 @@ def figures(found: np.ndarray, truth: np.ndarray, ks: Sequence[int]) -> dict[str
     return values
 
 
-def _names(model: Embedded, candidates: np.ndarray) -> bool:
+def names_all(model: Embedded, candidates: np.ndarray) -> bool:
+    """Whether the model has a vector for each of these class ids."""
     known = candidates.max() < len(model.class_vectors)
     return known and bool(model.class_vectors[candidates].any(axis=1).all())
 

@@ -69,7 +69,7 @@ class ExactIndex:
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
-        return _exact_search(self.vectors, _checked_queries(self.vectors, queries, k), k)
+        return search_unit_rows(self.vectors, queries, k)
 
     def save(self, folder: Path) -> None:
         """See `Index.save`."""
@@ -165,6 +165,15 @@ class NmslibIndex:
         settled = sound.copy()
         settled[sound] = sure
         return settled, best_ids[sure], best[sure].astype(np.float32)
+
+
+def search_unit_rows(
+    vectors: np.ndarray, queries: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exact search as `Index.search`, among float32 rows (N, D) that have unit length already and
+    may be memory-mapped: nothing of them is copied.
+    """
+    return _exact_search(vectors, _checked_queries(vectors, queries, k), k)
 
 
 def load(folder: Path) -> Index:

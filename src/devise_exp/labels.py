@@ -163,6 +163,17 @@ def class_vectors(resolutions: Sequence[Resolution], table: VectorTable) -> np.n
     return np.stack(rows).astype(np.float32)
 
 
+def near_spellings(name: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Known words spelt like the unknown words of a name (of its first synonym), three for each."""
+    words = [word for synonym in split_synonyms(name)[:1] for word in split_words(synonym)]
+    return tuple(
+        spelling
+        for word in words
+        if _spelling(word, vocabulary, composed=False) is None
+        for spelling in vocabulary.near_spellings(word.lower(), 3)
+    )
+
+
 def split_synonyms(name: str) -> tuple[str, ...]:
     """The synonyms of a class name such as "pitcher, ewer"."""
     return tuple(synonym for part in name.split(",") if (synonym := part.strip()))
@@ -289,13 +300,7 @@ def _check_distinct(resolutions: Sequence[Resolution]) -> None:
 
 def _describe_missing(name: str, alias: str | None, vocabulary: Vocabulary, spelled: bool) -> str:
     """The name of a missing class, with spellings near its unknown words."""
-    words = [word for synonym in split_synonyms(alias or name)[:1] for word in split_words(synonym)]
-    near = [
-        spelling
-        for word in (words if spelled else ())
-        if _spelling(word, vocabulary, composed=False) is None
-        for spelling in vocabulary.near_spellings(word.lower(), 3)
-    ]
+    near = near_spellings(alias or name, vocabulary) if spelled else ()
     notes = [f"alias {alias!r}"] if alias else []
     notes += [f"near: {', '.join(near)}"] if near else []
     return f"{name!r} ({'; '.join(notes)})" if notes else repr(name)

@@ -1,6 +1,7 @@
-"""From ids to numbers: flat hit@k, class means, harmonic mean, bootstrap intervals, index recall.
+"""From ids to numbers: hit@k, class means, harmonic mean, precision, intervals, index recall.
 
-All functions are pure. N is the number of queries (images), K the number of neighbours of each.
+All functions are pure. N is the number of queries (images), K the number of neighbours of each; of
+a search, Q is the number of queries and N the number of pictures that each of them ranks.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from devise_exp.errors import InputError
+
+DRAWS_AT_ONCE = 1 << 20  # of a bootstrap: 8 MB of row numbers
 
 
 def rank_of_truth(neighbours: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -40,7 +43,7 @@ def class_mean(hits: np.ndarray, truth: np.ndarray) -> float:
 
     Only classes that occur in `truth` count (Xian et al. 2018, average per-class accuracy).
     """
-    _, shares = _per_class(_hits(hits), truth)
+    _, shares = _per_class(_flags(hits, "hits", 1), truth)
     return float(shares.mean())
 
 
@@ -68,25 +71,87 @@ def interval(
     the images drawn, not with the classes chosen. A share of exactly 0 or 1 gets an interval of no
     width, and a class of one image adds none: resampling cannot see past its sample.
     """
-    hits = _hits(hits)
-    if not 0 < level < 1 or resamples < 1:
-        raise InputError(
-            f"level is {level} and resamples is {resamples}: "
-            "set a level between 0 and 1 and at least 1 resample"
-        )
+    hits = _flags(hits, "hits", 1)
+    _check_bootstrap(level, resamples)
     groups = np.zeros(len(hits), dtype=np.int64) if truth is None else truth
     counts, shares = _per_class(hits, groups)
     # The hits among n images drawn with replacement are Binomial(n, share): draw those instead.
     draws = np.random.default_rng(seed).binomial(counts, shares, size=(resamples, len(counts)))
-    means = (draws / counts).mean(axis=1)  # (resamples,)
-    lo, hi = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(lo), float(hi)
+    return _percentiles((draws / counts).mean(axis=1), level)
 
 
 def chance(k: int, n_candidates: int) -> float:
     """Expected hit@k of a random ranking of the candidates."""
     check_k(k, n_candidates)
     return k / n_candidates
+
+
+def precision_at_k(relevant: np.ndarray, k: int) -> np.ndarray:
+    """P@k (Q,): the share of relevant pictures among the k best.
+
+    `relevant` (Q, N) bool, each row in ranked order. A query with R < k relevant pictures reaches
+    at most R / k.
+    """
+    relevant = _flags(relevant, "relevant", 2)
+    check_k(k, relevant.shape[1])
+    return np.asarray(relevant[:, :k].mean(axis=1))
+
+
+def average_precision(relevant: np.ndarray) -> np.ndarray:
+    """AP (Q,): the mean, over a query's relevant pictures, of the precision at their places.
+
+    Not interpolated (Manning et al. 2008, section 8.4); the mean over queries is mAP. `relevant`
+    (Q, N) bool, each row the whole ranking. InputError for a row without a relevant picture.
+    """
+    relevant = _flags(relevant, "relevant", 2)
+    without = np.flatnonzero(~relevant.any(axis=1))
+    if len(without):
+        raise InputError(
+            f"average precision is not defined without a relevant picture: query {without[0]} has "
+            f"none ({len(without)} of {len(relevant)} queries): leave these queries out"
+        )
+    found = relevant.cumsum(axis=1)  # (Q, N) relevant pictures up to each place
+    precision = found / np.arange(1, relevant.shape[1] + 1)
+    return np.asarray((precision * relevant).sum(axis=1) / found[:, -1])
+
+
+def chance_average_precision(n_relevant: np.ndarray, n: int) -> np.ndarray:
+    """Expected AP (Q,) of a random ranking of `n` pictures, `n_relevant` (Q,) of them relevant.
+
+    Place i is relevant with probability R / N, and then each of the i - 1 places before it with
+    (R - 1) / (N - 1); so the expectation is (1 / N) sum_i (1 + (i - 1) (R - 1) / (N - 1)) / i
+    = 1 - (1 - H_N / N) (N - R) / (N - 1), with H_N the harmonic number (Bestgen 2015).
+    """
+    n_relevant = _ids(n_relevant, "n_relevant", 1)
+    if n_relevant.min() < 1 or n_relevant.max() > n:
+        raise InputError(
+            f"{n_relevant.min()} to {n_relevant.max()} relevant of {n}: give numbers from 1 to {n}"
+        )
+    harmonic = (1 / np.arange(1, n + 1)).sum()
+    return np.asarray(1 - (1 - harmonic / n) * (n - n_relevant) / max(n - 1, 1))
+
+
+def mean_interval(
+    values: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap percentile interval (lo, hi) of the mean of `values` (Q,), one per query.
+
+    It says how the figure varies with the queries drawn, not with the pictures they search.
+    """
+    values = np.asarray(values)
+    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
+        raise InputError(
+            f"values: found shape {values.shape} of {values.dtype}; "
+            "give a finite number for at least one query"
+        )
+    _check_bootstrap(level, resamples)
+    n, rng = len(values), np.random.default_rng(seed)
+    ordered = np.sort(values)  # so that the order of the queries makes no difference
+    rows = min(resamples, max(1, DRAWS_AT_ONCE // n))
+    means = [
+        ordered[rng.integers(n, size=(rows, n))].mean(axis=1) for _ in range(0, resamples, rows)
+    ]
+    return _percentiles(np.concatenate(means)[:resamples], level)
 
 
 def index_recall(found: np.ndarray, exact: np.ndarray) -> float:
@@ -125,6 +190,19 @@ def check_truth(truth: np.ndarray, candidates: np.ndarray) -> None:
         )
 
 
+def _check_bootstrap(level: float, resamples: int) -> None:
+    if not 0 < level < 1 or resamples < 1:
+        raise InputError(
+            f"level is {level} and resamples is {resamples}: "
+            "set a level between 0 and 1 and at least 1 resample"
+        )
+
+
+def _percentiles(means: np.ndarray, level: float) -> tuple[float, float]:
+    lo, hi = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(lo), float(hi)
+
+
 def _per_class(hits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number of images and share of hits, both (C,), of each class that occurs in `truth`."""
     truth = _ids(truth, "truth", 1)
@@ -144,12 +222,12 @@ def _ids(values: np.ndarray, what: str, ndim: int) -> np.ndarray:
     return values
 
 
-def _hits(values: np.ndarray) -> np.ndarray:
+def _flags(values: np.ndarray, what: str, ndim: int) -> np.ndarray:
     values = np.asarray(values)
-    if values.ndim != 1 or values.size == 0 or values.dtype != np.bool_:
+    if values.ndim != ndim or values.size == 0 or values.dtype != np.bool_:
         raise InputError(
-            f"hits: found shape {values.shape} of {values.dtype}; "
-            "give true or false for at least one image"
+            f"{what}: found shape {values.shape} of {values.dtype}; "
+            f"give at least one true or false, in {ndim} dimension(s)"
         )
     return values
 

@@ -5,7 +5,6 @@ word vectors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -26,7 +25,7 @@ class DeviseModule(pl.LightningModule):
     class_vectors: (S, D) unit rows of the seen classes; batches are (inputs, targets), targets
     (B,) rows of class_vectors. Without `backbone` the inputs are features (B, feature_dim), with
     it images (B, 3, H, W). backbone_lr_factor scales the optimizer's learning rate for the
-    backbone.
+    backbone, whose batch norms keep the statistics of the pretraining.
     """
 
     class_vectors: Tensor
@@ -42,7 +41,9 @@ class DeviseModule(pl.LightningModule):
         backbone_lr_factor: float = 0.01,
     ) -> None:
         super().__init__()
-        self.backbone = backbone
+        # Its batches are small: their statistics would drift from those of the features that the
+        # map was trained on. Lightning leaves each part in the mode it finds it in.
+        self.backbone = None if backbone is None else backbone.eval()
         self.projection = projection
         self.loss = loss
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
@@ -94,47 +95,3 @@ class DeviseModule(pl.LightningModule):
         if self.make_scheduler is None:
             return optimizer
         return [optimizer], [{"scheduler": self.make_scheduler(optimizer), "interval": "epoch"}]
-
-
-def load_weights(module: DeviseModule, checkpoint: Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into `module` and return all that it holds; nothing in the file
-    is executed.
-
-    Raises InputError where the file is no checkpoint or its tensors have other shapes than the
-    module's.
-    """
-    content = read_checkpoint(checkpoint)
-    state = content["state_dict"]
-    own = module.state_dict()
-    wrong = [
-        f"{name} is {tuple(state[name].shape) if name in state else 'missing'}, not "
-        f"{tuple(own[name].shape)}"
-        for name in own
-        if name not in state or state[name].shape != own[name].shape
-    ]
-    wrong += [f"{name} belongs to another model" for name in state if name not in own]
-    if wrong:
-        raise InputError(
-            f"{checkpoint}: a checkpoint of another shape ({'; '.join(wrong[:2])}): give one of "
-            "the same backbone, projection, word vectors and split"
-        )
-    module.load_state_dict(state)
-    return content
-
-
-def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
-    """A Lightning checkpoint as plain tensors and numbers (weights_only)."""
-    try:
-        content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{checkpoint}: no such checkpoint") from error
-    except OSError:
-        raise
-    except Exception as error:  # damaged bytes make torch raise nearly anything
-        raise InputError(
-            f"{checkpoint}: damaged, or not a checkpoint that torch loads safely"
-        ) from error
-    weights = content.get("state_dict") if isinstance(content, dict) else None
-    if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
-        raise InputError(f"{checkpoint}: holds no Lightning checkpoint")
-    return dict(content)

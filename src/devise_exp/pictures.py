@@ -8,8 +8,9 @@ import json
 import os
 import stat
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, SupportsIndex, overload
 
@@ -94,6 +95,22 @@ def as_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def opened(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Any picture file, or its bytes, upright in RGB; `name` is what errors call it.
+
+    InputError where it cannot be read, is no picture, is damaged or too large.
+    """
+    content = source if isinstance(source, bytes) else _read_whole(source)
+    if isinstance(content, bytes) and len(content) > LARGEST_FILE:
+        content = f"too large: {len(content):,} bytes"
+    with _strict_decoding():
+        found = content if isinstance(content, str) else _decoded(content)
+    if isinstance(found, str):
+        called = name or ("the picture" if isinstance(source, bytes) else str(source))
+        raise InputError(f"{called}: {found}: give another picture file")
+    return found
+
+
 def fingerprint_of(contents: Iterable[tuple[str, bytes]]) -> str:
     """Hash over the sorted (row name, content hash); the order they come in does not matter."""
     total = hashlib.blake2b(digest_size=16)
@@ -148,13 +165,12 @@ def _read(files: dict[str, str]) -> Scan:
     from rich.progress import Progress
 
     rows, good, broken = sorted(files), [], {}
+    console = Console(stderr=True)
     with (
-        warnings.catch_warnings(),
+        _strict_decoding(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        Progress(console=Console(stderr=True), transient=True) as progress,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
-        warnings.simplefilter("ignore")  # a decoder's doubts; what matters ends in an exception
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         shown = progress.add_task(f"scanning {len(rows):,} pictures", total=len(rows))
         for start in range(0, len(rows), 512):  # a block at a time: map() queues all it is given
             block = rows[start : start + 512]
@@ -170,21 +186,33 @@ def _read(files: dict[str, str]) -> Scan:
 
 def _content_or_reason(path: str) -> bytes | str:
     """The hash of the picture's bytes, or why it cannot be used."""
+    content = _read_whole(Path(path))
+    if isinstance(content, str):
+        return content
+    found = _decoded(content, draft=(64, 64))  # still read to its end, but at an eighth the size
+    return found if isinstance(found, str) else hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _read_whole(path: Path) -> bytes | str:
+    """The file's bytes, or why they cannot be used."""
     try:
-        status = Path(path).stat()
+        status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             return f"{UNREADABLE}: not a file"
         if status.st_size > LARGEST_FILE:
             return f"too large: {status.st_size:,} bytes"
-        content = Path(path).read_bytes()
+        return path.read_bytes()
     except OSError as error:
         return f"{UNREADABLE}: {error.strerror}"
+
+
+def _decoded(content: bytes, draft: tuple[int, int] | None = None) -> Image.Image | str:
+    """The picture in RGB, a JPEG at no less than the size `draft`, or why it cannot be used."""
     try:
         with Image.open(io.BytesIO(content)) as image:
-            image.draft(
-                "RGB", (64, 64)
-            )  # a JPEG is still read to its end, but at an eighth the size
-            as_rgb(image)
+            if draft:
+                image.draft("RGB", draft)
+            return as_rgb(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"too large: over {Image.MAX_IMAGE_PIXELS:,} pixels"
     except PIL.UnidentifiedImageError:
@@ -193,4 +221,11 @@ def _content_or_reason(path: str) -> bytes | str:
         raise
     except Exception as error:  # decoders meet damaged bytes with nearly any exception
         return f"damaged: {' '.join(str(error).split())}"
-    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+@contextmanager
+def _strict_decoding() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a decoder's doubts; what matters ends in an exception
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

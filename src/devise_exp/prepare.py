@@ -23,6 +23,30 @@ from devise_exp.word_vectors import WordVectors
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """Pictures and the words of their classes, those without a word vector too.
+
+    whole: the dataset as it was read; dataset: without what config.subset leaves out. class_ids:
+    (N,) per row of dataset, positions in resolutions.
+    """
+
+    whole: ImageDataset
+    dataset: ImageDataset
+    class_ids: np.ndarray
+    resolutions: tuple[Resolution, ...]
+    vocabulary: WordVectors
+
+    def known(self) -> tuple[np.ndarray, tuple[Resolution, ...]]:
+        """Class ids, -1 where the class has no word vector, and resolutions of the other classes
+        only.
+        """
+        kept = [i for i, resolution in enumerate(self.resolutions) if resolution.how != "missing"]
+        position = np.full(len(self.resolutions), -1)
+        position[kept] = np.arange(len(kept))
+        return position[self.class_ids], tuple(self.resolutions[i] for i in kept)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """All that training and evaluation need beside features; class ids are positions in
     split.classes.
@@ -71,34 +95,50 @@ def prepare(config: DictConfig) -> Prepared:
     """Read the data of a config; InputError for whatever does not fit together, nothing written
     but caches.
     """
+    labelled = read_labelled(config, config.labels.on_missing)
+    class_ids, resolutions = labelled.known()
+    split = read_split(config, labelled)
+    backbone = read_backbone(config)
+    unseen = {resolutions[i].name: " ".join(resolutions[i].words) for i in split.unseen}
+    return Prepared(
+        labelled.whole,
+        labelled.dataset,
+        class_ids,
+        resolutions,
+        len(labelled.resolutions) - len(resolutions),
+        labelled.vocabulary,
+        labels.class_vectors(resolutions, labelled.vocabulary),
+        split,
+        backbone,
+        leaks.audit(unseen, backbone.categories, leaks.imagenet1k_kinds()),
+    )
+
+
+def read_labelled(config: DictConfig, on_missing: str) -> Labelled:
+    """The pictures of a config, their merged classes and what words those resolve to."""
     whole = instantiate(config.data)
     with option("subset"):
         dataset = filtered(whole, **config.subset)
     classes, merged = labels.merge(dataset.classes, _present(config.labels.merges, whole, dataset))
     vocabulary = instantiate(config.word_vectors)
     aliases = _present(config.labels.aliases, whole, dataset)
-    found = labels.resolve(classes, vocabulary, aliases, config.labels.on_missing)
-    kept = [i for i, resolution in enumerate(found) if resolution.how != "missing"]
-    resolutions = tuple(found[i] for i in kept)
-    position = np.full(len(classes), -1)
-    position[kept] = np.arange(len(kept))
-    class_ids = position[merged[dataset.labels]]
+    resolutions = labels.resolve(classes, vocabulary, aliases, on_missing)
+    return Labelled(whole, dataset, merged[dataset.labels], resolutions, vocabulary)
+
+
+def read_split(config: DictConfig, labelled: Labelled) -> Split:
+    """Seen and unseen classes, of those that have a word vector, and their rows."""
+    class_ids, resolutions = labelled.known()
     with option("split"):
-        split = instantiate(config.split)([r.name for r in resolutions], class_ids, dataset.rows)
-    backbone = instantiate(config.backbone)
-    unseen = {resolutions[i].name: " ".join(resolutions[i].words) for i in split.unseen}
-    return Prepared(
-        whole,
-        dataset,
-        class_ids,
-        resolutions,
-        len(found) - len(kept),
-        vocabulary,
-        labels.class_vectors(resolutions, vocabulary),
-        split,
-        backbone,
-        leaks.audit(unseen, backbone.categories, leaks.imagenet1k_kinds()),
-    )
+        split: Split = instantiate(config.split)(
+            [r.name for r in resolutions], class_ids, labelled.dataset.rows
+        )
+    return split
+
+
+def read_backbone(config: DictConfig) -> Backbone:
+    backbone: Backbone = instantiate(config.backbone)
+    return backbone
 
 
 def _present(

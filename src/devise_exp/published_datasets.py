@@ -1,15 +1,14 @@
-"""Published datasets in the layout torchvision unpacks them to, each as an ImageDataset.
+"""Published datasets of class folders, each as an ImageDataset in the layout of its archive.
 
 Train and test parts are joined: seen and unseen classes, and the rows of each, are split later.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib import resources
@@ -22,7 +21,6 @@ import numpy as np
 
 from devise_exp.datasets import ImageDataset, Picture, class_folders, from_pictures
 from devise_exp.errors import InputError
-from devise_exp.pictures import PictureArrays, fingerprint_of
 
 CALTECH_FILE = re.compile(r"(image|\d{3})_\d{4}\.jpg")  # the archives hold a few strays
 CALTECH_NUMBER = re.compile(r"^\d{3}\.|-101$")
@@ -32,7 +30,7 @@ LISTED_ROW = re.compile(r"(.+)/image_(\d{4})\.jpg")
 
 
 @dataclass(frozen=True)
-class _Published:
+class Published:
     """What a person must have: layout below data.root, and where its authors publish it."""
 
     name: str
@@ -65,42 +63,20 @@ class _Published:
             ) from error
 
 
-CALTECH101 = _Published(
+CALTECH101 = Published(
     "caltech101",
     "caltech101/101_ObjectCategories/<class>/image_0001.jpg",
     "caltech-101.zip of data.caltech.edu/records/mzrjq-6wc02",
 )
-CALTECH256 = _Published(
+CALTECH256 = Published(
     "caltech256",
     "caltech256/256_ObjectCategories/<001.class>/001_0001.jpg",
     "256_ObjectCategories.tar of data.caltech.edu/records/nyy15-4j048",
 )
-CIFAR100 = _Published(
-    "cifar100",
-    "cifar-100-python/{train,test,meta}",
-    "cifar-100-python.tar.gz of www.cs.toronto.edu/~kriz/cifar.html",
-)
-FOOD101 = _Published(
-    "food101",
-    "food-101/{images/<class>/*.jpg,meta/train.json,meta/test.json}",
-    "food-101.tar.gz of data.vision.ee.ethz.ch/cvl",
-)
-FLOWERS102 = _Published(
-    "flowers102",
-    "flowers-102/{jpg/image_00001.jpg,imagelabels.mat,setid.mat}",
-    "102flowers.tgz, imagelabels.mat and setid.mat of www.robots.ox.ac.uk/~vgg/data/flowers/102",
-)
-IMAGENET = _Published(
-    "imagenet",
-    "{train,val}/<wnid>/*.JPEG",
-    "the 2012 pictures from image-net.org, which asks for an account: they cannot be downloaded "
-    "from here, and torchvision.datasets.ImageNet sorts the archives into this layout",
-    downloadable=False,
-)
-TINY_IMAGENET = _Published(
-    "tiny_imagenet200",
-    "tiny-imagenet-200/{wnids.txt,words.txt,train,val}",
-    "tiny-imagenet-200.zip of cs231n.stanford.edu",
+INTEL_SCENES = Published(
+    "intel_scenes",
+    "{seg_train/seg_train,seg_test/seg_test}/<class>/*.jpg",
+    "intel-image-classification by puneet6060 of kaggle.com",
     downloadable=False,
 )
 
@@ -130,7 +106,7 @@ def caltech256(root: str | Path, download: bool = False, strict: bool = False) -
     return _caltech(CALTECH256, root, download, strict)
 
 
-def _caltech(published: _Published, root: str | Path, download: bool, strict: bool) -> ImageDataset:
+def _caltech(published: Published, root: str | Path, download: bool, strict: bool) -> ImageDataset:
     place = Path(root).expanduser()
     above, last = Path(published.layout).parts[:2]
     places = [place / above / last, place / last, place]
@@ -196,142 +172,22 @@ def from_listing(name: str, content: dict[str, Any]) -> ImageDataset:
     )
 
 
-def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
-    """CIFAR-100 (Krizhevsky 2009), its 100 fine classes: 60,000 pictures of 32 × 32, in memory."""
-    import torchvision.datasets
+def intel_scenes(root: str | Path, strict: bool = False) -> ImageDataset:
+    """Intel Image Classification (2018): 17,034 pictures of 150 × 150 in six classes of scenes.
 
-    place = Path(root).expanduser()
-    arrays, rows, names = [], [], []
-    for part, train in (("train", True), ("test", False)):
-        data = CIFAR100.opened(torchvision.datasets.CIFAR100, place, download, train=train)
-        arrays.append(data.data)  # (n, 32, 32, 3) uint8
-        names += [data.classes[target] for target in data.targets]
-        rows += [
-            f"{data.classes[target]}/{part}_{index:05d}"
-            for index, target in enumerate(data.targets)
-        ]
-    pictures = np.concatenate(arrays)
-    order = sorted(range(len(rows)), key=rows.__getitem__)
-    rows, pictures = [rows[index] for index in order], pictures[order]
-    classes, labels = np.unique([names[index] for index in order], return_inverse=True)
-    contents = (hashlib.blake2b(each.tobytes(), digest_size=16).digest() for each in pictures)
-    return ImageDataset(
-        name="cifar100",
-        classes=tuple(classes.tolist()),
-        labels=labels.astype(np.int64),
-        rows=tuple(rows),
-        fingerprint=fingerprint_of(zip(rows, contents, strict=True)),
-        images=PictureArrays(pictures),
-    )
-
-
-def food101(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:
-    """Food-101 (Bossard et al. 2014): 101,000 pictures in 101 classes."""
-    from torchvision.datasets import Food101
-
-    parts = [
-        FOOD101.opened(Food101, Path(root).expanduser(), download, split=split)
-        for split in ("train", "test")
-    ]
-    return _from_lists("food101", parts, strict)
-
-
-def flowers102(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:
-    """Oxford 102 Flower (Nilsback and Zisserman 2008): 8,189 pictures in 102 classes."""
-    from torchvision.datasets import Flowers102
-
-    parts = [
-        FLOWERS102.opened(Flowers102, Path(root).expanduser(), download, split=split)
-        for split in ("train", "val", "test")
-    ]
-    return _from_lists("flowers102", parts, strict)
-
-
-def _from_lists(name: str, parts: Iterable[Any], strict: bool) -> ImageDataset:
-    """Join torchvision's datasets that list their files; a file listed but not there is broken."""
-    pictures = [
-        Picture(part.classes[label], f"{part.classes[label]}/{path.name}", str(path))
-        for part in parts
-        for path, label in zip(part._image_files, part._labels, strict=True)
-    ]
-    return from_pictures(name, pictures, strict)
-
-
-def imagenet(root: str | Path, strict: bool = False) -> ImageDataset:
-    """ImageNet (Russakovsky et al. 2015), or some classes of it: ROOT/{train,val}/<wnid>/*.JPEG.
-
-    Either part may be missing. A class of ILSVRC-2012 has the name it has in torchvision's weights,
-    any other its WordNet lemmas; a name that two wnids share is followed by the wnid.
+    `root` holds seg_train/ and seg_test/; either may be missing, and seg_pred/, which has no
+    classes, is left alone.
     """
     place = Path(root).expanduser()
     pictures: list[Picture] = []
     notes: list[str] = []
-    for part in (place / "train", place / "val"):
-        if part.is_dir():
-            found, empty = class_folders(part)
-            pictures += found
+    for part in ("seg_train", "seg_test"):
+        folder = place / part / part
+        if folder.is_dir():
+            found, empty = class_folders(folder)
+            # A file name alone might stand in both parts.
+            pictures += (p._replace(row=p.row.replace("/", f"/{part}/", 1)) for p in found)
             notes += empty
-            if not found and any(part.glob("*.JPEG")):
-                raise InputError(
-                    f"imagenet: the pictures of {part} are not sorted into <wnid> folders: "
-                    "torchvision.datasets.ImageNet does that, given the devkit archive"
-                )
     if not pictures:
-        raise IMAGENET.missing(place)
-    names = _imagenet_names({picture.class_name for picture in pictures}, place)
-    named = (picture._replace(class_name=names[picture.class_name]) for picture in pictures)
-    return from_pictures("imagenet", named, strict, notes)
-
-
-def _imagenet_names(wnids: set[str], root: Path) -> dict[str, str]:
-    from timm.data import ImageNetInfo
-    from torchvision.models import ResNet18_Weights
-
-    lemmas = ImageNetInfo("imagenet-21k").label_descriptions(as_dict=True)
-    categories = ResNet18_Weights.DEFAULT.meta["categories"]  # in the order of the sorted wnids
-    lemmas |= dict(zip(sorted(ImageNetInfo().label_names()), categories, strict=True))
-    strange = sorted(wnids - lemmas.keys())
-    if strange:
-        raise InputError(
-            f"imagenet: {strange[0]} in {root} is not a WordNet id of ImageNet "
-            f"({len(strange)} such folders): rename or move them, "
-            "or read the folder with data=image_folder"
-        )
-    return _told_apart({wnid: lemmas[wnid] for wnid in wnids})
-
-
-def _told_apart(names: dict[str, str]) -> dict[str, str]:
-    """`names` (wnid -> class name) with the wnid after each name that is not the only one."""
-    count = Counter(names.values())
-    return {wnid: f"{name} ({wnid})" if count[name] > 1 else name for wnid, name in names.items()}
-
-
-def tiny_imagenet200(root: str | Path, strict: bool = False) -> ImageDataset:
-    """Tiny ImageNet (Stanford CS231n): 200 classes, 64 × 64; training and validation pictures.
-
-    A class name is the line of words.txt as it is, such as "goldfish, Carassius auratus".
-    """
-    given = Path(root).expanduser()
-    place = given if given.name == "tiny-imagenet-200" else given / "tiny-imagenet-200"
-    try:
-        wnids = (place / "wnids.txt").read_text(encoding="utf-8").split()
-        words = (place / "words.txt").read_text(encoding="utf-8").splitlines()
-        annotated = (place / "val/val_annotations.txt").read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise TINY_IMAGENET.missing(given, f"{Path(error.filename).name} not found") from error
-    glosses = dict(line.split("\t", 1) for line in words if "\t" in line)
-    # A line is: file, wnid and the four sides of a box.
-    validation = [line.split("\t")[:2] for line in annotated if line.count("\t")]
-    strange = sorted({*wnids, *(wnid for _, wnid in validation)} - glosses.keys())
-    if strange or not wnids:
-        wrong = f"{strange[0]} is not in words.txt" if strange else "wnids.txt is empty"
-        raise InputError(f"tiny_imagenet200: {place}: {wrong}; get {TINY_IMAGENET.source} again")
-    names = _told_apart({wnid: glosses[wnid] for wnid in wnids})
-    listed, notes = class_folders(place / "train", re.compile(r"images/.+\.JPEG"))
-    pictures = [p._replace(class_name=names[p.class_name]) for p in listed if p.class_name in names]
-    pictures += [
-        Picture(names[wnid], f"{wnid}/{file}", str(place / "val/images" / file))
-        for file, wnid in validation
-        if wnid in names
-    ]
-    return from_pictures("tiny_imagenet200", pictures, strict, notes)
+        raise INTEL_SCENES.missing(place)
+    return from_pictures("intel_scenes", pictures, strict, notes)

@@ -1,4 +1,4 @@
-"""An EvalReport as a terminal table, metrics.json, results.csv, report.md and one W&B table."""
+"""An EvalReport as terminal tables, metrics.json, results.csv, search.csv, report.md and W&B."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from devise_exp import retrieval_report
 from devise_exp.errors import InputError
 from devise_exp.evaluation import MODEL, EvalReport
 from devise_exp.storage import replacing
@@ -45,8 +46,8 @@ class Row:
 
 
 def rows(report: EvalReport) -> list[Row]:
-    """The figures grouped by model, protocol and average ("image" or "class"), in the order of
-    evaluation.
+    """The figures of hit@k grouped by model, protocol and average ("image" or "class"), in the
+    order of evaluation.
     """
     groups: dict[tuple[str, str, str], dict[int, dict[str, float]]] = {}
     for key, value in report.values.items():
@@ -72,7 +73,7 @@ def table(report: EvalReport, title: str | None = None) -> Table:
     out.add_column("images among labels")  # on a narrow terminal this wraps, never the figures
     for heading in (*(f"hit@{k}" for k in ks), "95 % of hit@1"):
         out.add_column(heading, justify="right", no_wrap=True)
-    for protocol in report.n:
+    for protocol in (p for p in report.n if p in TITLES):
         images, labels = report.n[protocol]
         heading = f"{TITLES[protocol]} ({images:,} images, {labels:,} labels)"
         out.add_section()
@@ -105,21 +106,21 @@ def _short(value: str | int | float) -> str:
 
 
 def markdown(report: EvalReport, title: str) -> str:
-    """The same table as GitHub Markdown."""
+    """The same table as GitHub Markdown, then those of the searches."""
     all_rows = rows(report)
     ks = sorted({k for row in all_rows for k in row.hits})
     head = ["images among labels", "labels", "model", "mean over", *(f"hit@{k}" for k in ks)]
     head.append("95 % of hit@1")
     lines = [f"# {title}", "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for protocol in report.n:
+    for protocol in (p for p in report.n if p in TITLES):
         for row in _shown(all_rows, protocol):
             start = [TITLES[protocol], f"{report.n[protocol][1]:,}", row.model, row.average]
             lines.append(f"| {' | '.join([*start, *_cells(row, ks)])} |")
-    return "\n".join([*lines, "", caption(report), ""])
+    return "\n".join([*lines, "", caption(report), *retrieval_report.markdown(report), ""])
 
 
 def tidy(report: EvalReport) -> list[dict[str, Any]]:
-    """One record per figure: model, images, candidates ... value, lo, hi (shares in [0, 1])."""
+    """One record per figure of hit@k: model, images, candidates ... value, lo, hi, in [0, 1]."""
     return [
         {
             "model": row.model,
@@ -143,27 +144,36 @@ def flat(report: EvalReport) -> dict[str, str | int | float]:
 
 
 def write(report: EvalReport, folder: Path, title: str) -> None:
-    """metrics.json, results.csv and report.md into `folder`, each whole or not at all."""
-    records = tidy(report)
-    text = StringIO(newline="")
-    writer = csv.DictWriter(text, list(records[0]))
-    writer.writeheader()
-    writer.writerows(records)
-    for name, content in (
-        ("metrics.json", json.dumps(flat(report), indent=1)),
-        ("results.csv", text.getvalue()),
-        ("report.md", markdown(report, title)),
-    ):
+    """metrics.json, results.csv, search.csv (where searches were measured) and report.md into
+    `folder`, each whole or not at all.
+    """
+    contents = {
+        "metrics.json": json.dumps(flat(report), indent=1),
+        "results.csv": _csv(tidy(report)),
+        "report.md": markdown(report, title),
+    }
+    if searches := retrieval_report.tidy(report):
+        contents["search.csv"] = _csv(searches)
+    for name, content in contents.items():
         with replacing(folder / name) as made:
             made.write_text(content, encoding="utf-8", newline="")
 
 
+def _csv(records: list[dict[str, Any]]) -> str:
+    text = StringIO(newline="")
+    writer = csv.DictWriter(text, list(records[0]))
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
 def show(report: EvalReport, title: str) -> None:
-    """Print the table; as wide as it needs where no terminal sets the width."""
+    """Print the tables; as wide as they need where no terminal sets the width."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=1000)
-    console.print(table(report, title))
+    for each in (table(report, title), *retrieval_report.tables(report)):
+        console.print(each)
 
 
 def check_wandb(offline: bool) -> None:

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-import warnings
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from rich.console import Console
+from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import controls, evaluation, labels, report, word_vectors
-from devise_exp.embeddings import embed
-from devise_exp.errors import InputError, command, option
+from devise_exp import controls, evaluation, fitting, gallery, labels, report, scores, word_vectors
+from devise_exp.embeddings import Classifier, embed, embed_spaces
+from devise_exp.errors import InputError, option, say
 from devise_exp.evaluation import MODEL, Embedded
-from devise_exp.module import DeviseModule, load_weights
+from devise_exp.gallery import GalleryRow
+from devise_exp.module import DeviseModule
+from devise_exp.pictures import PictureFiles
 from devise_exp.prepare import Prepared, features_of, prepare
-from devise_exp.processes import launched, ranks
-from devise_exp.run_folder import RunFolder
+from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.storage import replacing
-from devise_exp.training import BankRows, Inputs, Rows, fit, picture_rows
+from devise_exp.training import quiet
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
 
 
 def train(config: DictConfig, folder: Path) -> dict[str, float]:
-    """Train, evaluate and fill the run folder; prints the table and returns its figures and
+    """Train, evaluate and fill the run folder; prints the tables and returns their figures and
     val/hit@1.
 
     Wrong input ends before anything is written. Where config.resume names an unfinished run
     folder, that run goes on by its own config.
     """
-    _quiet()
+    quiet()
     run = RunFolder(folder)
     try:
         if config.resume is not None:
@@ -50,8 +43,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
         parts = prepare(config)
         run.check_same(parts.split, parts.class_vectors)
         _rehearse(config, parts)
-        frozen = not parts.backbone.trainable
-        features = features_of(config, parts) if frozen else None
+        features = features_of(config, parts)
         run.begin(config)
         return _train(config, run, parts, features)
     except KeyboardInterrupt as error:
@@ -61,90 +53,26 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
         _remove_empty(folder)
 
 
-def evaluate(config: DictConfig) -> dict[str, float]:
-    """Evaluate a finished run again from its folder alone; prints the table and returns its
-    figures.
-
-    The files go to evaluations/N in the run folder, N counting up.
-    """
-    _quiet()
-    run = RunFolder.existing(config.run_dir)
-    own = run.config()
-    models = [run.embedded(name) for name in run.models()]
-    seen, unseen = run.class_ids()
-    index_config = config.index or own.index  # an empty group means the run's own
-    if not str(index_config.get("_target_")).startswith("devise_exp.index."):
-        raise InputError(  # nothing else of the folder's config is built here unasked
-            f"{run.path}: its config names {index_config.get('_target_')!r} as the index: choose "
-            "index=hnsw, brute_force or exact"
-        )
-    about = run.about() | {"index": _index_name(index_config)}
-    if config.checkpoint is not None:
-        checkpoint = run.find(config.checkpoint)
-        models[0] = _embed_checkpoint(own, run, checkpoint)
-        about["checkpoint"] = str(checkpoint)
-    extra = None
-    if config.extra_labels is not None:
-        vectors = _extra_vectors(own, run, config.extra_labels)
-        extra = len(models[0].class_vectors) + np.arange(len(vectors))
-        models[0] = models[0].with_labels(vectors)
-        about["extra_labels"] = len(vectors)
-    chosen = evaluation.select(evaluation.protocols(seen, unseen, extra), config.protocols)
-    ks = config.ks if config.ks is not None else own.ks
-    result, _ = evaluation.evaluate(models, chosen, instantiate(index_config), ks, about)
-    place = run.new_evaluation()
-    title = _title(about)
-    report.write(result, place, title)
-    report.show(result, title)
-    _say(f"written to {place}")
-    return result.values
-
-
 def _rehearse(config: DictConfig, parts: Prepared) -> None:
-    """Build every part once, so that a wrong option ends the run before anything is written."""
-    split = parts.split
-    for protocol in evaluation.protocols(split.seen, split.unseen):
+    """Every part built and every option looked at before anything is written."""
+    fitting.rehearse(config, parts)
+    for protocol in evaluation.protocols(parts.split.seen, parts.split.unseen):
         evaluation.ks_of(protocol, config.ks)
     if config.logger:
         report.check_wandb(config.logger.offline)
     if not isinstance(config.controls, bool):
         raise InputError(f"controls={config.controls}: say true or false")
-    if not isinstance(config.seed, int):
-        raise InputError(f"seed={config.seed}: give a whole number from 0 on")
+    others = SPACES[1:]
+    if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
+        raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
     if "_target_" not in (config.index or {}):
         raise InputError("index=own is for evaluate.py: choose hnsw, brute_force or exact")
-    for key in ("trainer.max_epochs", "training.batch_size"):
-        value = OmegaConf.select(config, key)
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{key}={value}: give a whole number from 1 on")
-    for key, least in (("training.patience", 1), ("training.num_workers", 0)):
-        value = OmegaConf.select(config, key)
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise InputError(f"{key}={value}: give a whole number from {least} on")
-    if parts.backbone.trainable:
-        picture_rows(parts.dataset, parts.backbone)
-    ranks(config.trainer.strategy, config.trainer.devices, config.trainer.accelerator)
-    clipped = config.trainer.gradient_clip_val is not None
-    if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
-        raise InputError(
-            f"trainer.precision={config.trainer.precision} cannot clip gradients of a fused "
-            "optimizer: set optimizer.fused=false"
-        )
-    with option("seed or projection"):
-        module = _module(config, parts, parts.class_vectors)
-        embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
-    with option("loss"):
-        module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
-    with option("optimizer or scheduler"):
-        module.configure_optimizers()
-    with option("trainer"):
-        instantiate(config.trainer)(logger=False, enable_checkpointing=False)
     with option("index"):
         instantiate(config.index)(parts.class_vectors[:2])
 
 
 def _train(
-    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray | None
+    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray
 ) -> dict[str, float]:
     about = parts.about()
     run.save_classes(parts.split, parts.resolutions, parts.class_vectors, parts.dataset.rows)
@@ -152,21 +80,23 @@ def _train(
     _announce(parts)
     logger = _logger(config, run)
     try:
-        world = ranks(config.trainer.strategy, config.trainer.devices, config.trainer.accelerator)
-        with launched(world, ["-m", "devise_exp.run", str(run.path)]):
-            module, best = _fit(config, run, parts, features, logger)
+        module, best = fitting.fit_map(config, run, parts, features, logger)
+        before: list[Embedded] = []
+        if parts.backbone.trainable:
+            vectors = parts.class_vectors
+            before = [embed_rows("frozen_backbone", module, parts, vectors, features)]
+            module, best = fitting.fit_network(config, run, parts, logger)
+            features = features_of(config, parts)  # the backbone is another by now
         about |= best
         run.save_about(about, parts.audit.leaks, parts.dataset.skipped)
-        if features is None:  # the backbone is another by now
-            features = features_of(config, parts)
-        models = _embed_all(config, run, parts, module, features)
-        split, make_index = parts.split, instantiate(config.index)
-        chosen = evaluation.protocols(split.seen, split.unseen)
-        about["index"] = _index_name(config.index)
-        result, neighbours = evaluation.evaluate(models, chosen, make_index, config.ks, about)
+        models = _embed_all(config, run, parts, module, features, before)
+        make_index = instantiate(config.index)
+        about["index"] = scores.index_name(config.index)
+        chosen = evaluation.protocols(parts.split.seen, parts.split.unseen)
+        result, neighbours = scores.score(run, models, chosen, make_index, config.ks, about)
         run.save_arrays("neighbours", neighbours)
         make_index(parts.class_vectors).save(run.path / "index")
-        report.write(result, run.path, _title(about))
+        report.write(result, run.path, scores.title(about))
         if logger:
             report.log_to_wandb(logger, result, run.path)
     finally:
@@ -174,98 +104,73 @@ def _train(
             report.close_wandb()
     run.finish()
     _point_latest(run.path)
-    report.show(result, _title(about))
-    _say(f"run folder: {run.path}")
+    report.show(result, scores.title(about))
+    say(f"run folder: {run.path}")
     return result.values | best
 
 
-def _fit(
+def _embed_all(
     config: DictConfig,
     run: RunFolder,
     parts: Prepared,
-    features: np.ndarray | None,
-    logger: Any = False,
-) -> tuple[DeviseModule, dict[str, float]]:
-    """This process's share of the training; every rank calls it. The module comes back at its best
-    epoch.
-    """
-    module = _module(config, parts, parts.class_vectors, trainable=features is None)
-    if features is None:
-        inputs: tuple[Inputs, Inputs] = picture_rows(parts.dataset, parts.backbone)
-    else:
-        inputs = BankRows(features), BankRows(features)
-    train_rows, val_rows = _rows(parts, inputs)
-    best = fit(
-        module,
-        instantiate(config.trainer),
-        train_rows,
-        val_rows,
-        run.checkpoints,
-        config.seed,
-        logger=logger,
-        **config.training,
-    )
-    return module, best
-
-
-def _rows(parts: Prepared, inputs: tuple[Inputs, Inputs]) -> tuple[Rows, Rows]:
-    """Training and validation rows of the seen classes, with their inputs."""
-    train, val = parts.split.train, parts.split.val
-    return (
-        Rows(inputs[0], train, parts.targets(train)),
-        Rows(inputs[1], val, parts.targets(val)),
-    )
-
-
-def _module(
-    config: DictConfig, parts: Prepared, class_vectors: np.ndarray, trainable: bool = False
-) -> DeviseModule:
-    """A new module whose weights the seed decides; class_vectors: (C, D)."""
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    return DeviseModule(
-        instantiate(config.projection)(parts.backbone.feature_dim, class_vectors.shape[1]),
-        instantiate(config.loss),
-        torch.from_numpy(class_vectors[parts.split.seen]),
-        instantiate(config.optimizer),
-        instantiate(config.scheduler),
-        parts.backbone.network if trainable else None,
-        config.backbone_lr_factor,
-    )
-
-
-def _embed_all(
-    config: DictConfig, run: RunFolder, parts: Prepared, module: DeviseModule, features: np.ndarray
+    module: DeviseModule,
+    features: np.ndarray,
+    before: list[Embedded],
 ) -> list[Embedded]:
-    """The trained model and the controls on the evaluated rows, also written to the run folder."""
-    model = _embed_rows(MODEL, module, parts, parts.class_vectors, features)
-    run.save_embedded(model, val=embed(module.projection, features[parts.split.val]))
-    if not config.controls:
-        return [model]
-    softmax_and_conse = controls.softmax_and_conse(parts, features, config.seed)
-    others = [*softmax_and_conse, _random_vectors(config, parts, features)]
-    for other in others:
-        run.save_embedded(other)
-    return [model, *others]
+    """The trained model and the controls on the evaluated rows, also written to the run folder,
+    with the galleries that are searched.
+    """
+    models = [embed_rows(MODEL, module, parts, parts.class_vectors, features), *before]
+    classifier = None
+    if config.controls or "classifier" in config.spaces:
+        classifier = controls.seen_classifier(parts, features, config.seed)
+    if config.controls and classifier is not None:
+        models += controls.softmax_and_conse(parts, features, classifier)
+        models.append(_random_vectors(config, parts, features))
+    for model in models:
+        run.save_embedded(model)
+    _save_galleries(config, run, parts, module, classifier, features)
+    return models
+
+
+def _save_galleries(
+    config: DictConfig,
+    run: RunFolder,
+    parts: Prepared,
+    module: DeviseModule,
+    classifier: Classifier | None,
+    features: np.ndarray,
+) -> None:
+    """The pictures that the model was not trained on, in every space that the config asks for."""
+    split, dataset = parts.split, parts.dataset
+    files = dataset.images.paths if isinstance(dataset.images, PictureFiles) else None
+    rows, ids = [], []
+    for part, own in (("val", split.val), ("test", split.test), ("unseen", split.unseen_rows)):
+        for i in own:
+            label, path = split.classes[parts.class_ids[i]], files[i] if files else None
+            rows.append(GalleryRow(dataset.rows[i], label, path, part))
+        ids.append(own)
+    spaces = tuple(space for space in SPACES if space == MODEL or space in config.spaces)
+    vectors = embed_spaces(spaces, module.projection, classifier, features[np.concatenate(ids)])
+    gallery.save(run.gallery, rows, vectors, instantiate(config.index))
+    if "classifier" in spaces and classifier is not None:
+        run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
 
 
 def _random_vectors(config: DictConfig, parts: Prepared, features: np.ndarray) -> Embedded:
     """The control whose classes have random vectors, one each, so that no two are near by meaning
-    or by a word they share; trained on the features by the run's own recipe, on one device.
+    or by a word they share.
     """
     table = word_vectors.random(parts.class_vectors.shape[1], config.seed)
     vectors = np.stack([table.vector(name) for name in parts.split.classes])
-    module = _module(config, parts, vectors)
-    make_trainer = partial(instantiate(config.trainer), devices=1, strategy="auto")
-    train_rows, val_rows = _rows(parts, (BankRows(features), BankRows(features)))
-    with TemporaryDirectory() as folder:
-        place, seed = Path(folder), config.seed
-        fit(module, make_trainer, train_rows, val_rows, place, seed, **config.training)
-    return _embed_rows("random_vectors", module, parts, vectors, features)
+    module = fitting.fit_to(config, parts, features, vectors)
+    return embed_rows("random_vectors", module, parts, vectors, features)
 
 
-def _embed_rows(
+def embed_rows(
     name: str, module: DeviseModule, parts: Prepared, vectors: np.ndarray, features: np.ndarray
 ) -> Embedded:
+    """What a module makes of the evaluated rows; vectors: (C, D), features: (N, feature_dim)."""
     test, unseen = parts.split.test, parts.split.unseen_rows
     return Embedded(
         name,
@@ -275,44 +180,6 @@ def _embed_rows(
         embed(module.projection, features[unseen]),
         parts.class_ids[unseen],
     )
-
-
-def _embed_checkpoint(own: DictConfig, run: RunFolder, checkpoint: Path) -> Embedded:
-    parts = prepare(own)
-    run.check_same(parts.split, parts.class_vectors)
-    module = _module(own, parts, parts.class_vectors, trainable=parts.backbone.trainable)
-    load_weights(module, checkpoint)
-    return _embed_rows(MODEL, module, parts, parts.class_vectors, features_of(own, parts))
-
-
-def _extra_vectors(own: DictConfig, run: RunFolder, given: ListConfig | str) -> np.ndarray:
-    """Vectors (E, D) of further candidate labels, by the run's word vectors; its own classes are
-    left out.
-    """
-    if isinstance(given, str):
-        try:
-            names = Path(given).expanduser().read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"extra_labels={given}: give a list or a text file of names ({error})"
-            ) from error
-    else:
-        names = [str(name) for name in given]
-    vocabulary = instantiate(own.word_vectors)
-    taken = [set(entry["words"]) for entry in run.classes()]
-    found = labels.resolve(
-        list(dict.fromkeys(n.strip() for n in names if n.strip())), vocabulary, on_missing="drop"
-    )
-    if missing := [r.name for r in found if r.how == "missing"]:
-        near = ", ".join(vocabulary.near_spellings(missing[0].lower(), 3)) or "none"
-        raise InputError(
-            f"extra_labels: no word vector for {', '.join(missing[:10])} (near {missing[0]}: "
-            f"{near}): take them out, or give other words"
-        )
-    new = [r for r in found if set(r.words) not in taken]
-    if not new:
-        raise InputError(f"extra_labels={given}: no label that is not a class of the run already")
-    return labels.class_vectors(new, vocabulary)
 
 
 def _logger(config: DictConfig, run: RunFolder) -> Any:
@@ -332,36 +199,23 @@ def _announce(parts: Prepared) -> None:
     """
     split, how = parts.split, labels.summary(parts.resolutions)
     words = ", ".join(f"{n} {name}" for name, n in how.items() if n)
-    _say(f"{len(parts.dataset.rows)} pictures of {parts.dataset.name}; classes by words: {words}")
-    _say(
+    say(f"{len(parts.dataset.rows)} pictures of {parts.dataset.name}; classes by words: {words}")
+    say(
         f"split {split.name} ({split.fingerprint}): {len(split.seen)} seen and "
         f"{len(split.unseen)} unseen classes"
     )
     if parts.dataset.skipped:
         shown = "; ".join(parts.dataset.skipped[:3])
-        _say(f"warning: skipped {len(parts.dataset.skipped)}: {shown} (all in about.json)")
+        say(f"warning: skipped {len(parts.dataset.skipped)}: {shown} (all in about.json)")
     if len(split.unseen) == 1:
-        _say("warning: among a single unseen label every hit@k is 100: hold out more classes")
+        say("warning: among a single unseen label every hit@k is 100: hold out more classes")
     if parts.audit.leaked:
-        _say(
+        say(
             f"warning: {len(parts.audit.leaked)} of {len(split.unseen)} unseen classes were in "
-            f"the backbone's "
-            f"pretraining: {', '.join(parts.audit.leaked)} (about.json says how)"
+            f"the backbone's pretraining: {', '.join(parts.audit.leaked)} (about.json says how)"
         )
     if not parts.audit.checked_by:
-        _say("warning: the backbone's pretraining classes are unknown, so no leak could be audited")
-
-
-def _title(about: dict[str, Any]) -> str:
-    return f"{about['data']}, {about['backbone']}, {about['word_vectors']}: flat hit@k in per cent"
-
-
-def _index_name(config: DictConfig) -> str:
-    return f"{config._target_.rsplit('.', 1)[-1]} {config.get('method', '')}".strip()
-
-
-def _say(line: str) -> None:
-    Console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False)
+        say("warning: the backbone's pretraining classes are unknown, so no leak could be audited")
 
 
 def _point_latest(folder: Path) -> None:
@@ -379,23 +233,3 @@ def _remove_empty(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()
         folder.parent.rmdir()
-
-
-def _quiet() -> None:
-    """Leave out remarks of libraries that a person can do nothing about."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
-
-
-def _rank_from_folder() -> None:
-    """Entry of ranks 1, 2, ... of a training on several devices: see training.launched."""
-    _quiet()
-    run = RunFolder(Path(sys.argv[1]))
-    config = run.config()
-    parts = prepare(config)
-    _fit(config, run, parts, None if parts.backbone.trainable else features_of(config, parts))
-
-
-if __name__ == "__main__":
-    command(_rank_from_folder)()

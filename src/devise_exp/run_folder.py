@@ -23,6 +23,14 @@ from devise_exp.splits import Split
 from devise_exp.storage import replacing
 
 UNFINISHED = "UNFINISHED"
+SPACES = (MODEL, "backbone", "classifier")  # what pictures are compared in (embeddings.py)
+_BUILDERS = {  # what the config of a run folder, which may be anybody's, may build
+    "word_vectors": ("devise_exp.word_vectors.",),
+    "backbone": ("devise_exp.backbone.", "devise_exp.timm_backbone."),
+    "projection": ("devise_exp.projection.",),
+    "index": ("devise_exp.index.",),
+}
+_INSTEAD = {"index": "choose index=hnsw, brute_force or exact"}
 _ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
 
 
@@ -32,10 +40,12 @@ class RunFolder:
 
     config.yaml (resolved), classes.json (name, seen, words, how each was resolved),
     class_vectors.npy (C, D), split.json (row names per part), about.json (what the figures rest on,
-    leaks, skipped pictures), checkpoints/{best,last}.ckpt, embeddings/MODEL.npz, index/ (of all
-    classes), neighbours.npz (PROTOCOL: class ids), metrics.json, results.csv, report.md; wandb/ of
-    that logger, evaluations/N/ of evaluate.py. While a file UNFINISHED is there the run is not
-    done.
+    leaks, skipped pictures), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
+    where the network was trained too), embeddings/MODEL.npz, index/ (of all classes), gallery/
+    (the pictures not trained on, with an index per space), classifier.npz (of that space),
+    neighbours.npz (PROTOCOL: class ids), metrics.json, results.csv, search.csv, report.md; wandb/ of
+    that logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later. While a file
+    UNFINISHED is there the run is not done.
     """
 
     path: Path
@@ -57,6 +67,10 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def gallery(self) -> Path:
+        return self.path / "gallery"
 
     @property
     def unfinished(self) -> bool:
@@ -117,6 +131,20 @@ class RunFolder:
             if not isinstance(config, DictConfig) or not config:
                 raise ValueError("no mapping")
         return config
+
+    def part(self, group: str) -> DictConfig:
+        """A group of the config that is safe to build: a function of this project, whose arguments
+        are plain values. InputError for anything else.
+        """
+        found = self.config().get(group)
+        target = found.get("_target_") if isinstance(found, DictConfig) else found
+        plain = str(found).count("_target_") == 1
+        if isinstance(found, DictConfig) and plain and str(target).startswith(_BUILDERS[group]):
+            return found
+        raise InputError(
+            f"{self.path}: its config names {str(target)!r} as the {group}, which is not built "
+            f"unasked: {_INSTEAD.get(group, 'use a run folder that you trust and mend its config')}"
+        )
 
     def save_classes(
         self,
@@ -190,20 +218,25 @@ class RunFolder:
         with replacing(self.path / f"{name}.npz") as made, made.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
 
-    def save_embedded(self, model: Embedded, **more: np.ndarray) -> None:
-        """One model's embeddings of the evaluated rows; `more` arrays (validation rows) go beside
-        them.
-        """
-        self.save_arrays(
-            f"embeddings/{model.name}", {field: getattr(model, field) for field in _ARRAYS} | more
-        )
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays of one .npz file by name."""
+        with self._reading(f"{name}.npz") as file, np.load(file, allow_pickle=False) as found:
+            return {key: found[key] for key in found.files}
+
+    def save_embedded(self, model: Embedded) -> None:
+        """One model's embeddings of the evaluated rows."""
+        fields = {field: getattr(model, field) for field in _ARRAYS}
+        self.save_arrays(f"embeddings/{model.name}", fields)
 
     def embedded(self, name: str) -> Embedded:
-        with (
-            self._reading(f"embeddings/{name}.npz") as file,
-            np.load(file, allow_pickle=False) as arrays,
-        ):
-            return Embedded(name, *(arrays[field] for field in _ARRAYS))
+        found = self.arrays(f"embeddings/{name}")
+        with self._reading(f"embeddings/{name}.npz"):
+            return Embedded(name, *(found[field] for field in _ARRAYS))
+
+    def spaces(self) -> tuple[str, ...]:
+        """The spaces that the run's pictures are stored in, the trained one first."""
+        asked = self.config().get("spaces") or ()
+        return tuple(space for space in SPACES if space == MODEL or space in asked)
 
     def models(self) -> list[str]:
         """Names of the embedded models, the trained one first."""

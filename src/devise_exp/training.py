@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from devise_exp.backbone import Augment, Backbone, Preprocess
+from devise_exp.checkpoint import load_weights
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
-from devise_exp.module import SCORE, DeviseModule, load_weights
+from devise_exp.module import SCORE, DeviseModule
 from devise_exp.processes import say_ready
 from devise_exp.storage import replacing
 
@@ -94,13 +98,21 @@ class ShuffledBatches(Sampler):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-(self.n // self.world) // self.batch_size)
+        return len(self._starts())
+
+    def _starts(self) -> range:
+        """Where batches begin in a rank's own rows; a last row alone, of which a batch norm can
+        make nothing, joins the batch before it.
+        """
+        own = self.n // self.world
+        return range(0, own - (own > 1 < self.batch_size), self.batch_size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self.generator.manual_seed(_epoch_seed(self.seed, self.epoch, self.rank))
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
         own = order[: self.n // self.world * self.world][self.rank :: self.world]
-        return (own[i : i + self.batch_size] for i in range(0, len(own), self.batch_size))
+        bounds = [*self._starts(), len(own)]
+        return (own[i:j] for i, j in pairwise(bounds))
 
 
 class _SeedEpoch(Callback):
@@ -165,6 +177,13 @@ class _WholeFiles(TorchCheckpointIO):
     ) -> None:
         with replacing(Path(path)) as made:
             torch.save(checkpoint, made)
+
+
+def quiet() -> None:
+    """Leave out remarks of Lightning's that a person can do nothing about."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import math
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, overload
@@ -42,11 +42,15 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Subwords:
-    """How fastText cuts a word into n-grams of minn to maxn letters, hashed to buckets."""
+    """How fastText cuts a word into n-grams of minn to maxn letters, hashed to buckets.
+
+    lower: words are lower-cased first.
+    """
 
     minn: int
     maxn: int
     buckets: int
+    lower: bool = False
 
     def rows(self, word: str) -> list[int]:
         """The rows of the n-grams of `word` in the subword table; the sentence end has none."""
@@ -55,6 +59,7 @@ class Subwords:
         if word == END_OF_SENTENCE:
             return []
         sound = word.encode("utf-8", "replace").decode("utf-8")  # no lone surrogates
+        sound = sound.lower() if self.lower else sound
         return list(ft_ngram_hashes(sound, self.minn, self.maxn, self.buckets))
 
 
@@ -168,7 +173,9 @@ def empty_table(dim: int) -> Table:
     return Table(np.empty((0, dim), np.float32), words, no_words, no_words)
 
 
-def open_or_build(folder: Path, read: Callable[[Path], Source], limit: int | None) -> Table:
+def open_or_build(
+    folder: Path, read: Callable[[Path], Source], limit: int | None, lower: bool = False
+) -> Table:
     """The table in `folder`, built from `read(new folder)` if it is not there or not whole."""
     table = open_table(folder)
     if table is not None:
@@ -178,7 +185,7 @@ def open_or_build(folder: Path, read: Callable[[Path], Source], limit: int | Non
         if table is None:
             with replacing(folder) as new:
                 new.mkdir()
-                write_table(new, read(new), limit)
+                write_table(new, read(new), limit, lower)
             table = open_table(folder)
     if table is None:
         raise InputError(f"{folder}: just written, yet not whole; is the disk full or failing?")
@@ -216,17 +223,17 @@ def open_table(folder: Path) -> Table | None:
         return None
 
 
-def write_table(folder: Path, source: Source, limit: int | None) -> None:
-    """Write the first `limit` words of `source` as a table into the existing `folder`.
+def write_table(folder: Path, source: Source, limit: int | None, lower: bool = False) -> None:
+    """Write the first `limit` words of `source`, lower-cased if `lower`, as a table into `folder`.
 
     Words without letters, zero vectors (padding rows) and repeated words (the first stays) are
-    dropped; meta.json counts them.
+    dropped; meta.json counts them. `folder` is there already.
     Raises InputError at a number that is not finite, and for a file without any word.
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    index = _Index(limit)
+    index = _Index(limit, lower)
     console = Console(stderr=True)
     with (
         (folder / "vectors.f32").open("wb") as vectors_file,
@@ -251,7 +258,7 @@ def write_table(folder: Path, source: Source, limit: int | None) -> None:
         "layout": LAYOUT,
         "count": len(hashes),
         "dim": source.dim,
-        "subwords": asdict(source.subwords) if source.subwords else None,
+        "subwords": asdict(replace(source.subwords, lower=lower)) if source.subwords else None,
         "dropped": index.dropped,
         "sizes": {part.name: part.stat().st_size for part in sorted(folder.iterdir())},
     }
@@ -261,7 +268,8 @@ def write_table(folder: Path, source: Source, limit: int | None) -> None:
 class _Index:
     """The words kept so far, by hash: 2e-7 is the chance that two of three million share one."""
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, lower: bool) -> None:
+        self.lower = lower
         self.limit = math.inf if limit is None else limit
         self.hashes = array("Q")
         self.offsets = array("Q", [0])
@@ -271,6 +279,11 @@ class _Index:
     @property
     def full(self) -> bool:
         return len(self.hashes) >= self.limit
+
+    def encoded(self, raw: bytes) -> bytes:
+        """A word of the file as the table has it."""
+        word = raw.decode("utf-8", "replace")
+        return (word.lower() if self.lower else word).encode("utf-8")
 
     def keeps(self, encoded: bytes, norm: float) -> bool:
         """Whether the word enters the table; entered or counted as dropped after the call."""
@@ -300,7 +313,7 @@ def _append(
     for i, (raw, norm) in enumerate(zip(chunk.words, norms.tolist(), strict=True)):
         if index.full:
             break
-        encoded = raw.decode("utf-8", "replace").encode("utf-8")
+        encoded = index.encoded(raw)
         if not math.isfinite(norm):
             raise InputError(
                 f"{source.path}, {source.place} {chunk.first + i}: the vector of "

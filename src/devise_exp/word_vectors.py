@@ -1,8 +1,9 @@
 """Unit vectors of words, from published files: memory-mapped, so that opening costs milliseconds.
 
 The first use of a file writes a table under cache_root()/word_vectors (see word_vector_store). Its
-folder is named after the fingerprint: the hash of the whole content, the format and the limit. The
-content is hashed once; after that a note keyed by path, size and modification time has the hash.
+folder is named after the fingerprint: the hash of the whole content, the format, the limit and
+whether words are lower-cased. The content is hashed once; after that a note keyed by path, size and
+modification time has the hash.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class WordVectors:
     """A vocabulary in order of frequency with a unit vector for each word; D is the dimension."""
 
     name: str
-    fingerprint: str  # of content, format and limit, or of what else determines the vectors
+    fingerprint: str  # of content and options, or of what else determines the vectors
     table: Table
 
     def __post_init__(self) -> None:
@@ -161,7 +162,11 @@ def glove_6b_50d(limit: int | None = None) -> WordVectors:
 
 
 def from_file(
-    path: str | Path, limit: int | None = None, format: str = "auto", trust_pickle: bool = False
+    path: str | Path,
+    limit: int | None = None,
+    format: str = "auto",
+    trust_pickle: bool = False,
+    lower: bool = False,
 ) -> WordVectors:
     """The vectors of the first `limit` words in a file; it may be gzipped unless it is a pickle.
 
@@ -169,6 +174,8 @@ def from_file(
     .vec), word2vec_bin, fasttext_bin (words outside the vocabulary are composed of subwords) or
     gensim_kv. The last is a pickle, which can run any program as it is loaded: only with
     `trust_pickle`. GloVe's text that is cut short just after a line cannot be told from whole text.
+    `lower` makes one word of spellings that differ in case, with the vector of the first, most
+    frequent one; `limit` counts them once.
     """
     known = ("auto", *word_vector_files.FORMATS)
     _require(format in known, f"word_vectors.format is {format!r}; known are {', '.join(known)}")
@@ -180,7 +187,7 @@ def from_file(
         name = name.removesuffix(ending)
     # gensim puts large arrays beside the pickle: name.kv.vectors.npy
     parts = (source, *sorted(source.parent.glob(f"{_literal(source.name)}.*.npy")))
-    return _opened(name, parts, format, limit, trust_pickle)
+    return _opened(name, parts, format, limit, trust_pickle, lower)
 
 
 def gensim_download(name: str, limit: int | None = None) -> WordVectors:
@@ -214,13 +221,19 @@ def _download(name: str, target: Path) -> Path:
 
 
 def _opened(
-    name: str, parts: tuple[Path, ...], format: str, limit: int | None, trust_pickle: bool
+    name: str,
+    parts: tuple[Path, ...],
+    format: str,
+    limit: int | None,
+    trust_pickle: bool,
+    lower: bool = False,
 ) -> WordVectors:
     """The table of the file parts[0], with the files it needs after it; built on the first use."""
     whole = limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit >= 1)
     _require(
         whole, f"word_vectors.limit is {limit!r}; give a whole number from 1, or null for all words"
     )
+    _require(isinstance(lower, bool), f"word_vectors.lower is {lower!r}; say true or false")
     folder = cache_root() / "word_vectors"
     states = [(str(part.resolve()), part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
     note = folder / "sources" / f"{_hashed(states, format)}.json"
@@ -235,9 +248,9 @@ def _opened(
         content = _content_hash(parts)
         with replacing(note) as new:
             new.write_text(json.dumps([found, content]), encoding="utf-8")
-    fingerprint = _hashed(content, found, limit)
+    fingerprint = _hashed(content, found, limit, *(["lower"] if lower else []))
     read = partial(_READERS[found], parts[0])
-    return WordVectors(name, fingerprint, open_or_build(folder / fingerprint, read, limit))
+    return WordVectors(name, fingerprint, open_or_build(folder / fingerprint, read, limit, lower))
 
 
 def _packaged_glove(path: Path, folder: Path) -> Source:

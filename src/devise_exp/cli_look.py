@@ -1,0 +1,51 @@
+"""The commands devise-exp look and devise-exp app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from devise_exp.errors import command
+
+
+def look(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[OPTION=VALUE]...", help="As for train.py: data=... data.root=..."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many pictures.")] = 24,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("look"),
+    seed: Annotated[int, typer.Option(help="Draws and augments the pictures.")] = 0,
+) -> None:
+    """Before training: how each class gets its words, and a sheet of training pictures."""
+
+    @command
+    def run() -> None:
+        from devise_exp import look  # late: torch
+
+        look.look(overrides or [], out, n, seed)
+
+    run()
+
+
+def app(
+    run: Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")],
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; the default is for this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(help="Port; the first free one from 7860 on unless given.")
+    ] = None,
+) -> None:
+    """A page to search a run's pictures by words or by a picture (needs the extra `app`)."""
+
+    @command
+    def serve() -> None:
+        from devise_exp import app  # late: gradio
+        from devise_exp.saved_run import SavedRun
+
+        app.serve(SavedRun.open(run), host, port)
+
+    serve()

@@ -1,0 +1,197 @@
+"""From a config and prepared data to a trained module; every rank of a training comes here.
+
+The map is trained first, on the features of the backbone as it was pretrained. With
+backbone.trainable the network follows (the paper's second stage, Frome et al. 2013, section 3.2):
+the map goes on together with the backbone, on augmented pictures, the backbone at its own rate.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from devise_exp.checkpoint import load_part
+from devise_exp.errors import InputError, command, option
+from devise_exp.module import DeviseModule
+from devise_exp.prepare import Prepared, features_of, prepare
+from devise_exp.processes import launched, ranks
+from devise_exp.run_folder import RunFolder
+from devise_exp.training import BEST, BankRows, Inputs, Rows, fit, picture_rows, quiet
+
+Fitted = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
+
+
+def rehearse(config: DictConfig, parts: Prepared) -> None:
+    """Build every part once, so that a wrong option ends the run before anything is written."""
+    if not isinstance(config.seed, int):
+        raise InputError(f"seed={config.seed}: give a whole number from 0 on")
+    for key, least in (
+        ("trainer.max_epochs", 1),
+        ("training.batch_size", 1),
+        ("training.num_workers", 0),
+        ("tuning.max_epochs", 1),
+        ("tuning.batch_size", 1),
+    ):
+        value = OmegaConf.select(config, key)
+        if not isinstance(value, int) or value < least:
+            raise InputError(f"{key}={value}: give a whole number from {least} on")
+    patience = config.training.patience
+    if patience is not None and (not isinstance(patience, int) or patience < 1):
+        raise InputError(f"training.patience={patience}: give a whole number from 1 on, or null")
+    if parts.backbone.trainable:
+        picture_rows(parts.dataset, parts.backbone)
+    _world(config)
+    clipped = config.trainer.gradient_clip_val is not None
+    if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
+        raise InputError(
+            f"trainer.precision={config.trainer.precision} cannot clip gradients of a fused "
+            "optimizer: set optimizer.fused=false"
+        )
+    with option("seed or projection"):
+        module = _module(config, parts, parts.class_vectors)
+        embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
+    with option("loss"):
+        module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
+    with option("optimizer or scheduler"):
+        module.configure_optimizers()
+    with option("trainer"):
+        instantiate(config.trainer)(logger=False, enable_checkpointing=False)
+
+
+def fit_map(
+    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, logger: Any = False
+) -> Fitted:
+    """The map alone, on features (N, feature_dim) of the backbone, on all devices of the config."""
+    with launched(_world(config), ["-m", __name__, str(run.path), "map"]):
+        return _fit_map(config, run, parts, features, logger)
+
+
+def fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any = False) -> Fitted:
+    """The map that `fit_map` has left in the run folder and the network of parts.backbone, which is
+    changed in place.
+    """
+    with launched(_world(config), ["-m", __name__, str(run.path), "network"]):
+        return _fit_network(config, run, parts, logger)
+
+
+def fit_to(
+    config: DictConfig, parts: Prepared, features: np.ndarray, vectors: np.ndarray
+) -> DeviseModule:
+    """The map trained by the run's own recipe to other class vectors (C, D), on one device; nothing
+    of it is kept on disk.
+    """
+    module = _module(config, parts, vectors)
+    with TemporaryDirectory() as folder:
+        make_trainer = partial(instantiate(config.trainer), devices=1, strategy="auto")
+        inputs = BankRows(features)
+        _fit(config, parts, module, make_trainer, (inputs, inputs), Path(folder))
+    return module
+
+
+def untrained(config: DictConfig, parts: Prepared) -> DeviseModule:
+    """A module of the run's shape, to load a checkpoint into."""
+    return _module(config, parts, parts.class_vectors, _trainable_network(parts))
+
+
+def map_folder(config: DictConfig, run: RunFolder) -> Path:
+    """Where the checkpoints of the map are: those of the run, where the network is not trained."""
+    return run.checkpoints / "map" if config.backbone.trainable else run.checkpoints
+
+
+def _fit_map(
+    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, logger: Any
+) -> Fitted:
+    module = _module(config, parts, parts.class_vectors)
+    inputs, make_trainer = BankRows(features), instantiate(config.trainer)
+    place = map_folder(config, run)
+    return module, _fit(config, parts, module, make_trainer, (inputs, inputs), place, logger)
+
+
+def _fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any) -> Fitted:
+    module = _module(config, parts, parts.class_vectors, _trainable_network(parts))
+    module.make_scheduler = None  # the config's is made for the epochs of the map
+    load_part(module.projection, map_folder(config, run) / BEST, "projection")
+    make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
+    inputs = picture_rows(parts.dataset, parts.backbone)
+    sizes = {"batch_size": config.tuning.batch_size}
+    return module, _fit(
+        config, parts, module, make_trainer, inputs, run.checkpoints, logger, **sizes
+    )
+
+
+def _fit(
+    config: DictConfig,
+    parts: Prepared,
+    module: DeviseModule,
+    make_trainer: Callable[..., pl.Trainer],
+    inputs: tuple[Inputs, Inputs],
+    folder: Path,
+    logger: Any = False,
+    **sizes: int,
+) -> dict[str, float]:
+    train, val = parts.split.train, parts.split.val
+    return fit(
+        module,
+        make_trainer,
+        Rows(inputs[0], train, parts.targets(train)),
+        Rows(inputs[1], val, parts.targets(val)),
+        folder,
+        config.seed,
+        logger=logger,
+        **{**config.training, **sizes},
+    )
+
+
+def _module(
+    config: DictConfig, parts: Prepared, class_vectors: np.ndarray, network: nn.Module | None = None
+) -> DeviseModule:
+    """A new module whose weights the seed decides; class_vectors: (C, D)."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    return DeviseModule(
+        instantiate(config.projection)(parts.backbone.feature_dim, class_vectors.shape[1]),
+        instantiate(config.loss),
+        torch.from_numpy(class_vectors[parts.split.seen]),
+        instantiate(config.optimizer),
+        instantiate(config.scheduler),
+        network,
+        config.tuning.backbone_lr_factor,
+    )
+
+
+def _trainable_network(parts: Prepared) -> nn.Module | None:
+    if not parts.backbone.trainable:
+        return None
+    # As for features: faster, and the same bits whether features were extracted before or not.
+    network: nn.Module = parts.backbone.network.to(memory_format=torch.channels_last)
+    return network
+
+
+def _world(config: DictConfig) -> int:
+    return ranks(config.trainer.strategy, config.trainer.devices, config.trainer.accelerator)
+
+
+def _rank_from_folder() -> None:
+    """Entry of ranks 1, 2, ... of a training on several devices: see processes.launched."""
+    quiet()
+    run, stage = RunFolder(Path(sys.argv[1])), sys.argv[2]
+    config = run.config()
+    parts = prepare(config)
+    if stage == "map":
+        _fit_map(config, run, parts, features_of(config, parts), logger=False)
+    else:
+        _fit_network(config, run, parts, logger=False)
+
+
+if __name__ == "__main__":
+    command(_rank_from_folder)()

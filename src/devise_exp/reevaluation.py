@@ -1,0 +1,105 @@
+"""A finished run evaluated again from its folder alone: other ks, index, candidates, checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig
+
+from devise_exp import evaluation, labels, report, scores
+from devise_exp.errors import InputError, say
+from devise_exp.evaluation import MODEL, Embedded
+from devise_exp.run_folder import RunFolder
+from devise_exp.saved_run import SavedRun
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """Evaluate a finished run again; prints the tables and returns their figures.
+
+    The files go to evaluations/N in the run folder, N counting up.
+    """
+    saved = SavedRun.open(config.run_dir)
+    run = saved.folder
+    models = [run.embedded(name) for name in run.models()]
+    seen, unseen = run.class_ids()
+    # An empty group means the run's own.
+    index_config = config.index or run.part("index")
+    about = run.about() | {"index": scores.index_name(index_config)}
+    if config.checkpoint is not None:
+        checkpoint = run.find(config.checkpoint)
+        models[0] = _embed_checkpoint(run, checkpoint)
+        about["checkpoint"] = str(checkpoint)
+    extra = None
+    if config.extra_labels is not None:
+        vectors = _extra_vectors(saved, config.extra_labels)
+        extra = len(models[0].class_vectors) + np.arange(len(vectors))
+        models[0] = models[0].with_labels(vectors)
+        about["extra_labels"] = len(vectors)
+    chosen = evaluation.select(evaluation.protocols(seen, unseen, extra), config.protocols)
+    ks = config.ks if config.ks is not None else run.config().ks
+    result, _ = scores.score(run, models, chosen, instantiate(index_config), ks, about)
+    place = run.new_evaluation()
+    title = scores.title(about)
+    report.write(result, place, title)
+    report.show(result, title)
+    say(f"written to {place}")
+    return result.values
+
+
+def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> Embedded:
+    """The evaluated rows under another checkpoint of the run; needs its data, and builds all that
+    its config names.
+    """
+    from devise_exp import fitting  # late: nothing else here needs torch
+    from devise_exp.checkpoint import load_weights
+    from devise_exp.prepare import features_of, prepare
+    from devise_exp.run import embed_rows
+
+    own = run.config()
+    parts = prepare(own)
+    run.check_same(parts.split, parts.class_vectors)
+    module = fitting.untrained(own, parts)
+    load_weights(module, checkpoint)
+    return embed_rows(MODEL, module, parts, parts.class_vectors, features_of(own, parts))
+
+
+def _extra_vectors(saved: SavedRun, given: ListConfig | str | int) -> np.ndarray:
+    """Vectors (E, D) of further candidate labels, by the run's word vectors: a list of names, the
+    lines of a text file, or so many of the most frequent words. The run's classes are left out.
+    """
+    vocabulary = saved.vocabulary
+    taken = [set(words) for words in saved.classes.values()]
+    if isinstance(given, int):
+        if not 0 < given <= len(vocabulary):
+            raise InputError(
+                f"extra_labels={given}: {vocabulary.name} has words from 1 to {len(vocabulary)}"
+            )
+        single = {word for words in taken if len(words) == 1 for word in words}
+        own = [rank for word in single if (rank := vocabulary.rank(word)) is not None]
+        return np.delete(vocabulary.vectors[:given], [rank for rank in own if rank < given], axis=0)
+    found = labels.resolve(list(dict.fromkeys(_names(given))), vocabulary, on_missing="drop")
+    if missing := [r.name for r in found if r.how == "missing"]:
+        near = ", ".join(vocabulary.near_spellings(missing[0].lower(), 3)) or "none"
+        raise InputError(
+            f"extra_labels: no word vector for {', '.join(missing[:10])} (near {missing[0]}: "
+            f"{near}): take them out, or give other words"
+        )
+    new = [r for r in found if set(r.words) not in taken]
+    if not new:
+        raise InputError(f"extra_labels={given}: no label that is not a class of the run already")
+    return labels.class_vectors(new, vocabulary)
+
+
+def _names(given: ListConfig | str) -> list[str]:
+    if not isinstance(given, str):
+        return [str(name) for name in given]
+    try:
+        lines = Path(given).expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"extra_labels={given}: give a list, a text file of names or a number of words "
+            f"({error})"
+        ) from error
+    return [line.strip() for line in lines if line.strip()]

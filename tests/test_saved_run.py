@@ -1,0 +1,130 @@
+"""A finished run opened for asking: its spaces, galleries and network, from the folder alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from devise_exp import run
+from devise_exp.errors import InputError
+from devise_exp.pictures import opened
+from devise_exp.run_folder import RunFolder
+from devise_exp.saved_run import SavedRun
+
+
+@pytest.fixture(scope="module")
+def trained(
+    composed: Callable[..., DictConfig],
+    picture_tree: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "run"
+    config = composed(
+        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
+        "backbone.weights=null", "projection.hidden=16", "trainer.max_epochs=1", "controls=false",
+        "features.num_workers=0", "features.dtype=float32", "spaces=[backbone,classifier]",
+        "logger=none",
+    )  # fmt: skip
+    run.train(config, folder)
+    return folder
+
+
+def test_each_part_holds_its_rows_of_the_split(trained: Path, picture_tree: Path) -> None:
+    saved, split = SavedRun.open(trained), RunFolder(trained).split()
+    assert saved.galleries() == ["all", "val", "test", "unseen"]
+    for part in ("val", "test", "unseen"):
+        rows = saved.gallery(part).rows
+        assert [row.name for row in rows] == split[part]
+        assert all(row.label == row.name.split("/")[0] for row in rows)
+        assert all(row.path == str(picture_tree / row.name) for row in rows)
+    together = [row.name for row in saved.gallery("all").rows]
+    assert together == [*split["val"], *split["test"], *split["unseen"]]
+    embedded = RunFolder(trained).embedded("devise")
+    np.testing.assert_allclose(saved.gallery("test").index.vectors, embedded.seen, atol=1e-6)
+    np.testing.assert_allclose(saved.gallery("unseen").index.vectors, embedded.unseen, atol=1e-6)
+
+
+def test_a_picture_is_embedded_as_it_was_in_training(trained: Path) -> None:
+    saved = SavedRun.open(trained)
+    assert saved.spaces == ("devise", "backbone", "classifier")
+    rows = saved.gallery("all").rows[::7]
+    found = saved.embed([opened(Path(row.path or "")) for row in rows])
+    for space in saved.spaces:
+        expected = saved.gallery("all", space).index.vectors[::7]
+        assert found[space].dtype == np.float32
+        np.testing.assert_allclose(found[space], expected, atol=1e-4)
+
+
+def test_the_classifier_space_is_the_features_times_the_weights_of_the_best_class(
+    trained: Path,
+) -> None:
+    saved = SavedRun.open(trained)
+    linear = RunFolder(trained).arrays("classifier")
+    assert linear["weight"].shape == (6, 512)
+    features = saved.gallery("all", "backbone").index.vectors.astype(float)
+    # The bias stands beside features of full length, which the unit rows have lost: take the rows
+    # whose best class does not depend on it.
+    certain = 0
+    for row, found in zip(features, saved.gallery("all", "classifier").index.vectors, strict=True):
+        candidates = [row * w / np.linalg.norm(row * w) for w in linear["weight"].astype(float)]
+        certain += any(np.allclose(found, candidate, atol=1e-5) for candidate in candidates)
+    assert certain == len(features)
+
+
+def test_what_a_run_does_not_have_is_one_line(trained: Path, tmp_path: Path) -> None:
+    saved = SavedRun.open(trained)
+    with pytest.raises(InputError, match="devise-exp index"):
+        saved.gallery(str(tmp_path / "holiday"))
+    plain = shutil.copytree(trained, tmp_path / "plain")
+    config = OmegaConf.load(plain / "config.yaml")
+    config.spaces = []
+    OmegaConf.save(config, plain / "config.yaml")
+    with pytest.raises(InputError, match=r"spaces=\[backbone\]"):
+        SavedRun.open(plain).gallery("all", "backbone")
+    config.word_vectors = {"_target_": "devise_exp.word_vectors.random", "dim": 7, "seed": 0}
+    OmegaConf.save(config, plain / "config.yaml")
+    with pytest.raises(InputError, match="7 dimensions now, not 50"):
+        _ = SavedRun.open(plain).vocabulary
+
+
+@pytest.mark.parametrize(
+    ("group", "content"),
+    [
+        ("projection", {"_target_": "os.system", "command": "touch evil"}),
+        (
+            "projection",
+            {"_target_": "devise_exp.projection.linear", "x": {"_target_": "os.getcwd"}},
+        ),
+        ("backbone", {"_target_": "devise_exp.backbones.evil"}),
+        ("backbone", "resnet18"),
+    ],
+)
+def test_nothing_foreign_is_built(
+    trained: Path, tmp_path: Path, group: str, content: object
+) -> None:
+    folder = shutil.copytree(trained, tmp_path / "run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config[group] = content
+    OmegaConf.save(config, folder / "config.yaml")
+    saved = SavedRun.open(folder)
+    row = saved.gallery("all").rows[0]
+    with pytest.raises(InputError, match=f"as the {group}, which is not built unasked"):
+        saved.embed([opened(Path(row.path or ""))])
+    assert not (Path.cwd() / "evil").exists()
+    assert saved.vocabulary.rank("cat") is not None  # words do without it
+
+
+def test_a_checkpoint_of_another_shape_is_told(trained: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained, tmp_path / "run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config.projection.hidden = 8
+    OmegaConf.save(config, folder / "config.yaml")
+    saved = SavedRun.open(folder)
+    path = saved.gallery("all").rows[0].path
+    with pytest.raises(InputError, match="another shape"):
+        saved.embed([opened(Path(path or ""))])
