@@ -1,9 +1,9 @@
-# make demo | make test | make check | make setup | make requirements | make clean
+# make demo | make test | make browser | make check | make setup | make requirements | make clean
 PYTHON ?= python3
 BIN := .venv/bin
 export HYDRA_FULL_ERROR = 0
 
-.PHONY: setup demo test check requirements clean
+.PHONY: setup demo test browser check requirements clean
 
 setup: .venv/installed
 
@@ -27,6 +27,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# The page of `devise-exp app` in Chromium: needs chromium and chromedriver on the PATH.
+browser: setup
+	$(BIN)/python -m pytest tests/browser
 
 check: setup
 	$(BIN)/ruff check .

@@ -456,7 +456,7 @@ def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path, make, reason: 
         opened(path)
     assert str(caught.value).startswith(f"{path}: {reason}")
     assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="^what was sent: "):
+    with pytest.raises(InputError, match=r"^what was sent: "):
         opened(path.read_bytes() if path.is_file() else b"", name="what was sent")
 
 
@@ -466,5 +466,5 @@ def test_a_file_larger_than_allowed_is_not_read(
     path = picture(tmp_path / "a.png")
     monkeypatch.setattr("devise_exp.pictures.LARGEST_FILE", 100)
     for source in (path, path.read_bytes()):
-        with pytest.raises(InputError, match="too large: .* bytes"):
+        with pytest.raises(InputError, match=r"too large: .* bytes"):
             opened(source)

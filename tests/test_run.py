@@ -639,3 +639,19 @@ def test_the_index_of_the_run_folder_finds_its_classes(
     with np.load(folder / "neighbours.npz") as saved:
         for name, found in neighbours.items():
             np.testing.assert_array_equal(saved[name], found)
+
+
+def test_the_training_images_are_evaluated_on_request(
+    small: Config, again: Config, tmp_path: Path
+) -> None:
+    values = run.train(small("train_figures=true", "controls=false"), tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    model, (seen, _) = folder.embedded("devise"), folder.class_ids()
+    rows = folder.split()["train"]
+    names = [entry["name"] for entry in folder.classes()]
+    assert model.train is not None
+    nearest = seen[(model.train @ model.class_vectors[seen].T).argmax(axis=1)]
+    hits = [names[i] == row.split("/")[0] for i, row in zip(nearest, rows, strict=True)]
+    assert values["train/hit@1"] == pytest.approx(sum(hits) / len(rows))
+    found = again(tmp_path / "run", "protocols=[train]", "ks=[1]")
+    assert found["train/hit@1"] == values["train/hit@1"]

@@ -30,11 +30,16 @@ WELCOME = "Ask by words, by a picture, or by both together."
 EXAMPLES = "horse, horse -grass, 2*cat sofa"
 
 
-def serve(run: SavedRun, host: str = "127.0.0.1", port: int | None = None) -> None:
-    """Serve the page until Ctrl-C; `port` is the first free one from 7860 on unless given."""
+def serve(
+    run: SavedRun, host: str = "127.0.0.1", port: int | None = None, located: Path | None = None
+) -> None:
+    """Serve the page until Ctrl-C; `port` is the first free one from 7860 on unless given.
+
+    `located` is the folder of the run's pictures, where they are elsewhere than in training.
+    """
     if not is_loopback(host):
         say(f"warning: on {host}, whoever reaches this machine can see this run's pictures")
-    with serving(run, host, port) as url:
+    with serving(run, host, port, located) as url:
         say(f"the page is at {url} (Ctrl-C ends it)")
         try:
             threading.Event().wait()
@@ -43,7 +48,9 @@ def serve(run: SavedRun, host: str = "127.0.0.1", port: int | None = None) -> No
 
 
 @contextmanager
-def serving(run: SavedRun, host: str = "127.0.0.1", port: int | None = None) -> Iterator[str]:
+def serving(
+    run: SavedRun, host: str = "127.0.0.1", port: int | None = None, located: Path | None = None
+) -> Iterator[str]:
     """The page's address, while it is served. InputError without gradio and for a taken port."""
     gradio = _gradio()
     from starlette.middleware import Middleware
@@ -52,7 +59,7 @@ def serving(run: SavedRun, host: str = "127.0.0.1", port: int | None = None) -> 
     theme = gradio.themes.Default(font=plain, font_mono=["ui-monospace", "monospace"])
     guard = Middleware(Guard, local=is_loopback(host))
     with own_environment():
-        page = build(run)
+        page = build(run, located)
         try:
             _, url, _ = page.launch(
                 server_name=host,
@@ -82,25 +89,29 @@ def serving(run: SavedRun, host: str = "127.0.0.1", port: int | None = None) -> 
             page.close(verbose=False)
 
 
-def build(run: SavedRun) -> Any:
+def build(run: SavedRun, located: Path | None = None) -> Any:
     """The page as gradio Blocks: questions at the left, what was found at the right."""
     gradio = _gradio()
+    about, galleries = run.folder.about(), run.galleries()
     busy = threading.Lock()  # strict decoding is set for the whole process
 
     def answer(text: str, file: str | None, among: str, k: float) -> tuple[str, str, Any, Any]:
         with busy:
-            told, tags, picture, found = _answer(run, text, Path(file) if file else None, among, k)
+            image = Path(file) if file else None
+            told, tags, picture, found = _answer(run, text, image, among, int(k), located)
         return told, tags, gradio.Image(picture, visible=picture is not None), found
 
-    title = f"Pictures of {run.folder.path.resolve().name}"
-    galleries = run.galleries()
     with (
-        gradio.Blocks(analytics_enabled=False, title=title, fill_width=True,
+        gradio.Blocks(analytics_enabled=False, title=f"{about['data']} · devise-exp", fill_width=True,
                       delete_cache=(KEPT, KEPT)) as page,
         gradio.Row(),
     ):  # fmt: skip
         with gradio.Column(scale=1, min_width=290):
-            gradio.HTML(f"<h1>{escape(title)}</h1>")
+            gradio.HTML(
+                f"<h1>{escape(str(about['data']))}</h1>"
+                f"<p>{escape(str(about['backbone']))}, {escape(str(about['word_vectors']))}</p>",
+                elem_id="run",
+            )
             text = gradio.Textbox(label="Words", placeholder=EXAMPLES, elem_id="words")
             file = gradio.File(label="Picture", height=130, elem_id="picture")
             among = gradio.Dropdown(galleries, value=galleries[0], label="Among", elem_id="among")
@@ -130,7 +141,7 @@ Found = list[tuple[Image.Image, str]]  # thumbnails with their captions
 
 
 def _answer(
-    run: SavedRun, text: str, file: Path | None, among: str, k: float
+    run: SavedRun, text: str, file: Path | None, among: str, k: int, located: Path | None
 ) -> tuple[str, str, Image.Image | None, Found]:
     """The line above, the tags, the picture asked by and the pictures found."""
     tags, picture = "", None
@@ -141,8 +152,8 @@ def _answer(
             image = opened(file, file.name)
             picture = thumbnail(Tile(image, file.name), THUMBNAIL)
             tags = _tags(run, image)
-        n = min(int(k), len(run.gallery(among)))
-        answer = search.pictures(run, text, file, among, n)
+        n = min(k, len(run.gallery(among)))
+        answer = search.pictures(run, text, file, among, n, located=located)
     except Exception as error:
         line = one_line(error)
         if line is None:
@@ -155,7 +166,7 @@ def _answer(
 def _shown(hit: Hit) -> tuple[Image.Image, str]:
     name, similarity = hit.row.label or hit.row.name, f"{hit.similarity:.3f}"
     file = Path(hit.row.path) if hit.row.path else None
-    return thumbnail(Tile(file, hit.row.name, similarity), THUMBNAIL), f"{name} · {similarity}"
+    return thumbnail(Tile(file, hit.row.name, similarity), THUMBNAIL), f"{similarity} {name}"
 
 
 def _tags(run: SavedRun, image: Image.Image) -> str:

@@ -1,4 +1,4 @@
-"""The commands devise-exp look and devise-exp app."""
+"""The commands that show pictures: devise-exp look | app."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from devise_exp.errors import command
 
 
+@command
 def look(
     overrides: Annotated[
         list[str] | None,
@@ -20,16 +21,12 @@ def look(
     seed: Annotated[int, typer.Option(help="Draws and augments the pictures.")] = 0,
 ) -> None:
     """Before training: how each class gets its words, and a sheet of training pictures."""
+    from devise_exp import look as module  # late: torch
 
-    @command
-    def run() -> None:
-        from devise_exp import look  # late: torch
-
-        look.look(overrides or [], out, n, seed)
-
-    run()
+    module.look(overrides or [], out, n, seed)
 
 
+@command
 def app(
     run: Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")],
     host: Annotated[
@@ -38,14 +35,13 @@ def app(
     port: Annotated[
         int | None, typer.Option(help="Port; the first free one from 7860 on unless given.")
     ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Where the pictures are, if not where they were in training."),
+    ] = None,
 ) -> None:
     """A page to search a run's pictures by words or by a picture (needs the extra `app`)."""
+    from devise_exp import app as module  # late: it imports gradio
+    from devise_exp.saved_run import SavedRun
 
-    @command
-    def serve() -> None:
-        from devise_exp import app  # late: gradio
-        from devise_exp.saved_run import SavedRun
-
-        app.serve(SavedRun.open(run), host, port)
-
-    serve()
+    module.serve(SavedRun.open(run), host, port, pictures)

@@ -31,7 +31,8 @@ Pictures = Annotated[
     Path | None, typer.Option(help="Where the pictures are, if not where they were in training.")
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="Folder for grid.png and page.html; RUN/searches/... unless given.")
+    Path | None,
+    typer.Option(help="Folder for grid.png and page.html; RUN/searches/... unless given."),
 ]
 Space = Annotated[
     str, typer.Option(help="What pictures are compared in: devise, backbone or classifier.")

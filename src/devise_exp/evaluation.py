@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,9 @@ class Embedded:
     """What one model makes of the evaluated images, in its own space.
 
     class_vectors: (C, D) unit rows, one per class id; seen (n, D) and unseen (m, D) unit
-    embeddings of seen test and unseen images, with their class ids. A model that cannot name a
-    class has a zero row for it (the softmax baseline, for unseen classes) and is left out where
-    that class is a candidate.
+    embeddings of seen test and unseen images, with their class ids; train likewise, where the
+    training images are evaluated too. A model that cannot name a class has a zero row for it (the
+    softmax baseline, for unseen classes) and is left out where that class is a candidate.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Embedded:
     seen_truth: np.ndarray
     unseen: np.ndarray
     unseen_truth: np.ndarray
+    train: np.ndarray | None = None
+    train_truth: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.seen) != len(self.seen_truth) or len(self.unseen) != len(self.unseen_truth):
@@ -45,7 +48,7 @@ class Embedded:
 
 @dataclass(frozen=True)
 class Protocol:
-    """`images` ("seen" or "unseen") ranked among the class ids `candidates`."""
+    """`images` ("seen", "unseen" or "train") ranked among the class ids `candidates`."""
 
     name: str
     images: str
@@ -68,12 +71,12 @@ class EvalReport:
 
 
 def protocols(
-    seen: np.ndarray, unseen: np.ndarray, extra: np.ndarray | None = None
+    seen: np.ndarray, unseen: np.ndarray, extra: np.ndarray | None = None, train: bool = False
 ) -> tuple[Protocol, ...]:
     """Seen among seen, unseen among unseen, and both among all labels (generalised).
 
     extra: ids of labels beyond the run's classes; they give two more protocols, both among all
-    labels and these.
+    labels and these. train: one more, training images among seen labels.
     """
     both = np.concatenate([seen, unseen])
     rows: tuple[Protocol, ...] = (
@@ -85,6 +88,8 @@ def protocols(
     if extra is not None and len(extra):
         wide = np.concatenate([both, extra])
         rows += (Protocol("extra_seen", "seen", wide), Protocol("extra_unseen", "unseen", wide))
+    if train:
+        rows += (Protocol("train", "train", seen),)
     return rows
 
 
@@ -122,7 +127,7 @@ def evaluate(
     for protocol in chosen:
         own_ks = ks_of(protocol, ks)
         for position, model in enumerate(models):
-            if not names_all(model, protocol.candidates):
+            if _rows(model, protocol)[0] is None or not names_all(model, protocol.candidates):
                 continue
             found, truth, recall = _search(model, protocol, make_index, max(own_ks))
             prefix = (
@@ -166,12 +171,16 @@ def names_all(model: Embedded, candidates: np.ndarray) -> bool:
     return known and bool(model.class_vectors[candidates].any(axis=1).all())
 
 
+def _rows(model: Embedded, protocol: Protocol) -> tuple[Any, Any]:
+    """Embeddings and class ids of the protocol's images, None where the model has none."""
+    return getattr(model, protocol.images), getattr(model, f"{protocol.images}_truth")
+
+
 def _search(
     model: Embedded, protocol: Protocol, make_index: Callable[[np.ndarray], Index], k: int
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """(class ids (N, k), truth (N,), recall of the index against exact search)."""
-    queries = model.seen if protocol.images == "seen" else model.unseen
-    truth = model.seen_truth if protocol.images == "seen" else model.unseen_truth
+    queries, truth = _rows(model, protocol)
     metrics.check_truth(truth, protocol.candidates)
     vectors = model.class_vectors[protocol.candidates]
     depth = min(max(k, RECALL_AT), len(vectors))

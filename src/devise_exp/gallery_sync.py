@@ -24,7 +24,7 @@ from devise_exp.index_files import VECTORS, checked_folder
 from devise_exp.pictures import PictureFiles, scan
 from devise_exp.storage import locked, replacing
 
-CHUNK = 128  # pictures that are embedded before they are written; a kill loses at most these
+CHUNK = 64  # pictures that are embedded before they are written; a kill loses at most these
 SHOWN = 3  # reasons in a line
 
 Embed = Callable[[Sequence[Image.Image]], dict[str, np.ndarray]]

@@ -37,7 +37,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         extra = len(models[0].class_vectors) + np.arange(len(vectors))
         models[0] = models[0].with_labels(vectors)
         about["extra_labels"] = len(vectors)
-    chosen = evaluation.select(evaluation.protocols(seen, unseen, extra), config.protocols)
+    train = models[0].train is not None
+    available = evaluation.protocols(seen, unseen, extra, train)
+    chosen = evaluation.select(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().ks
     result, _ = scores.score(run, models, chosen, instantiate(index_config), ks, about)
     place = run.new_evaluation()
@@ -62,7 +64,8 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> Embedded:
     run.check_same(parts.split, parts.class_vectors)
     module = fitting.untrained(own, parts)
     load_weights(module, checkpoint)
-    return embed_rows(MODEL, module, parts, parts.class_vectors, features_of(own, parts))
+    features = features_of(own, parts)
+    return embed_rows(MODEL, module, parts, parts.class_vectors, features, own.train_figures)
 
 
 def _extra_vectors(saved: SavedRun, given: ListConfig | str | int) -> np.ndarray:

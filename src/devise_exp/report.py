@@ -25,6 +25,7 @@ TITLES = {
     "unseen": "unseen among unseen",
     "all_seen": "seen among all",
     "all_unseen": "unseen among all",
+    "train": "training images among seen",
     "extra_seen": "seen among all + extra",
     "extra_unseen": "unseen among all + extra",
 }

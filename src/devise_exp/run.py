@@ -60,8 +60,9 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
         evaluation.ks_of(protocol, config.ks)
     if config.logger:
         report.check_wandb(config.logger.offline)
-    if not isinstance(config.controls, bool):
-        raise InputError(f"controls={config.controls}: say true or false")
+    for key in ("controls", "train_figures"):
+        if not isinstance(config[key], bool):
+            raise InputError(f"{key}={config[key]}: say true or false")
     others = SPACES[1:]
     if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
         raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
@@ -92,7 +93,9 @@ def _train(
         models = _embed_all(config, run, parts, module, features, before)
         make_index = instantiate(config.index)
         about["index"] = scores.index_name(config.index)
-        chosen = evaluation.protocols(parts.split.seen, parts.split.unseen)
+        chosen = evaluation.protocols(
+            parts.split.seen, parts.split.unseen, train=config.train_figures
+        )
         result, neighbours = scores.score(run, models, chosen, make_index, config.ks, about)
         run.save_arrays("neighbours", neighbours)
         make_index(parts.class_vectors).save(run.path / "index")
@@ -120,15 +123,16 @@ def _embed_all(
     """The trained model and the controls on the evaluated rows, also written to the run folder,
     with the galleries that are searched.
     """
-    models = [embed_rows(MODEL, module, parts, parts.class_vectors, features), *before]
+    model = embed_rows(MODEL, module, parts, parts.class_vectors, features, config.train_figures)
+    models = [model, *before]
     classifier = None
     if config.controls or "classifier" in config.spaces:
         classifier = controls.seen_classifier(parts, features, config.seed)
     if config.controls and classifier is not None:
         models += controls.softmax_and_conse(parts, features, classifier)
         models.append(_random_vectors(config, parts, features))
-    for model in models:
-        run.save_embedded(model)
+    for each in models:
+        run.save_embedded(each)
     _save_galleries(config, run, parts, module, classifier, features)
     return models
 
@@ -168,10 +172,18 @@ def _random_vectors(config: DictConfig, parts: Prepared, features: np.ndarray) -
 
 
 def embed_rows(
-    name: str, module: DeviseModule, parts: Prepared, vectors: np.ndarray, features: np.ndarray
+    name: str,
+    module: DeviseModule,
+    parts: Prepared,
+    vectors: np.ndarray,
+    features: np.ndarray,
+    train: bool = False,
 ) -> Embedded:
-    """What a module makes of the evaluated rows; vectors: (C, D), features: (N, feature_dim)."""
+    """What a module makes of the evaluated rows (and of those it was trained on, with `train`);
+    vectors: (C, D), features: (N, feature_dim).
+    """
     test, unseen = parts.split.test, parts.split.unseen_rows
+    trained = parts.split.train if train else None
     return Embedded(
         name,
         vectors,
@@ -179,6 +191,8 @@ def embed_rows(
         parts.class_ids[test],
         embed(module.projection, features[unseen]),
         parts.class_ids[unseen],
+        None if trained is None else embed(module.projection, features[trained]),
+        None if trained is None else parts.class_ids[trained],
     )
 
 

@@ -32,6 +32,7 @@ _BUILDERS = {  # what the config of a run folder, which may be anybody's, may bu
 }
 _INSTEAD = {"index": "choose index=hnsw, brute_force or exact"}
 _ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
+_TRAIN = ("train", "train_truth")
 
 
 @dataclass(frozen=True)
@@ -225,13 +226,15 @@ class RunFolder:
 
     def save_embedded(self, model: Embedded) -> None:
         """One model's embeddings of the evaluated rows."""
-        fields = {field: getattr(model, field) for field in _ARRAYS}
-        self.save_arrays(f"embeddings/{model.name}", fields)
+        fields = {field: getattr(model, field) for field in (*_ARRAYS, *_TRAIN)}
+        known = {field: array for field, array in fields.items() if array is not None}
+        self.save_arrays(f"embeddings/{model.name}", known)
 
     def embedded(self, name: str) -> Embedded:
         found = self.arrays(f"embeddings/{name}")
         with self._reading(f"embeddings/{name}.npz"):
-            return Embedded(name, *(found[field] for field in _ARRAYS))
+            own, train = (found[field] for field in _ARRAYS), (found.get(field) for field in _TRAIN)
+            return Embedded(name, *own, *train)
 
     def spaces(self) -> tuple[str, ...]:
         """The spaces that the run's pictures are stored in, the trained one first."""

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from devise_exp import evaluation, gallery, retrieval
 from devise_exp.evaluation import MODEL, Embedded, EvalReport, Protocol
 from devise_exp.index import Index
+from devise_exp.labels import split_words
 from devise_exp.run_folder import RunFolder
 
 
@@ -24,7 +25,7 @@ def score(
 ) -> tuple[EvalReport, dict[str, np.ndarray]]:
     """The report of `models`, the trained one first, and its neighbours under each protocol."""
     report, neighbours = evaluation.evaluate(models, chosen, make_index, ks, about)
-    compound = np.array([len(entry["words"]) > 1 for entry in run.classes()])
+    compound = np.array([len(split_words(entry["name"])) > 1 for entry in run.classes()])
     found = [retrieval.by_words(models, *run.class_ids(), compound)]
     spaces = {MODEL: (models[0].seen, models[0].unseen)}
     for space in run.spaces()[1:]:

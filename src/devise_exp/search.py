@@ -77,7 +77,8 @@ def pictures(
     ids, similarities = gallery.index.search(vector[None], k + (own is not None))
     found = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
     hits = [Hit(gallery.rows[i], similarity) for i, similarity in found if i != own]
-    asked = " and ".join([*([portable(image.name)] if image else []), *([query.reading] if query else [])])
+    parts = (image and portable(image.name), query and query.reading)
+    asked = " and ".join(part for part in parts if part)
     of_class = query.of_class if query and image is None else None
     return Answer(asked, portable(among), len(gallery), tuple(hits[:k]), of_class)
 
