@@ -103,7 +103,11 @@ def test_the_validation_figure_is_that_of_every_row_once(trained: dict, job: int
     classes = json.loads((folder / "classes.json").read_text())
     seen = [i for i, entry in enumerate(classes) if entry["seen"]]
     vectors = np.load(folder / "class_vectors.npy")[seen]
-    embeddings = gallery.load(folder / "gallery", "devise").part("val").index.vectors
+    # The gallery has directions from the centre; each embedding is the unit vector on that line.
+    away = gallery.load(folder / "gallery", "devise").part("val").index.vectors.astype(float)
+    along = away @ vectors.mean(axis=0)
+    steps = np.sqrt(along**2 + 1 - (vectors.mean(axis=0) ** 2).sum()) - along
+    embeddings = vectors.mean(axis=0) + steps[:, None] * away
     rows = json.loads((folder / "split.json").read_text())["val"]
     found = [classes[seen[i]]["name"] for i in (embeddings @ vectors.T).argmax(axis=1)]
     truth = [row.split("/")[0] for row in rows]

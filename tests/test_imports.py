@@ -13,8 +13,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "devise_exp"
 # The order of the README's list; a module may import those before it.
 ORDER = [
-    "errors", "storage", "pictures", "datasets", "published_datasets", "imagenet_datasets",
-    "torchvision_datasets", "labels", "word_vector_store", "word_vector_files",
+    "errors", "storage", "centring", "pictures", "datasets", "published_datasets",
+    "imagenet_datasets", "torchvision_datasets", "labels", "word_vector_store", "word_vector_files",
     "word_vector_binary", "word_vectors", "splits", "leaks", "backbone", "timm_backbone",
     "features", "projection", "losses", "checkpoint", "module", "processes", "training", "embeddings",
     "index_files", "index", "metrics", "evaluation", "retrieval", "prepare", "controls",

@@ -45,9 +45,17 @@ def softmax_like(model: Embedded) -> Embedded:
     return Embedded("softmax", one_hot, shares, model.seen_truth, shares[none], SEEN[none])
 
 
-def relevance(query: np.ndarray, vectors: np.ndarray, relevant: list[bool]) -> list[bool]:
-    """Every cosine, sorted, in plain Python; of equal ones the first row is first."""
-    wanted = query.tolist()
+def relevance(
+    query: np.ndarray,
+    vectors: np.ndarray,
+    relevant: list[bool],
+    centre: np.ndarray | float = 0.0,
+) -> list[bool]:
+    """Every cosine about the centre, sorted, in plain Python; of equal ones the first row is
+    first.
+    """
+    wanted = (query / math.hypot(*query) - centre).tolist()
+    vectors = vectors - centre
     cosines = [
         sum(a * b for a, b in zip(wanted, row, strict=True))
         / math.hypot(*wanted)
@@ -132,6 +140,7 @@ def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
                     sum(model.class_vectors[c] for c in classes) / len(classes),
                     vectors,
                     [t in classes for t in truth],
+                    model.class_vectors[SEEN].mean(axis=0) if model.name == "devise" else 0.0,
                 )
                 for classes in queries
             ]
@@ -157,8 +166,11 @@ def test_every_mean_has_its_interval_around_it() -> None:
             assert f"{name}/lo" not in values
         else:
             assert 0 <= values[f"{name}/lo"] <= value <= values[f"{name}/hi"] <= 1
-    ranked = [relevance(model.class_vectors[c], model.seen, (model.seen_truth == c).tolist())
-              for c in SEEN]  # fmt: skip
+    centre = model.class_vectors[SEEN].mean(axis=0)
+    ranked = [
+        relevance(model.class_vectors[c], model.seen, (model.seen_truth == c).tolist(), centre)
+        for c in SEEN
+    ]
     averages = metrics.average_precision(np.array(ranked))
     bounds = tuple(values[f"search/seen/mAP/{bound}"] for bound in ("lo", "hi"))
     assert bounds == pytest.approx(metrics.mean_interval(averages))
@@ -229,7 +241,7 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     vectors = np.eye(2, dtype=np.float32)
     same = np.tile(unit(np.array([[1.0, 1.0]])), (6, 1))
     truth = np.array([1, 0, 1, 0, 0, 1])
-    model = Embedded("devise", vectors, same, truth, same[:1], np.array([1]))
+    model = Embedded("conse", vectors, same, truth, same[:1], np.array([1]))
     values, _ = retrieval.by_words([model], np.array([0]), np.array([1]), np.zeros(2, dtype=bool))
     assert values["search/seen/mAP"] == pytest.approx((1 / 2 + 2 / 4 + 3 / 5) / 3)
     assert values["search/seen/P@1"] == 0
@@ -237,14 +249,14 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     rng = np.random.default_rng(0)
     pictures = rng.permuted(np.tile(np.arange(1.0, 400.0), (60, 1)), axis=1)
     truth = np.repeat([0, 1], [20, 40])
-    model = Embedded("devise", np.ones((2, 399)), pictures, truth, pictures[:0], truth[:0])
+    model = Embedded("conse", np.ones((2, 399)), pictures, truth, pictures[:0], truth[:0])
     values, _ = retrieval.by_words([model], np.array([0]), truth[:0], np.zeros(2, dtype=bool))
     assert values["search/seen/mAP"] == 1
     # Twins tie wherever they stand, however long their vectors are to sum.
     one = rng.normal(size=(101, 333)).astype(np.float32)
     twins = np.concatenate([one, one])
     classes = np.repeat([0, 1], 101)  # the first of each pair of twins is of class 0
-    model = Embedded("devise", rng.normal(size=(2, 333)), twins, classes, twins[:0], classes[:0])
+    model = Embedded("conse", rng.normal(size=(2, 333)), twins, classes, twins[:0], classes[:0])
     values, _ = retrieval.by_words([model], np.array([0, 1]), classes[:0], classes[:2] < 0)
     places = np.arange(1, 102)
     firsts, seconds = (places / (2 * places - 1)).mean(), 0.5

@@ -64,6 +64,12 @@ def ranked(saved: SavedRun, vector: np.ndarray, among: str, space: str) -> list[
     return [(gallery.rows[i].name, cosines[i]) for i in order]
 
 
+def about(saved: SavedRun, vector: np.ndarray) -> np.ndarray:
+    """A word's vector seen from the mean of the seen classes' vectors, in float64."""
+    seen = [entry["seen"] for entry in saved.folder.classes()]
+    return unit(unit(vector) - saved.class_vectors[seen].astype(np.float64).mean(axis=0))
+
+
 def assert_hits(answer: search.Answer, expected: list[tuple[str, float]]) -> None:
     assert [hit.row.name for hit in answer.hits] == [name for name, _ in expected]
     found = [hit.similarity for hit in answer.hits]
@@ -82,9 +88,9 @@ def test_words_find_the_nearest_pictures(offline: SavedRun, among: str, text: st
     table = offline.vocabulary
     if text == "wild animal, water":  # the mean of a name's words has unit length before the sum
         name = unit(table.vector("wild") + table.vector("animal"))
-        vector = name + table.vector("water")
+        vector = about(offline, name) + about(offline, table.vector("water"))
     else:
-        vector = sum(weight * table.vector(word).astype(float) for word, weight in of.items())
+        vector = sum(weight * about(offline, table.vector(word)) for word, weight in of.items())
     answer = search.pictures(offline, text, among=among)
     n = len(offline.gallery(among))
     assert (answer.n, answer.among, len(answer.hits)) == (n, among, min(12, n))
@@ -120,7 +126,7 @@ def test_any_other_picture_is_embedded(saved: SavedRun, tmp_path: Path, space: s
 def test_a_picture_and_words_are_added(offline: SavedRun) -> None:
     gallery = offline.gallery("all")
     path, vector = Path(gallery.rows[3].path or ""), gallery.index.vectors[3]
-    grass = offline.vocabulary.vector("grass")
+    grass = about(offline, offline.vocabulary.vector("grass"))
     for text, both in (("grass", vector + grass), ("-grass", vector - grass)):
         answer = search.pictures(offline, text, path, k=5)
         expected = ranked(offline, both, "all", "devise")
@@ -149,7 +155,8 @@ def test_an_indexed_folder_is_searched_like_the_runs_own(saved: SavedRun, tmp_pa
     assert saved.index_folder(photos).added == 3
     assert saved.galleries()[4:] == [str(photos)]
     answer = search.pictures(saved, "boat", among=str(photos))
-    assert_hits(answer, ranked(saved, saved.vocabulary.vector("boat"), str(photos), "devise"))
+    boat = about(saved, saved.vocabulary.vector("boat"))
+    assert_hits(answer, ranked(saved, boat, str(photos), "devise"))
     assert (answer.n, len(answer.hits)) == (3, 3)
     with pytest.raises(InputError, match="k is 4, but there are 3 pictures"):
         search.pictures(saved, "boat", among=str(photos), k=4)
@@ -213,7 +220,7 @@ def test_tags_are_the_nearest_labels_or_words(offline: SavedRun) -> None:
     vectors = offline.gallery("all").index.vectors[:3]
     names = list(offline.classes)
     for vector, found in zip(vectors, search.tags(offline, vectors, 4), strict=True):
-        cosines = unit(offline.class_vectors) @ unit(vector)
+        cosines = about(offline, offline.class_vectors) @ unit(vector)
         order = np.argsort(-cosines)[:4]
         assert [name for name, _ in found] == [names[i] for i in order]
         np.testing.assert_allclose([c for _, c in found], cosines[order], atol=1e-6)
@@ -221,7 +228,7 @@ def test_tags_are_the_nearest_labels_or_words(offline: SavedRun) -> None:
     for vector, found in zip(
         vectors, search.tags(offline, vectors, 4, vocabulary=True, most_frequent=300), strict=True
     ):
-        cosines = offline.vocabulary.vectors[:300].astype(np.float64) @ unit(vector)
+        cosines = about(offline, offline.vocabulary.vectors[:300]) @ unit(vector)
         assert [name for name, _ in found] == [words[i] for i in np.argsort(-cosines)[:4]]
     assert len(search.tags(offline, vectors)[0]) == len(names)  # fewer than the usual number
 

@@ -27,7 +27,20 @@ TAGS = 8
 USUAL_VOCABULARY = 50_000  # of rarer words, one is near any picture by chance
 KEPT = 3600  # seconds that pictures sent and shown stay on the server's disk
 WELCOME = "Ask by words, by a picture, or by both together."
-EXAMPLES = "horse, horse -grass, 2*cat sofa"
+FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
+LAUNCH: dict[str, Any] = {  # nothing public, no other process, no record of what was asked
+    "max_file_size": LARGEST_UPLOAD,
+    "prevent_thread_lock": True,
+    "quiet": True,
+    "inline": False,
+    "share": False,
+    "ssr_mode": False,
+    "mcp_server": False,
+    "run_history": False,
+    "enable_monitoring": False,
+    "footer_links": [],
+}
+EXAMPLES = "for example horse -grass"
 
 
 def serve(
@@ -40,8 +53,8 @@ def serve(
     if not is_loopback(host):
         say(f"warning: on {host}, whoever reaches this machine can see this run's pictures")
     with serving(run, host, port, located) as url:
-        say(f"the page is at {url} (Ctrl-C ends it)")
         try:
+            say(f"the page is at {url} (Ctrl-C ends it)")
             threading.Event().wait()
         except KeyboardInterrupt:
             say("ended")
@@ -55,8 +68,10 @@ def serving(
     gradio = _gradio()
     from starlette.middleware import Middleware
 
-    plain = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
-    theme = gradio.themes.Default(font=plain, font_mono=["ui-monospace", "monospace"])
+    look = {
+        "theme": gradio.themes.Default(font=FONTS, font_mono=["ui-monospace", "monospace"]),
+        "css": files("devise_exp").joinpath("assets/app.css").read_text(encoding="utf-8"),
+    }
     guard = Middleware(Guard, local=is_loopback(host))
     with own_environment():
         page = build(run, located)
@@ -64,19 +79,9 @@ def serving(
             _, url, _ = page.launch(
                 server_name=host,
                 server_port=port,
-                prevent_thread_lock=True,
-                quiet=True,
-                inline=False,
-                share=False,
-                ssr_mode=False,
-                mcp_server=False,
-                run_history=False,
-                enable_monitoring=False,
-                footer_links=[],
-                max_file_size=LARGEST_UPLOAD,
-                theme=theme,
-                css=files("devise_exp").joinpath("assets/app.css").read_text(encoding="utf-8"),
                 app_kwargs={"middleware": [guard]},
+                **look,
+                **LAUNCH,
             )
         except OSError as error:
             place = f"{host}, port {port or '7860 to 7959'}"
@@ -92,7 +97,6 @@ def serving(
 def build(run: SavedRun, located: Path | None = None) -> Any:
     """The page as gradio Blocks: questions at the left, what was found at the right."""
     gradio = _gradio()
-    about, galleries = run.folder.about(), run.galleries()
     busy = threading.Lock()  # strict decoding is set for the whole process
 
     def answer(text: str, file: str | None, among: str, k: float) -> tuple[str, str, Any, Any]:
@@ -101,40 +105,75 @@ def build(run: SavedRun, located: Path | None = None) -> Any:
             told, tags, picture, found = _answer(run, text, image, among, int(k), located)
         return told, tags, gradio.Image(picture, visible=picture is not None), found
 
+    data = run.folder.about()["data"]
     with (
-        gradio.Blocks(analytics_enabled=False, title=f"{about['data']} · devise-exp", fill_width=True,
-                      delete_cache=(KEPT, KEPT)) as page,
+        gradio.Blocks(
+            analytics_enabled=False,
+            title=f"{data} · devise-exp",
+            fill_width=True,
+            delete_cache=(KEPT, KEPT),
+        ) as page,
         gradio.Row(),
-    ):  # fmt: skip
+    ):
         with gradio.Column(scale=1, min_width=290):
-            gradio.HTML(
-                f"<h1>{escape(str(about['data']))}</h1>"
-                f"<p>{escape(str(about['backbone']))}, {escape(str(about['word_vectors']))}</p>",
-                elem_id="run",
-            )
-            text = gradio.Textbox(label="Words", placeholder=EXAMPLES, elem_id="words")
-            file = gradio.File(label="Picture", height=130, elem_id="picture")
-            among = gradio.Dropdown(galleries, value=galleries[0], label="Among", elem_id="among")
-            k = gradio.Slider(1, MOST_HITS, USUAL_HITS, step=1, label="How many", elem_id="k")
-            button = gradio.Button("Search", variant="primary", elem_id="search")
-            picture = gradio.Image(label="Asked by", interactive=False, buttons=[], format="jpeg",
-                                   visible=False, height=240, elem_id="asked")  # fmt: skip
-        with gradio.Column(scale=4, min_width=480):
-            told = gradio.HTML(_told(WELCOME), elem_id="told")
-            tags = gradio.HTML("", elem_id="tags")
-            found = gradio.Gallery(label="Pictures found", show_label=False, columns=6,
-                                   object_fit="contain", height="auto", format="jpeg", buttons=[],
-                                   elem_id="found")  # fmt: skip
+            asked, triggers, picture = _questions(run)
+        with gradio.Column(scale=4, min_width=420):
+            told, tags, found = _answers()
         gradio.on(
-            [text.submit, button.click, file.upload, file.clear, among.input, k.release],
+            triggers,
             answer,
-            [text, file, among, k],
+            asked,
             [told, tags, picture, found],
             api_name="search",
             show_progress="minimal",
             trigger_mode="always_last",
         )
     return page
+
+
+def _questions(run: SavedRun) -> tuple[list[Any], list[Any], Any]:
+    """The column at the left: what is asked, the events that ask it, and the picture asked by."""
+    gradio = _gradio()
+    about = {key: escape(str(value)) for key, value in run.folder.about().items()}
+    gradio.HTML(
+        f"<h1>{about['data']}</h1><p>{about['backbone']}, {about['word_vectors']}</p>",
+        elem_id="run",
+    )
+    text = gradio.Textbox(label="Words", placeholder=EXAMPLES, elem_id="words")
+    file = gradio.File(label="Picture", height=130, elem_id="picture")
+    galleries = run.galleries()
+    among = gradio.Dropdown(galleries, value=galleries[0], label="Among", elem_id="among")
+    k = gradio.Slider(1, MOST_HITS, USUAL_HITS, step=1, label="How many", elem_id="k")
+    button = gradio.Button("Search", variant="primary", elem_id="search")
+    picture = gradio.Image(
+        label="Asked by",
+        interactive=False,
+        buttons=[],
+        format="jpeg",
+        visible=False,
+        height=240,
+        elem_id="asked",
+    )
+    triggers = [text.submit, button.click, file.upload, file.clear, among.input, k.release]
+    return [text, file, among, k], triggers, picture
+
+
+def _answers() -> tuple[Any, Any, Any]:
+    """The column at the right: the line above, the tags and the grid of pictures."""
+    gradio = _gradio()
+    told = gradio.HTML(_told(WELCOME), elem_id="told")
+    tags = gradio.HTML("", elem_id="tags")
+    found = gradio.Gallery(
+        label="Pictures found",
+        show_label=False,
+        columns=6,
+        object_fit="contain",
+        height="auto",
+        format="jpeg",
+        buttons=[],
+        elem_id="found",
+    )
+    return told, tags, found
 
 
 Found = list[tuple[Image.Image, str]]  # thumbnails with their captions

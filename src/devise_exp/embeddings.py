@@ -1,6 +1,6 @@
 """Features to unit vectors in the spaces that pictures are compared in.
 
-devise: the trained space of word vectors. backbone: the features themselves. classifier: features
+devise: the trained space of word vectors, about its centre. backbone: the features themselves. classifier: features
 times the weights of the most probable seen class, after the softmax baseline.
 """
 
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from devise_exp.centring import centred
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -
 def embed_spaces(
     spaces: tuple[str, ...],
     projection: nn.Module,
+    centre: np.ndarray,
     classifier: Classifier | None,
     features: np.ndarray,
 ) -> dict[str, np.ndarray]:
@@ -51,7 +54,7 @@ def embed_spaces(
     found: dict[str, np.ndarray] = {}
     for space in spaces:
         if space == "devise":
-            found[space] = embed(projection, features)
+            found[space] = centred(embed(projection, features), centre)
         elif space == "backbone":
             found[space] = _unit(features.astype(np.float32))
         elif space == "classifier" and classifier is not None:

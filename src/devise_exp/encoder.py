@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -15,15 +16,19 @@ from devise_exp.errors import InputError
 from devise_exp.run_folder import RunFolder
 
 BATCH = 32
+DECODERS = 2  # threads that open pictures; two keep a network on a processor busy
 
 
 class Encoder:
     """Images to unit vectors in each space of a run; InputError where its weights are not whole."""
 
-    def __init__(self, run: RunFolder, dim: int) -> None:
+    def __init__(self, run: RunFolder, centre: np.ndarray) -> None:
         checkpoint = run.checkpoints / "best.ckpt"
         self.backbone = instantiate(run.part("backbone"))
-        self.projection = instantiate(run.part("projection"))(self.backbone.feature_dim, dim)
+        self.projection = instantiate(run.part("projection"))(
+            self.backbone.feature_dim, len(centre)
+        )
+        self.centre = centre
         load_part(self.projection, checkpoint, "projection")
         if self.backbone.trainable:
             load_part(self.backbone.network, checkpoint, "backbone")
@@ -38,11 +43,20 @@ class Encoder:
         """Space -> (N, D) float32 unit rows, in the order of the images."""
         if not images:
             raise InputError("no picture was given")
-        network, preprocess = self.backbone.network, self.backbone.preprocess
+
+        def tensor(i: int) -> torch.Tensor:
+            prepared: torch.Tensor = self.backbone.preprocess(images[i])
+            return prepared
+
         parts = []
-        with torch.inference_mode():
-            for start in range(0, len(images), BATCH):
-                batch = torch.stack([preprocess(image) for image in images[start : start + BATCH]])
-                batch = batch.to(memory_format=torch.channels_last)
-                parts.append(network(batch).float().numpy())
-        return embed_spaces(self.spaces, self.projection, self.classifier, np.concatenate(parts))
+        starts = range(0, len(images), BATCH)
+        with ThreadPoolExecutor(DECODERS) as pool, torch.inference_mode():
+            coming = pool.map(tensor, range(BATCH)[: len(images)])
+            for start in starts:
+                batch = torch.stack(list(coming)).to(memory_format=torch.channels_last)
+                after = range(len(images))[start + BATCH : start + 2 * BATCH]
+                coming = pool.map(tensor, after)  # decoded while the network is at work
+                parts.append(self.backbone.network(batch).float().numpy())
+        return embed_spaces(
+            self.spaces, self.projection, self.centre, self.classifier, np.concatenate(parts)
+        )

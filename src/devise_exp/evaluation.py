@@ -15,6 +15,7 @@ from devise_exp.index import ExactIndex, Index
 KS = (1, 2, 3, 5, 10, 20)
 RECALL_AT = 10
 MODEL = "devise"
+TRAINED_MAPS = (MODEL, "frozen_backbone", "random_vectors")
 CONTROLS = ("frozen_backbone", "softmax", "conse", "random_vectors")
 
 

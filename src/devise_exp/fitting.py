@@ -42,6 +42,7 @@ def rehearse(config: DictConfig, parts: Prepared) -> None:
         ("training.num_workers", 0),
         ("tuning.max_epochs", 1),
         ("tuning.batch_size", 1),
+        ("tuning.num_workers", 0),
     ):
         value = OmegaConf.select(config, key)
         if not isinstance(value, int) or value < least:
@@ -124,7 +125,7 @@ def _fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: An
     load_part(module.projection, map_folder(config, run) / BEST, "projection")
     make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
     inputs = picture_rows(parts.dataset, parts.backbone)
-    sizes = {"batch_size": config.tuning.batch_size}
+    sizes = {key: config.tuning[key] for key in ("batch_size", "num_workers")}
     return module, _fit(
         config, parts, module, make_trainer, inputs, run.checkpoints, logger, **sizes
     )

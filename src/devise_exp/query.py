@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from devise_exp.centring import centred
 from devise_exp.errors import InputError
 from devise_exp.labels import (
     Resolution,
@@ -101,8 +102,10 @@ def word_query(
     vocabulary: WordVectors,
     classes: Mapping[str, Sequence[str]] | None = None,
     beside_image: bool = False,
+    centre: np.ndarray | None = None,
 ) -> WordQuery:
-    """The sum of the terms' unit vectors, each times its weight, at unit length.
+    """The sum of the terms' unit vectors (about `centre`, (D,), where it is given), each times its
+    weight, at unit length.
 
     `classes` maps the run's class names to their words: a name that is one of them means those
     words, any other goes by the rules of `labels`. InputError for a name without a vector, for
@@ -114,6 +117,7 @@ def word_query(
         raise InputError(f"{text!r} only takes away: add what to look for, as in horse -grass")
     meanings = [_meaning(term.text, vocabulary, classes) for term in terms]
     vectors = class_vectors([meaning.resolution for meaning in meanings], vocabulary)
+    vectors = vectors if centre is None else centred(vectors, centre)
     weights = np.array([term.weight for term in terms])
     total = weights @ vectors.astype(np.float64)  # (D,)
     length = float(np.linalg.norm(total))

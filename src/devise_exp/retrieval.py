@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from devise_exp import metrics
+from devise_exp.centring import centre_of, centred
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded, names_all
+from devise_exp.evaluation import TRAINED_MAPS, Embedded, names_all
 
 KS = (1, 5, 10)
 MOST_PAIRS = 500
@@ -39,7 +40,8 @@ def by_words(
     """Pictures ranked for class names: figures search/PROTOCOL/{P@k,mAP}, each with /lo and /hi.
 
     A query is a class's vector, or for a pair of classes the direction of their mean; relevant are
-    the pictures of these classes. Protocols: `word_queries`. The first model's figures have plain
+    the pictures of these classes. Trained maps are searched about their centre, as a person
+    searches them; the other models by plain cosine. Protocols: `word_queries`. The first model's figures have plain
     names; those of each other model that names all classes of the gallery, and those of a random
     ranking, start with control/NAME/. seen, unseen: class ids; compound: (C,) bool, whether a
     class's name has several words.
@@ -52,8 +54,12 @@ def by_words(
         for position, model in enumerate(models):
             if not names_all(model, np.unique(truth)):
                 continue
-            queries = model.class_vectors[asked.classes].sum(axis=1)  # (Q, D)
-            of_queries = _each_query(queries, asked.classes, *_pictures(model, asked.gallery))
+            queries = _unit(model.class_vectors[asked.classes].sum(axis=1), "queries")  # (Q, D)
+            vectors, _ = _pictures(model, asked.gallery)
+            if model.name in TRAINED_MAPS:
+                centre = centre_of(model.class_vectors, seen)
+                queries, vectors = centred(queries, centre), centred(vectors, centre)
+            of_queries = _each_query(queries, asked.classes, vectors, truth)
             prefix = protocol if position == 0 else f"control/{model.name}/{protocol}"
             values |= _means(of_queries, prefix)
         n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)

@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import controls, evaluation, fitting, gallery, labels, report, scores, word_vectors
+from devise_exp.centring import centre_of
 from devise_exp.embeddings import Classifier, embed, embed_spaces
 from devise_exp.errors import InputError, option, say
 from devise_exp.evaluation import MODEL, Embedded
@@ -155,7 +156,9 @@ def _save_galleries(
             rows.append(GalleryRow(dataset.rows[i], label, path, part))
         ids.append(own)
     spaces = tuple(space for space in SPACES if space == MODEL or space in config.spaces)
-    vectors = embed_spaces(spaces, module.projection, classifier, features[np.concatenate(ids)])
+    centre = centre_of(parts.class_vectors, split.seen)
+    held_out = features[np.concatenate(ids)]
+    vectors = embed_spaces(spaces, module.projection, centre, classifier, held_out)
     gallery.save(run.gallery, rows, vectors, instantiate(config.index))
     if "classifier" in spaces and classifier is not None:
         run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})

@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from devise_exp import gallery
+from devise_exp.centring import centre_of
 from devise_exp.errors import InputError
 from devise_exp.evaluation import MODEL
 from devise_exp.gallery import Gallery
@@ -60,6 +61,11 @@ class SavedRun:
         """(C, D) unit rows, in the order of `classes`."""
         return self.folder.class_vectors()
 
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """(D,) what pictures and words are compared about in the trained space."""
+        return centre_of(self.class_vectors, self.folder.class_ids()[0])
+
     def galleries(self) -> list[str]:
         """What can be searched: parts of the run's own pictures, then the indexed folders."""
         return [*PARTS, *gallery.folders(self.folder.path / "galleries")]
@@ -94,7 +100,7 @@ class SavedRun:
     def _encoder(self) -> Callable[[Sequence[Image.Image]], dict[str, np.ndarray]]:
         from devise_exp.encoder import Encoder
 
-        return Encoder(self.folder, self.class_vectors.shape[1])
+        return Encoder(self.folder, self.centre)
 
     def _place(self, folder: Path) -> Path:
         """Where the gallery of a folder is kept."""

@@ -9,6 +9,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from devise_exp import evaluation, gallery, retrieval
+from devise_exp.centring import centre_of, centred
 from devise_exp.evaluation import MODEL, Embedded, EvalReport, Protocol
 from devise_exp.index import Index
 from devise_exp.labels import split_words
@@ -27,7 +28,8 @@ def score(
     report, neighbours = evaluation.evaluate(models, chosen, make_index, ks, about)
     compound = np.array([len(split_words(entry["name"])) > 1 for entry in run.classes()])
     found = [retrieval.by_words(models, *run.class_ids(), compound)]
-    spaces = {MODEL: (models[0].seen, models[0].unseen)}
+    centre = centre_of(models[0].class_vectors, run.class_ids()[0])
+    spaces = {MODEL: (centred(models[0].seen, centre), centred(models[0].unseen, centre))}
     for space in run.spaces()[1:]:
         stored = gallery.load(run.gallery, space)
         spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)

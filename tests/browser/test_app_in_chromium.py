@@ -1,0 +1,192 @@
+"""The page of `devise-exp app` as a person meets it, in a real Chromium (make browser)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from conftest import COLOURS
+from omegaconf import DictConfig
+from PIL import Image
+from selenium.webdriver import Chrome, ChromeOptions, Keys
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from devise_exp import run, search
+from devise_exp.app import EXAMPLES, serving
+from devise_exp.saved_run import SavedRun
+
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--window-size=1500,1000",
+)
+PATIENCE = 60  # seconds; only a page that stays empty waits as long
+
+
+@pytest.fixture(scope="module")
+def saved(
+    composed: Callable[..., DictConfig],
+    picture_tree: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> SavedRun:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    config = composed(
+        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
+        "backbone.weights=null", "projection.hidden=32", "trainer.max_epochs=2", "controls=false",
+        "features.num_workers=0", "logger=none",
+    )  # fmt: skip
+    run.train(config, folder)
+    return SavedRun.open(folder)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    """A fresh Chromium that logs what it asks for."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert chromium, "chromium is not on the PATH"
+    assert driver, "chromedriver is not on the PATH"
+    options = ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    chrome = Chrome(options, Service(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def page(browser: Chrome, saved: SavedRun) -> Iterator[Chrome]:
+    with serving(saved) as url:
+        browser.get(url)
+        wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#words textarea"))
+        yield browser
+
+
+def wait(browser: Chrome, until: Callable[[], object]) -> None:
+    WebDriverWait(browser, PATIENCE, ignored_exceptions=[Exception]).until(lambda _: until())
+
+
+def ask(page: Chrome, text: str) -> None:
+    box = page.find_element(By.CSS_SELECTOR, "#words textarea")
+    box.clear()
+    box.send_keys(text, Keys.ENTER)
+
+
+def captions(page: Chrome) -> list[str]:
+    return [each.text for each in page.find_elements(By.CSS_SELECTOR, "#found .caption-label")]
+
+
+def told(page: Chrome) -> str:
+    return page.find_element(By.ID, "told").text
+
+
+def expected(saved: SavedRun, text: str = "", image: Path | None = None) -> list[str]:
+    hits = search.pictures(saved, text, image, k=12).hits
+    return [f"{hit.similarity:.3f} {hit.row.label}" for hit in hits]
+
+
+def pictures_drawn(page: Chrome) -> bool:
+    """Whether every picture of the grid has been loaded and takes its place on the screen."""
+    script = (
+        "return [...document.querySelectorAll('#found img')]"
+        ".every(each => each.complete && each.naturalWidth > 0 && each.offsetWidth > 50)"
+    )
+    return bool(page.execute_script(script))
+
+
+def colours_on_screen(page: Chrome, file: Path) -> set[str]:
+    """The classes whose colour covers at least one hundred pixels of the screen."""
+    page.save_screenshot(str(file))
+    with Image.open(file) as image:
+        pixels = np.asarray(image.convert("RGB"), dtype=int)
+    # A picture is of one colour with noise of up to 25 on each channel.
+    return {
+        name
+        for name, colour in COLOURS.items()
+        if (np.abs(pixels - np.array(colour)).max(axis=2) < 20).sum() > 100
+    }
+
+
+def hosts_asked(page: Chrome) -> set[str | None]:
+    """Hosts of every request over the network since the start, sent or not."""
+    events = [json.loads(each["message"])["message"] for each in page.get_log("performance")]
+    addresses = [
+        event["params"]["request"]["url"]
+        if "request" in event["params"]
+        else event["params"]["url"]
+        for event in events
+        if event["method"] in ("Network.requestWillBeSent", "Network.webSocketCreated")
+    ]
+    parts = [urlsplit(address) for address in addresses]
+    return {part.hostname for part in parts if part.scheme in ("http", "https", "ws", "wss")}
+
+
+def drop(page: Chrome, file: Path) -> None:
+    """Drop a file on the place for a picture, as the desktop would."""
+    place = page.find_element(By.CSS_SELECTOR, "#picture button")
+    box = place.rect
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "data": data, **at})
+
+
+def test_words_fill_the_grid(page: Chrome, saved: SavedRun, tmp_path: Path) -> None:
+    box = page.find_element(By.CSS_SELECTOR, "#words textarea")
+    assert box.get_attribute("placeholder") == EXAMPLES
+    assert colours_on_screen(page, tmp_path / "empty.png") == set()
+    ask(page, "cat")
+    wait(page, lambda: captions(page) == expected(saved, "cat"))
+    wait(page, lambda: pictures_drawn(page))
+    shown = {caption.split()[1] for caption in captions(page)}
+    assert colours_on_screen(page, tmp_path / "words.png") == shown
+    assert "cat: the nearest 12 of" in told(page)
+
+
+def test_a_dropped_picture_shows_tags_and_pictures_like_it(
+    page: Chrome, saved: SavedRun, picture_tree: Path, tmp_path: Path
+) -> None:
+    asked = tmp_path / "dropped.png"  # a copy: none of the gallery's own files
+    shutil.copy(picture_tree / "boat" / "03.png", asked)
+    drop(page, asked)
+    wait(page, lambda: captions(page) == expected(saved, image=asked))
+    tags = page.find_elements(By.CSS_SELECTOR, "#tags .chips.classes li")
+    assert {tag.text.split()[0] for tag in tags} == set(COLOURS)
+    assert len(page.find_elements(By.CSS_SELECTOR, "#tags .chips.words li")) == 8
+    wait(page, lambda: pictures_drawn(page))
+    wait(page, lambda: "boat" in colours_on_screen(page, tmp_path / "dropped-and-found.png"))
+    ask(page, "cat")  # and both together
+    wait(page, lambda: "dropped.png and cat" in told(page))
+    wait(page, lambda: captions(page) == expected(saved, "cat", asked))
+
+
+def test_problems_are_told_on_the_page(page: Chrome, tmp_path: Path) -> None:
+    ask(page, "umbrelax")
+    wait(page, lambda: "umbrella" in told(page))
+    assert captions(page) == []
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    page.find_element(By.CSS_SELECTOR, "#words textarea").clear()
+    drop(page, tmp_path / "broken.png")
+    wait(page, lambda: "broken.png: not a picture" in told(page))
+    assert page.find_elements(By.CSS_SELECTOR, "#told .problem")
+
+
+def test_the_page_asks_nobody_but_this_machine(
+    page: Chrome, picture_tree: Path, tmp_path: Path
+) -> None:
+    ask(page, "cat")
+    wait(page, lambda: captions(page))
+    drop(page, picture_tree / "boat" / "03.png")
+    wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "#tags li"))
+    wait(page, lambda: pictures_drawn(page))
+    assert hosts_asked(page) == {"127.0.0.1"}
+    # Nor was anything held back by the policy that the page is served with.
+    assert not [each for each in page.get_log("browser") if "Security Policy" in each["message"]]
