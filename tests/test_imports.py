@@ -14,13 +14,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "devise_exp"
 # The order of the README's list; a module may import those before it.
 ORDER = [
     "errors", "storage", "centring", "pictures", "datasets", "published_datasets",
-    "imagenet_datasets", "torchvision_datasets", "labels", "word_vector_store", "word_vector_files",
-    "word_vector_binary", "word_vectors", "splits", "leaks", "backbone", "timm_backbone",
-    "features", "projection", "losses", "checkpoint", "module", "processes", "training", "embeddings",
-    "index_files", "index", "metrics", "evaluation", "retrieval", "prepare", "controls",
-    "retrieval_report", "report", "run_folder", "gallery", "gallery_sync", "scores", "fitting",
-    "run", "encoder", "saved_run", "reevaluation", "query", "search", "contact_sheet", "look", "app_guard",
-    "app", "cli_search", "cli_look", "cli",
+    "imagenet_datasets", "torchvision_datasets", "labels", "word_vector_store",
+    "word_vector_files", "word_vector_binary", "word_vectors", "splits", "leaks", "backbone",
+    "timm_backbone", "features", "projection", "losses", "checkpoint", "module", "processes",
+    "training", "embeddings", "index_files", "index", "metrics", "evaluation", "retrieval",
+    "prepare", "controls", "retrieval_report", "report", "run_folder", "gallery",
+    "gallery_sync", "scores", "fitting", "run", "encoder", "saved_run", "reevaluation", "query",
+    "search", "contact_sheet", "look", "app_guard", "app", "cli_search", "cli_look", "cli",
 ]  # fmt: skip
 GROUND = {"errors", "storage"}
 LEAVES = ("labels", "word_vectors", "backbone", "projection", "losses", "index", "metrics")

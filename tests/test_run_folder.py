@@ -164,8 +164,8 @@ def test_the_docstring_lists_every_file_and_no_other(trained: Path) -> None:
     }  # fmt: skip
     promised = {"config.yaml", "classes.json", "class_vectors.npy", "split.json", "about.json",
                 "checkpoints/{best,last}.ckpt", "embeddings/MODEL.npz", "index/", "neighbours.npz",
-                "metrics.json", "results.csv", "search.csv", "report.md", "wandb/", "evaluations/N/",
-                "gallery/", "galleries/", "classifier.npz", "checkpoints/map/",
+                "metrics.json", "results.csv", "search.csv", "report.md", "wandb/",
+                "evaluations/N/", "gallery/", "galleries/", "classifier.npz", "checkpoints/map/",
                 "UNFINISHED"}  # fmt: skip
     assert all(name in text for name in promised)
     assert {p.name for p in (trained / "evaluations/1").iterdir()} == {

@@ -1,8 +1,8 @@
 """The centre of the trained space, about which pictures are compared in a search.
 
 A trained map leaves what all seen classes share in every picture, more in some than in others, and
-a word near that centre would find those first: hubs (Dinu et al. 2015). Ranking labels for one picture
-is little touched by it; ranking pictures for a word is (experiments/word_search).
+a word near that centre would find those first: hubs (Dinu et al. 2015). Ranking labels for one
+picture is little touched by it; ranking pictures for a word is (experiments/word_search).
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ COMPARED = {
     "unseen/hit@1/class_mean": "unseen hit@1 per class",
     "unseen/hit@5/class_mean": "unseen hit@5 per class",
     "all/H@1": "H@1",
+    "search/unseen/mAP": "unseen search mAP",
 }
 
 
@@ -119,7 +120,7 @@ def _json(run: Path, name: str) -> Any:
 
 app.command(cls=cli_search.QueryCommand)(cli_search.search)
 app.command(cls=cli_search.QueryCommand)(cli_search.words)
-for each in (cli_search.tag, cli_search.similar, cli_search.index, cli_look.look):
+for each in (cli_search.tag, cli_search.similar, cli_search.index, cli_look.look, cli_look.app):
     app.command()(each)
 
 

@@ -1,7 +1,7 @@
 """Features to unit vectors in the spaces that pictures are compared in.
 
-devise: the trained space of word vectors, about its centre. backbone: the features themselves. classifier: features
-times the weights of the most probable seen class, after the softmax baseline.
+devise: the trained space of word vectors, about its centre. backbone: the features themselves.
+classifier: features times the weights of the most probable seen class, after the softmax baseline.
 """
 
 from __future__ import annotations

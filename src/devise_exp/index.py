@@ -24,6 +24,8 @@ from devise_exp.index_files import GRAPH, VECTORS, checked_folder, saving, unrea
 
 METHODS = ("hnsw", "brute_force")
 WIDEST_DEFAULT_SEARCH = 4000
+# Of more vectors a search as wide would cost more than it finds: experiments/annoy_benchmark.
+MANY, DEFAULT_SEARCH_OF_MANY = 20_000, 200
 SPARE_NEIGHBOURS = 16
 NUMBERS_AT_ONCE = 1 << 23  # in the largest array of a batch: 32 MB of float32
 BUILD_WORTH_A_SPINNER = 5000
@@ -82,10 +84,10 @@ class NmslibIndex:
 
     `vectors` (N, D) of any length; InputError for a row that is all zero or not finite. `m`,
     `ef_construction` and `ef_search` are HNSW's and leave brute force alone; `ef_search=None` means
-    N, at most 4,000, at which sets of some thousands have recall 1. A query that nmslib leaves open
-    (fewer than k neighbours, a malformed answer, or a tie at the last place that float32 cannot
-    settle) is searched exactly; `exact_answers` counts them. `graph` is a saved graph of the same
-    vectors, restored instead of built.
+    N, at most 4,000, at which sets of some thousands have recall 1, and 200 where N is over 20,000.
+    A query that nmslib leaves open (fewer than k neighbours, a malformed answer, or a tie at the
+    last place that float32 cannot settle) is searched exactly; `exact_answers` counts them. `graph`
+    is a saved graph of the same vectors, restored instead of built.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class NmslibIndex:
         self.vectors = _candidates(vectors)
         self.exact_answers = 0
         self._settings = {"m": m, "ef_construction": ef_construction, "ef_search": ef_search}
-        self._ef_search = min(len(self), WIDEST_DEFAULT_SEARCH) if ef_search is None else ef_search
+        self._ef_search = _default_search(len(self)) if ef_search is None else ef_search
         self._restored = graph is not None
         self._engine = _engine(self.vectors, method, self._settings, graph)
 
@@ -190,6 +192,10 @@ def load(folder: Path) -> Index:
         return NmslibIndex(vectors, name, **settings, graph=graph)
     except (TypeError, ValueError, RuntimeError) as error:
         raise unreadable(folder, str(error)) from error
+
+
+def _default_search(n: int) -> int:
+    return min(n, WIDEST_DEFAULT_SEARCH) if n <= MANY else DEFAULT_SEARCH_OF_MANY
 
 
 def _candidates(vectors: np.ndarray) -> np.ndarray:

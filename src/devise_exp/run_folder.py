@@ -44,9 +44,9 @@ class RunFolder:
     leaks, skipped pictures), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
     where the network was trained too), embeddings/MODEL.npz, index/ (of all classes), gallery/
     (the pictures not trained on, with an index per space), classifier.npz (of that space),
-    neighbours.npz (PROTOCOL: class ids), metrics.json, results.csv, search.csv, report.md; wandb/ of
-    that logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later. While a file
-    UNFINISHED is there the run is not done.
+    neighbours.npz (PROTOCOL: class ids), metrics.json, results.csv, search.csv, report.md; wandb/
+    of that logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later, searches/.
+    While a file UNFINISHED is there the run is not done.
     """
 
     path: Path
