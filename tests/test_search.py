@@ -70,6 +70,18 @@ def about(saved: SavedRun, vector: np.ndarray) -> np.ndarray:
     return unit(unit(vector) - saved.class_vectors[seen].astype(np.float64).mean(axis=0))
 
 
+def plain(saved: SavedRun, direction: np.ndarray) -> np.ndarray:
+    """The unit embedding that lies in this direction from the centre, by bisection."""
+    seen = [entry["seen"] for entry in saved.folder.classes()]
+    centre = saved.class_vectors[seen].astype(np.float64).mean(axis=0)
+    near, far = 0.0, 2.0
+    for _ in range(60):
+        step = (near + far) / 2
+        short = np.linalg.norm(centre + step * unit(direction)) < 1
+        near, far = (step, far) if short else (near, step)
+    return unit(centre + near * unit(direction))
+
+
 def assert_hits(answer: search.Answer, expected: list[tuple[str, float]]) -> None:
     assert [hit.row.name for hit in answer.hits] == [name for name, _ in expected]
     found = [hit.similarity for hit in answer.hits]
@@ -220,7 +232,7 @@ def test_tags_are_the_nearest_labels_or_words(offline: SavedRun) -> None:
     vectors = offline.gallery("all").index.vectors[:3]
     names = list(offline.classes)
     for vector, found in zip(vectors, search.tags(offline, vectors, 4), strict=True):
-        cosines = about(offline, offline.class_vectors) @ unit(vector)
+        cosines = unit(offline.class_vectors) @ plain(offline, vector)
         order = np.argsort(-cosines)[:4]
         assert [name for name, _ in found] == [names[i] for i in order]
         np.testing.assert_allclose([c for _, c in found], cosines[order], atol=1e-6)
@@ -228,7 +240,7 @@ def test_tags_are_the_nearest_labels_or_words(offline: SavedRun) -> None:
     for vector, found in zip(
         vectors, search.tags(offline, vectors, 4, vocabulary=True, most_frequent=300), strict=True
     ):
-        cosines = about(offline, offline.vocabulary.vectors[:300]) @ unit(vector)
+        cosines = unit(offline.vocabulary.vectors[:300]) @ plain(offline, vector)
         assert [name for name, _ in found] == [words[i] for i in np.argsort(-cosines)[:4]]
     assert len(search.tags(offline, vectors)[0]) == len(names)  # fewer than the usual number
 
@@ -241,7 +253,6 @@ def test_words_and_tags_out_of_range_are_one_line(offline: SavedRun) -> None:
         (lambda: search.words(offline, "cat", 5, 0), "the 0 most frequent words"),
         (lambda: search.words(offline, "cat", 5, 10**7), "has 400,000"),
         (lambda: search.tags(offline, vectors, 9), "k is 9, but there are 8 labels"),
-        (lambda: search.tags(offline, vectors[:, :-1]), "dimensions"),
     ):
         with pytest.raises(InputError, match=wrong):
             ask()

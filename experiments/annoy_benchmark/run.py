@@ -24,7 +24,7 @@ from devise_exp.metrics import index_recall
 from devise_exp.word_vectors import glove_6b_50d
 
 TREES = 1000  # as the article has it
-EF_SEARCH = (50, 100, None, 400)  # None is the default of conf/index/hnsw.yaml
+EF_SEARCH = (50, 100, 200, 400)
 Search = Callable[[np.ndarray], np.ndarray]  # queries (Q, D) -> ids (Q, k)
 
 
@@ -86,8 +86,7 @@ def ours(vectors: np.ndarray, k: int) -> Iterator[Method]:
             def search(queries: np.ndarray, index: NmslibIndex = index) -> np.ndarray:
                 return index.search(queries, k)[0]
 
-            wide = "200 (the default)" if ef is None else f"{ef}"
-            yield Method(f"NmslibIndex hnsw, ef_search {wide}", built, search)
+            yield Method(f"NmslibIndex hnsw, ef_search {ef}", built, search)
             built = None
 
 

@@ -32,12 +32,16 @@ def figures(run: RunFolder, name: str, compared_as: str) -> dict[str, float]:
 
 def main() -> None:
     runs = [RunFolder.existing(Path(path)) for path in sys.argv[1:]]
-    table = Table("ranking", *FIGURES, title=f"mean and standard deviation of {len(runs)} runs")
+    table = Table(
+        "ranking",
+        *(key.removeprefix("search/") for key in FIGURES),
+        title=f"mean and standard deviation of {len(runs)} runs",
+    )
     for title, name, compared_as in (
-        ("devise, about the centre", MODEL, MODEL),
-        ("devise, plain cosine", MODEL, "plain"),
-        ("conse, about the centre", "conse", MODEL),
-        ("conse, plain cosine", "conse", "plain"),
+        ("devise, centred", MODEL, MODEL),
+        ("devise, plain", MODEL, "plain"),
+        ("conse, centred", "conse", MODEL),
+        ("conse, plain", "conse", "plain"),
     ):
         found = [figures(run, name, compared_as) for run in runs if name in run.models()]
         cells = [[100 * each[key] for each in found] for key in FIGURES]

@@ -1,8 +1,8 @@
 """The centre of the trained space, about which pictures are compared in a search.
 
 A trained map leaves what all seen classes share in every picture, more in some than in others, and
-a word near that centre would find those first: hubs (Dinu et al. 2015). Ranking labels for one
-picture is little touched by it; ranking pictures for a word is (experiments/word_search).
+a word near that centre would find those first: hubs (Dinu et al. 2015). That matters where pictures
+are ranked for a word (experiments/word_search), not where words are ranked for one picture.
 """
 
 from __future__ import annotations
@@ -24,3 +24,12 @@ def centred(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(away, axis=1, keepdims=True)
     away = np.where(length > 1e-6, away / np.maximum(length, 1e-6), vectors)
     return np.asarray(away, dtype=np.float32)
+
+
+def uncentred(directions: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(N, D) float32: the unit rows that `centred` took to `directions`, for a centre within the
+    unit sphere, as a mean of unit vectors is.
+    """
+    along = directions @ centre  # (N,)
+    steps = np.sqrt(along**2 + 1 - centre @ centre) - along
+    return np.asarray(centre + steps[:, None] * directions, dtype=np.float32)

@@ -25,7 +25,7 @@ from devise_exp.index_files import GRAPH, VECTORS, checked_folder, saving, unrea
 METHODS = ("hnsw", "brute_force")
 WIDEST_DEFAULT_SEARCH = 4000
 # Of more vectors a search as wide would cost more than it finds: experiments/annoy_benchmark.
-MANY, DEFAULT_SEARCH_OF_MANY = 20_000, 200
+MANY, DEFAULT_SEARCH_OF_MANY = 20_000, 400
 SPARE_NEIGHBOURS = 16
 NUMBERS_AT_ONCE = 1 << 23  # in the largest array of a batch: 32 MB of float32
 BUILD_WORTH_A_SPINNER = 5000
@@ -84,7 +84,7 @@ class NmslibIndex:
 
     `vectors` (N, D) of any length; InputError for a row that is all zero or not finite. `m`,
     `ef_construction` and `ef_search` are HNSW's and leave brute force alone; `ef_search=None` means
-    N, at most 4,000, at which sets of some thousands have recall 1, and 200 where N is over 20,000.
+    N, at most 4,000, at which sets of some thousands have recall 1, and 400 where N is over 20,000.
     A query that nmslib leaves open (fewer than k neighbours, a malformed answer, or a tie at the
     last place that float32 cannot settle) is searched exactly; `exact_answers` counts them. `graph`
     is a saved graph of the same vectors, restored instead of built.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from devise_exp.centring import centred
+from devise_exp.centring import uncentred
 from devise_exp.datasets import portable
 from devise_exp.errors import InputError
 from devise_exp.evaluation import MODEL
@@ -20,7 +20,6 @@ from devise_exp.saved_run import SavedRun
 
 USUAL_HITS = 12
 USUAL_WORDS = 10
-BLOCK = 1 << 16  # words at a time
 
 
 @dataclass(frozen=True)
@@ -108,16 +107,16 @@ def tags(
     vocabulary: bool = False,
     most_frequent: int | None = None,
 ) -> list[list[tuple[str, float]]]:
-    """The k labels of the run nearest to each of `vectors` (N, D), pictures in the trained space,
-    with their cosine about its centre; with `vocabulary` the nearest words of all, or of the
-    `most_frequent` first.
+    """The k labels of the run nearest to each of `vectors` (N, D), pictures as a gallery has them
+    in the trained space, with their plain cosine, as hit@k has it; with `vocabulary` the nearest
+    words of all, or of the `most_frequent` first.
     """
     if vocabulary:
         table, name_of = _most_frequent(run, most_frequent), run.vocabulary.words.__getitem__
     else:
         table, name_of = run.class_vectors, list(run.classes).__getitem__
     k = _checked_k(k, USUAL_WORDS, len(table), "words" if vocabulary else "labels")
-    return _named(table, name_of, vectors, k, run.centre)
+    return _named(table, name_of, uncentred(vectors, run.centre), k)
 
 
 def _vector(
@@ -164,29 +163,11 @@ def _most_frequent(run: SavedRun, most_frequent: int | None) -> np.ndarray:
 
 
 def _named(
-    table: np.ndarray,
-    name_of: Callable[[int], str],
-    queries: np.ndarray,
-    k: int,
-    centre: np.ndarray | None = None,
+    table: np.ndarray, name_of: Callable[[int], str], queries: np.ndarray, k: int
 ) -> list[list[tuple[str, float]]]:
-    """The k nearest rows of `table` (V, D), unit vectors, to each query, by name; with a centre
-    (D,) the rows are seen from there. The table, memory-mapped, is read in blocks.
-    """
-    ids, similarities = [], []
-    for start in range(0, len(table), BLOCK):
-        rows = table[start : start + BLOCK]
-        rows = rows if centre is None else centred(rows, centre)
-        found, cosines = search_unit_rows(rows, queries, min(k, len(rows)))
-        ids.append(found + start)
-        similarities.append(cosines)
-    all_ids, all_cosines = np.concatenate(ids, axis=1), np.concatenate(similarities, axis=1)
-    order = np.lexsort((all_ids, -all_cosines), axis=1)[:, :k]
-    best = (
-        np.take_along_axis(all_ids, order, axis=1),
-        np.take_along_axis(all_cosines, order, axis=1),
-    )
+    """The k nearest rows of `table` (V, D), unit vectors, to each query, by name."""
+    ids, similarities = search_unit_rows(table, queries, k)
     return [
         [(name_of(int(i)), float(s)) for i, s in zip(found, cosines, strict=True)]
-        for found, cosines in zip(*best, strict=True)
+        for found, cosines in zip(ids, similarities, strict=True)
     ]
