@@ -76,12 +76,12 @@ class Page:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
-    def upload(self, content: bytes) -> tuple[int, bytes]:
+    def upload(self, content: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
         head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
         request = urllib.request.Request(
             f"{self.url}gradio_api/upload",
             head + content + b"\r\n--x--\r\n",
-            {"Content-Type": "multipart/form-data; boundary=x"},
+            {"Content-Type": "multipart/form-data; boundary=x", **(headers or {})},
         )
         try:
             with urllib.request.urlopen(request) as answer:
@@ -261,6 +261,13 @@ def test_no_other_file_can_be_read(
 @pytest.mark.parametrize("path", ["file=http://example.com/a.png", "proxy=http://example.com/"])
 def test_the_server_fetches_nothing_for_others(page: Page, path: str) -> None:
     assert page.get(f"gradio_api/{path}") == (403, b"refused")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        page.search_by_path("http://example.com/a.png")
+
+
+def test_another_sites_page_can_leave_nothing_here(page: Page) -> None:
+    for origin, expected in (("http://example.com", 403), (page.url.rstrip("/"), 200)):
+        assert page.upload(b"small", {"Origin": origin})[0] == expected
 
 
 def test_only_this_machine_is_answered_and_the_browser_is_held_to_it(page: Page) -> None:

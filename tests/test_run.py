@@ -362,19 +362,6 @@ def test_the_seed_decides_the_first_weights(small: Config, tmp_path: Path) -> No
     assert np.abs(embedded[0] - embedded[1]).max() > 0.1
 
 
-def test_a_trainable_backbone_is_evaluated_as_it_ended(
-    small: Config, again: Config, tmp_path: Path
-) -> None:
-    options = ["backbone.trainable=true", "trainer=smoke", "trainer.max_epochs=1",
-               "training.batch_size=4", "controls=false", "subset.limit_per_class=4"]  # fmt: skip
-    values = run.train(small(*options), tmp_path / "run")
-    expected = {n: v for n, v in values.items() if n not in ("val/hit@1", "epoch")}
-    assert not [name for name in values if name.startswith("control/softmax")]
-    assert again(tmp_path / "run", f"checkpoint={tmp_path}/run/checkpoints/best.ckpt") == expected
-    trained = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["state_dict"]
-    assert any(name.startswith("backbone.") for name in trained)
-
-
 # Subsets and dropped classes
 
 

@@ -105,6 +105,8 @@ def test_what_a_run_does_not_have_is_one_line(trained: Path, tmp_path: Path) -> 
         ),
         ("backbone", {"_target_": "devise_exp.backbones.evil"}),
         ("backbone", "resnet18"),
+        ("backbone", {"_target_": "devise_exp.backbone.torch.load", "f": "x"}),
+        ("projection", {"_target_": "devise_exp.projection.linear", "x": "${elsewhere}"}),
     ],
 )
 def test_nothing_foreign_is_built(
@@ -113,6 +115,7 @@ def test_nothing_foreign_is_built(
     folder = shutil.copytree(trained, tmp_path / "run")
     config = OmegaConf.load(folder / "config.yaml")
     config[group] = content
+    config.elsewhere = {"_target_": "os.getcwd"}
     OmegaConf.save(config, folder / "config.yaml")
     saved = SavedRun.open(folder)
     row = saved.gallery("all").rows[0]
@@ -131,3 +134,20 @@ def test_a_checkpoint_of_another_shape_is_told(trained: Path, tmp_path: Path) ->
     path = saved.gallery("all").rows[0].path
     with pytest.raises(InputError, match="another shape"):
         saved.embed([opened(Path(path or ""))])
+
+
+@pytest.mark.parametrize(
+    ("group", "content"),
+    [
+        ("word_vectors", {"_target_": "devise_exp.word_vectors.from_file", "path": "evil.kv",
+                          "trust_pickle": True}),
+        ("index", {"_target_": "devise_exp.index.np.load", "file": "x", "allow_pickle": True}),
+    ],
+)  # fmt: skip
+def test_no_pickle_is_read(trained: Path, tmp_path: Path, group: str, content: object) -> None:
+    folder = shutil.copytree(trained, tmp_path / "run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config[group] = content
+    OmegaConf.save(config, folder / "config.yaml")
+    with pytest.raises(InputError, match=f"as the {group}, which is not built unasked"):
+        RunFolder(folder).part(group)

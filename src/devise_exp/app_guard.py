@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # The browser is to ask nobody but this server, whatever the page or its framework come to hold.
 POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -23,9 +24,13 @@ POLICY = (
 FETCHING = ("/gradio_api/file=http", "/gradio_api/proxy=")
 
 
+LARGEST_QUESTION = 2**20  # bytes; pictures are uploaded apart
+
+
 class Guard:
     """ASGI middleware: a policy for the browser, no fetching from other hosts, and with `local`
-    only requests that name this machine (another site's name may come to point to 127.0.0.1).
+    only requests that name this machine (another site's name may come to point to 127.0.0.1) and
+    that no other site's page has sent.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], local: bool) -> None:
@@ -34,26 +39,71 @@ class Guard:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif self._refused(scope):
+            return
+        refused = self._refused(scope)
+        if not refused and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
+            body = await _body(receive)
+            refused = len(body) > LARGEST_QUESTION or _names_address(body)
+            receive = _again(body, receive)
+        if refused:
             await send({"type": "http.response.start", "status": 403, "headers": []})
             await send({"type": "http.response.body", "body": b"refused"})
-        else:
+            return
 
-            async def with_policy(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    policy = (b"content-security-policy", POLICY.encode())
-                    message["headers"] = [*message.get("headers", ()), policy]
-                await send(message)
+        async def with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                policy = (b"content-security-policy", POLICY.encode())
+                message["headers"] = [*message.get("headers", ()), policy]
+            await send(message)
 
-            await self.app(scope, receive, with_policy)
+        await self.app(scope, receive, with_policy)
 
     def _refused(self, scope: Message) -> bool:
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
-        name = host[: host.find("]") + 1] if host.startswith("[") else host.split(":")[0]
-        path = scope["path"].lower()
-        return path.startswith(FETCHING) or (
-            self.local and name not in LOCAL_NAMES and not is_loopback(name)
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        named = [urlsplit(f"//{headers.get(b'host', '')}").hostname]
+        if b"origin" in headers:
+            named.append(urlsplit(headers[b"origin"]).hostname)
+        return scope["path"].lower().startswith(FETCHING) or (
+            self.local and not all(is_loopback(name or "") for name in named)
         )
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body of a question; no more is read once it is too large."""
+    body = b""
+    while len(body) <= LARGEST_QUESTION:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What gives a body that was read already, and then what comes after it."""
+    waiting = [body]
+
+    async def replayed() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
+
+    return replayed
+
+
+def _names_address(body: bytes) -> bool:
+    """Whether a question names a picture by an address, which gradio would fetch."""
+
+    def holds(value: Any) -> bool:
+        if isinstance(value, dict):
+            path = value.get("path")
+            return (isinstance(path, str) and "://" in path) or any(map(holds, value.values()))
+        return isinstance(value, list) and any(map(holds, value))
+
+    try:
+        return holds(json.loads(body)) if body else False
+    except (ValueError, RecursionError):
+        return True
 
 
 def is_loopback(host: str) -> bool:

@@ -31,5 +31,5 @@ def uncentred(directions: np.ndarray, centre: np.ndarray) -> np.ndarray:
     unit sphere, as a mean of unit vectors is.
     """
     along = directions @ centre  # (N,)
-    steps = np.sqrt(along**2 + 1 - centre @ centre) - along
+    steps = np.sqrt(np.maximum(along**2 + 1 - centre @ centre, 0)) - along
     return np.asarray(centre + steps[:, None] * directions, dtype=np.float32)

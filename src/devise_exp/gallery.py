@@ -66,11 +66,6 @@ class Gallery:
             return None
         return row
 
-    def vector_of(self, path: Path) -> np.ndarray | None:
-        """The vector (D,) of a picture file that is in the gallery: it needs no network."""
-        row = self.row_of(path)
-        return None if row is None else self.index.vectors[row]
-
     def part(self, name: str) -> Gallery:
         """The rows of one part under an exact index; "all" is the gallery itself."""
         if name == "all":
@@ -156,6 +151,8 @@ def load(folder: Path, space: str) -> Gallery:
             f"{folder}: the gallery has no space {space}: choose {' or '.join(saved.spaces)}"
         )
     found = index.load(folder / space)
+    if saved_rows(folder) != saved:  # another process has replaced it between the two reads
+        return load(folder, space)
     if len(found) != len(saved.rows):
         raise InputError(
             f"{folder}: damaged ({len(found)} vectors for {len(saved.rows)} pictures): remove it "

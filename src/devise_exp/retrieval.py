@@ -39,12 +39,12 @@ def by_words(
 ) -> tuple[Figures, Sizes]:
     """Pictures ranked for class names: figures search/PROTOCOL/{P@k,mAP}, each with /lo and /hi.
 
-    A query is a class's vector, or for a pair of classes the direction of their mean; relevant are
-    the pictures of these classes. Trained maps are searched about their centre, as a person
-    searches them; the other models by plain cosine. Protocols: `word_queries`. The first model's
-    figures have plain names; those of each other model that names all classes of the gallery, and
-    those of a random ranking, start with control/NAME/. seen, unseen: class ids; compound: (C,)
-    bool, whether a class's name has several words.
+    A query is a class's vector, or for a pair of classes, asked for as one name of two words, the
+    direction of their mean; relevant are the pictures of these classes. Trained maps are searched
+    about their centre, as a person searches them; the other models by plain cosine. Protocols:
+    `word_queries`. The first model's figures have plain names; those of each other model that names
+    all classes of the gallery, and those of a random ranking, start with control/NAME/. seen,
+    unseen: class ids; compound: (C,) bool, whether a class's name has several words.
     """
     values: Figures = {}
     sizes: Sizes = {}

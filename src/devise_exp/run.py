@@ -155,7 +155,7 @@ def _save_galleries(
             label, path = split.classes[parts.class_ids[i]], files[i] if files else None
             rows.append(GalleryRow(dataset.rows[i], label, path, part))
         ids.append(own)
-    spaces = tuple(space for space in SPACES if space == MODEL or space in config.spaces)
+    spaces = run.spaces()
     centre = centre_of(parts.class_vectors, split.seen)
     held_out = features[np.concatenate(ids)]
     vectors = embed_spaces(spaces, module.projection, centre, classifier, held_out)

@@ -25,11 +25,13 @@ from devise_exp.storage import replacing
 UNFINISHED = "UNFINISHED"
 SPACES = (MODEL, "backbone", "classifier")  # what pictures are compared in (embeddings.py)
 _BUILDERS = {  # what the config of a run folder, which may be anybody's, may build
-    "word_vectors": ("devise_exp.word_vectors.",),
-    "backbone": ("devise_exp.backbone.", "devise_exp.timm_backbone."),
-    "projection": ("devise_exp.projection.",),
-    "index": ("devise_exp.index.",),
+    "word_vectors": ("from_file", "gensim_download", "glove_6b_50d", "random"),
+    "backbone": ("torchvision_backbone", "efficientnet_lite", "timm_backbone"),
+    "projection": ("linear", "mlp"),
+    "index": ("ExactIndex", "NmslibIndex"),
 }
+_PICKLE = "trust_pickle"  # a pickle would run whatever it holds
+_TIMM = "devise_exp.timm_backbone.timm_backbone"
 _INSTEAD = {"index": "choose index=hnsw, brute_force or exact"}
 _ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
 _TRAIN = ("train", "train_truth")
@@ -137,11 +139,14 @@ class RunFolder:
         """A group of the config that is safe to build: a function of this project, whose arguments
         are plain values. InputError for anything else.
         """
-        found = self.config().get(group)
-        target = found.get("_target_") if isinstance(found, DictConfig) else found
-        plain = str(found).count("_target_") == 1
-        if isinstance(found, DictConfig) and plain and str(target).startswith(_BUILDERS[group]):
-            return found
+        found: Any = OmegaConf.to_container(self.config(), resolve=True)
+        found = found.get(group) if isinstance(found, dict) else None
+        target = found.get("_target_") if isinstance(found, dict) else found
+        module = "timm_backbone" if target == _TIMM else group
+        known = {f"devise_exp.{module}.{name}" for name in _BUILDERS[group]}
+        nested = str(found).count("_target_") > 1
+        if isinstance(found, dict) and target in known and not nested | bool(found.get(_PICKLE)):
+            return OmegaConf.create(found)
         raise InputError(
             f"{self.path}: its config names {str(target)!r} as the {group}, which is not built "
             f"unasked: {_INSTEAD.get(group, 'use a run folder that you trust and mend its config')}"
