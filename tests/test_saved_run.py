@@ -89,6 +89,8 @@ def test_what_a_run_does_not_have_is_one_line(trained: Path, tmp_path: Path) -> 
     OmegaConf.save(config, plain / "config.yaml")
     with pytest.raises(InputError, match=r"spaces=\[backbone\]"):
         SavedRun.open(plain).gallery("all", "backbone")
+    with pytest.raises(InputError, match="choose among devise, backbone, classifier"):
+        saved.gallery("all", "pixels")
     config.word_vectors = {"_target_": "devise_exp.word_vectors.random", "dim": 7, "seed": 0}
     OmegaConf.save(config, plain / "config.yaml")
     with pytest.raises(InputError, match="7 dimensions now, not 50"):

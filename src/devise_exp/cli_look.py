@@ -33,7 +33,8 @@ def app(
         str, typer.Option(help="Address to serve on; the default is for this machine alone.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(help="Port; the first free one from 7860 on unless given.")
+        int | None,
+        typer.Option(help="Port; the first free one from 7860 on unless given.", min=1, max=65535),
     ] = None,
     pictures: Annotated[
         Path | None,

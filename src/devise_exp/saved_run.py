@@ -20,7 +20,7 @@ from devise_exp.errors import InputError
 from devise_exp.evaluation import MODEL
 from devise_exp.gallery import Gallery
 from devise_exp.gallery_sync import SyncReport, sync
-from devise_exp.run_folder import RunFolder
+from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.word_vectors import WordVectors
 
 PARTS = ("all", "val", "test", "unseen")
@@ -72,6 +72,8 @@ class SavedRun:
 
     def gallery(self, among: str, space: str = MODEL) -> Gallery:
         """The run's own pictures (all, val, test, unseen), or a folder that was indexed."""
+        if space not in SPACES:
+            raise InputError(f"space {space}: there is none; choose among {', '.join(SPACES)}")
         if space not in self.spaces:
             raise InputError(
                 f"{self.folder.path}: its pictures are stored in {', '.join(self.spaces)}, not in "
