@@ -221,3 +221,21 @@ def test_words_are_searched_without_the_libraries_of_training(trained: Path) -> 
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
     assert done.stdout.startswith("cat - ship: nearest 12 of 38 pictures (all)")
+
+
+def test_a_file_name_cannot_steer_the_terminal(
+    trained: Path, tmp_path: Path, picture_tree: Path
+) -> None:
+    (tmp_path / "odd").mkdir()
+    shutil.copy(picture_tree / "cat" / "00.png", tmp_path / "odd" / "a\x1b[31m\u202egnp.png")
+    call("index", trained, tmp_path / "odd")
+    output = call("search", trained, "cat", "--among", tmp_path / "odd")
+    assert "\x1b[31m" not in output
+    assert "\u202e" not in output
+    assert "a\\x1b[31m\\u202egnp.png" in output
+
+
+def test_a_folder_that_is_refused_leaves_nothing_in_the_run(trained: Path, tmp_path: Path) -> None:
+    before = sorted(trained.rglob("*"))
+    refused("index", trained, tmp_path / "nowhere")
+    assert sorted(trained.rglob("*")) == before

@@ -162,3 +162,12 @@ def test_loss_and_gradient_are_finite_and_point_downhill(loss: Loss, scale: floa
 def test_other_violators_are_refused() -> None:
     with pytest.raises(InputError, match=r"loss\.violators=last: choose all or first"):
         losses.hinge_rank(*drawn(0, 2, 3, 2), violators="last")
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_a_margin_or_temperature_that_teaches_nothing_is_refused(value: float) -> None:
+    embeddings, targets, vectors = torch.ones(2, 3), torch.tensor([0, 1]), torch.eye(3)
+    with pytest.raises(InputError, match=r"loss\.margin=.*above 0"):
+        losses.hinge_rank(embeddings, targets, vectors, margin=value)
+    with pytest.raises(InputError, match=r"loss\.temperature=.*above 0"):
+        losses.softmax(embeddings, targets, vectors, temperature=value)

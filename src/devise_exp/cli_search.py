@@ -67,7 +67,7 @@ def search(
     from devise_exp.saved_run import SavedRun
 
     answer = search.pictures(SavedRun.open(run), text, image, among, k, located=pictures)
-    _show(answer, out or _place(run, text, image.stem if image else "", among))
+    _show(answer, out or _place(run, text, image.stem if image else "", _whole(among)))
 
 
 @command
@@ -86,7 +86,7 @@ def similar(
 
     saved = SavedRun.open(run)
     answer = search.pictures(saved, "", file, among, k, space, pictures)
-    _show(answer, out or _place(run, "like", file.stem, among, space))
+    _show(answer, out or _place(run, "like", file.stem, _whole(among), space))
 
 
 @command
@@ -116,7 +116,7 @@ def tag(
     vectors = saved.embed(PictureFiles(str(file) for file in files))["devise"]
     found = search.tags(saved, vectors, k, vocabulary is not None, most_frequent)
     for file, words_found in zip(files, found, strict=True):
-        typer.echo(portable(str(file)))
+        typer.echo(_visible(portable(str(file))))
         printed(_nearest(words_found, "word" if vocabulary else "label"))
 
 
@@ -172,8 +172,8 @@ def _show(answer: Answer, out: Path) -> None:
     columns = ["", "picture", *(["label"] if labelled else []), "similarity"]
     table = _table(columns)
     for place, hit in enumerate(answer.hits, start=1):
-        label = [Text(hit.row.label)] if labelled else []
-        table.add_row(str(place), Text(hit.row.name), *label, f"{hit.similarity:.3f}")
+        label = [Text(_visible(hit.row.label))] if labelled else []
+        table.add_row(str(place), Text(_visible(hit.row.name)), *label, f"{hit.similarity:.3f}")
     title = f"{answer.asked}: nearest {len(answer.hits)} of {answer.n:,} pictures ({answer.among})"
     typer.echo(title)
     printed(table)
@@ -199,8 +199,8 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
         picture = Path(row.path) if row.path and Path(row.path).is_file() else None
         marked = row.label == answer.of_class if answer.of_class and row.label else None
         if row.label:
-            note += f"  {row.name}"
-        tiles.append(Tile(picture, row.label or row.name, note, marked))
+            note += f"  {_visible(row.name)}"
+        tiles.append(Tile(picture, _visible(row.label or row.name), note, marked))
     with replacing(out / "grid.png") as made:
         grid(tiles, title).save(made)
     with replacing(out / "page.html") as made:
@@ -215,6 +215,18 @@ def _place(run: Path, *question: str) -> Path:
     plain = re.sub(r"(?:^|(?<=\s))[-−]\s*", "minus ", " ".join(parts)).replace("*", "x")
     name = re.sub(r"[^\w.+-]+", "_", plain).strip("._")[:LONGEST_NAME]
     return run / "searches" / (name or "search")
+
+
+def _whole(among: str) -> str:
+    """A part of the run, or a folder by its one whole name."""
+    from devise_exp.saved_run import PARTS
+
+    return among if among in PARTS else str(Path(among).expanduser().resolve())
+
+
+def _visible(name: str) -> str:
+    """A file's name with what would steer a terminal (escapes, line ends, turned letters) spelt."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _nearest(found: list[tuple[str, float]], heading: str) -> Table:

@@ -53,8 +53,8 @@ def sync(place: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> Sync
     """
     root = folder.expanduser().resolve()
     unfinished = place.with_name(f"{place.name}.unfinished")
+    rows, notes = _files(folder, root)
     with locked(place):
-        rows, notes = _files(folder, root)
         saved = _saved_vectors(place)
         known = saved | _chunks(unfinished)
         waiting = [row for row in rows if _key(row) not in known]

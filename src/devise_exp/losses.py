@@ -29,6 +29,8 @@ def softmax(
     embeddings: Tensor, targets: Tensor, class_vectors: Tensor, temperature: float = 0.05
 ) -> Tensor:
     """Cross entropy over the seen classes, with cosine / temperature as logits."""
+    if not temperature > 0:
+        raise InputError(f"loss.temperature={temperature}: give a number above 0")
     similarity = F.normalize(embeddings) @ class_vectors.T  # (B, C)
     return F.cross_entropy(similarity / temperature, targets)
 
@@ -46,6 +48,8 @@ def hinge_rank(
     is the paper's shortcut: false classes are visited in random order and only the first that
     violates the margin counts.
     """
+    if not margin > 0:
+        raise InputError(f"loss.margin={margin}: give a number above 0")
     if violators not in ("all", "first"):
         raise InputError(f"loss.violators={violators}: choose all or first")
     similarity = F.normalize(embeddings) @ class_vectors.T  # (B, C)

@@ -17,9 +17,10 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +210,8 @@ def _download(name: str, target: Path) -> Path:
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
     try:
-        with redirect_stdout(sys.stderr):
+        # Its tracebacks of a failed download say less than the line below.
+        with redirect_stdout(sys.stderr), redirect_stderr(StringIO()):
             return Path(gensim.downloader.load(name, return_path=True))
     except Exception as error:  # gensim raises a bare Exception for a wrong checksum
         raise InputError(
