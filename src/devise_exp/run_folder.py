@@ -24,14 +24,20 @@ from devise_exp.storage import replacing
 
 UNFINISHED = "UNFINISHED"
 SPACES = (MODEL, "backbone", "classifier")  # what pictures are compared in (embeddings.py)
-_BUILDERS = {  # what the config of a run folder, which may be anybody's, may build
-    "word_vectors": ("from_file", "gensim_download", "glove_6b_50d", "random"),
-    "backbone": ("torchvision_backbone", "efficientnet_lite", "timm_backbone"),
-    "projection": ("linear", "mlp"),
-    "index": ("ExactIndex", "NmslibIndex"),
+_BUILDERS = {  # what the config of a run folder, which may be anybody's, may build of devise_exp
+    "word_vectors": tuple(
+        f"word_vectors.{name}"
+        for name in ("from_file", "gensim_download", "glove_6b_50d", "random")
+    ),
+    "backbone": (
+        "backbone.torchvision_backbone",
+        "backbone.efficientnet_lite",
+        "timm_backbone.timm_backbone",
+    ),
+    "projection": ("projection.linear", "projection.mlp"),
+    "index": ("index.ExactIndex", "index.NmslibIndex"),
 }
 _PICKLE = "trust_pickle"  # a pickle would run whatever it holds
-_TIMM = "devise_exp.timm_backbone.timm_backbone"
 _INSTEAD = {"index": "choose index=hnsw, brute_force or exact"}
 _ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
 _TRAIN = ("train", "train_truth")
@@ -142,8 +148,7 @@ class RunFolder:
         found: Any = OmegaConf.to_container(self.config(), resolve=True)
         found = found.get(group) if isinstance(found, dict) else None
         target = found.get("_target_") if isinstance(found, dict) else found
-        module = "timm_backbone" if target == _TIMM else group
-        known = {f"devise_exp.{module}.{name}" for name in _BUILDERS[group]}
+        known = {f"devise_exp.{name}" for name in _BUILDERS[group]}
         nested = str(found).count("_target_") > 1
         if isinstance(found, dict) and target in known and not nested | bool(found.get(_PICKLE)):
             return OmegaConf.create(found)
