@@ -72,7 +72,7 @@ def test_every_figure_equals_plain_loops(seed: int) -> None:
     models = embedded(seed=seed), embedded("conse", seed=seed + 100, noise=2.0)
     values = run(*models)[0].values
     expected: dict[str, float] = {}
-    for model, prefix in zip(models, ("", "control/conse/"), strict=True):
+    for model, prefix in zip(models, ("", "method/conse/"), strict=True):
         for protocol, images, candidates in (
             ("seen", "seen", SEEN),
             ("unseen", "unseen", UNSEEN),
@@ -83,7 +83,7 @@ def test_every_figure_equals_plain_loops(seed: int) -> None:
                 name = f"{prefix}{protocol}/hit@{k}"
                 figures = by_hand(model, images, candidates.tolist(), k)
                 expected[name], expected[f"{name}/class_mean"] = figures
-                expected[f"control/chance/{protocol}/hit@{k}"] = k / len(candidates)
+                expected[f"method/chance/{protocol}/hit@{k}"] = k / len(candidates)
         u, s = (expected[f"{prefix}all_{i}/hit@1/class_mean"] for i in ("unseen", "seen"))
         expected[f"{prefix}all/H@1"] = 2 * u * s / (u + s)
     expected["index/recall@10"] = 1.0
@@ -151,11 +151,11 @@ def test_a_model_that_cannot_name_a_class_is_left_out_where_it_is_a_candidate() 
         "softmax", one_hot, probabilities, model.seen_truth, probabilities[none], SEEN[none]
     )
     values = run(model, softmax)[0].values
-    protocols = {n.split("/")[2] for n in values if n.startswith("control/softmax/")}
+    protocols = {n.split("/")[2] for n in values if n.startswith("method/softmax/")}
     assert protocols == {"seen"}
     right = SEEN[probabilities.argmax(axis=1)] == model.seen_truth
-    assert values["control/softmax/seen/hit@1"] == right.mean()
-    assert "control/softmax/all/H@1" not in values
+    assert values["method/softmax/seen/hit@1"] == right.mean()
+    assert "method/softmax/all/H@1" not in values
 
 
 def test_extra_labels_give_two_more_protocols_and_change_no_other() -> None:
@@ -166,14 +166,14 @@ def test_extra_labels_give_two_more_protocols_and_change_no_other() -> None:
     values = run(wide, control, extra=8 + np.arange(15))[0].values
     assert {name: values[name] for name in plain} == plain
     more = {name.split("/")[0] for name in values if name not in plain}
-    assert more == {"extra_seen", "extra_unseen", "control"}
+    assert more == {"extra_seen", "extra_unseen", "method"}
     candidates = list(range(23))
     for images in ("seen", "unseen"):
         figures = values[f"extra_{images}/hit@3"], values[f"extra_{images}/hit@3/class_mean"]
         assert figures == pytest.approx(by_hand(wide, images, candidates, 3))
-        assert values[f"control/chance/extra_{images}/hit@20"] == 20 / 23
+        assert values[f"method/chance/extra_{images}/hit@20"] == 20 / 23
     # A control has no vector for them.
-    assert not [name for name in values if name.startswith("control/conse/extra")]
+    assert not [name for name in values if name.startswith("method/conse/extra")]
     assert values["extra_unseen/hit@1"] <= values["all_unseen/hit@1"]
 
 

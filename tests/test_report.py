@@ -77,7 +77,7 @@ def rebuilt(records: list[dict[str, Any]]) -> dict[str, float]:
     """Tidy records back to figures by name."""
     values: dict[str, float] = {}
     for r in records:
-        start = "" if r["model"] == "devise" else f"control/{r['model']}/"
+        start = "" if r["method"] == "devise" else f"method/{r['method']}/"
         ending = "/class_mean" if r["mean_over"] == "class" else ""
         name = f"{start}{r['protocol']}/hit@{r['k']}{ending}"
         values[name] = float(r["hit"])
@@ -91,9 +91,9 @@ def rebuilt_searches(records: list[dict[str, Any]]) -> dict[str, float]:
     """Tidy records of searches back to figures by name."""
     values: dict[str, float] = {}
     for r in records:
-        space = f"{r['model']}/" if r["task"] == "similar" and r["model"] != "chance" else ""
-        control = r["model"] != "devise" and not space
-        start = f"control/{r['model']}/" if control else ""
+        space = f"{r['method']}/" if r["task"] == "similar" and r["method"] != "chance" else ""
+        control = r["method"] != "devise" and not space
+        start = f"method/{r['method']}/" if control else ""
         name = f"{start}{r['task']}/{space}{r['protocol']}/{r['figure']}"
         values[name] = float(r["value"])
         for bound in ("lo", "hi"):
@@ -122,11 +122,11 @@ def test_tidy_records_hold_every_figure_once(evaluated: EvalReport) -> None:
 
 def test_rows_are_grouped_by_model_protocol_and_average(evaluated: EvalReport) -> None:
     rows = report.rows(evaluated)
-    groups = [(row.model, row.protocol, row.average) for row in rows]
+    groups = [(row.method, row.protocol, row.average) for row in rows]
     assert len(groups) == len(set(groups))
     assert ("softmax", "seen", "class") in groups
     assert ("softmax", "all_seen", "class") not in groups
-    chance = next(row for row in rows if row.model == "chance" and row.protocol == "unseen")
+    chance = next(row for row in rows if row.method == "chance" and row.protocol == "unseen")
     assert chance.hits == {k: (k / 10, None, None) for k in (1, 2, 3, 5, 10)}
 
 
@@ -175,7 +175,7 @@ def test_the_markdown_table_shows_the_figures_in_per_cent(evaluated: EvalReport)
         protocol = of_title[title]
         seen.add((protocol, model, average))
         assert labels == str(evaluated.n[protocol][1])
-        start = "" if model == "devise" else f"control/{model}/"
+        start = "" if model == "devise" else f"method/{model}/"
         ending = "/class_mean" if average == "class" else ""
         for k, figure in zip((1, 2, 3, 5, 10, 20), figures, strict=False):
             name = f"{start}{protocol}/hit@{k}{ending}"
@@ -286,7 +286,7 @@ def test_search_csv_holds_every_figure_of_a_search_once(
 ) -> None:
     records = retrieval_report.tidy(searched)
     assert rebuilt_searches(records) == searches_of(searched)
-    assert len(records) == len({(r["model"], r["task"], r["protocol"], r["figure"])
+    assert len(records) == len({(r["method"], r["task"], r["protocol"], r["figure"])
                                 for r in records})  # fmt: skip
     report.write(searched, tmp_path, TITLE)
     with (tmp_path / "search.csv").open(encoding="utf-8", newline="") as file:
@@ -296,7 +296,7 @@ def test_search_csv_holds_every_figure_of_a_search_once(
              for r in read}  # fmt: skip
     assert sizes == {n: size for n, size in searched.n.items() if "/" in n}
     assert sizes["search/unseen_pairs"] == (3, 9)
-    assert {r["model"] for r in read if r["task"] == "similar"} == {
+    assert {r["method"] for r in read if r["task"] == "similar"} == {
         "devise", "backbone", "classifier", "chance"
     }  # fmt: skip
 
@@ -314,7 +314,7 @@ def expected_lines(given: EvalReport, task: str) -> list[list[str]]:
             if task == "similar" and model != "chance":
                 start = f"similar/{model}/{name}"
             else:
-                start = protocol if model == "devise" else f"control/{model}/{protocol}"
+                start = protocol if model == "devise" else f"method/{model}/{protocol}"
             if f"{start}/mAP" not in given.values:
                 continue
             cells = [cell(given.values, f"{start}/{f}") if f"{start}/{f}" in given.values else ""

@@ -144,17 +144,17 @@ def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
                 )
                 for classes in queries
             ]
-            start = "" if model.name == "devise" else f"control/{model.name}/"
+            start = "" if model.name == "devise" else f"method/{model.name}/"
             for name, value in figures_of(ranked).items():
                 if name.startswith("chance/"):
                     name = name.removeprefix("chance/")
-                    expected[f"control/chance/search/{protocol}/{name}"] = value
+                    expected[f"method/chance/search/{protocol}/{name}"] = value
                 else:
                     expected[f"{start}search/{protocol}/{name}"] = value
     assert not sizes
     assert points(values) == pytest.approx(expected, abs=1e-9)
     # Not a trivial case: the first is better than chance, and not perfect.
-    assert values["control/chance/search/unseen/mAP"] < values["search/unseen/mAP"] < 1
+    assert values["method/chance/search/unseen/mAP"] < values["search/unseen/mAP"] < 1
     assert values["search/all_unseen/mAP"] < values["search/unseen/mAP"]
 
 
@@ -207,7 +207,7 @@ def test_what_has_no_picture_or_no_name_of_several_words_is_left_out() -> None:
     }
     assert "search/unseen/P@1" in values
     assert "search/unseen/P@5" not in values  # of two pictures
-    assert values["search/unseen/mAP"] == values["control/chance/search/unseen/mAP"] == 1
+    assert values["search/unseen/mAP"] == values["method/chance/search/unseen/mAP"] == 1
     assert {name.split("/")[-2] for name in points(values)} == {n.split("/")[1] for n in sizes}
 
 
@@ -285,12 +285,12 @@ def test_every_figure_of_pictures_equals_plain_loops() -> None:
             for name, value in figures_of(ranked).items():
                 if name.startswith("chance/"):
                     name = name.removeprefix("chance/")
-                    expected[f"control/chance/similar/{side}/{name}"] = value
+                    expected[f"method/chance/similar/{side}/{name}"] = value
                 else:
                     expected[f"similar/{space}/{side}/{name}"] = value
     assert points(values) == pytest.approx(expected, abs=1e-9)
     for name in points(values):
-        if not name.startswith("control/chance"):
+        if not name.startswith("method/chance"):
             assert values[f"{name}/lo"] <= values[name] <= values[f"{name}/hi"]
 
 
@@ -360,7 +360,7 @@ def test_what_does_not_fit_into_one_block_gives_the_same_figures(
     assert sizes == {"similar/seen": (n_asking, n - 1)}
     assert values["similar/devise/seen/mAP"] == pytest.approx(average.mean(), abs=1e-5)
     assert values["similar/devise/seen/P@10"] == pytest.approx(relevant[:, :10].mean(), abs=1e-4)
-    assert values["control/chance/similar/seen/mAP"] < average.mean() < 0.95
+    assert values["method/chance/similar/seen/mAP"] < average.mean() < 0.95
 
 
 def test_vectors_that_cannot_be_searched_are_named() -> None:

@@ -115,7 +115,7 @@ def test_a_run_folder_is_complete(trained: tuple[Path, dict[str, float]]) -> Non
     assert all(0 <= value <= 1 for name, value in values.items() if name != "epoch")
     assert saved["data"] == "image_folder"
     assert saved["labels/exact"] == 8
-    assert values["seen/hit@1"] > 2 * values["control/chance/seen/hit@1"]  # it has learnt something
+    assert values["seen/hit@1"] > 2 * values["method/chance/seen/hit@1"]  # it has learnt something
 
 
 @pytest.mark.parametrize("index", ["own", *INDEXES])
@@ -172,7 +172,7 @@ def test_extra_labels_from_a_list_and_from_a_file(
     file.write_text("table\n\n  river \nice cream\ncat\ntable\n", encoding="utf-8")
     assert again(folder, f"extra_labels={file}") == listed
     # The run's own class cat and the repeated table are no further candidates: 8 + 3.
-    assert listed["control/chance/extra_unseen/hit@1"] == 1 / 11
+    assert listed["method/chance/extra_unseen/hit@1"] == 1 / 11
     assert {n: listed[n] for n in values if n in listed} == {
         n: v for n, v in values.items() if n not in ("val/hit@1", "epoch")
     }
@@ -404,7 +404,7 @@ def test_rows_of_dropped_classes_are_in_no_part(
     assert sorted(split["unseen"]) == sorted(
         f"{name}/{i:02}.png" for name in ("ship", "lion") for i in range(10)
     )
-    assert values["control/chance/all_seen/hit@1"] == 1 / 6
+    assert values["method/chance/all_seen/hit@1"] == 1 / 6
     model = folder.embedded("devise")
     assert model.unseen_truth.tolist().count(names.index("lion")) == 10
     assert again(tmp_path / "run")["unseen/hit@1"] == values["unseen/hit@1"]

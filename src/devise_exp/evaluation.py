@@ -117,7 +117,7 @@ def evaluate(
     first).
 
     The first model's figures have plain names (unseen/hit@1); those of the others, the controls,
-    start with control/NAME/. ks None: those of 1, 2, 3, 5, 10, 20 that a protocol has candidates
+    start with method/NAME/. ks None: those of 1, 2, 3, 5, 10, 20 that a protocol has candidates
     for. InputError for a k above the number of candidates, and for an image whose class is not
     among them.
     """
@@ -132,7 +132,7 @@ def evaluate(
                 continue
             found, truth, recall = _search(model, protocol, make_index, max(own_ks))
             prefix = (
-                f"{protocol.name}/" if position == 0 else f"control/{model.name}/{protocol.name}/"
+                f"{protocol.name}/" if position == 0 else f"method/{model.name}/{protocol.name}/"
             )
             values |= {prefix + k: v for k, v in figures(found, truth, own_ks).items()}
             recalls.append(recall)
@@ -140,7 +140,7 @@ def evaluate(
                 neighbours[protocol.name] = found
                 sizes[protocol.name] = (len(truth), len(protocol.candidates))
         for k in own_ks:
-            values[f"control/chance/{protocol.name}/hit@{k}"] = metrics.chance(
+            values[f"method/chance/{protocol.name}/hit@{k}"] = metrics.chance(
                 k, len(protocol.candidates)
             )
     values |= _harmonic(values)

@@ -31,7 +31,7 @@ TITLES = {
 }
 MEANS = {"image": "per image", "class": "per class"}
 _KEY = re.compile(
-    r"^(?:control/(?P<control>\w+)/)?(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?"
+    r"^(?:method/(?P<method>\w+)/)?(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?"
     r"(?:/(?P<bound>lo|hi))?$"
 )
 
@@ -40,7 +40,7 @@ _KEY = re.compile(
 class Row:
     """One line of the tables: hits maps k to (share, low, high), bounds None for chance."""
 
-    model: str
+    method: str
     protocol: str
     average: str
     hits: dict[int, tuple[float, float | None, float | None]]
@@ -54,7 +54,7 @@ def rows(report: EvalReport) -> list[Row]:
     for key, value in report.values.items():
         if match := _KEY.match(key):
             group = (
-                match["control"] or MODEL,
+                match["method"] or MODEL,
                 match["protocol"],
                 "class" if match["classes"] else "image",
             )
@@ -80,7 +80,7 @@ def table(report: EvalReport, title: str | None = None) -> Table:
         out.add_section()
         out.add_row(f"[bold]{heading}[/bold]")
         for row in _shown(all_rows, protocol):
-            out.add_row(f"  {row.model}, {MEANS[row.average]}", *_cells(row, ks))
+            out.add_row(f"  {row.method}, {MEANS[row.average]}", *_cells(row, ks))
     return out
 
 
@@ -89,7 +89,7 @@ def _shown(all_rows: list[Row], protocol: str) -> list[Row]:
     return [
         row
         for row in all_rows
-        if row.protocol == protocol and (row.model in (MODEL, "chance") or row.average == "class")
+        if row.protocol == protocol and (row.method in (MODEL, "chance") or row.average == "class")
     ]
 
 
@@ -110,12 +110,12 @@ def markdown(report: EvalReport, title: str) -> str:
     """The same table as GitHub Markdown, then those of the searches."""
     all_rows = rows(report)
     ks = sorted({k for row in all_rows for k in row.hits})
-    head = ["images among labels", "labels", "model", "mean over", *(f"hit@{k}" for k in ks)]
+    head = ["images among labels", "labels", "method", "mean over", *(f"hit@{k}" for k in ks)]
     head.append("95 % of hit@1")
     lines = [f"# {title}", "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for protocol in (p for p in report.n if p in TITLES):
         for row in _shown(all_rows, protocol):
-            start = [TITLES[protocol], f"{report.n[protocol][1]:,}", row.model, row.average]
+            start = [TITLES[protocol], f"{report.n[protocol][1]:,}", row.method, row.average]
             lines.append(f"| {' | '.join([*start, *_cells(row, ks)])} |")
     return "\n".join([*lines, "", caption(report), *retrieval_report.markdown(report), ""])
 
@@ -124,7 +124,7 @@ def tidy(report: EvalReport) -> list[dict[str, Any]]:
     """One record per figure of hit@k: model, images, candidates ... value, lo, hi, in [0, 1]."""
     return [
         {
-            "model": row.model,
+            "method": row.method,
             "protocol": row.protocol,
             "n_images": report.n[row.protocol][0],
             "n_labels": report.n[row.protocol][1],

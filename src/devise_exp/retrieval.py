@@ -43,7 +43,7 @@ def by_words(
     direction of their mean; relevant are the pictures of these classes. Trained maps are searched
     about their centre, as a person searches them; the other models by plain cosine. Protocols:
     `word_queries`. The first model's figures have plain names; those of each other model that names
-    all classes of the gallery, and those of a random ranking, start with control/NAME/. seen,
+    all classes of the gallery, and those of a random ranking, start with method/NAME/. seen,
     unseen: class ids; compound: (C,) bool, whether a class's name has several words.
     """
     values: Figures = {}
@@ -60,10 +60,10 @@ def by_words(
                 centre = centre_of(model.class_vectors, seen)
                 queries, vectors = centred(queries, centre), centred(vectors, centre)
             of_queries = _each_query(queries, asked.classes, vectors, truth)
-            prefix = protocol if position == 0 else f"control/{model.name}/{protocol}"
+            prefix = protocol if position == 0 else f"method/{model.name}/{protocol}"
             values |= _means(of_queries, prefix)
         n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)
-        values |= _chance(n_relevant, len(truth), f"control/chance/{protocol}")
+        values |= _chance(n_relevant, len(truth), f"method/chance/{protocol}")
         sizes[protocol] = len(asked.classes), len(truth)
     return values, sizes
 
@@ -75,7 +75,7 @@ def by_pictures(
     max_queries: int = 2000,
 ) -> tuple[Figures, Sizes]:
     """Pictures ranked for a picture, itself left out: figures similar/SPACE/{seen,unseen}/... and
-    control/chance/similar/{seen,unseen}/..., as those of `by_words`.
+    method/chance/similar/{seen,unseen}/..., as those of `by_words`.
 
     spaces: embeddings (n, D) of the seen and (m, D) of the unseen pictures by name of the space;
     relevant are the other pictures of the class. At most `max_queries` pictures of each side ask,
@@ -96,7 +96,7 @@ def by_pictures(
             of_queries = _each_query(vectors[rows], truth[rows, None], vectors, truth, own=rows)
             values |= _means(of_queries, f"similar/{space}/{name}")
         n_pictures = len(truth) - 1
-        values |= _chance(n_others[rows], n_pictures, f"control/chance/similar/{name}")
+        values |= _chance(n_others[rows], n_pictures, f"method/chance/similar/{name}")
         sizes[f"similar/{name}"] = len(rows), n_pictures
     return values, sizes
 

@@ -28,10 +28,10 @@ _QUERIES = {
     "similar/seen": "seen pictures over {} others",
     "similar/unseen": "unseen pictures over {} others",
 }
-_COMPARED = {"search": "model", "similar": "space"}
+_COMPARED = {"search": "method", "similar": "space"}
 _FIGURES = (*(f"P@{k}" for k in KS), "mAP")
 _KEY = re.compile(
-    r"^(?:control/(?P<control>\w+)/)?(?P<task>search|similar)/(?:(?P<space>\w+)/)?"
+    r"^(?:method/(?P<method>\w+)/)?(?P<task>search|similar)/(?:(?P<space>\w+)/)?"
     r"(?P<queries>\w+)/(?P<figure>mAP|P@\d+)(?:/(?P<bound>lo|hi))?$"
 )
 
@@ -42,7 +42,7 @@ class SearchRow:
     (search/unseen); figures maps P@k and mAP to (share, low, high), bounds None for chance.
     """
 
-    model: str
+    method: str
     protocol: str
     figures: dict[str, tuple[float, float | None, float | None]]
 
@@ -52,8 +52,8 @@ def rows(report: EvalReport) -> list[SearchRow]:
     groups: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
     for key, value in report.values.items():
         if match := _KEY.match(key):
-            model = match["control"] or match["space"] or MODEL
-            group = groups.setdefault((model, f"{match['task']}/{match['queries']}"), {})
+            method = match["method"] or match["space"] or MODEL
+            group = groups.setdefault((method, f"{match['task']}/{match['queries']}"), {})
             group.setdefault(match["figure"], {})[match["bound"] or "value"] = value
     return [
         SearchRow(*group, {name: (c["value"], c.get("lo"), c.get("hi")) for name, c in own.items()})
@@ -100,7 +100,7 @@ def tidy(report: EvalReport) -> list[dict[str, Any]]:
     """One record per figure: model, task, protocol ... value, lo, hi (shares in [0, 1])."""
     return [
         {
-            "model": row.model,
+            "method": row.method,
             "task": row.protocol.split("/")[0],
             "protocol": row.protocol.split("/")[1],
             "n_queries": report.n[row.protocol][0],
@@ -132,4 +132,4 @@ def _line(row: SearchRow, names: list[str]) -> list[str]:
     figures = [f"{100 * row.figures[n][0]:.1f}" if n in row.figures else "" for n in names]
     _, low, high = row.figures["mAP"]
     bounds = "" if low is None or high is None else f"{100 * low:.1f} - {100 * high:.1f}"
-    return [row.model, *figures, bounds]
+    return [row.method, *figures, bounds]
