@@ -152,6 +152,20 @@ def test_a_leak_says_by_which_sense(table: KindTable) -> None:
     assert leak == Leak("anchor", "is a kind of", "hook", "anchor, ground tackle")
 
 
+def test_each_unseen_class_has_one_verdict_its_strongest_leak(table: KindTable) -> None:
+    unseen = {"tool": ("crane",), "animal": (), "okapi": (), "sandhill crane": ()}
+    report = audit(unseen, CATEGORIES, table)
+    assert len(report.leaks) == 5  # tool includes hook, and animal two classes
+    assert report.verdicts([*unseen, "emu"]) == {
+        "tool": "is crane",
+        "animal": "includes killer whale, orca",
+        "okapi": "clean",
+        "sandhill crane": "is a kind of crane",
+        "emu": "clean",
+    }
+    assert audit(unseen, None).verdicts(["okapi"]) == {"okapi": "not checked"}
+
+
 def test_other_pretraining_is_audited_by_words_only(table: KindTable) -> None:
     unseen = {"dolphins": (), "sea_horse": ("hippocampus",), "okapi": ()}
     report = audit(unseen, ["Dolphin", "seahorse", "zebra"], table)

@@ -142,83 +142,6 @@ def test_index_recall_of_a_worked_case() -> None:
     assert metrics.index_recall(found, exact) == pytest.approx(2 / 6)
 
 
-def coverage(n: int, p: float, simulations: int = 300) -> float:
-    rng = np.random.default_rng(0)
-    inside = 0
-    for seed in range(simulations):
-        lo, hi = metrics.interval(rng.random(n) < p, resamples=500, seed=seed)
-        inside += lo <= p <= hi
-    return inside / simulations
-
-
-@pytest.mark.parametrize(("n", "p"), [(400, 0.5), (400, 0.2), (1600, 0.05)])
-def test_a_95_per_cent_interval_covers_the_truth_as_often(n: int, p: float) -> None:
-    assert 0.90 <= coverage(n, p) <= 0.98
-
-
-def test_the_stratified_interval_covers_the_class_mean() -> None:
-    rng = np.random.default_rng(0)
-    truth = np.repeat(np.arange(10), [20, 30, 40, 50, 60, 20, 30, 40, 50, 200])
-    shares = np.linspace(0.1, 0.8, 10)
-    inside = 0
-    for seed in range(300):
-        hits = rng.random(len(truth)) < shares[truth]
-        lo, hi = metrics.interval(hits, truth, resamples=500, seed=seed)
-        inside += lo <= shares.mean() <= hi
-    assert 0.90 <= inside / 300 <= 0.98
-
-
-@pytest.mark.parametrize("stratified", [False, True])
-def test_the_interval_equals_a_bootstrap_that_draws_images(stratified: bool) -> None:
-    rng = np.random.default_rng(1)
-    truth = rng.choice([3, 5, 9, 11], size=150, p=[0.5, 0.3, 0.15, 0.05])
-    hits = rng.random(150) < np.where(truth == 3, 0.9, 0.3)
-    groups = [np.flatnonzero(truth == name) for name in (3, 5, 9, 11)]
-    if not stratified:
-        groups = [np.arange(150)]
-    means = []
-    for _ in range(4000):
-        drawn = [hits[rng.choice(rows, size=len(rows))].mean() for rows in groups]
-        means.append(sum(drawn) / len(drawn))
-    slow = np.percentile(means, [5, 95])
-    fast = metrics.interval(hits, truth if stratified else None, level=0.9, resamples=20_000)
-    np.testing.assert_allclose(fast, slow, atol=0.01)
-    # The two intervals are not each other's: the small class weighs a quarter in the class mean.
-    other = metrics.interval(hits, None if stratified else truth, level=0.9, resamples=20_000)
-    assert np.abs(np.subtract(other, slow)).max() > 0.03
-
-
-@given(hits_and_classes, st.booleans(), st.integers(0, 5))
-@settings(max_examples=50, deadline=None)
-def test_an_interval_is_repeatable_and_ordered(
-    pairs: list[tuple[bool, int]], stratified: bool, seed: int
-) -> None:
-    hits, truth = (np.array(column) for column in zip(*pairs, strict=True))
-    classes = truth if stratified else None
-    lo, hi = metrics.interval(hits, classes, seed=seed)
-    assert (lo, hi) == metrics.interval(hits, classes, seed=seed)
-    assert 0 <= lo <= hi <= 1
-    narrow_lo, narrow_hi = metrics.interval(hits, classes, level=0.5, seed=seed)
-    assert lo <= narrow_lo <= narrow_hi <= hi
-    order = np.random.default_rng(seed).permutation(len(hits))
-    shuffled = metrics.interval(hits[order], truth[order] if stratified else None, seed=seed)
-    assert shuffled == (lo, hi)
-
-
-@pytest.mark.parametrize("share", [0, 1])
-@pytest.mark.parametrize("truth", [None, np.array([1, 1, 2, 2, 2])], ids=["images", "classes"])
-def test_a_share_of_0_or_1_has_an_interval_of_no_width(
-    share: int, truth: np.ndarray | None
-) -> None:
-    assert metrics.interval(np.full(5, bool(share)), truth) == (share, share)
-
-
-def test_more_images_narrow_the_interval() -> None:
-    hits = np.array([True, False, False, False])
-    widths = [np.ptp(metrics.interval(np.tile(hits, n))) for n in (5, 50, 500)]
-    assert widths[0] > 2.5 * widths[1] > 6 * widths[2] > 0  # by about the root of ten
-
-
 # Search: relevant pictures in ranked order
 
 
@@ -301,44 +224,6 @@ def test_chance_average_precision_is_what_random_rankings_reach() -> None:
     assert reached.mean() == pytest.approx(expected, abs=4 * reached.std() / 4000**0.5)
 
 
-def test_a_95_per_cent_interval_of_a_mean_covers_it_as_often() -> None:
-    rng = np.random.default_rng(0)
-    inside = 0
-    for seed in range(300):
-        lo, hi = metrics.mean_interval(rng.beta(1, 3, size=100), resamples=500, seed=seed)
-        inside += lo <= 0.25 <= hi
-    assert 0.90 <= inside / 300 <= 0.98
-
-
-@pytest.mark.parametrize("n", [7, 80, 3000])  # of 3000 the draws do not fit into one block
-def test_the_interval_of_a_mean_equals_a_bootstrap_that_draws_queries(n: int) -> None:
-    rng = np.random.default_rng(1)
-    values = rng.beta(0.5, 2, size=n)
-    slow = np.percentile([rng.choice(values, size=n).mean() for _ in range(2000)], [5, 95])
-    fast = metrics.mean_interval(values, level=0.9)
-    np.testing.assert_allclose(fast, slow, atol=0.25 * np.ptp(slow) / 2)
-    assert fast[0] < values.mean() < fast[1]
-
-
-def test_drawing_in_blocks_makes_no_difference() -> None:
-    values, rng = np.sort(np.random.default_rng(2).random(3000)), np.random.default_rng(0)
-    assert metrics.DRAWS_AT_ONCE < 2000 * 3000
-    means = np.array([values[rng.integers(3000, size=3000)].mean() for _ in range(2000)])
-    at_once = np.quantile(means, [0.025, 0.975])
-    assert metrics.mean_interval(values) == pytest.approx(at_once, abs=1e-12)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(0, 5))
-def test_an_interval_of_a_mean_is_repeatable_and_ordered(values: list[float], seed: int) -> None:
-    given_ = np.array(values)
-    lo, hi = metrics.mean_interval(given_, seed=seed)
-    shuffled = np.random.default_rng(seed).permutation(given_)
-    assert metrics.mean_interval(shuffled, seed=seed) == (lo, hi)
-    narrow_lo, narrow_hi = metrics.mean_interval(given_, level=0.5, seed=seed)
-    assert given_.min() - 1e-12 <= lo <= narrow_lo <= narrow_hi <= hi <= given_.max() + 1e-12
-
-
 def test_precision_without_a_relevant_picture_is_an_error() -> None:
     relevant = np.array([[True, False], [False, False], [False, False]])
     with pytest.raises(
@@ -386,20 +271,10 @@ def test_what_does_not_fit_together_is_named() -> None:
         metrics.rank_of_truth(NEIGHBOURS, TRUTH[:5])
     with pytest.raises(InputError, match="hits has 5 rows but truth has 6"):
         metrics.class_mean(np.ones(5, dtype=bool), TRUTH)
-    with pytest.raises(InputError, match="hits has 5 rows but truth has 6"):
-        metrics.interval(np.ones(5, dtype=bool), TRUTH)
     with pytest.raises(InputError, match="search both with the same k"):
         metrics.index_recall(NEIGHBOURS, NEIGHBOURS[:, :2])
     with pytest.raises(InputError, match="set k to 1 or more"):
         metrics.hit_at_k(TRUTH, 0)
-
-
-@pytest.mark.parametrize("wrong", [{"level": 0}, {"level": 1}, {"level": 95}, {"resamples": 0}])
-def test_an_interval_of_no_level_is_an_error(wrong: dict[str, int]) -> None:
-    with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
-        metrics.interval(np.array([True, False]), **wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
-        metrics.mean_interval(np.array([0.5, 1.0]), **wrong)  # type: ignore[arg-type]
 
 
 def test_nothing_and_nonsense_are_errors() -> None:
@@ -411,9 +286,6 @@ def test_nothing_and_nonsense_are_errors() -> None:
         lambda: metrics.hit_at_k(none, 1),
         lambda: metrics.class_mean(flags, none),
         lambda: metrics.class_mean(np.array([0.5, 1.0]), TRUTH[:2]),
-        lambda: metrics.interval(flags),
-        lambda: metrics.mean_interval(np.array([])),
-        lambda: metrics.mean_interval(np.array([0.5, np.nan])),
         lambda: metrics.average_precision(np.empty((0, 3), dtype=bool)),
         lambda: metrics.average_precision(np.array([True, False])),
         lambda: metrics.precision_at_k(np.array([[0.0, 1.0]]), 1),

@@ -72,6 +72,19 @@ def test_a_text_is_cut_into_terms(text: str, terms: list[tuple[str, float]]) -> 
 
 
 @pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("a cat, lying on a sofa", [("a cat, lying on a sofa", 1)]),
+        ("a cat on a sofa, -grass, trees", [("a cat on a sofa,", 1), ("grass", -1), ("trees", 1)]),
+        ('2*"a cat, asleep", + a dog', [("a cat, asleep", 2), ("a dog", 1)]),
+        (", cat", [("cat", 1)]),
+    ],
+)
+def test_a_sentence_keeps_its_commas(text: str, terms: list[tuple[str, float]]) -> None:
+    assert parse(text, sentences=True) == tuple(Term(name, float(w)) for name, w in terms)
+
+
+@pytest.mark.parametrize(
     ("text", "wrong"),
     [
         ("", "the query is empty"),

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from devise_exp import metrics, retrieval
+from devise_exp import intervals, metrics, retrieval
 from devise_exp.errors import InputError
 from devise_exp.evaluation import Embedded
 
@@ -173,7 +173,7 @@ def test_every_mean_has_its_interval_around_it() -> None:
     ]
     averages = metrics.average_precision(np.array(ranked))
     bounds = tuple(values[f"search/seen/mAP/{bound}"] for bound in ("lo", "hi"))
-    assert bounds == pytest.approx(metrics.mean_interval(averages))
+    assert bounds == pytest.approx(intervals.mean_interval(averages))
     assert bounds[0] < bounds[1]
 
 

@@ -9,8 +9,9 @@ import importlib
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -66,12 +67,22 @@ def _normalised(image: Image.Image, like: Preprocess) -> Tensor:
     return tensor
 
 
+class Head(NamedTuple):
+    """The classification layer of the pretraining: features @ weight.T + bias are the logits of
+    the backbone's categories; weight (K, feature_dim), bias (K,).
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
 @dataclass(frozen=True)
 class Backbone:
     """A network without its classification layer.
 
     network: (B, 3, crop, crop) -> (B, feature_dim). categories: the classes it was pretrained on,
-    one "name, synonym, ..." each; () for random weights, None where nobody published them.
+    one "name, synonym, ..." each; () for random weights, None where nobody published them. head:
+    the layer that was cut off, where the features are what it was fed.
     """
 
     name: str
@@ -80,6 +91,7 @@ class Backbone:
     preprocess: Preprocess
     categories: tuple[str, ...] | None
     trainable: bool = False
+    head: Head | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -120,7 +132,7 @@ def torchvision_backbone(
         network = models.get_model(arch, weights=None)
     if state is not None:
         _load_strictly(network, state, f"{arch} weights {weights}")
-    _cut(network, layer)
+    head = _cut(network, layer)
     transform = preset.transforms()
     return Backbone(
         name=f"{arch}/{layer}",
@@ -140,6 +152,7 @@ def torchvision_backbone(
         if weights in known
         else None,
         trainable=trainable,
+        head=head if weights in known else None,
     )
 
 
@@ -173,6 +186,7 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
             "install the versions of requirements.txt"
         )
     network.load_state_dict(dict(zip(own, saved.values(), strict=True)))
+    head = head_of(network.get_classifier(), int(network.num_features))
     network.reset_classifier(0)
     how = network.default_cfg  # the Lite networks were trained on [-1, 1], unlike torchvision's
     size = how["input_size"][-1]
@@ -185,7 +199,15 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
         ),
         categories=tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]),
         trainable=trainable,
+        head=head,
     )
+
+
+def head_of(layer: Any, feature_dim: int) -> Head | None:
+    """A linear layer that is fed the features as they are; None for any other."""
+    if not isinstance(layer, nn.Linear) or layer.in_features != feature_dim or layer.bias is None:
+        return None
+    return Head(layer.weight.detach().numpy().copy(), layer.bias.detach().numpy().copy())
 
 
 def _feature_dim(arch: str, layer: str) -> int:
@@ -208,15 +230,17 @@ def _feature_dim(arch: str, layer: str) -> int:
     return lengths[arch][layer]
 
 
-def _cut(network: Any, layer: str) -> None:
-    """Drop what comes after `layer`, in place."""
+def _cut(network: Any, layer: str) -> Head | None:
+    """Drop what comes after `layer`, in place; the head, where `layer` is what it is fed."""
     if layer == "fc2":
+        last = network.classifier[-1]
         network.classifier = network.classifier[:-2]  # also without the last dropout
     elif hasattr(network, "fc"):
-        network.fc = nn.Identity()
+        last, network.fc = network.fc, nn.Identity()
     else:
-        network.avgpool = nn.AdaptiveAvgPool2d(1)
+        network.avgpool, last = nn.AdaptiveAvgPool2d(1), None
         network.classifier = nn.Identity()
+    return None if last is None else head_of(last, last.in_features)
 
 
 def _torchvision_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +28,15 @@ NOT_PICTURES = frozenset((
 SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 
 
+class OwnFeatures(NamedTuple):
+    """Features that come with the data: read() gives (N, feature_dim), row i for the dataset's row
+    i, of the backbone of this name.
+    """
+
+    backbone: str
+    read: Callable[[], np.ndarray]
+
+
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
     """N pictures in C classes.
@@ -35,7 +44,8 @@ class ImageDataset:
     classes: the raw class names, sorted. labels: (N,) int64, indices into classes. rows: N unique
     row names, sorted by our constructors, the same on every machine and led by the class folder.
     fingerprint: hash over rows and file contents. images: N pictures opened when asked for, RGB;
-    None where the pictures are not at hand. skipped: "path: reason" of what was left out.
+    None where the pictures are not at hand. skipped: "path: reason" of what was left out. features:
+    where the data brings its own.
     """
 
     name: str
@@ -45,6 +55,7 @@ class ImageDataset:
     fingerprint: str
     images: Sequence[Image.Image] | None = field(repr=False)
     skipped: tuple[str, ...] = field(default=(), repr=False)
+    features: OwnFeatures | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if list(self.classes) != sorted(set(self.classes)) or not self.classes:
@@ -196,7 +207,8 @@ def filtered(
 
     Classes of fewer than `min_images` pictures are left out and named in skipped; of the others the
     first `limit_per_class` by row name are kept, and min_images counts before that limit. The
-    fingerprint follows the rows: it stays only where every row does. None left: InputError.
+    fingerprint follows the rows: it stays only where every row does. Features that came with the
+    data stay with `dataset`. None left: InputError.
     """
     for option, value in (("min_images", min_images), ("limit_per_class", limit_per_class)):
         if value is not None and value < 1:

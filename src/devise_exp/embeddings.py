@@ -1,6 +1,7 @@
 """Features to unit vectors in the spaces that pictures are compared in.
 
-devise: the trained space of word vectors, about its centre. backbone: the features themselves.
+devise: the trained space of word vectors, about its centre, where the prior of the pretraining has
+its say too. backbone: the features themselves.
 classifier: features times the weights of the most probable seen class, after the softmax baseline.
 """
 
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from devise_exp.centring import centred
+from devise_exp.pretraining import Prior
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,20 @@ class Classifier:
         logits = torch.from_numpy(features.astype(np.float32) @ self.weight.T + self.bias)
         shares: np.ndarray = logits.softmax(dim=1).numpy()
         return shares
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedMap:
+    """Features (N, feature_dim) to unit vectors (N, D) of the trained space: the projection's,
+    moved by the prior where there is one.
+    """
+
+    projection: nn.Module
+    prior: Prior | None = None
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        rows = embed(self.projection, features)
+        return rows if self.prior is None else self.prior.moved(rows, features)
 
 
 def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -> np.ndarray:
@@ -45,7 +61,7 @@ def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -
 
 def embed_spaces(
     spaces: tuple[str, ...],
-    projection: nn.Module,
+    trained: TrainedMap,
     centre: np.ndarray,
     classifier: Classifier | None,
     features: np.ndarray,
@@ -54,7 +70,7 @@ def embed_spaces(
     found: dict[str, np.ndarray] = {}
     for space in spaces:
         if space == "devise":
-            found[space] = centred(embed(projection, features), centre)
+            found[space] = centred(trained(features), centre)
         elif space == "backbone":
             found[space] = _unit(features.astype(np.float32))
         elif space == "classifier" and classifier is not None:

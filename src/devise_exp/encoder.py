@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from devise_exp.checkpoint import load_part
-from devise_exp.embeddings import Classifier, embed_spaces
+from devise_exp.embeddings import Classifier, TrainedMap, embed_spaces
 from devise_exp.errors import InputError
 from devise_exp.run_folder import RunFolder
 
@@ -30,6 +30,7 @@ class Encoder:
         )
         self.centre = centre
         load_part(self.projection, checkpoint, "projection")
+        self.trained = TrainedMap(self.projection, run.prior())
         if self.backbone.trainable:
             load_part(self.backbone.network, checkpoint, "backbone")
         self.backbone.network.eval()
@@ -58,5 +59,5 @@ class Encoder:
                 coming = pool.map(tensor, after)  # decoded while the network is at work
                 parts.append(self.backbone.network(batch).float().numpy())
         return embed_spaces(
-            self.spaces, self.projection, self.centre, self.classifier, np.concatenate(parts)
+            self.spaces, self.trained, self.centre, self.classifier, np.concatenate(parts)
         )

@@ -72,8 +72,7 @@ def feature_bank(
         features = _open(entry)
         if features is None:
             if shipped:
-                rows = _unpack_shipped(dataset, backbone).astype(dtype)
-                _write(entry, rows)
+                _write(entry, _ready_made(dataset, backbone, dtype))
             else:
                 _extract(entry, dataset, backbone, batch_size, num_workers, dtype, device)
             features = _open(entry)
@@ -108,6 +107,27 @@ def unpack(path: Path) -> tuple[np.ndarray, str, str]:
     with np.load(path, allow_pickle=False) as packed:
         features = packed["levels"].astype(np.float32) * packed["step"] + packed["low"]
         return features, str(packed["dataset"]), str(packed["backbone"])
+
+
+def _ready_made(dataset: ImageDataset, backbone: Backbone, dtype: str) -> np.ndarray:
+    """Features that come with the data, or with this package, as `dtype`."""
+    own = dataset.features
+    if own is None:
+        return _unpack_shipped(dataset, backbone).astype(dtype)
+    if own.backbone != backbone.name:
+        raise InputError(
+            f"{dataset.name} comes with features of {own.backbone} instead of pictures, so none of "
+            f"{backbone.name} can be made: choose backbone={own.backbone}"
+        )
+    with np.errstate(over="ignore"):  # said below
+        features = own.read().astype(dtype)
+    if not np.isfinite(features).all():
+        advice = " (features.dtype=float32 holds values past 65,504)" if dtype == "float16" else ""
+        raise InputError(
+            f"{dataset.name}: its features have values that {dtype} cannot hold{advice}: check the "
+            "file they come from"
+        )
+    return features
 
 
 def _unpack_shipped(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:

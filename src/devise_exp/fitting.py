@@ -8,7 +8,8 @@ the map goes on together with the backbone, on augmented pictures, the backbone 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,15 +22,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from devise_exp import word_vectors
 from devise_exp.checkpoint import load_part
-from devise_exp.errors import InputError, command, option
+from devise_exp.embeddings import TrainedMap
+from devise_exp.errors import InputError, command, option, say
+from devise_exp.methods import Project, retrained
 from devise_exp.module import DeviseModule
 from devise_exp.prepare import Prepared, features_of, prepare
 from devise_exp.processes import launched, ranks
 from devise_exp.run_folder import RunFolder
+from devise_exp.task import Fitted, Method, Rehearsal, Task
 from devise_exp.training import BEST, BankRows, Inputs, Rows, fit, picture_rows, quiet
 
-Fitted = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
+Trained = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
 
 
 def rehearse(config: DictConfig, parts: Prepared) -> None:
@@ -60,7 +65,7 @@ def rehearse(config: DictConfig, parts: Prepared) -> None:
             "optimizer: set optimizer.fused=false"
         )
     with option("seed or projection"):
-        module = _module(config, parts, parts.class_vectors)
+        module = _module(config, parts.backbone.feature_dim, _seen_vectors(parts))
         embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
     with option("loss"):
         module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
@@ -72,13 +77,15 @@ def rehearse(config: DictConfig, parts: Prepared) -> None:
 
 def fit_map(
     config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, logger: Any = False
-) -> Fitted:
+) -> Trained:
     """The map alone, on features (N, feature_dim) of the backbone, on all devices of the config."""
     with launched(_world(config), ["-m", __name__, str(run.path), "map"]):
         return _fit_map(config, run, parts, features, logger)
 
 
-def fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any = False) -> Fitted:
+def fit_network(
+    config: DictConfig, run: RunFolder, parts: Prepared, logger: Any = False
+) -> Trained:
     """The map that `fit_map` has left in the run folder and the network of parts.backbone, which is
     changed in place.
     """
@@ -86,23 +93,70 @@ def fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any
         return _fit_network(config, run, parts, logger)
 
 
-def fit_to(
-    config: DictConfig, parts: Prepared, features: np.ndarray, vectors: np.ndarray
-) -> DeviseModule:
-    """The map trained by the run's own recipe to other class vectors (C, D), on one device; nothing
-    of it is kept on disk.
+def fit_to(config: DictConfig, task: Task) -> nn.Module:
+    """The projection trained by the run's own recipe on a task, on one device; nothing of it is
+    kept on disk.
     """
-    module = _module(config, parts, vectors)
+    module = _module(config, task.features.dim, task.class_vectors[task.seen])
+    inputs = BankRows(task.features)
     with TemporaryDirectory() as folder:
-        make_trainer = partial(instantiate(config.trainer), devices=1, strategy="auto")
-        inputs = BankRows(features)
-        _fit(config, parts, module, make_trainer, (inputs, inputs), Path(folder))
-    return module
+        fit(
+            module,
+            partial(instantiate(config.trainer), devices=1, strategy="auto"),
+            Rows(inputs, task.train, task.targets(task.train)),
+            Rows(inputs, task.val, task.targets(task.val)),
+            Path(folder),
+            config.seed,
+            **config.training,
+        )
+    return module.projection
+
+
+def methods_of(
+    config: DictConfig, parts: Prepared, project: Project
+) -> Iterator[tuple[str, Method, bool]]:
+    """The methods of config.method: name, method, and whether it is a map trained to the class
+    vectors.
+
+    One with a `_target_` is built as it is; any other is DeViSE without a prior, with what its
+    config says instead of the run's. `project` trains by the run's own recipe.
+    """
+    for name, spec in (config.method or {}).items():
+        if name == "conse_pretraining" and parts.pretraining is None:
+            say("no conse_pretraining: the classifier of the backbone's pretraining is unknown")
+            continue
+        if "_target_" in spec:
+            yield str(name), instantiate(spec), False
+            continue
+        loss = spec.get("loss", config.loss)
+        train = project
+        if loss != config.loss:
+            other = OmegaConf.merge(config, {"loss": None}, {"loss": loss})
+            train = partial(fit_to, other)
+        if spec.get("class_vectors") == "random":
+            yield str(name), _random_vectors(train, parts), True
+        else:
+            yield str(name), retrained(str(name), train), True
+
+
+def _random_vectors(project: Project, parts: Prepared) -> Method:
+    """The control whose classes have random vectors, one each, so that no two are near by meaning
+    or by a word they share.
+    """
+
+    def fit_method(task: Task, rehearsals: Sequence[Rehearsal]) -> Fitted:
+        table = word_vectors.random(task.class_vectors.shape[1], task.seed)
+        vectors = np.stack([table.vector(name) for name in parts.split.classes])
+        trained = TrainedMap(project(replace(task, class_vectors=vectors)))
+        return Fitted("random_vectors", vectors, trained)
+
+    return fit_method
 
 
 def untrained(config: DictConfig, parts: Prepared) -> DeviseModule:
     """A module of the run's shape, to load a checkpoint into."""
-    return _module(config, parts, parts.class_vectors, _trainable_network(parts))
+    network = _trainable_network(parts)
+    return _module(config, parts.backbone.feature_dim, _seen_vectors(parts), network)
 
 
 def map_folder(config: DictConfig, run: RunFolder) -> Path:
@@ -113,14 +167,15 @@ def map_folder(config: DictConfig, run: RunFolder) -> Path:
 def _fit_map(
     config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, logger: Any
 ) -> Fitted:
-    module = _module(config, parts, parts.class_vectors)
-    inputs, make_trainer = BankRows(features), instantiate(config.trainer)
+    module = _module(config, parts.backbone.feature_dim, _seen_vectors(parts))
+    guarded = parts.task(features, config.seed).features
+    inputs, make_trainer = BankRows(guarded), instantiate(config.trainer)
     place = map_folder(config, run)
     return module, _fit(config, parts, module, make_trainer, (inputs, inputs), place, logger)
 
 
 def _fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any) -> Fitted:
-    module = _module(config, parts, parts.class_vectors, _trainable_network(parts))
+    module = untrained(config, parts)
     module.make_scheduler = None  # the config's is made for the epochs of the map
     load_part(module.projection, map_folder(config, run) / BEST, "projection")
     make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
@@ -155,19 +210,24 @@ def _fit(
 
 
 def _module(
-    config: DictConfig, parts: Prepared, class_vectors: np.ndarray, network: nn.Module | None = None
+    config: DictConfig, feature_dim: int, seen_vectors: np.ndarray, network: nn.Module | None = None
 ) -> DeviseModule:
-    """A new module whose weights the seed decides; class_vectors: (C, D)."""
+    """A new module whose weights the seed decides; seen_vectors: (S, D)."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     return DeviseModule(
-        instantiate(config.projection)(parts.backbone.feature_dim, class_vectors.shape[1]),
+        instantiate(config.projection)(feature_dim, seen_vectors.shape[1]),
         instantiate(config.loss),
-        torch.from_numpy(class_vectors[parts.split.seen]),
+        torch.from_numpy(seen_vectors),
         instantiate(config.optimizer),
         instantiate(config.scheduler),
         network,
         config.tuning.backbone_lr_factor,
     )
+
+
+def _seen_vectors(parts: Prepared) -> np.ndarray:
+    vectors: np.ndarray = parts.class_vectors[parts.split.seen]
+    return vectors
 
 
 def _trainable_network(parts: Prepared) -> nn.Module | None:

@@ -45,6 +45,22 @@ class AuditReport:
         """The unseen classes that leak, each once."""
         return tuple(dict.fromkeys(leak.name for leak in self.leaks))
 
+    @property
+    def categories(self) -> frozenset[str]:
+        """The pretraining classes that leaks are by."""
+        return frozenset(leak.category for leak in self.leaks)
+
+    def verdicts(self, unseen: Iterable[str]) -> dict[str, str]:
+        """Each class's strongest leak, such as "is a kind of hook"; else "clean", or "not checked"
+        when the pretraining classes are not known.
+        """
+        none = "clean" if self.checked_by else "not checked"
+        found = dict.fromkeys(unseen, none)
+        for leak in sorted(self.leaks, key=lambda leak: RELATIONS.index(leak.relation)):
+            if found.get(leak.name) == none:
+                found[leak.name] = f"{leak.relation} {leak.category}"
+        return found
+
 
 @dataclass(frozen=True)
 class Sense:
@@ -69,7 +85,7 @@ class KindTable:
     def class_keys(self) -> Mapping[int, frozenset[str]]:
         """The spelling keys of the synonyms of every class."""
         return {
-            index: frozenset(_key(synonym) for synonym in sense.synonyms)
+            index: frozenset(spelling_key(synonym) for synonym in sense.synonyms)
             for sense in self.senses
             if sense.relation == IS
             for index in sense.classes
@@ -79,7 +95,7 @@ class KindTable:
     def by_key(self) -> Mapping[str, tuple[Sense, ...]]:
         found: dict[str, list[Sense]] = {}
         for sense in self.senses:
-            for key in {_key(synonym) for synonym in sense.synonyms}:
+            for key in {spelling_key(synonym) for synonym in sense.synonyms}:
                 found.setdefault(key, []).append(sense)
         return {key: tuple(senses) for key, senses in found.items()}
 
@@ -88,7 +104,9 @@ class KindTable:
         if len(categories) != len(self.class_keys):
             return False
         matching = sum(
-            not self.class_keys.get(i, frozenset()).isdisjoint(map(_key, split_synonyms(category)))
+            not self.class_keys.get(i, frozenset()).isdisjoint(
+                map(spelling_key, split_synonyms(category))
+            )
             for i, category in enumerate(categories)
         )
         return matching >= MATCHING_SHARE * len(categories)
@@ -110,11 +128,11 @@ def audit(
     kinds = table if table is not None and table.describes(categories) else None
     by_key: dict[str, list[int]] = {}
     for index, category in enumerate(categories):
-        for key in {_key(synonym) for synonym in split_synonyms(category)}:
+        for key in {spelling_key(synonym) for synonym in split_synonyms(category)}:
             by_key.setdefault(key, []).append(index)
     leaks: list[Leak] = []
     for name, given in unseen.items():
-        keys = _keys([name, given] if isinstance(given, str) else [name, *given])
+        keys = spelling_keys([name, given] if isinstance(given, str) else [name, *given])
         named = [Sense((categories[i],), IS, (i,)) for key in keys for i in by_key.get(key, ())]
         senses = [sense for key in keys for sense in (kinds.by_key.get(key, ()) if kinds else ())]
         leaks += _strongest(name, [*named, *senses], categories)
@@ -150,6 +168,21 @@ def kinds_bytes(table: KindTable) -> bytes:
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 
 
+def spelling_key(phrase: str) -> str:
+    """One spelling for "sea horse", "Sea_Horse" and "seahorse"."""
+    return "".join(split_words(phrase)).lower()
+
+
+def spelling_keys(phrases: Iterable[str]) -> tuple[str, ...]:
+    """The spelling keys of all synonyms in all phrases, in singular and plural."""
+    keys: dict[str, None] = {}
+    for synonym in (synonym for phrase in phrases for synonym in split_synonyms(phrase)):
+        *first, last = split_words(synonym) or ("",)
+        for form in (last, *inflections(last)):
+            keys["".join((*first, form)).lower()] = None
+    return tuple(key for key in keys if key)
+
+
 def _strongest(name: str, senses: Iterable[Sense], categories: Sequence[str]) -> list[Leak]:
     """One leak per category, by the strongest relation any sense has to it."""
     best: dict[int, Leak] = {}
@@ -158,21 +191,6 @@ def _strongest(name: str, senses: Iterable[Sense], categories: Sequence[str]) ->
             leak = Leak(name, sense.relation, categories[i], ", ".join(sense.synonyms))
             best.setdefault(i, leak)
     return list(best.values())
-
-
-def _key(phrase: str) -> str:
-    """One spelling for "sea horse", "Sea_Horse" and "seahorse"."""
-    return "".join(split_words(phrase)).lower()
-
-
-def _keys(phrases: Iterable[str]) -> tuple[str, ...]:
-    """The keys of all synonyms, in singular and plural."""
-    keys: dict[str, None] = {}
-    for synonym in (synonym for phrase in phrases for synonym in split_synonyms(phrase)):
-        *first, last = split_words(synonym) or ("",)
-        for form in (last, *inflections(last)):
-            keys["".join((*first, form)).lower()] = None
-    return tuple(key for key in keys if key)
 
 
 def _indices(ranges: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""From ids to numbers: hit@k, class means, harmonic mean, precision, intervals, index recall.
+"""From ids to numbers: hit@k, class means, harmonic mean, precision, index recall.
 
 All functions are pure. N is the number of queries (images), K the number of neighbours of each; of
 a search, Q is the number of queries and N the number of pictures that each of them ranks.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from devise_exp.errors import InputError
-
-DRAWS_AT_ONCE = 1 << 20  # of a bootstrap: 8 MB of row numbers
 
 
 def rank_of_truth(neighbours: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -43,7 +41,7 @@ def class_mean(hits: np.ndarray, truth: np.ndarray) -> float:
 
     Only classes that occur in `truth` count (Xian et al. 2018, average per-class accuracy).
     """
-    _, shares = _per_class(_flags(hits, "hits", 1), truth)
+    _, shares = per_class(hits, truth)
     return float(shares.mean())
 
 
@@ -55,29 +53,6 @@ def harmonic_mean(u: float, s: float) -> float:
                 f"the {name} figure is {value}: a harmonic mean needs numbers from 0 up"
             )
     return float(2 * u * s / (u + s)) if u + s else 0.0
-
-
-def interval(
-    hits: np.ndarray,
-    truth: np.ndarray | None = None,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Bootstrap percentile interval (lo, hi) of a share (Efron and Tibshirani 1993).
-
-    `hits` (N,) bool. Without `truth`, of the share over images; with class ids `truth` (N,), of the
-    class mean, where images are resampled within their class. It says how the figure varies with
-    the images drawn, not with the classes chosen. A share of exactly 0 or 1 gets an interval of no
-    width, and a class of one image adds none: resampling cannot see past its sample.
-    """
-    hits = _flags(hits, "hits", 1)
-    _check_bootstrap(level, resamples)
-    groups = np.zeros(len(hits), dtype=np.int64) if truth is None else truth
-    counts, shares = _per_class(hits, groups)
-    # The hits among n images drawn with replacement are Binomial(n, share): draw those instead.
-    draws = np.random.default_rng(seed).binomial(counts, shares, size=(resamples, len(counts)))
-    return _percentiles((draws / counts).mean(axis=1), level)
 
 
 def chance(k: int, n_candidates: int) -> float:
@@ -92,7 +67,7 @@ def precision_at_k(relevant: np.ndarray, k: int) -> np.ndarray:
     `relevant` (Q, N) bool, each row in ranked order. A query with R < k relevant pictures reaches
     at most R / k.
     """
-    relevant = _flags(relevant, "relevant", 2)
+    relevant = flags(relevant, "relevant", 2)
     check_k(k, relevant.shape[1])
     return np.asarray(relevant[:, :k].mean(axis=1))
 
@@ -103,7 +78,7 @@ def average_precision(relevant: np.ndarray) -> np.ndarray:
     Not interpolated (Manning et al. 2008, section 8.4); the mean over queries is mAP. `relevant`
     (Q, N) bool, each row the whole ranking. InputError for a row without a relevant picture.
     """
-    relevant = _flags(relevant, "relevant", 2)
+    relevant = flags(relevant, "relevant", 2)
     without = np.flatnonzero(~relevant.any(axis=1))
     if len(without):
         raise InputError(
@@ -129,29 +104,6 @@ def chance_average_precision(n_relevant: np.ndarray, n: int) -> np.ndarray:
         )
     harmonic = (1 / np.arange(1, n + 1)).sum()
     return np.asarray(1 - (1 - harmonic / n) * (n - n_relevant) / max(n - 1, 1))
-
-
-def mean_interval(
-    values: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap percentile interval (lo, hi) of the mean of `values` (Q,), one per query.
-
-    It says how the figure varies with the queries drawn, not with the pictures they search.
-    """
-    values = np.asarray(values)
-    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-        raise InputError(
-            f"values: found shape {values.shape} of {values.dtype}; "
-            "give a finite number for at least one query"
-        )
-    _check_bootstrap(level, resamples)
-    n, rng = len(values), np.random.default_rng(seed)
-    ordered = np.sort(values)  # so that the order of the queries makes no difference
-    rows = min(resamples, max(1, DRAWS_AT_ONCE // n))
-    means = [
-        ordered[rng.integers(n, size=(rows, n))].mean(axis=1) for _ in range(0, resamples, rows)
-    ]
-    return _percentiles(np.concatenate(means)[:resamples], level)
 
 
 def index_recall(found: np.ndarray, exact: np.ndarray) -> float:
@@ -190,21 +142,12 @@ def check_truth(truth: np.ndarray, candidates: np.ndarray) -> None:
         )
 
 
-def _check_bootstrap(level: float, resamples: int) -> None:
-    if not 0 < level < 1 or resamples < 1:
-        raise InputError(
-            f"level is {level} and resamples is {resamples}: "
-            "set a level between 0 and 1 and at least 1 resample"
-        )
+def per_class(hits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number of images and share of hits, both (C,), of each class that occurs in `truth`.
 
-
-def _percentiles(means: np.ndarray, level: float) -> tuple[float, float]:
-    lo, hi = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(lo), float(hi)
-
-
-def _per_class(hits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number of images and share of hits, both (C,), of each class that occurs in `truth`."""
+    `hits` (N,) bool, `truth` (N,) class ids; the classes in order of their ids.
+    """
+    hits = flags(hits, "hits", 1)
     truth = _ids(truth, "truth", 1)
     _same_length(hits, "hits", truth, "truth")
     _, position = np.unique(truth, return_inverse=True)
@@ -222,7 +165,10 @@ def _ids(values: np.ndarray, what: str, ndim: int) -> np.ndarray:
     return values
 
 
-def _flags(values: np.ndarray, what: str, ndim: int) -> np.ndarray:
+def flags(values: np.ndarray, what: str, ndim: int) -> np.ndarray:
+    """`values` as an array; InputError unless they are at least one truth value in `ndim`
+    dimensions.
+    """
     values = np.asarray(values)
     if values.ndim != ndim or values.size == 0 or values.dtype != np.bool_:
         raise InputError(

@@ -4,21 +4,25 @@ features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from devise_exp import labels, leaks
+from devise_exp import hierarchy, labels, leaks, splits, wordnet
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset, filtered
-from devise_exp.errors import option
+from devise_exp.errors import InputError, option
 from devise_exp.features import feature_bank
-from devise_exp.labels import Resolution
+from devise_exp.hierarchy import Hierarchy
+from devise_exp.labels import Resolution, split_synonyms
 from devise_exp.leaks import AuditReport
+from devise_exp.pretraining import Pretraining, pretraining_of
+from devise_exp.sentence_vectors import GLOSS, SentenceVectors
 from devise_exp.splits import Split
+from devise_exp.task import Rehearsal, Task, rehearsal, task_of
 from devise_exp.word_vectors import WordVectors
 
 
@@ -53,6 +57,9 @@ class Prepared:
 
     whole: the dataset as it was read; dataset: without what config.subset leaves out. class_ids:
     (N,) per row of dataset, -1 where its class has no word; class_vectors: (C, D) unit rows.
+    pretraining: what the backbone's own classifier knows beside the unseen classes, None where that
+    is unknown or the network is trained on. held_out: seen classes that play the unseen ones, per
+    rehearsal.
     """
 
     whole: ImageDataset
@@ -65,11 +72,37 @@ class Prepared:
     split: Split
     backbone: Backbone
     audit: AuditReport
+    pretraining: Pretraining | None
+    held_out: tuple[np.ndarray, ...]
 
     def targets(self, rows: np.ndarray) -> np.ndarray:
         """Rows of seen classes to positions among the seen classes, (len(rows),) int64."""
         targets: np.ndarray = np.searchsorted(self.split.seen, self.class_ids[rows])
         return targets
+
+    def task(self, features: np.ndarray, seed: int, vectors: np.ndarray | None = None) -> Task:
+        """What a method may learn from: features (N, feature_dim) of rows of dataset, all but
+        training and validation rows closed; vectors: (C, D) instead of class_vectors.
+        """
+        own = self.class_vectors if vectors is None else vectors
+        return task_of(self.split, self.class_ids, own, features, seed, self.pretraining)
+
+    def rehearsals(self, task: Task) -> tuple[Rehearsal, ...]:
+        """The task with some of its seen classes held out, once per set of held_out. What the
+        pretraining knows of those is taken out as well.
+        """
+        made = []
+        for held_out in self.held_out:
+            names = _names(self.resolutions, held_out)
+            leaked = _audit(names, self.backbone).categories
+            made.append(rehearsal(task, held_out, leaked))
+        return tuple(made)
+
+    def hierarchy(self) -> Hierarchy:
+        """Where the classes stand in WordNet."""
+        words = [[w.partition(GLOSS)[0] for w in r.words] for r in self.resolutions]
+        names = [r.name for r in self.resolutions]
+        return hierarchy.place(names, words, self.dataset.name, wordnet.find_folder())
 
     def about(self) -> dict[str, str | int | float]:
         """What every figure of this run rests on."""
@@ -99,7 +132,14 @@ def prepare(config: DictConfig) -> Prepared:
     class_ids, resolutions = labelled.known()
     split = read_split(config, labelled)
     backbone = read_backbone(config)
-    unseen = {resolutions[i].name: " ".join(resolutions[i].words) for i in split.unseen}
+    audit = _audit(_names(resolutions, split.unseen), backbone)
+    if split.clean == "require":
+        _require_clean(split, audit)
+    seen_names = _names(resolutions, split.seen)
+    known = set(_audit(seen_names, backbone).leaked)
+    clean = [c for c, name in zip(split.seen, seen_names, strict=True) if name not in known]
+    with option("rehearsals"):
+        held_out = splits.held_out(split, np.array(clean, dtype=np.int64), config.rehearsals)
     return Prepared(
         labelled.whole,
         labelled.dataset,
@@ -110,8 +150,56 @@ def prepare(config: DictConfig) -> Prepared:
         labels.class_vectors(resolutions, labelled.vocabulary),
         split,
         backbone,
-        leaks.audit(unseen, backbone.categories, leaks.imagenet1k_kinds()),
+        audit,
+        _pretraining(backbone, labelled.vocabulary, audit),
+        held_out,
     )
+
+
+def _names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dict[str, str]:
+    """Name of each class -> its words, without what a gloss adds, for the audit."""
+    own = [resolutions[c] for c in classes]
+    return {r.name: " ".join(r.words).partition(GLOSS)[0] for r in own}
+
+
+def _audit(names: Mapping[str, str], backbone: Backbone) -> AuditReport:
+    return leaks.audit(names, backbone.categories, leaks.imagenet1k_kinds())
+
+
+def _require_clean(split: Split, audit: AuditReport) -> None:
+    if not audit.checked_by:
+        raise InputError(
+            "split.clean=require: the classes of the backbone's pretraining are unknown, so no "
+            "leak can be ruled out: choose a backbone with published classes, or clean=report"
+        )
+    if audit.leaks:
+        first = {leak.name: f"{leak.relation} {leak.category}" for leak in reversed(audit.leaks)}
+        listed = "; ".join(f"{name} {first[name]}" for name in audit.leaked[:5])
+        raise InputError(
+            f"split.clean=require: the backbone's pretraining knew {len(audit.leaked)} of "
+            f"{len(split.unseen)} unseen classes ({listed}): hold out other classes, or say "
+            "split.clean=report to see clean and leaked ones apart"
+        )
+
+
+def _pretraining(
+    backbone: Backbone, vocabulary: WordVectors, audit: AuditReport
+) -> Pretraining | None:
+    """What the backbone's classifier knows, in the words of `vocabulary`, without what the audit
+    found.
+    """
+    if backbone.head is None or not backbone.categories or backbone.trainable:
+        return None  # a network that is trained on gives its own classifier other features
+    names = [split_synonyms(category)[0] for category in backbone.categories]
+    found: list[np.ndarray | None]
+    if isinstance(vocabulary, SentenceVectors):
+        found = list(vocabulary.vectors_of(vocabulary.described(names, [""] * len(names))))
+    else:
+        found = []
+        for category in backbone.categories:
+            (own,) = labels.resolve([category], vocabulary, on_missing="drop")
+            found.append(labels.class_vectors([own], vocabulary)[0] if own.words else None)
+    return pretraining_of(backbone.categories, backbone.head, found, audit.categories)
 
 
 def read_labelled(config: DictConfig, on_missing: str) -> Labelled:
@@ -123,6 +211,11 @@ def read_labelled(config: DictConfig, on_missing: str) -> Labelled:
     vocabulary = instantiate(config.word_vectors)
     aliases = _present(config.labels.aliases, whole, dataset)
     resolutions = labels.resolve(classes, vocabulary, aliases, on_missing)
+    if isinstance(vocabulary, SentenceVectors):
+        texts = vocabulary.described(classes, [str(aliases.get(name, "")) for name in classes])
+        resolutions = tuple(
+            replace(r, words=(text,)) for r, text in zip(resolutions, texts, strict=True)
+        )
     return Labelled(whole, dataset, merged[dataset.labels], resolutions, vocabulary)
 
 

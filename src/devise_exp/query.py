@@ -2,7 +2,8 @@
 
 Words in a row are one name. A mark (+, - or a weight such as 2*) that touches a word is of that
 word alone, one with a space after it is of the whole name up to the next mark. Quotes hold a name
-together, a comma ends one.
+together, a comma ends one. A run with sentence vectors takes a name of many words as one sentence
+(`a cat lying on a sofa, asleep`), in which a comma is a part.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from devise_exp.labels import (
     split_synonyms,
     split_words,
 )
+from devise_exp.sentence_vectors import SentenceVectors
 from devise_exp.word_vectors import WordVectors
 
 LONGEST = 500  # characters; near spellings of a whole page of unknown words would take minutes
@@ -68,8 +70,8 @@ class _Meaning(NamedTuple):
     of_class: str | None
 
 
-def parse(text: str) -> tuple[Term, ...]:
-    """The terms of a query, in their order.
+def parse(text: str, sentences: bool = False) -> tuple[Term, ...]:
+    """The terms of a query, in their order; with `sentences`, a comma stays in its term.
 
     InputError for a text without a word or that is too long, an open quote, a mark without a name
     and a weight that is none.
@@ -83,6 +85,9 @@ def parse(text: str) -> tuple[Term, ...]:
     goes_on = False  # whether the next plain word belongs to the last term
     for token in _TOKEN.finditer(plain):
         mark, name = token["mark"], token["quoted"] or token["word"]
+        if token["comma"] and goes_on and sentences:
+            terms[-1] = Term(f"{terms[-1].text},", terms[-1].weight)
+            continue
         if token["comma"] or not token[0].strip():
             goes_on = False
             continue
@@ -108,11 +113,13 @@ def word_query(
     weight, at unit length.
 
     `classes` maps the run's class names to their words: a name that is one of them means those
-    words, any other goes by the rules of `labels`. InputError for a name without a vector, for
-    terms that cancel out and, unless an image is asked for as well, where all are taken away.
+    words, any other goes by the rules of `labels`, or is described as a class where the vocabulary
+    takes sentences. InputError for a name without a vector, for terms that cancel out and, unless
+    an image is asked for as well, where all are taken away.
     """
     classes = classes or {}
-    terms = (Term(text.strip(), 1.0),) if text.strip() in classes else parse(text)
+    whole, sentences = text.strip(), isinstance(vocabulary, SentenceVectors)
+    terms = (Term(whole, 1.0),) if whole in classes else parse(text, sentences)
     if not beside_image and all(term.weight < 0 for term in terms):
         raise InputError(f"{text!r} only takes away: add what to look for, as in horse -grass")
     meanings = [_meaning(term.text, vocabulary, classes) for term in terms]
@@ -158,6 +165,8 @@ def _meaning(name: str, vocabulary: WordVectors, classes: Mapping[str, Sequence[
     known = _class_named(name, classes)
     if known is not None:
         return _Meaning(Resolution(name, tuple(classes[known]), "exact"), known)
+    if isinstance(vocabulary, SentenceVectors):
+        return _Meaning(Resolution(name, vocabulary.described([name], [""]), "exact"), None)
     (found,) = resolve([name], vocabulary, on_missing="drop")
     if found.words:
         return _Meaning(found, None)

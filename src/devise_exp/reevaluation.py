@@ -23,7 +23,6 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     saved = SavedRun.open(config.run_dir)
     run = saved.folder
     models = [run.embedded(name) for name in run.models()]
-    seen, unseen = run.class_ids()
     # An empty group means the run's own.
     index_config = config.index or run.part("index")
     about = run.about() | {"index": scores.index_name(index_config)}
@@ -38,7 +37,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         models[0] = models[0].with_labels(vectors)
         about["extra_labels"] = len(vectors)
     train = models[0].train is not None
-    available = evaluation.protocols(seen, unseen, extra, train)
+    available = scores.protocols(run, models, extra, train)
     chosen = evaluation.select(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().ks
     result, _ = scores.score(run, models, chosen, instantiate(index_config), ks, about)
@@ -56,8 +55,9 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> Embedded:
     """
     from devise_exp import fitting  # late: nothing else here needs torch
     from devise_exp.checkpoint import load_weights
+    from devise_exp.embeddings import TrainedMap
     from devise_exp.prepare import features_of, prepare
-    from devise_exp.run import embed_rows
+    from devise_exp.run import embedded
 
     own = run.config()
     parts = prepare(own)
@@ -65,7 +65,8 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> Embedded:
     module = fitting.untrained(own, parts)
     load_weights(module, checkpoint)
     features = features_of(own, parts)
-    return embed_rows(MODEL, module, parts, parts.class_vectors, features, own.train_figures)
+    trained, factor = TrainedMap(module.projection, run.prior()), run.embedded(MODEL).factor
+    return embedded(MODEL, trained, parts, features, factor=factor, train=own.train_figures)
 
 
 def _extra_vectors(saved: SavedRun, given: ListConfig | str | int) -> np.ndarray:

@@ -25,6 +25,10 @@ TITLES = {
     "unseen": "unseen among unseen",
     "all_seen": "seen among all",
     "all_unseen": "unseen among all",
+    "calibrated_seen": "seen among all, calibrated",
+    "calibrated_unseen": "unseen among all, calibrated",
+    "unseen_clean": "clean unseen among unseen",
+    "unseen_leaked": "leaked unseen among unseen",
     "train": "training images among seen",
     "extra_seen": "seen among all + extra",
     "extra_unseen": "unseen among all + extra",
@@ -32,7 +36,7 @@ TITLES = {
 MEANS = {"image": "per image", "class": "per class"}
 _KEY = re.compile(
     r"^(?:method/(?P<method>\w+)/)?(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?"
-    r"(?:/(?P<bound>lo|hi))?$"
+    r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi))?$"
 )
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devise_exp import metrics
+from devise_exp import intervals, metrics
 from devise_exp.centring import centre_of, centred
 from devise_exp.errors import InputError
-from devise_exp.evaluation import TRAINED_MAPS, Embedded, names_all
+from devise_exp.evaluation import Embedded, names_all
 
 KS = (1, 5, 10)
 MOST_PAIRS = 500
@@ -56,7 +56,7 @@ def by_words(
                 continue
             queries = _unit(model.class_vectors[asked.classes].sum(axis=1), "queries")  # (Q, D)
             vectors, _ = _pictures(model, asked.gallery)
-            if model.name in TRAINED_MAPS:
+            if model.trained_map:
                 centre = centre_of(model.class_vectors, seen)
                 queries, vectors = centred(queries, centre), centred(vectors, centre)
             of_queries = _each_query(queries, asked.classes, vectors, truth)
@@ -206,7 +206,7 @@ def _means(of_queries: dict[str, np.ndarray], prefix: str) -> Figures:
     for name, shares in of_queries.items():
         key = f"{prefix}/{name}"
         values[key] = float(shares.mean())
-        values[f"{key}/lo"], values[f"{key}/hi"] = metrics.mean_interval(shares)
+        values[f"{key}/lo"], values[f"{key}/hi"] = intervals.mean_interval(shares)
     return values
 
 

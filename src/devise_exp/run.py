@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,20 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import controls, evaluation, fitting, gallery, labels, report, scores, word_vectors
+from devise_exp import (
+    baselines,
+    evaluation,
+    fitting,
+    gallery,
+    html_report,
+    labels,
+    methods,
+    report,
+    scores,
+    wandb_log,
+)
 from devise_exp.centring import centre_of
-from devise_exp.embeddings import Classifier, embed, embed_spaces
+from devise_exp.embeddings import TrainedMap, embed_spaces
 from devise_exp.errors import InputError, option, say
 from devise_exp.evaluation import MODEL, Embedded
 from devise_exp.gallery import GalleryRow
@@ -27,9 +40,9 @@ from devise_exp.training import quiet
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
 
 
-def train(config: DictConfig, folder: Path) -> dict[str, float]:
-    """Train, evaluate and fill the run folder; prints the tables and returns their figures and
-    val/hit@1.
+def train(config: DictConfig, folder: Path, quietly: bool = False) -> dict[str, float]:
+    """Train, evaluate and fill the run folder; prints the tables, unless `quietly`, and returns
+    their figures and val/hit@1.
 
     Wrong input ends before anything is written. Where config.resume names an unfinished run
     folder, that run goes on by its own config.
@@ -46,7 +59,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
         _rehearse(config, parts)
         features = features_of(config, parts)
         run.begin(config)
-        return _train(config, run, parts, features)
+        return _train(config, run, parts, features, quietly)
     except KeyboardInterrupt as error:
         hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
         raise KeyboardInterrupt(f"the run is not finished{hint}") from error
@@ -61,9 +74,8 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
         evaluation.ks_of(protocol, config.ks)
     if config.logger:
         report.check_wandb(config.logger.offline)
-    for key in ("controls", "train_figures"):
-        if not isinstance(config[key], bool):
-            raise InputError(f"{key}={config[key]}: say true or false")
+    if not isinstance(config.train_figures, bool):
+        raise InputError(f"train_figures={config.train_figures}: say true or false")
     others = SPACES[1:]
     if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
         raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
@@ -74,76 +86,100 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
 
 
 def _train(
-    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray
+    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, quietly: bool
 ) -> dict[str, float]:
     about = parts.about()
     run.save_classes(parts.split, parts.resolutions, parts.class_vectors, parts.dataset.rows)
-    run.save_about(about, parts.audit.leaks, parts.dataset.skipped)
+    placed = parts.hierarchy()
+    run.save_hierarchy(placed.as_dict())
+    about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
     _announce(parts)
     logger = _logger(config, run)
     try:
         module, best = fitting.fit_map(config, run, parts, features, logger)
         before: list[Embedded] = []
         if parts.backbone.trainable:
-            vectors = parts.class_vectors
-            before = [embed_rows("frozen_backbone", module, parts, vectors, features)]
+            frozen = TrainedMap(module.projection)
+            before = [embedded("frozen_backbone", frozen, parts, features)]
             module, best = fitting.fit_network(config, run, parts, logger)
             features = features_of(config, parts)  # the backbone is another by now
         about |= best
-        run.save_about(about, parts.audit.leaks, parts.dataset.skipped)
-        models = _embed_all(config, run, parts, module, features, before)
+        trained, models, chose = _fit_methods(config, run, parts, module, features)
+        models[1:1] = before
+        for each in models:
+            run.save_embedded(each)
+        names = {each.name: chose.get(each.name, {}) for each in models}
+        _save_galleries(config, run, parts, trained, features)
         make_index = instantiate(config.index)
         about["index"] = scores.index_name(config.index)
-        chosen = evaluation.protocols(
-            parts.split.seen, parts.split.unseen, train=config.train_figures
-        )
-        result, neighbours = scores.score(run, models, chosen, make_index, config.ks, about)
-        run.save_arrays("neighbours", neighbours)
+        run.save_about(about, parts.audit.leaks, parts.dataset.skipped, names)
+        chosen = scores.protocols(run, models, train=config.train_figures)
+        result, evaluated = scores.score(run, models, chosen, make_index, config.ks, about)
+        run.save_arrays("neighbours", evaluated.neighbours)
+        run.save_diagnostics(scores.diagnosed(run, models, chosen, evaluated))
         make_index(parts.class_vectors).save(run.path / "index")
         report.write(result, run.path, scores.title(about))
+        html_report.write_html(run.path)
         if logger:
             report.log_to_wandb(logger, result, run.path)
+            wandb_log.log_curves(logger.experiment, run.path)
     finally:
         if logger:
             report.close_wandb()
     run.finish()
-    _point_latest(run.path)
-    report.show(result, scores.title(about))
-    say(f"run folder: {run.path}")
+    if not quietly:
+        _point_latest(run.path)
+        report.show(result, scores.title(about))
+        say(f"run folder: {run.path} (report.html has the figures as pictures)")
     return result.values | best
 
 
-def _embed_all(
+def _fit_methods(
     config: DictConfig,
     run: RunFolder,
     parts: Prepared,
     module: DeviseModule,
     features: np.ndarray,
-    before: list[Embedded],
-) -> list[Embedded]:
-    """The trained model and the controls on the evaluated rows, also written to the run folder,
-    with the galleries that are searched.
+) -> tuple[TrainedMap, list[Embedded], dict[str, dict[str, Any]]]:
+    """The trained map with its prior, every method on the evaluated rows, the trained one first,
+    and what each of them chose on the rehearsals.
+
+    Until all of them are fitted, only training and validation rows can be had.
     """
-    model = embed_rows(MODEL, module, parts, parts.class_vectors, features, config.train_figures)
-    models = [model, *before]
-    classifier = None
-    if config.controls or "classifier" in config.spaces:
-        classifier = controls.seen_classifier(parts, features, config.seed)
-    if config.controls and classifier is not None:
-        models += controls.softmax_and_conse(parts, features, classifier)
-        models.append(_random_vectors(config, parts, features))
-    for each in models:
-        run.save_embedded(each)
-    _save_galleries(config, run, parts, module, classifier, features)
-    return models
+    task = parts.task(features, config.seed)
+    rehearsals = parts.rehearsals(task)
+    priors = instantiate(config.prior) if config.prior else None
+    project = methods.remembered(partial(fitting.fit_to, config), {task: module.projection})
+    first, prior = methods.devise(module.projection, project, priors, task, rehearsals)
+    if prior is not None:
+        run.save_prior(prior)
+    trained = TrainedMap(module.projection, prior)
+    fitted = [(MODEL, first, True)]
+    for name, method, is_map in fitting.methods_of(config, parts, project):
+        # Random vectors mean nothing, so there is nothing to calibrate.
+        own = () if name == "random_vectors" else rehearsals
+        fitted.append((name, methods.calibrate(method, task, own), is_map))
+    models = [
+        embedded(
+            name,
+            each.fitted.embed,
+            parts,
+            features,
+            each.fitted.class_vectors,
+            each.factor,
+            is_map,
+            name == MODEL and config.train_figures,
+        )
+        for name, each, is_map in fitted
+    ]
+    return trained, models, {name: each.fitted.about for name, each, _ in fitted}
 
 
 def _save_galleries(
     config: DictConfig,
     run: RunFolder,
     parts: Prepared,
-    module: DeviseModule,
-    classifier: Classifier | None,
+    trained: TrainedMap,
     features: np.ndarray,
 ) -> None:
     """The pictures that the model was not trained on, in every space that the config asks for."""
@@ -156,46 +192,42 @@ def _save_galleries(
             rows.append(GalleryRow(dataset.rows[i], label, path, part))
         ids.append(own)
     spaces = run.spaces()
+    classifier = None
+    if "classifier" in spaces:
+        classifier = baselines.seen_classifier(parts.task(features, config.seed))
+        run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
     centre = centre_of(parts.class_vectors, split.seen)
     held_out = features[np.concatenate(ids)]
-    vectors = embed_spaces(spaces, module.projection, centre, classifier, held_out)
+    vectors = embed_spaces(spaces, trained, centre, classifier, held_out)
     gallery.save(run.gallery, rows, vectors, instantiate(config.index))
-    if "classifier" in spaces and classifier is not None:
-        run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
 
 
-def _random_vectors(config: DictConfig, parts: Prepared, features: np.ndarray) -> Embedded:
-    """The control whose classes have random vectors, one each, so that no two are near by meaning
-    or by a word they share.
-    """
-    table = word_vectors.random(parts.class_vectors.shape[1], config.seed)
-    vectors = np.stack([table.vector(name) for name in parts.split.classes])
-    module = fitting.fit_to(config, parts, features, vectors)
-    return embed_rows("random_vectors", module, parts, vectors, features)
-
-
-def embed_rows(
+def embedded(
     name: str,
-    module: DeviseModule,
+    embed: Callable[[np.ndarray], np.ndarray],
     parts: Prepared,
-    vectors: np.ndarray,
     features: np.ndarray,
+    vectors: np.ndarray | None = None,
+    factor: float | None = None,
+    trained_map: bool = True,
     train: bool = False,
 ) -> Embedded:
-    """What a module makes of the evaluated rows (and of those it was trained on, with `train`);
-    vectors: (C, D), features: (N, feature_dim).
+    """What a method makes of the evaluated rows (and of those it was trained on, with `train`);
+    features: (N, feature_dim); vectors: (C, D), those of the run where None.
     """
     test, unseen = parts.split.test, parts.split.unseen_rows
     trained = parts.split.train if train else None
     return Embedded(
         name,
-        vectors,
-        embed(module.projection, features[test]),
+        parts.class_vectors if vectors is None else vectors,
+        embed(np.asarray(features[test])),
         parts.class_ids[test],
-        embed(module.projection, features[unseen]),
+        embed(np.asarray(features[unseen])),
         parts.class_ids[unseen],
-        None if trained is None else embed(module.projection, features[trained]),
+        None if trained is None else embed(np.asarray(features[trained])),
         None if trained is None else parts.class_ids[trained],
+        factor,
+        trained_map,
     )
 
 

@@ -17,17 +17,21 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from devise_exp.errors import InputError
-from devise_exp.evaluation import CONTROLS, MODEL, Embedded
+from devise_exp.evaluation import MODEL, Embedded
 from devise_exp.leaks import Leak
+from devise_exp.pretraining import Pretraining, Prior
 from devise_exp.splits import Split
 from devise_exp.storage import replacing
 
 UNFINISHED = "UNFINISHED"
 SPACES = (MODEL, "backbone", "classifier")  # what pictures are compared in (embeddings.py)
 _BUILDERS = {  # what the config of a run folder, which may be anybody's, may build of devise_exp
-    "word_vectors": tuple(
-        f"word_vectors.{name}"
-        for name in ("from_file", "gensim_download", "glove_6b_50d", "random")
+    "word_vectors": (
+        *(
+            f"word_vectors.{name}"
+            for name in ("from_file", "gensim_download", "glove_6b_50d", "random")
+        ),
+        "sentence_vectors.sentence_minilm",
     ),
     "backbone": (
         "backbone.torchvision_backbone",
@@ -40,7 +44,7 @@ _BUILDERS = {  # what the config of a run folder, which may be anybody's, may bu
 _PICKLE = "trust_pickle"  # a pickle would run whatever it holds
 _INSTEAD = {"index": "choose index=hnsw, brute_force or exact"}
 _ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
-_TRAIN = ("train", "train_truth")
+_OPTIONAL = ("train", "train_truth", "factor", "trained_map")
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,9 @@ class RunFolder:
     leaks, skipped pictures), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
     where the network was trained too), embeddings/MODEL.npz, index/ (of all classes), gallery/
     (the pictures not trained on, with an index per space), classifier.npz (of that space),
-    neighbours.npz (PROTOCOL: class ids), metrics.json, results.csv, search.csv, report.md; wandb/
-    of that logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later, searches/.
+    neighbours.npz (PROTOCOL: class ids), prior.npz (of the trained model), hierarchy.json,
+    diagnostics.json, metrics.json, results.csv, search.csv, report.md, report.html; wandb/ of that
+    logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later, searches/.
     While a file UNFINISHED is there the run is not done.
     """
 
@@ -204,17 +209,67 @@ class RunFolder:
         return np.flatnonzero(seen), np.flatnonzero(~seen)
 
     def save_about(
-        self, about: dict[str, Any], leaks: Sequence[Leak], skipped: Sequence[str]
+        self,
+        about: dict[str, Any],
+        leaks: Sequence[Leak],
+        skipped: Sequence[str],
+        methods: dict[str, dict[str, Any]] | None = None,
     ) -> None:
-        """What the figures rest on, which unseen classes leak and how, and which pictures were
-        skipped.
+        """What the figures rest on, which unseen classes leak and how, which pictures were skipped,
+        and what each method chose.
         """
         details = {"leaks": [asdict(leak) for leak in leaks], "skipped": list(skipped)}
-        self._write_json("about.json", {"about": about, **details})
+        self._write_json("about.json", {"about": about, **details, "methods": methods or {}})
 
     def about(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._read_json("about.json")["about"]
+        found: dict[str, Any] = self._details()["about"]
         return found
+
+    def leaked(self) -> np.ndarray:
+        """Ids of the unseen classes that the pretraining knew."""
+        names = {leak["name"] for leak in self._details()["leaks"]}
+        return np.array([i for i, c in enumerate(self.classes()) if c["name"] in names], dtype=int)
+
+    def leaks(self) -> dict[str, str]:
+        """Each unseen class that leaks -> its first leak, the strongest: "is a kind of hook"."""
+        found: dict[str, str] = {}
+        for leak in self._details()["leaks"]:
+            found.setdefault(leak["name"], f"{leak['relation']} {leak['category']}")
+        return found
+
+    def _details(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._read_json("about.json")
+        return found
+
+    def save_prior(self, prior: Prior) -> None:
+        """The prior of the trained model, which pictures that are embedded later need as well."""
+        known = prior.pretraining
+        arrays = {"weight": known.weight, "bias": known.bias, "vectors": known.vectors}
+        numbers = np.array([prior.weight, prior.temperature, prior.top])
+        names = np.array(known.categories)
+        self.save_arrays("prior", {**arrays, "categories": names, "numbers": numbers})
+
+    def prior(self) -> Prior | None:
+        """The prior of the trained model, None where it has none."""
+        if not (self.path / "prior.npz").is_file():
+            return None
+        found = self.arrays("prior")
+        with self._reading("prior.npz"):
+            arrays = (found[name] for name in ("weight", "bias", "vectors"))
+            known = Pretraining(tuple(found["categories"].tolist()), *arrays)
+            weight, temperature, top = found["numbers"].tolist()
+            return Prior(known, weight, temperature, int(top))
+
+    def save_hierarchy(self, content: dict[str, Any]) -> None:
+        """Where the classes stand in WordNet (hierarchy.Hierarchy.as_dict)."""
+        self._write_json("hierarchy.json", content)
+
+    def hierarchy(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._read_json("hierarchy.json")
+        return found
+
+    def save_diagnostics(self, content: dict[str, Any]) -> None:
+        self._write_json("diagnostics.json", content)
 
     def new_evaluation(self) -> Path:
         """A fresh folder evaluations/N."""
@@ -236,15 +291,18 @@ class RunFolder:
 
     def save_embedded(self, model: Embedded) -> None:
         """One model's embeddings of the evaluated rows."""
-        fields = {field: getattr(model, field) for field in (*_ARRAYS, *_TRAIN)}
-        known = {field: array for field, array in fields.items() if array is not None}
+        fields = {field: getattr(model, field) for field in (*_ARRAYS, *_OPTIONAL)}
+        known = {field: np.asarray(v) for field, v in fields.items() if v is not None}
         self.save_arrays(f"embeddings/{model.name}", known)
 
     def embedded(self, name: str) -> Embedded:
         found = self.arrays(f"embeddings/{name}")
         with self._reading(f"embeddings/{name}.npz"):
-            own, train = (found[field] for field in _ARRAYS), (found.get(field) for field in _TRAIN)
-            return Embedded(name, *own, *train)
+            own = {field: found[field] for field in _ARRAYS}
+            more = {field: found[field] for field in _OPTIONAL if field in found}
+            for field in ("factor", "trained_map"):
+                more |= {field: more[field].item()} if field in more else {}
+            return Embedded(name, **own, **more)
 
     def spaces(self) -> tuple[str, ...]:
         """The spaces that the run's pictures are stored in, the trained one first."""
@@ -252,9 +310,8 @@ class RunFolder:
         return tuple(space for space in SPACES if space == MODEL or space in asked)
 
     def models(self) -> list[str]:
-        """Names of the embedded models, the trained one first."""
-        own = [n for n in CONTROLS if (self.path / f"embeddings/{n}.npz").is_file()]
-        return [MODEL, *own]
+        """Names of the embedded methods, the trained one first."""
+        return [MODEL, *(name for name in self._details().get("methods", {}) if name != MODEL)]
 
     def _write_json(self, name: str, content: Any) -> None:
         with replacing(self.path / name) as made:

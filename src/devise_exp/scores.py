@@ -1,4 +1,6 @@
-"""All figures of a run in one pass over its stored embeddings: hit@k, and the quality of search."""
+"""All figures of a run in one pass over its stored embeddings: hit@k in every protocol, the quality
+of search, and the diagnostics.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,26 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from devise_exp import evaluation, gallery, retrieval
+from devise_exp import diagnostics, evaluation, gallery, hierarchy, rankings, retrieval, xlsa17
 from devise_exp.centring import centre_of, centred
-from devise_exp.evaluation import MODEL, Embedded, EvalReport, Protocol
+from devise_exp.evaluation import MODEL, Embedded, EvalReport, Evaluation, Protocol
 from devise_exp.index import Index
 from devise_exp.labels import split_words
+from devise_exp.rankings import Ranked
 from devise_exp.run_folder import RunFolder
+
+SEARCHED = (MODEL, "frozen_backbone", "softmax", "conse", "conse_pretraining", "random_vectors")
+
+
+def protocols(
+    run: RunFolder,
+    models: Sequence[Embedded],
+    extra: np.ndarray | None = None,
+    train: bool = False,
+) -> tuple[Protocol, ...]:
+    """The protocols that the trained model, the first, can be evaluated in."""
+    calibrated = models[0].factor is not None
+    return evaluation.protocols(*run.class_ids(), extra, train, run.leaked(), calibrated)
 
 
 def score(
@@ -23,20 +39,51 @@ def score(
     make_index: Callable[[np.ndarray], Index],
     ks: Sequence[int] | int | None,
     about: dict[str, Any],
-) -> tuple[EvalReport, dict[str, np.ndarray]]:
-    """The report of `models`, the trained one first, and its neighbours under each protocol."""
-    report, neighbours = evaluation.evaluate(models, chosen, make_index, ks, about)
+) -> tuple[EvalReport, Evaluation]:
+    """The report of `models`, the trained one first, and what it was made from."""
+    hops = hierarchy.from_dict(run.hierarchy()).distances
+    evaluated = evaluation.evaluate(models, chosen, make_index, ks, about, hops)
+    report = evaluated.report
     compound = np.array([len(split_words(entry["name"])) > 1 for entry in run.classes()])
-    found = [retrieval.by_words(models, *run.class_ids(), compound)]
+    searched = [model for model in models if model.name in SEARCHED]
+    found = [retrieval.by_words(searched, *run.class_ids(), compound)]
     centre = centre_of(models[0].class_vectors, run.class_ids()[0])
     spaces = {MODEL: (centred(models[0].seen, centre), centred(models[0].unseen, centre))}
     for space in run.spaces()[1:]:
         stored = gallery.load(run.gallery, space)
         spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)
     found.append(retrieval.by_pictures(spaces, models[0].seen_truth, models[0].unseen_truth))
+    published = xlsa17.published(about["split/name"])
+    found.append(({f"method/published_devise/{key}": v for key, v in published.items()}, {}))
     for values, sizes in found:
         report = report.with_figures(values, sizes)
-    return report, neighbours
+    return report, evaluated
+
+
+def diagnosed(
+    run: RunFolder, models: Sequence[Embedded], chosen: Sequence[Protocol], evaluated: Evaluation
+) -> dict[str, Any]:
+    """diagnostics.json of a run: hubs, confusions, per-class figures, trade-off curves."""
+    model, entries = models[0], run.classes()
+    ranked = []
+    for protocol in chosen:
+        if protocol.name in evaluated.neighbours and protocol.candidates.max() < len(entries):
+            images, truth = getattr(model, protocol.images), evaluated.truth[protocol.name]
+            if protocol.classes is not None:
+                images = images[
+                    np.isin(getattr(model, f"{protocol.images}_truth"), protocol.classes)
+                ]
+            near = evaluated.neighbours[protocol.name]
+            top = rankings.top_similarity(images, model.class_vectors, near)
+            ranked.append(Ranked(protocol.name, truth, protocol.candidates, near, top))
+    classes = diagnostics.Classes(
+        [entry["name"] for entry in entries],
+        [" ".join(entry["words"]) for entry in entries],
+        *run.class_ids(),
+        run.leaks(),
+    )
+    factors = {each.name: each.factor for each in models if each.factor is not None}
+    return diagnostics.diagnose(classes, models, ranked, evaluated.curves, factors)
 
 
 def title(about: dict[str, Any]) -> str:

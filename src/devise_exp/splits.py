@@ -19,7 +19,8 @@ class Split:
     """Classes as ids into `classes`; rows as indices into the dataset.
 
     seen, unseen: class ids. train, val, test: rows of seen classes, disjoint, each class in all
-    three. unseen_rows: every row of the unseen classes.
+    three. unseen_rows: every row of the unseen classes. clean: report, or require that the
+    backbone's pretraining knew none of the unseen classes.
     """
 
     name: str
@@ -32,8 +33,11 @@ class Split:
     test: np.ndarray
     unseen_rows: np.ndarray
     fingerprint: str
+    clean: str = "report"
 
     def __post_init__(self) -> None:
+        if self.clean not in ("report", "require"):
+            raise InputError(f"split.clean={self.clean}: choose report or require")
         rows = np.concatenate([self.train, self.val, self.test, self.unseen_rows])
         if len(np.unique(rows)) != len(rows):
             raise ValueError("a row stands in two parts of the split")
@@ -49,6 +53,7 @@ def random(
     seed: int = 0,
     val_share: float = 0.1,
     test_share: float = 0.2,
+    clean: str = "report",
 ) -> Split:
     """Unseen classes drawn by `seed`; n_unseen None is a fifth of the classes, at least one.
 
@@ -64,7 +69,9 @@ def random(
     _check_seed(seed)
     drawn = np.random.default_rng(seed).permutation(len(classes))[:count]
     chosen = [sorted(classes)[i] for i in drawn]
-    return named(classes, labels, rows, chosen, f"random{count}", seed, val_share, test_share)
+    return named(
+        classes, labels, rows, chosen, f"random{count}", seed, val_share, test_share, clean
+    )
 
 
 def named(
@@ -76,6 +83,7 @@ def named(
     seed: int = 0,
     val_share: float = 0.1,
     test_share: float = 0.2,
+    clean: str = "report",
 ) -> Split:
     """The listed classes are unseen, all others seen; `seed` deals the rows.
 
@@ -119,6 +127,49 @@ def named(
         *parts,
         unseen_rows,
         _fingerprint(classes, is_unseen, rows, (*parts, unseen_rows)),
+        clean,
+    )
+
+
+def held_out(split: Split, clean: np.ndarray, rehearsals: int) -> tuple[np.ndarray, ...]:
+    """Seen classes that play the unseen ones in each of so many rehearsals, on which choices are
+    made; the sets are disjoint, and split.seed alone draws them.
+
+    clean: ids of seen classes that the pretraining does not know, as it must not know the unseen
+    ones; they are taken where there are four or more for each rehearsal, else any. A set holds a
+    fifth of the seen classes or fewer; () where they are too few for sets of two.
+    """
+    pool = clean if len(clean) >= 4 * rehearsals else split.seen
+    size = min(len(pool) // max(rehearsals, 1), round(len(split.seen) / 5))
+    if rehearsals < 1 or size < 2:
+        return ()
+    by_name = sorted(pool.tolist(), key=lambda c: split.classes[c])
+    drawn = np.random.default_rng(split.seed).permutation(len(by_name))
+    ids = np.array(by_name)[drawn]
+    return tuple(np.sort(ids[i * size : (i + 1) * size]) for i in range(rehearsals))
+
+
+def given(
+    classes: Sequence[str],
+    labels: np.ndarray,
+    rows: Sequence[str],
+    parts: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    name: str,
+    seed: int = 0,
+) -> Split:
+    """A split whose rows are decided already: train, val, test and those of unseen classes.
+
+    classes, labels and rows: as in `named`.
+    """
+    is_unseen = np.isin(np.arange(len(classes)), labels[parts[3]])
+    return Split(
+        name,
+        seed,
+        tuple(classes),
+        np.flatnonzero(~is_unseen),
+        np.flatnonzero(is_unseen),
+        *parts,
+        _fingerprint(classes, is_unseen, rows, parts),
     )
 
 

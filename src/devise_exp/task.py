@@ -7,7 +7,7 @@ to play the unseen ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,7 +50,7 @@ class GuardedFeatures:
         return int(self.features.shape[1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """A zero-shot task as a method may see it.
 
@@ -75,12 +75,12 @@ class Task:
         return targets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rehearsal:
     """A task whose unseen classes are seen ones, held out, so that choices can be made on it.
 
     task: what to learn from; seen_rows and unseen_rows: rows to choose by, of its seen and of its
-    held-out classes.
+    held-out classes, whose features are to be had of the whole task.
     """
 
     task: Task
@@ -102,7 +102,7 @@ class Fitted:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-Method = Callable[[Task], Fitted]
+Method = Callable[[Task, Sequence[Rehearsal]], Fitted]
 
 
 def task_of(
@@ -129,22 +129,22 @@ def task_of(
     )
 
 
-def rehearsal(task: Task, held_out: np.ndarray) -> Rehearsal:
+def rehearsal(task: Task, held_out: np.ndarray, leaked: Collection[str] = ()) -> Rehearsal:
     """The task without the seen classes `held_out` (class ids), which play the unseen ones; their
-    training and validation rows are those to choose by.
+    training and validation rows are those to choose by. leaked: pretraining classes to leave out.
     """
     is_held_out = np.isin(task.class_ids, held_out)
-    kept = {part: rows[~is_held_out[rows]] for part, rows in (("t", task.train), ("v", task.val))}
+    train, val = (rows[~is_held_out[rows]] for rows in (task.train, task.val))
     both = np.concatenate([task.train, task.val])
     opened = np.zeros_like(task.features.open)
-    opened[kept["t"]] = opened[kept["v"]] = True
+    opened[train] = opened[val] = True
     inner = replace(
         task,
         features=replace(task.features, open=opened),
         seen=np.setdiff1d(task.seen, held_out),
         unseen=np.sort(held_out),
-        train=kept["t"],
-        val=kept["v"],
-        pretraining=None if task.pretraining is None else task.pretraining,
+        train=train,
+        val=val,
+        pretraining=None if task.pretraining is None else task.pretraining.without(leaked),
     )
-    return Rehearsal(inner, kept["v"], both[is_held_out[both]])
+    return Rehearsal(inner, val, both[is_held_out[both]])

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from devise_exp.backbone import OFFLINE, Backbone, Preprocess, existing_file
+from devise_exp.backbone import OFFLINE, Backbone, Preprocess, existing_file, head_of
 from devise_exp.errors import InputError
 
 # Marks in timm's tags of pictures beside ImageNet, whose classes or captions nobody published.
@@ -40,6 +40,8 @@ def timm_backbone(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = _timm_network(name, pretrained, file)
+    layer = network.get_classifier()
+    network.reset_classifier(0)
     data = resolve_data_config({}, model=network)
     size = data["input_size"][-1]
     resize = int(size / data["crop_pct"])
@@ -47,6 +49,9 @@ def timm_backbone(
     with torch.inference_mode():
         feature_dim = network(torch.zeros(1, *data["input_size"])).shape[-1]
     network.train()  # as every other backbone comes, should it be trained
+    tag = network.pretrained_cfg.get("tag") or ""
+    categories = _timm_categories(tag) if pretrained else ()
+    head = head_of(layer, int(feature_dim))
     return Backbone(
         name=f"timm/{name}",
         network=network,
@@ -58,20 +63,21 @@ def timm_backbone(
             data["std"],
             data["interpolation"],
         ),
-        categories=_timm_categories(network.pretrained_cfg.get("tag") or "") if pretrained else (),
+        categories=categories,
         trainable=trainable,
+        head=head if head and categories and len(head.bias) == len(categories) else None,
     )
 
 
 def _timm_network(name: str, pretrained: bool, file: str | None) -> Any:
-    """The model without its classification layer."""
+    """The model with its classification layer, where its weights have one."""
     import timm
 
     place = None if file is None else existing_file(file, "backbone.file")
     try:
         if place is not None:
             return _timm_from_file(name, str(place))
-        return timm.create_model(name, pretrained=pretrained, num_classes=0)
+        return timm.create_model(name, pretrained=pretrained)
     except Exception as error:  # the hub's client, its proxy and the file's reader have their own
         reason = textwrap.shorten(str(error), 200, placeholder=" ...")
         raise InputError(
@@ -88,7 +94,7 @@ def _timm_from_file(name: str, file: str) -> Any:
 
     timm.models.load_state_dict(file, weights_only=True)  # older versions would run its code below
     try:
-        network = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": file})
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": file})
     except RuntimeError as error:
         bare = {"file": file, "num_classes": 0, "label_offset": 0}
         try:
@@ -97,8 +103,6 @@ def _timm_from_file(name: str, file: str) -> Any:
             )
         except RuntimeError:
             raise error from None
-    network.reset_classifier(0)
-    return network
 
 
 def _timm_categories(tag: str) -> tuple[str, ...] | None:

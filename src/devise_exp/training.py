@@ -27,6 +27,7 @@ from devise_exp.errors import InputError
 from devise_exp.module import SCORE, DeviseModule
 from devise_exp.processes import say_ready
 from devise_exp.storage import replacing
+from devise_exp.task import GuardedFeatures
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 Inputs = Callable[[np.ndarray], Tensor]
@@ -36,7 +37,7 @@ Inputs = Callable[[np.ndarray], Tensor]
 class BankRows:
     """Inputs from a feature bank: row indices (B,) -> (B, feature_dim) float32."""
 
-    features: np.ndarray
+    features: GuardedFeatures
 
     def __call__(self, rows: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[rows], dtype=np.float32))

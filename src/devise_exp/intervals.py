@@ -1,0 +1,193 @@
+"""How far a figure can be believed: intervals, and tests of whether two methods differ.
+
+A figure varies with the images drawn (`interval`), with the classes chosen (`class_interval`), with
+the queries of a search (`mean_interval`) and with the seed of the training (`seed_interval`); each
+interval holds the other three fixed. N is the number of images, S the number of seeds. Every
+function is pure: the same arguments, in whatever order of images, give the same numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from devise_exp.errors import InputError
+from devise_exp.metrics import per_class
+
+DRAWS_AT_ONCE = 1 << 20  # of a bootstrap: 8 MB of row numbers
+
+
+def interval(
+    hits: np.ndarray,
+    truth: np.ndarray | None = None,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Bootstrap percentile interval (lo, hi) of a share (Efron and Tibshirani 1993).
+
+    `hits` (N,) bool. Without `truth`, of the share over images; with class ids `truth` (N,), of the
+    class mean, where images are resampled within their class. It says how the figure varies with
+    the images drawn, not with the classes chosen. A share of exactly 0 or 1 gets an interval of no
+    width, and a class of one image adds none: resampling cannot see past its sample.
+    """
+    _check_bootstrap(level, resamples)
+    counts, shares = per_class(hits, _one_class(hits) if truth is None else truth)
+    # The hits among n images drawn with replacement are Binomial(n, share): draw those instead.
+    draws = np.random.default_rng(seed).binomial(counts, shares, size=(resamples, len(counts)))
+    return _percentiles((draws / counts).mean(axis=1), level)
+
+
+def class_interval(
+    hits: np.ndarray,
+    truth: np.ndarray,
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Bootstrap percentile interval (lo, hi) of the class mean, where classes are resampled.
+
+    `hits` (N,) bool, `truth` (N,) class ids. Each class keeps its share of hits, so the interval
+    says how the figure varies with the classes chosen; it is the wider one where classes differ.
+    With fewer than some twenty classes it is too narrow, with one class it has no width.
+    """
+    _, shares = per_class(hits, truth)
+    return mean_interval(shares, level, resamples, seed)
+
+
+def mean_interval(
+    values: np.ndarray, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap percentile interval (lo, hi) of the mean of `values` (Q,), one per query or class.
+
+    It says how the figure varies with the queries drawn, not with the pictures they search.
+    """
+    values = _numbers(values, "values", 1)
+    _check_bootstrap(level, resamples)
+    n, rng = len(values), np.random.default_rng(seed)
+    ordered = np.sort(values)  # so that the order of the queries makes no difference
+    rows = min(resamples, max(1, DRAWS_AT_ONCE // n))
+    means = [
+        ordered[rng.integers(n, size=(rows, n))].mean(axis=1) for _ in range(0, resamples, rows)
+    ]
+    return _percentiles(np.concatenate(means)[:resamples], level)
+
+
+def seed_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float, float]:
+    """(mean, sd, lo, hi) of a figure over seeds: sample standard deviation, Student's t interval.
+
+    `values` (S,), S >= 2, one per training on the same split. It says how the figure varies with
+    the seed of the training, for these images and classes.
+    """
+    values = _numbers(values, "values", 2)
+    _check_bootstrap(level, 1)
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    half = _student_quantile(level, len(values) - 1) * sd / len(values) ** 0.5
+    return mean, sd, mean - half, mean + half
+
+
+def paired_seeds(
+    a: np.ndarray, b: np.ndarray, level: float = 0.95
+) -> tuple[float, float, float, float]:
+    """(mean of a - b, lo, hi, p): the paired t test of two methods trained with the same seeds.
+
+    `a`, `b` (S,), S >= 2; p is two-sided. Differences that do not vary at all leave nothing to
+    test: p is then 1 where they are 0, else 0.
+    """
+    from scipy.special import stdtr
+
+    a, b = _numbers(a, "a", 2), _numbers(b, "b", 2)
+    if len(a) != len(b):
+        raise InputError(f"a has {len(a)} seeds but b has {len(b)}: give both the same seeds")
+    difference, sd, lo, hi = seed_interval(a - b, level)
+    if sd < 1e-12:  # what rounding leaves of equal differences
+        return difference, lo, hi, float(abs(difference) < 1e-12)
+    t = difference / (sd / len(a) ** 0.5)
+    return difference, lo, hi, float(2 * stdtr(len(a) - 1, -abs(t)))
+
+
+def paired_test(
+    hits_a: np.ndarray,
+    hits_b: np.ndarray,
+    truth: np.ndarray | None = None,
+    level: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> tuple[float, float, float, float]:
+    """(difference a - b, lo, hi, p): whether two methods differ on the same images.
+
+    `hits_a`, `hits_b` (N,) bool, row by row of the same images. Without `truth`, of the shares over
+    images; with class ids `truth` (N,), of the class means, stratified by class. lo and hi: paired
+    bootstrap percentiles (images are drawn, each with both its hits). p: two-sided permutation test
+    that flips the signs of the images' differences at random (Good 2005); over images it is
+    McNemar's exact test, up to the draws. p is at least 1 / (resamples + 1). Like `interval`, it
+    speaks of further images of these classes by these two trained models.
+    """
+    _check_bootstrap(level, resamples)
+    groups = _one_class(hits_a) if truth is None else truth
+    counts, shares_a = per_class(hits_a, groups)
+    _, shares_b = per_class(hits_b, groups)
+    # Of an image's difference only the sign counts: `better` +1, `worse` -1, all others 0.
+    better = np.rint(counts * per_class(hits_a & ~hits_b, groups)[1]).astype(np.int64)  # (C,)
+    worse = np.rint(counts * per_class(hits_b & ~hits_a, groups)[1]).astype(np.int64)
+    difference = float((shares_a - shares_b).mean())
+    rng, size = np.random.default_rng(seed), (resamples, len(counts))
+    # Multinomial draws of (better, worse, others), as two binomials.
+    gains = rng.binomial(counts, better / counts, size=size)
+    left = np.maximum(counts - better, 1)
+    losses = rng.binomial(counts - gains, worse / left)
+    lo, hi = _percentiles(((gains - losses) / counts).mean(axis=1), level)
+    flipped = 2 * rng.binomial(better + worse, 0.5, size=size) - (better + worse)
+    as_far = np.abs((flipped / counts).mean(axis=1)) >= abs(difference) - 1e-12  # rounding
+    return difference, lo, hi, float((1 + as_far.sum()) / (1 + resamples))
+
+
+def to_precision(value: float, lo: float | None = None, hi: float | None = None) -> str:
+    """A share as per cent, with the decimals that its interval (lo, hi) supports.
+
+    The last digit printed is the first significant digit of the interval's half-width, the second
+    where the first is 1, after the rules of metrology (JCGM 100:2008, 7.2.6, and the Particle Data
+    Group): 31.07 ± 1.7 is "31.1", 31.07 ± 2.3 is "31", 30.6 ± 10 is "31". Never coarser than whole
+    per cents, nor finer than one decimal, two where the half-width is under 0.1. One decimal
+    without an interval, or with one of no width.
+    """
+    half = 50 * (hi - lo) if lo is not None and hi is not None else 0.0
+    decimals = 1
+    if half > 0:
+        digits, exponent = f"{half:.6e}".split("e")
+        decimals = digits.startswith("1") - int(exponent)
+        decimals = min(max(decimals, 0), 2 if half < 0.1 else 1)
+    return f"{round(100 * value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no "-0.0"
+
+
+def _student_quantile(level: float, freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
+def _one_class(hits: np.ndarray) -> np.ndarray:
+    return np.zeros(np.shape(hits)[:1], dtype=np.int64)
+
+
+def _check_bootstrap(level: float, resamples: int) -> None:
+    if not 0 < level < 1 or resamples < 1:
+        raise InputError(
+            f"level is {level} and resamples is {resamples}: "
+            "set a level between 0 and 1 and at least 1 resample"
+        )
+
+
+def _percentiles(means: np.ndarray, level: float) -> tuple[float, float]:
+    lo, hi = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(lo), float(hi)
+
+
+def _numbers(values: np.ndarray, what: str, least: int) -> np.ndarray:
+    """`values` as an array; InputError unless they are `least` or more finite numbers."""
+    values = np.asarray(values)
+    if values.ndim != 1 or len(values) < least or not np.isfinite(values).all():
+        raise InputError(
+            f"{what}: found shape {values.shape} of {values.dtype}; "
+            f"give {least} or more finite numbers in one dimension"
+        )
+    return values
