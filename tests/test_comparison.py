@@ -22,7 +22,7 @@ from devise_exp import comparison, comparison_text, intervals, run_figures
 from devise_exp.cli_compare import compare as command
 from devise_exp.comparison import BEST, TIED, Cell, Comparison
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded
+from devise_exp.protocols import Embedded
 from devise_exp.run_folder import UNFINISHED, RunFolder
 
 app = typer.Typer()

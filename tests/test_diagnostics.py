@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from devise_exp import diagnostics, evaluation, rankings, tradeoff
+from devise_exp import diagnostics, evaluation, protocols, rankings, tradeoff
 from devise_exp.diagnostics import Classes
-from devise_exp.evaluation import Embedded
 from devise_exp.index import ExactIndex
+from devise_exp.protocols import Embedded
 from devise_exp.rankings import Ranked
 
 SEEN, UNSEEN = np.arange(0, 16), np.arange(16, 30)
@@ -103,7 +103,7 @@ def test_each_class_has_its_row() -> None:
 
 def test_the_class_mean_of_the_table_is_the_figure() -> None:
     model, _, _, found = made()
-    chosen = evaluation.protocols(SEEN, UNSEEN)
+    chosen = protocols.between(SEEN, UNSEEN)
     values = evaluation.evaluate([model], chosen, ExactIndex)[0].values
     for side in ("seen", "unseen"):
         rows = [r for r in found["classes"] if r["seen"] == (side == "seen") and r["images"]]

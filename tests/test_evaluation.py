@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from devise_exp import evaluation
+from devise_exp import evaluation, protocols
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded, EvalReport, Protocol
+from devise_exp.evaluation import EvalReport
 from devise_exp.index import ExactIndex, Index, NmslibIndex
+from devise_exp.protocols import Embedded, Protocol
 
 SEEN, UNSEEN = np.array([0, 2, 3, 5, 6]), np.array([1, 4, 7])
 INDEXES: dict[str, Callable[[np.ndarray], Index]] = {
@@ -43,7 +44,7 @@ def embedded(name: str = "devise", seed: int = 0, noise: float = 1.0, dim: int =
 def run(
     *models: Embedded, index: str = "exact", extra: Any = None, **options: Any
 ) -> tuple[EvalReport, dict[str, np.ndarray]]:
-    chosen = evaluation.protocols(SEEN, UNSEEN, extra)
+    chosen = protocols.between(SEEN, UNSEEN, extra)
     return evaluation.evaluate(models, chosen, INDEXES[index], **options)
 
 
@@ -222,19 +223,19 @@ def test_an_image_whose_class_is_no_candidate_is_an_error() -> None:
 
 
 def test_protocols_are_chosen_by_name() -> None:
-    available = evaluation.protocols(SEEN, UNSEEN)
-    assert evaluation.select(available, None) == available
-    assert evaluation.select(available, "unseen") == (available[1],)
+    available = protocols.between(SEEN, UNSEEN)
+    assert protocols.select(available, None) == available
+    assert protocols.select(available, "unseen") == (available[1],)
     # H needs both generalised protocols.
     for names, has_h in ((["all_unseen"], False), (["seen", "all_seen"], False),
                          (["all_seen", "all_unseen"], True)):  # fmt: skip
-        chosen = evaluation.select(available, names)
+        chosen = protocols.select(available, names)
         report, neighbours = evaluation.evaluate([embedded()], chosen, ExactIndex)
         assert set(report.n) == set(neighbours) == set(names)
         assert ("all/H@1" in report.values) is has_h
     for wrong in (["foo"], ["seen", "extra_seen"], [], "sen"):
         with pytest.raises(InputError, match="choose among seen, unseen, all_seen, all_unseen"):
-            evaluation.select(available, wrong)
+            protocols.select(available, wrong)
 
 
 def test_embeddings_and_truths_of_different_number_are_refused() -> None:

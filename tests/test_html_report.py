@@ -29,12 +29,12 @@ from devise_exp import (
     tradeoff,
 )
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded
 from devise_exp.gallery import GalleryRow
 from devise_exp.index import ExactIndex
 from devise_exp.intervals import to_precision
 from devise_exp.labels import Resolution
 from devise_exp.leaks import Leak
+from devise_exp.protocols import Embedded
 from devise_exp.rankings import Ranked, top_similarity
 from devise_exp.run_folder import RunFolder
 from devise_exp.splits import named
@@ -72,7 +72,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Embedded(name, vectors, unit[0], truths[0], unit[1], truths[1])
 
     models = [model("devise", 0.4), model("conse", 0.6)]
-    chosen = evaluation.protocols(split.seen, split.unseen)
+    chosen = protocols.between(split.seen, split.unseen)
     result, neighbours = evaluation.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
     run.save_classes(split, [Resolution(n, (n,), "exact") for n in NAMES], vectors, rows)
     run.save_about(ABOUT, [Leak("okapi", "is a kind of", "giraffe", "okapi")], [f"{EVIL}: broken"])

@@ -15,12 +15,17 @@ SOURCE = Path(__file__).parents[1] / "src" / "devise_exp"
 ORDER = [
     "errors", "storage", "centring", "pictures", "datasets", "published_datasets",
     "imagenet_datasets", "torchvision_datasets", "labels", "word_vector_store",
-    "word_vector_files", "word_vector_binary", "word_vectors", "splits", "leaks", "backbone",
-    "timm_backbone", "features", "projection", "losses", "checkpoint", "module", "processes",
-    "training", "embeddings", "index_files", "index", "metrics", "evaluation", "retrieval",
-    "prepare", "controls", "retrieval_report", "report", "run_folder", "gallery",
-    "gallery_sync", "scores", "fitting", "run", "encoder", "saved_run", "reevaluation", "query",
-    "search", "contact_sheet", "look", "app_guard", "app", "cli_search", "cli_look", "cli",
+    "word_vector_files", "word_vector_binary", "word_vectors", "wordnet", "splits", "leaks",
+    "senses", "sentence_encoder", "glosses", "sentence_vectors", "backbone", "timm_backbone",
+    "mat_files", "xlsa17_files", "xlsa17", "features", "pretraining", "projection", "losses",
+    "checkpoint", "module", "processes", "task", "training", "embeddings", "index_files",
+    "index", "metrics", "intervals", "tradeoff", "hierarchy", "protocols", "searches",
+    "evaluation", "retrieval", "rankings", "diagnostics", "prepare", "baselines", "closed_form",
+    "ale", "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync",
+    "scores", "run_figures", "comparison", "comparison_text", "drawing", "plots",
+    "report_sections", "confusion_pictures", "html_report", "wandb_log", "fitting", "run",
+    "seeds", "encoder", "saved_run", "reevaluation", "query", "search", "contact_sheet", "look",
+    "app_guard", "app", "cli_search", "cli_compare", "cli_look", "cli",
 ]  # fmt: skip
 GROUND = {"errors", "storage"}
 LEAVES = ("labels", "word_vectors", "backbone", "projection", "losses", "index", "metrics")

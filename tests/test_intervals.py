@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from devise_exp import evaluation, intervals, metrics
+from devise_exp import evaluation, intervals, metrics, protocols
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded
 from devise_exp.index import ExactIndex
+from devise_exp.protocols import Embedded
 
 hits_and_classes = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=1, max_size=60)
 
@@ -377,7 +377,7 @@ def known_models(seed: int, vectors_match: bool) -> Embedded:
 
 
 def known_figures(model: Embedded) -> dict[str, float]:
-    chosen = evaluation.protocols(np.arange(10), np.arange(10, 20))
+    chosen = protocols.between(np.arange(10), np.arange(10, 20))
     return evaluation.evaluate([model], chosen, ExactIndex)[0].values
 
 

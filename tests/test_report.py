@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from devise_exp import evaluation, report, retrieval, retrieval_report
+from devise_exp import evaluation, protocols, report, retrieval, retrieval_report
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded, EvalReport
+from devise_exp.evaluation import EvalReport
 from devise_exp.index import ExactIndex
+from devise_exp.protocols import Embedded
 
 ABOUT: dict[str, str | int | float] = {
     "data": "caltech101",
@@ -49,7 +50,7 @@ def evaluated() -> EvalReport:
         return Embedded(name, vectors, queries[0], truths[0], queries[1], truths[1])
 
     models = [model("devise", 1, 42), model("softmax", 1, 30), model("conse", 2, 40)]
-    chosen = evaluation.protocols(seen, unseen, extra)
+    chosen = protocols.between(seen, unseen, extra)
     return evaluation.evaluate(models, chosen, ExactIndex, about=ABOUT)[0]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from devise_exp import intervals, metrics, retrieval
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded
+from devise_exp.protocols import Embedded
 
 SEEN, UNSEEN = np.array([0, 2, 3, 5, 6]), np.array([1, 4, 7])
 COMPOUND = np.array([True, True, False, True, False, False, False, False])

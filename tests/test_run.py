@@ -20,7 +20,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import evaluation, reevaluation, run
+from devise_exp import evaluation, protocols, reevaluation, run
 from devise_exp.errors import InputError, one_line
 from devise_exp.index import load
 from devise_exp.run_folder import RunFolder
@@ -621,7 +621,7 @@ def test_the_index_of_the_run_folder_finds_its_classes(
     seen, unseen = RunFolder(folder).class_ids()
     model = RunFolder(folder).embedded("devise")
     _, neighbours = evaluation.evaluate(
-        [model], evaluation.protocols(seen, unseen), lambda v: evaluation.ExactIndex(v)
+        [model], protocols.between(seen, unseen), lambda v: ExactIndex(v)
     )
     with np.load(folder / "neighbours.npz") as saved:
         for name, found in neighbours.items():

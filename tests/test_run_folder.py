@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import reevaluation, run, splits
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded
 from devise_exp.labels import Resolution
 from devise_exp.leaks import Leak
+from devise_exp.protocols import Embedded
 from devise_exp.run_folder import RunFolder
 
 NAMES = ["cat", "dog", "ship", "éclair"]

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from devise_exp import retrieval
-from devise_exp.evaluation import MODEL
+from devise_exp.protocols import MODEL
 from devise_exp.run_folder import RunFolder
 
 FIGURES = [

@@ -16,8 +16,8 @@ from devise_exp import search
 from devise_exp.app_guard import Guard, is_loopback, own_environment
 from devise_exp.contact_sheet import THUMBNAIL, Tile, thumbnail
 from devise_exp.errors import InputError, one_line, say
-from devise_exp.evaluation import MODEL
 from devise_exp.pictures import opened
+from devise_exp.protocols import MODEL
 from devise_exp.saved_run import SavedRun
 from devise_exp.search import USUAL_HITS, Hit
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from devise_exp import intervals, metrics
 from devise_exp.errors import InputError
-from devise_exp.evaluation import MODEL
+from devise_exp.protocols import MODEL
 from devise_exp.run_figures import (
     CHANCE,
     RunFigures,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from devise_exp.evaluation import Embedded
+from devise_exp.protocols import Embedded
 from devise_exp.rankings import Ranked, confusions, hits_by_class, hubness, reliability
 from devise_exp.tradeoff import Curve, area, points
 

@@ -131,7 +131,8 @@ def methods_of(
         loss = spec.get("loss", config.loss)
         train = project
         if loss != config.loss:
-            other = OmegaConf.merge(config, {"loss": None}, {"loss": loss})
+            other = config.copy()
+            other.loss = loss
             train = partial(fit_to, other)
         if spec.get("class_vectors") == "random":
             yield str(name), _random_vectors(train, parts), True
@@ -166,7 +167,7 @@ def map_folder(config: DictConfig, run: RunFolder) -> Path:
 
 def _fit_map(
     config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, logger: Any
-) -> Fitted:
+) -> Trained:
     module = _module(config, parts.backbone.feature_dim, _seen_vectors(parts))
     guarded = parts.task(features, config.seed).features
     inputs, make_trainer = BankRows(guarded), instantiate(config.trainer)
@@ -174,7 +175,7 @@ def _fit_map(
     return module, _fit(config, parts, module, make_trainer, (inputs, inputs), place, logger)
 
 
-def _fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any) -> Fitted:
+def _fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any) -> Trained:
     module = untrained(config, parts)
     module.make_scheduler = None  # the config's is made for the epochs of the map
     load_part(module.projection, map_folder(config, run) / BEST, "projection")

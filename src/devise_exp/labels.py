@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -60,6 +60,13 @@ class Vocabulary(Protocol):
     def near_spellings(self, word: str, n: int, /) -> Sequence[str]: ...
 
 
+@runtime_checkable
+class Describing(Protocol):
+    """A vocabulary of sentences, which says itself what text stands for each class."""
+
+    def described(self, names: Sequence[str], aliases: Sequence[str], /) -> Sequence[str]: ...
+
+
 class VectorTable(Protocol):
     """Gives a word its vector, (D,) float32 of length 1."""
 
@@ -77,6 +84,11 @@ class Resolution:
     def __post_init__(self) -> None:
         if self.how not in HOWS or bool(self.words) == (self.how == "missing"):
             raise ValueError(f"class {self.name!r}: words {self.words} cannot be {self.how!r}")
+
+    @property
+    def called(self) -> str:
+        """The words, without the gloss that sentence vectors add after a colon."""
+        return " ".join(self.words).partition(": ")[0]
 
 
 def merge(classes: Sequence[str], merges: Mapping[str, str]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -116,6 +128,14 @@ def resolve(
     for name, alias in aliases.items():
         if not isinstance(alias, str):
             raise InputError(f"labels.aliases.{name} is {alias!r}, no word: put it in quotes")
+    if isinstance(vocabulary, Describing):
+        texts = vocabulary.described(names, [aliases.get(name, "") for name in names])
+        described = [
+            Resolution(name, (text,), "alias" if name in aliases else "exact")
+            for name, text in zip(names, texts, strict=True)
+        ]
+        _check_distinct(described)
+        return tuple(described)
     resolutions = []
     for name in names:
         # An alias is spelled as meant: "wild cat" is not to become GloVe's wildcat, a warplane.

@@ -1,5 +1,5 @@
-"""Methods fitted to a run's task, and what is chosen on rehearsals: the weight of the prior, and the
-factor of calibrated stacking.
+"""Methods fitted to a task, and what is chosen on rehearsals: the prior's weight, and the factor of
+calibrated stacking.
 
 In a rehearsal some seen classes play the unseen ones. No unseen class and no test image has a say.
 """
@@ -18,7 +18,7 @@ from devise_exp.embeddings import TrainedMap
 from devise_exp.index import ExactIndex
 from devise_exp.pretraining import Prior, Priors
 from devise_exp.task import Fitted, Method, Rehearsal, Task, rehearsal
-from devise_exp.tradeoff import Curve
+from devise_exp.tradeoff import Curve, Found
 
 SEEN_COST = 0.01  # what the prior may cost of the class mean of hit@1 among seen labels
 
@@ -42,12 +42,12 @@ def devise(
     task: Task,
     rehearsals: Sequence[Rehearsal],
 ) -> tuple[Calibrated, Prior | None]:
-    """The trained model with the prior that does best on the rehearsals, for each of which `project`
-    trains a projection anew.
+    """The trained model with the prior that does best on the rehearsals, for each of which
+    `project` trains a projection anew.
 
     Among the priors whose seen hit@1 stays within SEEN_COST of that without any, the one of the
-    largest area under the trade-off curve, the first of equals; its factor is the mean of those that
-    are best on each rehearsal. Without a rehearsal there is nothing to choose by, so no prior.
+    largest area under the trade-off curve, the first of equals; its factor is the mean of those
+    that are best on each rehearsal. Without a rehearsal there is nothing to choose by: no prior.
     """
     if not rehearsals:
         fitted = Fitted("devise", task.class_vectors, TrainedMap(projection))
@@ -94,8 +94,8 @@ def retrained(name: str, project: Project) -> Method:
 
 
 def calibrate(method: Method, task: Task, rehearsals: Sequence[Rehearsal]) -> Calibrated:
-    """Fit a method to the task, and choose its factor on the first rehearsal, for which it is fitted
-    anew, and chooses its hyperparameters on the others.
+    """Fit a method to the task, and choose its factor on the first rehearsal, for which it is
+    fitted anew, and chooses its hyperparameters on the others.
     """
     fitted = method(task, rehearsals)
     if not rehearsals or not fitted.class_vectors[task.unseen].any(axis=1).all():
@@ -123,9 +123,11 @@ def _curve(fitted: Fitted, task: Task, on: Rehearsal) -> Curve:
     sides = []
     for rows in (on.seen_rows, on.unseen_rows):
         images = fitted.embed(task.features[rows])
-        found = []
-        for labels in (on.task.seen, on.task.unseen):
-            places, similarity = ExactIndex(fitted.class_vectors[labels]).search(images, 1)
-            found.append((labels[places], similarity))
-        sides.append(tradeoff.best_answers(*found, task.class_ids[rows]))
+        seen, unseen = (_nearest(fitted, images, c) for c in (on.task.seen, on.task.unseen))
+        sides.append(tradeoff.best_answers(seen, unseen, task.class_ids[rows]))
     return tradeoff.curve(*sides)
+
+
+def _nearest(fitted: Fitted, images: np.ndarray, labels: np.ndarray) -> Found:
+    places, similarity = ExactIndex(fitted.class_vectors[labels]).search(images, 1)
+    return labels[places], similarity

@@ -11,7 +11,7 @@ import numpy as np
 
 from devise_exp import drawing
 from devise_exp.drawing import COLOURS, FAINT, GRID, INK, Plot
-from devise_exp.evaluation import MODEL
+from devise_exp.protocols import MODEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ features.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from hydra.utils import instantiate
@@ -20,7 +20,7 @@ from devise_exp.hierarchy import Hierarchy
 from devise_exp.labels import Resolution, split_synonyms
 from devise_exp.leaks import AuditReport
 from devise_exp.pretraining import Pretraining, pretraining_of
-from devise_exp.sentence_vectors import GLOSS, SentenceVectors
+from devise_exp.sentence_vectors import SentenceVectors
 from devise_exp.splits import Split
 from devise_exp.task import Rehearsal, Task, rehearsal, task_of
 from devise_exp.word_vectors import WordVectors
@@ -100,8 +100,8 @@ class Prepared:
 
     def hierarchy(self) -> Hierarchy:
         """Where the classes stand in WordNet."""
-        words = [[w.partition(GLOSS)[0] for w in r.words] for r in self.resolutions]
         names = [r.name for r in self.resolutions]
+        words = [[r.called] for r in self.resolutions]
         return hierarchy.place(names, words, self.dataset.name, wordnet.find_folder())
 
     def about(self) -> dict[str, str | int | float]:
@@ -157,9 +157,9 @@ def prepare(config: DictConfig) -> Prepared:
 
 
 def _names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dict[str, str]:
-    """Name of each class -> its words, without what a gloss adds, for the audit."""
+    """Name of each class -> its words, for the audit."""
     own = [resolutions[c] for c in classes]
-    return {r.name: " ".join(r.words).partition(GLOSS)[0] for r in own}
+    return {r.name: r.called for r in own}
 
 
 def _audit(names: Mapping[str, str], backbone: Backbone) -> AuditReport:
@@ -211,11 +211,6 @@ def read_labelled(config: DictConfig, on_missing: str) -> Labelled:
     vocabulary = instantiate(config.word_vectors)
     aliases = _present(config.labels.aliases, whole, dataset)
     resolutions = labels.resolve(classes, vocabulary, aliases, on_missing)
-    if isinstance(vocabulary, SentenceVectors):
-        texts = vocabulary.described(classes, [str(aliases.get(name, "")) for name in classes])
-        resolutions = tuple(
-            replace(r, words=(text,)) for r, text in zip(resolutions, texts, strict=True)
-        )
     return Labelled(whole, dataset, merged[dataset.labels], resolutions, vocabulary)
 
 

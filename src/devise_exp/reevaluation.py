@@ -8,9 +8,9 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig
 
-from devise_exp import evaluation, labels, report, scores
+from devise_exp import labels, protocols, report, scores
 from devise_exp.errors import InputError, say
-from devise_exp.evaluation import MODEL, Embedded
+from devise_exp.protocols import MODEL, Embedded
 from devise_exp.run_folder import RunFolder
 from devise_exp.saved_run import SavedRun
 
@@ -37,8 +37,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         models[0] = models[0].with_labels(vectors)
         about["extra_labels"] = len(vectors)
     train = models[0].train is not None
-    available = scores.protocols(run, models, extra, train)
-    chosen = evaluation.select(available, config.protocols)
+    available = scores.protocols_of(run, models, extra, train)
+    chosen = protocols.select(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().ks
     result, _ = scores.score(run, models, chosen, instantiate(index_config), ks, about)
     place = run.new_evaluation()

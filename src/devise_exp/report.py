@@ -17,7 +17,8 @@ from rich.table import Table
 
 from devise_exp import retrieval_report
 from devise_exp.errors import InputError
-from devise_exp.evaluation import MODEL, EvalReport
+from devise_exp.evaluation import EvalReport
+from devise_exp.protocols import MODEL
 from devise_exp.storage import replacing
 
 TITLES = {

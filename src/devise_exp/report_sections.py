@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from devise_exp.comparison import Comparison
-from devise_exp.evaluation import MODEL
 from devise_exp.intervals import to_precision
 from devise_exp.leaks import AuditReport, Leak
 from devise_exp.plots import Curve
+from devise_exp.protocols import MODEL
 from devise_exp.report import MEANS, TITLES
 from devise_exp.run_figures import CHANCE, prefix
 

@@ -13,7 +13,7 @@ import numpy as np
 from devise_exp import intervals, metrics
 from devise_exp.centring import centre_of, centred
 from devise_exp.errors import InputError
-from devise_exp.evaluation import Embedded, names_all
+from devise_exp.protocols import Embedded, names_all
 
 KS = (1, 5, 10)
 MOST_PAIRS = 500

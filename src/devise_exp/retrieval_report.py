@@ -9,7 +9,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from devise_exp.evaluation import MODEL, EvalReport
+from devise_exp.evaluation import EvalReport
+from devise_exp.protocols import MODEL
 from devise_exp.retrieval import KS
 
 TITLES = {

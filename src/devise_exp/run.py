@@ -15,12 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import (
     baselines,
-    evaluation,
     fitting,
     gallery,
     html_report,
     labels,
     methods,
+    protocols,
     report,
     scores,
     wandb_log,
@@ -28,11 +28,11 @@ from devise_exp import (
 from devise_exp.centring import centre_of
 from devise_exp.embeddings import TrainedMap, embed_spaces
 from devise_exp.errors import InputError, option, say
-from devise_exp.evaluation import MODEL, Embedded
 from devise_exp.gallery import GalleryRow
 from devise_exp.module import DeviseModule
 from devise_exp.pictures import PictureFiles
 from devise_exp.prepare import Prepared, features_of, prepare
+from devise_exp.protocols import MODEL, Embedded
 from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.storage import replacing
 from devise_exp.training import quiet
@@ -70,8 +70,8 @@ def train(config: DictConfig, folder: Path, quietly: bool = False) -> dict[str, 
 def _rehearse(config: DictConfig, parts: Prepared) -> None:
     """Every part built and every option looked at before anything is written."""
     fitting.rehearse(config, parts)
-    for protocol in evaluation.protocols(parts.split.seen, parts.split.unseen):
-        evaluation.ks_of(protocol, config.ks)
+    for protocol in protocols.between(parts.split.seen, parts.split.unseen):
+        protocols.ks_of(protocol, config.ks)
     if config.logger:
         report.check_wandb(config.logger.offline)
     if not isinstance(config.train_figures, bool):
@@ -113,7 +113,7 @@ def _train(
         make_index = instantiate(config.index)
         about["index"] = scores.index_name(config.index)
         run.save_about(about, parts.audit.leaks, parts.dataset.skipped, names)
-        chosen = scores.protocols(run, models, train=config.train_figures)
+        chosen = scores.protocols_of(run, models, train=config.train_figures)
         result, evaluated = scores.score(run, models, chosen, make_index, config.ks, about)
         run.save_arrays("neighbours", evaluated.neighbours)
         run.save_diagnostics(scores.diagnosed(run, models, chosen, evaluated))

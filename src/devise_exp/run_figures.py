@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from devise_exp.errors import InputError
-from devise_exp.evaluation import MODEL
+from devise_exp.protocols import MODEL
 from devise_exp.run_folder import RunFolder
 
 CHANCE = "chance"

@@ -17,9 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from devise_exp.errors import InputError
-from devise_exp.evaluation import MODEL, Embedded
 from devise_exp.leaks import Leak
 from devise_exp.pretraining import Pretraining, Prior
+from devise_exp.protocols import MODEL, Embedded
 from devise_exp.splits import Split
 from devise_exp.storage import replacing
 
@@ -32,11 +32,13 @@ _BUILDERS = {  # what the config of a run folder, which may be anybody's, may bu
             for name in ("from_file", "gensim_download", "glove_6b_50d", "random")
         ),
         "sentence_vectors.sentence_minilm",
+        "xlsa17.attributes",
     ),
     "backbone": (
         "backbone.torchvision_backbone",
         "backbone.efficientnet_lite",
         "timm_backbone.timm_backbone",
+        "xlsa17.res101",
     ),
     "projection": ("projection.linear", "projection.mlp"),
     "index": ("index.ExactIndex", "index.NmslibIndex"),
@@ -44,7 +46,8 @@ _BUILDERS = {  # what the config of a run folder, which may be anybody's, may bu
 _PICKLE = "trust_pickle"  # a pickle would run whatever it holds
 _INSTEAD = {"index": "choose index=hnsw, brute_force or exact"}
 _ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
-_OPTIONAL = ("train", "train_truth", "factor", "trained_map")
+_TRAIN = ("train", "train_truth")
+_FIELDS = (*_ARRAYS, *_TRAIN, "factor", "trained_map")
 
 
 @dataclass(frozen=True)
@@ -291,7 +294,7 @@ class RunFolder:
 
     def save_embedded(self, model: Embedded) -> None:
         """One model's embeddings of the evaluated rows."""
-        fields = {field: getattr(model, field) for field in (*_ARRAYS, *_OPTIONAL)}
+        fields = {field: getattr(model, field) for field in _FIELDS}
         known = {field: np.asarray(v) for field, v in fields.items() if v is not None}
         self.save_arrays(f"embeddings/{model.name}", known)
 
@@ -299,10 +302,10 @@ class RunFolder:
         found = self.arrays(f"embeddings/{name}")
         with self._reading(f"embeddings/{name}.npz"):
             own = {field: found[field] for field in _ARRAYS}
-            more = {field: found[field] for field in _OPTIONAL if field in found}
-            for field in ("factor", "trained_map"):
-                more |= {field: more[field].item()} if field in more else {}
-            return Embedded(name, **own, **more)
+            train = {field: found[field] for field in _TRAIN if field in found}
+            factor = found["factor"].item() if "factor" in found else None
+            is_map = found["trained_map"].item()
+            return Embedded(name, **own, **train, factor=factor, trained_map=is_map)
 
     def spaces(self) -> tuple[str, ...]:
         """The spaces that the run's pictures are stored in, the trained one first."""

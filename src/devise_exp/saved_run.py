@@ -17,9 +17,9 @@ from PIL import Image
 from devise_exp import gallery
 from devise_exp.centring import centre_of
 from devise_exp.errors import InputError
-from devise_exp.evaluation import MODEL
 from devise_exp.gallery import Gallery
 from devise_exp.gallery_sync import SyncReport, sync
+from devise_exp.protocols import MODEL
 from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.word_vectors import WordVectors
 

@@ -10,18 +10,28 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from devise_exp import diagnostics, evaluation, gallery, hierarchy, rankings, retrieval, xlsa17
+from devise_exp import (
+    diagnostics,
+    evaluation,
+    gallery,
+    hierarchy,
+    protocols,
+    rankings,
+    retrieval,
+    xlsa17,
+)
 from devise_exp.centring import centre_of, centred
-from devise_exp.evaluation import MODEL, Embedded, EvalReport, Evaluation, Protocol
+from devise_exp.evaluation import EvalReport, Evaluation
 from devise_exp.index import Index
 from devise_exp.labels import split_words
+from devise_exp.protocols import MODEL, Embedded, Protocol
 from devise_exp.rankings import Ranked
 from devise_exp.run_folder import RunFolder
 
 SEARCHED = (MODEL, "frozen_backbone", "softmax", "conse", "conse_pretraining", "random_vectors")
 
 
-def protocols(
+def protocols_of(
     run: RunFolder,
     models: Sequence[Embedded],
     extra: np.ndarray | None = None,
@@ -29,7 +39,7 @@ def protocols(
 ) -> tuple[Protocol, ...]:
     """The protocols that the trained model, the first, can be evaluated in."""
     calibrated = models[0].factor is not None
-    return evaluation.protocols(*run.class_ids(), extra, train, run.leaked(), calibrated)
+    return protocols.between(*run.class_ids(), extra, train, run.leaked(), calibrated)
 
 
 def score(

@@ -76,8 +76,8 @@ def read(root: str | Path, name: str) -> Listing:
 def features(listing: Listing) -> np.ndarray:
     """(N, 2048) as the file has them, a view of what was loaded."""
     file = listing.folder / FEATURES
-    columns: np.ndarray = mat_files.numbers(file, "features", (FEATURE_DIM, None))
-    return columns.transpose()
+    columns = mat_files.numbers(file, "features", (FEATURE_DIM, None))
+    return np.asarray(columns.T)
 
 
 def attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.ndarray]:

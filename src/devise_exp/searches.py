@@ -1,0 +1,89 @@
+"""Searches of one method's images among labels, each made once, behind all protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from devise_exp import metrics, tradeoff
+from devise_exp.index import ExactIndex, Index
+from devise_exp.protocols import Embedded, Protocol, names_all
+from devise_exp.tradeoff import Curve, Found
+
+RECALL_AT = 10
+
+MakeIndex = Callable[[np.ndarray], Index]
+
+
+def answers(model: Embedded, protocol: Protocol) -> bool:
+    """Whether the method has these images, a vector for each candidate, and the factor it needs."""
+    rows, truth = _rows(model, protocol.images)
+    if rows is None or not names_all(model, protocol.candidates):
+        return False
+    if protocol.classes is not None and not np.isin(truth, protocol.classes).any():
+        return False
+    return protocol.lowered is None or model.factor is not None
+
+
+def _rows(model: Embedded, images: str) -> tuple[Any, Any]:
+    """Embeddings and class ids of images, None where the method has none."""
+    return getattr(model, images), getattr(model, f"{images}_truth")
+
+
+class Searches:
+    """Searches of one method's images, each made once, with the recall of the index in each."""
+
+    def __init__(self, model: Embedded, make_index: MakeIndex) -> None:
+        self.model, self.make_index = model, make_index
+        self.recalls: list[float] = []
+        self._indexes: dict[bytes, tuple[Index, ExactIndex]] = {}
+        self._found: dict[tuple[str, bytes, int], Found] = {}
+
+    def ranked(self, protocol: Protocol, depth: int) -> tuple[np.ndarray, np.ndarray]:
+        """(class ids (N, k), best first, truth (N,)) of the protocol's images; k is `depth`, or all
+        candidates.
+        """
+        _, truth = _rows(self.model, protocol.images)
+        depth = min(depth, len(protocol.candidates))
+        if protocol.lowered is None or self.model.factor is None:
+            metrics.check_truth(truth, protocol.candidates)
+            found, _ = self.among(protocol.images, protocol.candidates, depth)
+        else:
+            others = np.setdiff1d(protocol.candidates, protocol.lowered)
+            low, high = (self.among(protocol.images, c, depth) for c in (protocol.lowered, others))
+            found = tradeoff.calibrated(low, high, self.model.factor, depth)
+        if protocol.classes is not None:
+            own = np.isin(truth, protocol.classes)
+            found, truth = found[own], truth[own]
+        return found, truth
+
+    def curve(self, chosen: Sequence[Protocol]) -> Curve:
+        """The trade-off between seen and unseen classes, by each image's best answers."""
+        labels = {p.name: p.candidates for p in chosen}
+        unseen = np.setdiff1d(labels["all_unseen"], np.unique(self.model.seen_truth))
+        seen = np.setdiff1d(labels["all_seen"], unseen)
+        sides = []
+        for images in ("seen", "unseen"):
+            best_seen, best_unseen = (self.among(images, side, 1) for side in (seen, unseen))
+            truth = _rows(self.model, images)[1]
+            sides.append(tradeoff.best_answers(best_seen, best_unseen, truth))
+        return tradeoff.curve(*sides)
+
+    def among(self, images: str, candidates: np.ndarray, depth: int) -> Found:
+        """(class ids, similarities), both (N, k), of images among candidates."""
+        depth, label = min(depth, len(candidates)), candidates.tobytes()
+        key = (images, label, depth)
+        if key not in self._found:
+            if label not in self._indexes:
+                vectors = self.model.class_vectors[candidates]
+                self._indexes[label] = self.make_index(vectors), ExactIndex(vectors)
+            queries, _ = _rows(self.model, images)
+            index, oracle = self._indexes[label]
+            found, similarity = index.search(queries, depth)
+            exact, _ = oracle.search(queries, depth)
+            top = min(RECALL_AT, depth)
+            self.recalls.append(metrics.index_recall(found[:, :top], exact[:, :top]))
+            self._found[key] = candidates[found], similarity
+        return self._found[key]
