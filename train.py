@@ -13,9 +13,10 @@ from devise_exp.errors import command
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> float:
     """Returns the seen validation hit@1, what a sweep may maximise."""
-    from devise_exp import run  # late: a mistyped option need not wait for torch
+    from devise_exp import seeds  # late: a mistyped option need not wait for torch
 
-    return run.train(config, Path(HydraConfig.get().runtime.output_dir))["val/hit@1"]
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    return seeds.train(config, folder)["val/hit@1"]
 
 
 if __name__ == "__main__":

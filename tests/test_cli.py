@@ -36,7 +36,7 @@ def runs(
             "projection=linear",
             "trainer.max_epochs=1",
             "logger=none",
-            "controls=false",
+            *ALONE,
             *options,
         )
         run.train(config, place / str(i))

@@ -32,7 +32,7 @@ SMALL = (
     "optimizer=sgd",
     "logger=none",
     "index=exact",
-    "controls=false",
+    *ALONE,
     "trainer.max_epochs=2",
 )
 TWO = ("trainer=ddp", "trainer.accelerator=cpu")

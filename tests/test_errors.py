@@ -31,7 +31,7 @@ SMALL = [
     "projection.hidden=8",
     "trainer.max_epochs=1",
     "features.num_workers=0",
-    "controls=false",
+    *ALONE,
     "logger=none",
 ]
 

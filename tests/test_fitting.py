@@ -23,7 +23,7 @@ Config = Callable[..., DictConfig]
 SMALL = [
     "data=image_folder", "backbone=resnet18", "backbone.weights=null", "projection.hidden=16",
     "optimizer.lr=0.01", "trainer.max_epochs=2", "training.batch_size=8", "tuning.max_epochs=2",
-    "tuning.batch_size=4", "tuning.num_workers=0", "controls=false",
+    "tuning.batch_size=4", "tuning.num_workers=0", *ALONE,
     "subset.limit_per_class=4", "features.num_workers=0", "features.dtype=float32", "logger=none",
 ]  # fmt: skip
 

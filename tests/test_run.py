@@ -230,7 +230,7 @@ def test_a_checkpoint_of_another_shape_is_refused(
 ) -> None:
     folder, _ = trained
     other = tmp_path / "narrow"
-    run.train(small("projection.hidden=8", "trainer.max_epochs=1", "controls=false"), other)
+    run.train(small("projection.hidden=8", "trainer.max_epochs=1", *ALONE), other)
     with pytest.raises(InputError, match="another shape"):
         again(folder, f"checkpoint={other}/checkpoints/best.ckpt")
     junk = tmp_path / "junk.ckpt"
@@ -246,7 +246,7 @@ def test_data_that_changed_since_the_training_is_refused(
     """A new split would put trained pictures among the test pictures."""
     tree = tmp_path / "pictures"
     shutil.copytree(picture_tree, tree)
-    config = composed(*SMALL, f"data.root={tree}", "controls=false")
+    config = composed(*SMALL, f"data.root={tree}", *ALONE)
     folder = tmp_path / "run"
     run.train(config, folder)
     split = (folder / "split.json").read_bytes()
@@ -322,7 +322,7 @@ def test_clipping_with_a_fused_optimizer_in_mixed_precision_is_refused(
     options = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=1")
     with pytest.raises(InputError, match=r"optimizer\.fused=false"):
         run.train(small(*options), tmp_path / "run")
-    run.train(small(*options, "optimizer.fused=false", "controls=false"), tmp_path / "run")
+    run.train(small(*options, "optimizer.fused=false", *ALONE), tmp_path / "run")
 
 
 def test_a_folder_of_somebodys_own_called_latest_is_left_alone(
@@ -330,7 +330,7 @@ def test_a_folder_of_somebodys_own_called_latest_is_left_alone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     place = tmp_path / "outputs" / "latest"
-    run.train(small("controls=false"), place)
+    run.train(small(*ALONE), place)
     assert not place.is_symlink()
     assert RunFolder.existing(place).models() == ["devise"]
 
@@ -354,7 +354,7 @@ def test_the_same_command_twice_and_other_seeds(
 
 
 def test_the_seed_decides_the_first_weights(small: Config, tmp_path: Path) -> None:
-    still = ["optimizer.lr=1e-9", "trainer.max_epochs=1", "controls=false"]
+    still = ["optimizer.lr=1e-9", "trainer.max_epochs=1", *ALONE]
     embedded = []
     for seed in (0, 1):
         run.train(small(*still, f"seed={seed}"), tmp_path / str(seed))
@@ -369,7 +369,7 @@ def test_the_shipped_features_serve_a_subset(composed: Config, tmp_path: Path) -
     config = composed(
         "subset.limit_per_class=6", "subset.min_images=50", "split=random", "split.n_unseen=6",
         "projection=linear", "trainer.max_epochs=8", "optimizer.lr=0.01", "logger=none",
-        "controls=false",
+        *ALONE,
     )  # fmt: skip
     values = run.train(config, tmp_path / "run")
     split = RunFolder(tmp_path / "run").split()
@@ -495,7 +495,7 @@ def test_each_job_of_a_sweep_has_its_own_offline_run_in_wandb(
 @pytest.fixture(scope="module")
 def long_options(picture_tree: Path) -> list[str]:
     """Of a run long enough to be stopped while it trains."""
-    return [*SMALL, f"data.root={picture_tree}", "trainer.max_epochs=100", "controls=false",
+    return [*SMALL, f"data.root={picture_tree}", "trainer.max_epochs=100", *ALONE,
             "training.batch_size=64", "loss.violators=first"]  # fmt: skip
 
 
@@ -594,7 +594,7 @@ def test_latest_points_to_the_last_run_under_the_working_folder(
     small: Config, again: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = ["controls=false", "trainer.max_epochs=1"]
+    options = [*ALONE, "trainer.max_epochs=1"]
     for name in ("one", "two"):
         run.train(small(*options), tmp_path / "outputs/day" / name)
         assert (tmp_path / "outputs/latest").is_symlink()
@@ -631,7 +631,7 @@ def test_the_index_of_the_run_folder_finds_its_classes(
 def test_the_training_images_are_evaluated_on_request(
     small: Config, again: Config, tmp_path: Path
 ) -> None:
-    values = run.train(small("train_figures=true", "controls=false"), tmp_path / "run")
+    values = run.train(small("train_figures=true", *ALONE), tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     model, (seen, _) = folder.embedded("devise"), folder.class_ids()
     rows = folder.split()["train"]

@@ -201,7 +201,7 @@ def test_a_run_is_asked_for_by_whole_sentences(
 ) -> None:
     config = composed(
         "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
-        "backbone.weights=null", "projection.hidden=16", "trainer.max_epochs=1", "controls=false",
+        "backbone.weights=null", "projection.hidden=16", "trainer.max_epochs=1", *ALONE,
         "features.num_workers=0", "logger=none", "word_vectors=sentence_minilm",
         f"word_vectors.wordnet={wordnet}", "++labels.aliases.boat=schooner",
         "++labels.aliases.cat=lobster",

@@ -22,7 +22,7 @@ from devise_exp.word_vectors import glove_6b_50d
 Config = Callable[..., DictConfig]
 # Random weights, and a small network for VGG-16: what the experiment chose beside is as it is.
 SMALL = [
-    "backbone.weights=null", "features.num_workers=0", "controls=false", "logger=none",
+    "backbone.weights=null", "features.num_workers=0", *ALONE, "logger=none",
     "trainer.max_epochs=2",
 ]  # fmt: skip
 RESNET18 = ["backbone=resnet18", *SMALL]

@@ -107,6 +107,7 @@ def fit_to(config: DictConfig, task: Task) -> nn.Module:
             Rows(inputs, task.val, task.targets(task.val)),
             Path(folder),
             config.seed,
+            resumable=False,
             **config.training,
         )
     return module.projection

@@ -93,11 +93,15 @@ def retrained(name: str, project: Project) -> Method:
     return fit
 
 
-def calibrate(method: Method, task: Task, rehearsals: Sequence[Rehearsal]) -> Calibrated:
+def calibrate(
+    method: Method, task: Task, rehearsals: Sequence[Rehearsal], factor: float | None = None
+) -> Calibrated:
     """Fit a method to the task, and choose its factor on the first rehearsal, for which it is
-    fitted anew, and chooses its hyperparameters on the others.
+    fitted anew, and chooses its hyperparameters on the others; a `factor` chosen before is taken.
     """
     fitted = method(task, rehearsals)
+    if factor is not None:
+        return Calibrated(fitted, factor)
     if not rehearsals or not fitted.class_vectors[task.unseen].any(axis=1).all():
         return Calibrated(fitted, None)
     first, *others = rehearsals

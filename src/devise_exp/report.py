@@ -174,11 +174,16 @@ def _csv(records: list[dict[str, Any]]) -> str:
 
 
 def show(report: EvalReport, title: str) -> None:
-    """Print the tables; as wide as they need where no terminal sets the width."""
+    """Print the tables of a run."""
+    printed(table(report, title), *retrieval_report.tables(report))
+
+
+def printed(*tables: Table) -> None:
+    """Print tables; as wide as they need where no terminal sets the width."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=1000)
-    for each in (table(report, title), *retrieval_report.tables(report)):
+    for each in tables:
         console.print(each)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hydra.utils import instantiate
@@ -29,20 +29,28 @@ from devise_exp.centring import centre_of
 from devise_exp.embeddings import TrainedMap, embed_spaces
 from devise_exp.errors import InputError, option, say
 from devise_exp.gallery import GalleryRow
+from devise_exp.methods import Calibrated
 from devise_exp.module import DeviseModule
 from devise_exp.pictures import PictureFiles
 from devise_exp.prepare import Prepared, features_of, prepare
 from devise_exp.protocols import MODEL, Embedded
+from devise_exp.pretraining import Prior
 from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.storage import replacing
+from devise_exp.task import Fitted
 from devise_exp.training import quiet
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
 
 
-def train(config: DictConfig, folder: Path, quietly: bool = False) -> dict[str, float]:
+Ready = tuple[Prepared, np.ndarray]  # with the features of its rows
+
+
+def train(
+    config: DictConfig, folder: Path, quietly: bool = False, ready: Ready | None = None
+) -> dict[str, float]:
     """Train, evaluate and fill the run folder; prints the tables, unless `quietly`, and returns
-    their figures and val/hit@1.
+    their figures and val/hit@1. ready: what the config prepares, where that is at hand.
 
     Wrong input ends before anything is written. Where config.resume names an unfinished run
     folder, that run goes on by its own config.
@@ -54,17 +62,18 @@ def train(config: DictConfig, folder: Path, quietly: bool = False) -> dict[str, 
             run = RunFolder(Path(config.resume).expanduser().resolve())
             config = run.config()
         run.check_free_for(config)
-        parts = prepare(config)
+        parts, features = ready or (prepare(config), None)
         run.check_same(parts.split, parts.class_vectors)
         _rehearse(config, parts)
-        features = features_of(config, parts)
+        if features is None:
+            features = features_of(config, parts)
         run.begin(config)
         return _train(config, run, parts, features, quietly)
     except KeyboardInterrupt as error:
         hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
         raise KeyboardInterrupt(f"the run is not finished{hint}") from error
     finally:
-        _remove_empty(folder)
+        remove_empty(folder)
 
 
 def _rehearse(config: DictConfig, parts: Prepared) -> None:
@@ -83,6 +92,7 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
         raise InputError("index=own is for evaluate.py: choose hnsw, brute_force or exact")
     with option("index"):
         instantiate(config.index)(parts.class_vectors[:2])
+    _choices(config, parts)
 
 
 def _train(
@@ -128,7 +138,7 @@ def _train(
             report.close_wandb()
     run.finish()
     if not quietly:
-        _point_latest(run.path)
+        point_latest(run.path)
         report.show(result, scores.title(about))
         say(f"run folder: {run.path} (report.html has the figures as pictures)")
     return result.values | best
@@ -148,9 +158,17 @@ def _fit_methods(
     """
     task = parts.task(features, config.seed)
     rehearsals = parts.rehearsals(task)
-    priors = instantiate(config.prior) if config.prior else None
     project = methods.remembered(partial(fitting.fit_to, config), {task: module.projection})
-    first, prior = methods.devise(module.projection, project, priors, task, rehearsals)
+    known = _choices(config, parts)
+    if known is None:
+        priors = instantiate(config.prior) if config.prior else None
+        first, prior = methods.devise(module.projection, project, priors, task, rehearsals)
+    else:
+        prior = known.prior
+        mapped = Fitted(
+            MODEL, task.class_vectors, TrainedMap(module.projection, prior), known.about
+        )
+        first = Calibrated(mapped, known.factors.get(MODEL))
     if prior is not None:
         run.save_prior(prior)
     trained = TrainedMap(module.projection, prior)
@@ -158,7 +176,8 @@ def _fit_methods(
     for name, method, is_map in fitting.methods_of(config, parts, project):
         # Random vectors mean nothing, so there is nothing to calibrate.
         own = () if name == "random_vectors" else rehearsals
-        fitted.append((name, methods.calibrate(method, task, own), is_map))
+        factor = known.factors.get(name) if known else None
+        fitted.append((name, methods.calibrate(method, task, own, factor), is_map))
     models = [
         embedded(
             name,
@@ -173,6 +192,24 @@ def _fit_methods(
         for name, each, is_map in fitted
     ]
     return trained, models, {name: each.fitted.about for name, each, _ in fitted}
+
+
+class _Choices(NamedTuple):
+    """What another run has chosen on its rehearsals: factors by method, and for the trained map."""
+
+    factors: dict[str, float]
+    prior: Prior | None
+    about: dict[str, Any]
+
+
+def _choices(config: DictConfig, parts: Prepared) -> _Choices | None:
+    """The choices of the run config.choices; InputError where it has another split."""
+    if config.choices is None:
+        return None
+    run = RunFolder.existing(config.choices)
+    if run.split()["fingerprint"] != parts.split.fingerprint:
+        raise InputError(f"choices={config.choices}: that run has another split: rehearse anew")
+    return _Choices(run.factors(), run.prior(), run.chosen(MODEL))
 
 
 def _save_galleries(
@@ -267,7 +304,7 @@ def _announce(parts: Prepared) -> None:
         say("warning: the backbone's pretraining classes are unknown, so no leak could be audited")
 
 
-def _point_latest(folder: Path) -> None:
+def point_latest(folder: Path) -> None:
     """outputs/latest, under the working folder, names the last run."""
     latest = Path("outputs/latest")
     if latest.exists() and not latest.is_symlink():
@@ -277,7 +314,7 @@ def _point_latest(folder: Path) -> None:
             made.symlink_to(os.path.relpath(folder, latest.parent))
 
 
-def _remove_empty(folder: Path) -> None:
+def remove_empty(folder: Path) -> None:
     """Hydra makes the run folder before we know that the input is right."""
     with suppress(OSError):
         folder.rmdir()

@@ -140,8 +140,8 @@ class _Checkpoints(Checkpoint):
     score when the folder has been moved; its EarlyStopping goes on when a stopped training resumes.
     """
 
-    def __init__(self, folder: Path, patience: int | None) -> None:
-        self.folder, self.patience = folder, patience
+    def __init__(self, folder: Path, patience: int | None, resumable: bool) -> None:
+        self.folder, self.patience, self.resumable = folder, patience, resumable
         self.best, self.epoch = -1.0, -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -153,8 +153,9 @@ class _Checkpoints(Checkpoint):
             score = trainer.strategy.broadcast(float(trainer.callback_metrics[SCORE]))
             if score > self.best:
                 self.best, self.epoch = score, trainer.current_epoch
-                trainer.save_checkpoint(self.folder / BEST)
-        trainer.save_checkpoint(self.folder / LAST)
+                trainer.save_checkpoint(self.folder / BEST, weights_only=not self.resumable)
+        if self.resumable:
+            trainer.save_checkpoint(self.folder / LAST)
         self._stop_when_late(trainer, trainer.current_epoch)
 
     def _stop_when_late(self, trainer: pl.Trainer, epoch: int) -> None:
@@ -207,15 +208,16 @@ def fit(
     patience: int | None = 10,
     num_workers: int = 0,
     logger: Any = False,
+    resumable: bool = True,
 ) -> dict[str, float]:
     """Train until the seen validation hit@1 has not risen for `patience` epochs; `module` ends as
     the best epoch, the first of equals.
 
-    Checkpoints best.ckpt and last.ckpt go to `folder`; where a last.ckpt is already there the
+    Checkpoints best.ckpt and, unless it need not be `resumable`, last.ckpt go to `folder`; where a last.ckpt is already there the
     training goes on from it, to the very weights it would have reached uninterrupted. Returns the
     best val/hit@1 and its epoch.
     """
-    checkpoints = _Checkpoints(folder, patience)
+    checkpoints = _Checkpoints(folder, patience, resumable)
     bar = RichProgressBar(leave=False, console_kwargs={"stderr": True})
     trainer = make_trainer(
         callbacks=[checkpoints, _SeedEpoch(seed), bar],

@@ -1,0 +1,93 @@
+"""A whole run over several seeds of the training, and over several splits, to one table.
+
+Each run is a run folder of its own under the one folder, split=I/seed=J or seed=J. What is chosen
+on rehearsals is chosen by the first run on a split and holds for its other seeds, so that the
+interval over seeds is that of the training.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from devise_exp import comparison, comparison_text, report, run
+from devise_exp.errors import InputError, say
+from devise_exp.prepare import features_of, prepare
+from devise_exp.run_folder import RunFolder
+from devise_exp.storage import replacing
+
+CONFIG = "seeds.yaml"
+ENDINGS = {"md": "markdown", "csv": "csv", "tex": "latex", "html": "html"}
+
+
+def train(config: DictConfig, folder: Path) -> dict[str, float]:
+    """One run, or with config.seeds or config.split_seeds above 1 as many as they say.
+
+    Returns the figures, over several seeds the means. Where config.resume names the folder of an
+    unfinished series, that goes on: finished runs are kept.
+    """
+    if config.resume is not None and (Path(config.resume).expanduser() / CONFIG).is_file():
+        run.remove_empty(folder)
+        folder = Path(config.resume).expanduser().resolve()
+        config = OmegaConf.load(folder / CONFIG)  # type: ignore[assignment]
+    for key in ("seeds", "split_seeds"):
+        if not isinstance(config[key], int) or isinstance(config[key], bool) or config[key] < 1:
+            raise InputError(f"{key}={config[key]}: give a whole number from 1 on")
+    if config.seeds == config.split_seeds == 1:
+        return run.train(config, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / CONFIG) as made:
+        made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    try:
+        places = [_train_split(config, folder, i) for i in range(config.split_seeds)]
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(
+            f"the series is not finished; go on with: python train.py resume={folder}"
+        ) from error
+    return _summarise(folder, places)
+
+
+def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
+    """The run folders of all seeds on the split i."""
+    own = config.copy()
+    own.update(seeds=1, split_seeds=1, resume=None)
+    if config.split_seeds > 1:
+        own.split.seed = config.split.seed + i
+        folder = folder / f"split={own.split.seed}"
+    places = [folder / f"seed={config.seed + j}" for j in range(config.seeds)]
+    ready = None
+    for j, place in enumerate(places):
+        own.seed = config.seed + j
+        own.choices = config.choices if j == 0 or config.choices else str(places[0])
+        if _finished(place):
+            continue
+        if ready is None or own.backbone.trainable:  # training changes the network in place
+            parts = prepare(own)
+            ready = parts, features_of(own, parts)
+        say(f"{place.relative_to(folder.parent)}:")
+        run.train(own, place, quietly=True, ready=ready)
+    return places
+
+
+def _finished(place: Path) -> bool:
+    return (place / "metrics.json").is_file() and not RunFolder(place).unfinished
+
+
+def _summarise(folder: Path, places: list[list[Path]]) -> dict[str, float]:
+    """The table of all methods, printed and written; over splits, a table for each."""
+    for own in places:
+        place = own[0].parent
+        table = comparison.summary(own)
+        for ending, form in ENDINGS.items():
+            with replacing(place / f"summary.{ending}") as made:
+                text = comparison_text.FORMATS[form](table)
+                made.write_text(text, encoding="utf-8", newline="")
+        report.printed(comparison_text.rich_table(table))
+        say(f"written to {place} (summary.md, .csv, .tex and .html; a run folder per seed)")
+    run.point_latest(places[0][0])
+    values = [json.loads((p / "metrics.json").read_text()) for own in places for p in own]
+    numbers = [key for key, v in values[0].items() if isinstance(v, int | float)]
+    shared = [key for key in numbers if all(key in each for each in values)]
+    return {key: sum(each[key] for each in values) / len(values) for key in shared}
