@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from PIL import Image
+
+from devise_exp import run
 
 CONF = Path(__file__).parents[1] / "conf"
 COLOURS = {
@@ -25,6 +28,10 @@ COLOURS = {
     "airplane": (120, 30, 200),
     "helicopter": (200, 30, 200),
 }
+
+
+# The trained map alone: no other method, no prior, and nothing that is chosen on rehearsals.
+ALONE = ("method=none", "prior=none", "rehearsals=0")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -63,3 +70,23 @@ def composed() -> Callable[..., DictConfig]:
             return compose(name, overrides=list(overrides))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def searchable(
+    composed: Callable[..., DictConfig],
+    picture_tree: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The folder of a quick run on its own copy of the small pictures, pictures/ beside it, stored
+    in every space. What a test changes it has to copy first, or to put back.
+    """
+    place = tmp_path_factory.mktemp("searchable")
+    pictures = shutil.copytree(picture_tree, place / "pictures")
+    config = composed(
+        "data=image_folder", f"data.root={pictures}", "backbone=resnet18", "backbone.weights=null",
+        "projection.hidden=16", "trainer.max_epochs=1", "features.num_workers=0",
+        "features.dtype=float32", "spaces=[backbone,classifier]", "logger=none", *ALONE,
+    )  # fmt: skip
+    run.train(config, place / "run", quietly=True)
+    return place / "run"

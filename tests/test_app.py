@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -15,7 +14,7 @@ import sys
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +24,9 @@ import pytest
 from conftest import COLOURS
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from omegaconf import DictConfig
 from PIL import Image
 
-from devise_exp import run, search
+from devise_exp import search
 from devise_exp.app import LARGEST_UPLOAD, serving
 from devise_exp.errors import InputError
 from devise_exp.pictures import opened
@@ -109,23 +107,13 @@ def mean_colour(url: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def pictures(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An own copy of the small pictures, for it is moved."""
-    return shutil.copytree(picture_tree, tmp_path_factory.mktemp("own") / "pictures")
+def pictures(searchable: Path) -> Path:
+    return searchable.parent / "pictures"
 
 
 @pytest.fixture(scope="module")
-def saved(
-    composed: Callable[..., DictConfig], pictures: Path, tmp_path_factory: pytest.TempPathFactory
-) -> SavedRun:
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    config = composed(
-        "data=image_folder", f"data.root={pictures}", "backbone=resnet18", "backbone.weights=null",
-        "projection.hidden=32", "trainer.max_epochs=2", "controls=false", "features.num_workers=0",
-        "logger=none",
-    )  # fmt: skip
-    run.train(config, folder)
-    return SavedRun.open(folder)
+def saved(searchable: Path) -> SavedRun:
+    return SavedRun.open(searchable)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import ALONE
 from omegaconf import DictConfig
 from typer.testing import CliRunner
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import draw
-from omegaconf import DictConfig
+from omegaconf import OmegaConf
 from PIL import Image
 from typer.testing import CliRunner
 
-from devise_exp import run
 from devise_exp.cli import app
 from devise_exp.saved_run import SavedRun
 
@@ -24,21 +23,16 @@ RIGHT, WRONG = '<span class="mark">right', '<span class="mark">wrong'
 
 
 @pytest.fixture(scope="module")
-def trained(
-    composed: Callable[..., DictConfig],
-    picture_tree: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    place = tmp_path_factory.mktemp("run")
-    shutil.copytree(picture_tree, place / "pictures")
-    config = composed(
-        "data=image_folder", f"data.root={place / 'pictures'}", "backbone=resnet18",
-        "backbone.weights=null", "projection=linear", "trainer.max_epochs=1", "controls=false",
-        "features.num_workers=0", "spaces=[backbone]", "logger=none",
-    )  # fmt: skip
-    run.train(config, place / "a run")
-    shutil.rmtree(place / "pictures")
-    return place / "a run"
+def trained(searchable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of a run, stored in two spaces, whose pictures are away."""
+    folder = shutil.copytree(searchable, tmp_path_factory.mktemp("run") / "a run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config.spaces = ["backbone"]
+    OmegaConf.save(config, folder / "config.yaml")
+    pictures = searchable.parent / "pictures"
+    away = pictures.rename(pictures.with_name("away"))
+    yield folder
+    away.rename(pictures)
 
 
 def call(*arguments: object) -> str:

@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from conftest import ALONE
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import gallery, run

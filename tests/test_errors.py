@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import draw
+from conftest import ALONE, draw
 from omegaconf import OmegaConf
 
 from devise_exp.errors import InputError, command, one_line

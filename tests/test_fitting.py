@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import ALONE
 from omegaconf import DictConfig
 from torch import Tensor
 

@@ -19,7 +19,7 @@ ORDER = [
     "senses", "sentence_encoder", "glosses", "sentence_vectors", "backbone", "timm_backbone",
     "mat_files", "xlsa17_files", "xlsa17", "features", "pretraining", "projection", "losses",
     "checkpoint", "module", "processes", "task", "training", "embeddings", "index_files",
-    "index", "metrics", "intervals", "tradeoff", "hierarchy", "protocols", "searches",
+    "index", "metrics", "intervals", "tradeoff", "rehearsals", "hierarchy", "protocols", "searches",
     "evaluation", "retrieval", "rankings", "diagnostics", "prepare", "baselines", "closed_form",
     "ale", "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync",
     "scores", "run_figures", "comparison", "comparison_text", "drawing", "plots",

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import ALONE
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import evaluation, protocols, reevaluation, run

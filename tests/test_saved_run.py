@@ -3,48 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from devise_exp import run
 from devise_exp.errors import InputError
 from devise_exp.pictures import opened
 from devise_exp.run_folder import RunFolder
 from devise_exp.saved_run import SavedRun
 
 
-@pytest.fixture(scope="module")
-def trained(
-    composed: Callable[..., DictConfig],
-    picture_tree: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "run"
-    config = composed(
-        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
-        "backbone.weights=null", "projection.hidden=16", "trainer.max_epochs=1", "controls=false",
-        "features.num_workers=0", "features.dtype=float32", "spaces=[backbone,classifier]",
-        "logger=none",
-    )  # fmt: skip
-    run.train(config, folder)
-    return folder
-
-
-def test_each_part_holds_its_rows_of_the_split(trained: Path, picture_tree: Path) -> None:
-    saved, split = SavedRun.open(trained), RunFolder(trained).split()
+def test_each_part_holds_its_rows_of_the_split(searchable: Path) -> None:
+    pictures = searchable.parent / "pictures"
+    saved, split = SavedRun.open(searchable), RunFolder(searchable).split()
     assert saved.galleries() == ["all", "val", "test", "unseen"]
     for part in ("val", "test", "unseen"):
         rows = saved.gallery(part).rows
         assert [row.name for row in rows] == split[part]
         assert all(row.label == row.name.split("/")[0] for row in rows)
-        assert all(row.path == str(picture_tree / row.name) for row in rows)
+        assert all(row.path == str(pictures / row.name) for row in rows)
     together = [row.name for row in saved.gallery("all").rows]
     assert together == [*split["val"], *split["test"], *split["unseen"]]
-    embedded = RunFolder(trained).embedded("devise")
+    embedded = RunFolder(searchable).embedded("devise")
     seen = [entry["seen"] for entry in saved.folder.classes()]
     centre = saved.class_vectors[seen].astype(float).mean(axis=0)
     for part, vectors in (("test", embedded.seen), ("unseen", embedded.unseen)):
@@ -52,8 +34,8 @@ def test_each_part_holds_its_rows_of_the_split(trained: Path, picture_tree: Path
         np.testing.assert_allclose(saved.gallery(part).index.vectors, away, atol=1e-6)
 
 
-def test_a_picture_is_embedded_as_it_was_in_training(trained: Path) -> None:
-    saved = SavedRun.open(trained)
+def test_a_picture_is_embedded_as_it_was_in_training(searchable: Path) -> None:
+    saved = SavedRun.open(searchable)
     assert saved.spaces == ("devise", "backbone", "classifier")
     rows = saved.gallery("all").rows[::7]
     found = saved.embed([opened(Path(row.path or "")) for row in rows])
@@ -64,10 +46,10 @@ def test_a_picture_is_embedded_as_it_was_in_training(trained: Path) -> None:
 
 
 def test_the_classifier_space_is_the_features_times_the_weights_of_the_best_class(
-    trained: Path,
+    searchable: Path,
 ) -> None:
-    saved = SavedRun.open(trained)
-    linear = RunFolder(trained).arrays("classifier")
+    saved = SavedRun.open(searchable)
+    linear = RunFolder(searchable).arrays("classifier")
     assert linear["weight"].shape == (6, 512)
     features = saved.gallery("all", "backbone").index.vectors.astype(float)
     # The bias stands beside features of full length, which the unit rows have lost: take the rows
@@ -79,11 +61,11 @@ def test_the_classifier_space_is_the_features_times_the_weights_of_the_best_clas
     assert certain == len(features)
 
 
-def test_what_a_run_does_not_have_is_one_line(trained: Path, tmp_path: Path) -> None:
-    saved = SavedRun.open(trained)
+def test_what_a_run_does_not_have_is_one_line(searchable: Path, tmp_path: Path) -> None:
+    saved = SavedRun.open(searchable)
     with pytest.raises(InputError, match="devise-exp index"):
         saved.gallery(str(tmp_path / "holiday"))
-    plain = shutil.copytree(trained, tmp_path / "plain")
+    plain = shutil.copytree(searchable, tmp_path / "plain")
     config = OmegaConf.load(plain / "config.yaml")
     config.spaces = []
     OmegaConf.save(config, plain / "config.yaml")
@@ -112,9 +94,9 @@ def test_what_a_run_does_not_have_is_one_line(trained: Path, tmp_path: Path) -> 
     ],
 )
 def test_nothing_foreign_is_built(
-    trained: Path, tmp_path: Path, group: str, content: object
+    searchable: Path, tmp_path: Path, group: str, content: object
 ) -> None:
-    folder = shutil.copytree(trained, tmp_path / "run")
+    folder = shutil.copytree(searchable, tmp_path / "run")
     config = OmegaConf.load(folder / "config.yaml")
     config[group] = content
     config.elsewhere = {"_target_": "os.getcwd"}
@@ -127,8 +109,8 @@ def test_nothing_foreign_is_built(
     assert saved.vocabulary.rank("cat") is not None  # words do without it
 
 
-def test_a_checkpoint_of_another_shape_is_told(trained: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(trained, tmp_path / "run")
+def test_a_checkpoint_of_another_shape_is_told(searchable: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(searchable, tmp_path / "run")
     config = OmegaConf.load(folder / "config.yaml")
     config.projection.hidden = 8
     OmegaConf.save(config, folder / "config.yaml")
@@ -146,8 +128,8 @@ def test_a_checkpoint_of_another_shape_is_told(trained: Path, tmp_path: Path) ->
         ("index", {"_target_": "devise_exp.index.np.load", "file": "x", "allow_pickle": True}),
     ],
 )  # fmt: skip
-def test_no_pickle_is_read(trained: Path, tmp_path: Path, group: str, content: object) -> None:
-    folder = shutil.copytree(trained, tmp_path / "run")
+def test_no_pickle_is_read(searchable: Path, tmp_path: Path, group: str, content: object) -> None:
+    folder = shutil.copytree(searchable, tmp_path / "run")
     config = OmegaConf.load(folder / "config.yaml")
     config[group] = content
     OmegaConf.save(config, folder / "config.yaml")

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import draw
-from omegaconf import DictConfig
+from omegaconf import OmegaConf
 
-from devise_exp import run, search
+from devise_exp import search
 from devise_exp.errors import InputError
 from devise_exp.pictures import opened
 from devise_exp.saved_run import SavedRun
 
 
 @pytest.fixture(scope="module")
-def trained(
-    composed: Callable[..., DictConfig],
-    picture_tree: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "run"
-    config = composed(
-        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
-        "backbone.weights=null", "projection.hidden=16", "trainer.max_epochs=1", "controls=false",
-        "features.num_workers=0", "spaces=[backbone]", "logger=none",
-    )  # fmt: skip
-    run.train(config, folder)
+def trained(searchable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, for folders are indexed in it, of a run that is stored in two spaces."""
+    folder = shutil.copytree(searchable, tmp_path_factory.mktemp("run") / "run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config.spaces = ["backbone"]
+    OmegaConf.save(config, folder / "config.yaml")
     return folder
 
 
@@ -42,8 +35,7 @@ def saved(trained: Path) -> SavedRun:
 def wordy(trained: Path) -> Path:
     """The run without its weights: no network can be built from it."""
     place = trained.with_name("without weights")
-    shutil.copytree(trained, place, ignore=shutil.ignore_patterns("checkpoints"))
-    return place
+    return shutil.copytree(trained, place, ignore=shutil.ignore_patterns("checkpoints"))
 
 
 @pytest.fixture
@@ -148,12 +140,13 @@ def test_a_picture_and_words_are_added(offline: SavedRun) -> None:
 
 
 def test_pictures_that_have_moved_are_found_where_they_are(
-    offline: SavedRun, picture_tree: Path, tmp_path: Path
+    offline: SavedRun, searchable: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(picture_tree / "cat", tmp_path / "cat")
+    pictures = searchable.parent / "pictures"
+    shutil.copytree(pictures / "cat", tmp_path / "cat")
     answer = search.pictures(offline, "cat", k=38, located=tmp_path)
     for hit in answer.hits:
-        root = tmp_path if hit.row.label == "cat" else picture_tree
+        root = tmp_path if hit.row.label == "cat" else pictures
         assert hit.row.path == str(root / hit.row.name)
     moved = next(Path(hit.row.path or "") for hit in answer.hits if hit.row.label == "cat")
     found = search.pictures(offline, image=moved, k=37, located=tmp_path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ALONE
 from omegaconf import DictConfig
 from test_glosses import write_wordnet
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import draw
+from conftest import ALONE, draw
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from devise_exp import metrics, pretraining
+from devise_exp import pretraining, tradeoff
 from devise_exp.embeddings import Classifier
 from devise_exp.errors import InputError
+from devise_exp.rehearsals import curve_on
 from devise_exp.task import Fitted, Rehearsal, Task
 
 LEAST_STEPS = 600
@@ -133,31 +134,24 @@ def fit_softmax(
 def chosen(
     family: Family, grid: Sequence[dict[str, float]], task: Task, rehearsals: Sequence[Rehearsal]
 ) -> Fitted:
-    """The member of `family` for `task` with the hyperparameters, out of `grid`, that name held-out
-    classes best: hit@1 as class mean, among the held-out labels, averaged over the rehearsals; the
-    first of equals. `about` has them and that figure, rehearsal/hit@1.
+    """The member of `family` for `task` with the hyperparameters out of `grid` of the largest area
+    under the trade-off curve, averaged over the rehearsals, as the trained model's prior is chosen
+    as well; the first of equals. `about` has them and that figure, rehearsal/AUSUC.
 
     Without a rehearsal there is nothing to choose by: then it is the middle of the grid.
     """
     if not rehearsals:
         middle = grid[len(grid) // 2]
         return replace(family(task)(*middle.values()), about=dict(middle))
-    figures = np.zeros(len(grid))
+    areas = np.zeros(len(grid))
     for each in rehearsals:
-        member, features = family(each.task), task.features[each.unseen_rows]
-        truth = task.class_ids[each.unseen_rows]
+        member = family(each.task)
         for i, hyperparameters in enumerate(grid):
-            figures[i] += _hit_at_1(member(*hyperparameters.values()), features, truth, each.task)
-    figures = np.round(figures / len(rehearsals), 9)  # rounding errors decide no tie
-    best = int(figures.argmax())
-    about = grid[best] | {"rehearsal/hit@1": float(figures[best])}
+            areas[i] += tradeoff.area(curve_on(member(*hyperparameters.values()), task, each))
+    areas = np.round(areas / len(rehearsals), 9)  # rounding errors decide no tie
+    best = int(areas.argmax())
+    about = grid[best] | {"rehearsal/AUSUC": float(areas[best])}
     return replace(family(task)(*grid[best].values()), about=about)
-
-
-def _hit_at_1(fitted: Fitted, features: np.ndarray, truth: np.ndarray, task: Task) -> float:
-    """Class mean of hit@1 among the unseen labels of `task`; truth: (N,) class ids."""
-    cosines = fitted.embed(features) @ fitted.class_vectors[task.unseen].T  # (N, U)
-    return metrics.class_mean(task.unseen[cosines.argmax(axis=1)] == truth, truth)
 
 
 def class_means(rows: np.ndarray, targets: np.ndarray, n_classes: int) -> np.ndarray:

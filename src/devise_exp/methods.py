@@ -15,10 +15,10 @@ from torch import nn
 
 from devise_exp import tradeoff
 from devise_exp.embeddings import TrainedMap
-from devise_exp.index import ExactIndex
 from devise_exp.pretraining import Prior, Priors
+from devise_exp.rehearsals import curve_on
 from devise_exp.task import Fitted, Method, Rehearsal, Task, rehearsal
-from devise_exp.tradeoff import Curve, Found
+from devise_exp.tradeoff import Curve
 
 SEEN_COST = 0.01  # what the prior may cost of the class mean of hit@1 among seen labels
 
@@ -57,7 +57,7 @@ def devise(
         own = project(each.task)
         maps = [TrainedMap(own, prior) for prior in (None, *_priors(priors, each.task))]
         fits = [Fitted("devise", task.class_vectors, each_map) for each_map in maps]
-        curves.append([_curve(fitted, task, each) for fitted in fits])
+        curves.append([curve_on(fitted, task, each) for fitted in fits])
     area = np.mean([[tradeoff.area(c) for c in row] for row in curves], axis=0)
     seen = np.mean([[c.seen[0] for c in row] for row in curves], axis=0)
     able = seen >= seen[0] - SEEN_COST
@@ -106,7 +106,7 @@ def calibrate(
         return Calibrated(fitted, None)
     first, *others = rehearsals
     again = method(first.task, [_within(first, other) for other in others])
-    return Calibrated(fitted, tradeoff.best_factor(_curve(again, task, first)))
+    return Calibrated(fitted, tradeoff.best_factor(curve_on(again, task, first)))
 
 
 def _within(outer: Rehearsal, other: Rehearsal) -> Rehearsal:
@@ -120,18 +120,3 @@ def _priors(priors: Priors | None, task: Task) -> tuple[Prior, ...]:
     if priors is None or task.pretraining is None:
         return ()
     return priors(task.pretraining)
-
-
-def _curve(fitted: Fitted, task: Task, on: Rehearsal) -> Curve:
-    """The trade-off curve of what was fitted to a rehearsal of `task`, on the rows to choose by."""
-    sides = []
-    for rows in (on.seen_rows, on.unseen_rows):
-        images = fitted.embed(task.features[rows])
-        seen, unseen = (_nearest(fitted, images, c) for c in (on.task.seen, on.task.unseen))
-        sides.append(tradeoff.best_answers(seen, unseen, task.class_ids[rows]))
-    return tradeoff.curve(*sides)
-
-
-def _nearest(fitted: Fitted, images: np.ndarray, labels: np.ndarray) -> Found:
-    places, similarity = ExactIndex(fitted.class_vectors[labels]).search(images, 1)
-    return labels[places], similarity

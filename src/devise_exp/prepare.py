@@ -89,14 +89,16 @@ class Prepared:
 
     def rehearsals(self, task: Task) -> tuple[Rehearsal, ...]:
         """The task with some of its seen classes held out, once per set of held_out. What the
-        pretraining knows of those is taken out as well.
+        pretraining knows of those is taken out as well; where that is all of it (a class called
+        "object"), there is no such rehearsal.
         """
         made = []
         for held_out in self.held_out:
             names = _names(self.resolutions, held_out)
             leaked = _audit(names, self.backbone).categories
             made.append(rehearsal(task, held_out, leaked))
-        return tuple(made)
+        needed = task.pretraining is not None
+        return tuple(each for each in made if not needed or each.task.pretraining is not None)
 
     def hierarchy(self) -> Hierarchy:
         """Where the classes stand in WordNet."""
@@ -138,8 +140,7 @@ def prepare(config: DictConfig) -> Prepared:
     seen_names = _names(resolutions, split.seen)
     known = set(_audit(seen_names, backbone).leaked)
     clean = [c for c, name in zip(split.seen, seen_names, strict=True) if name not in known]
-    with option("rehearsals"):
-        held_out = splits.held_out(split, np.array(clean, dtype=np.int64), config.rehearsals)
+    held_out = splits.held_out(split, np.array(clean, dtype=np.int64), config.rehearsals)
     return Prepared(
         labelled.whole,
         labelled.dataset,

@@ -8,8 +8,10 @@ same as, a kind of, or a parent of an unseen class are taken out first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,9 +42,11 @@ class Pretraining:
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
-    def without(self, categories: Collection[str]) -> Pretraining:
-        """The same without the categories of these names."""
+    def without(self, categories: Collection[str]) -> Pretraining | None:
+        """The same without the categories of these names, None where fewer than two are left."""
         kept = [i for i, name in enumerate(self.categories) if name not in categories]
+        if len(kept) < 2:
+            return None
         return Pretraining(
             tuple(self.categories[i] for i in kept),
             self.weight[kept],
@@ -95,16 +99,20 @@ def priors(
 
     InputError for weights below 0, none at all, and a temperature or `top` of 0 or less.
     """
-    given = [weights] if isinstance(weights, int | float) else list(weights)
-    if not given or not all(weight >= 0 for weight in given):
+    given = [weights] if isinstance(weights, int | float | str) else list(weights)
+    if not given or not all(_finite(weight) and weight >= 0 for weight in given):
         raise InputError(f"prior.weights={given}: give weights from 0 on, or prior=none")
-    if not (temperature > 0 and isinstance(top, int) and top > 0):
+    if not (_finite(temperature) and temperature > 0 and type(top) is int and top > 0):
         raise InputError(
             f"prior.temperature={temperature}, prior.top={top}: give a temperature above 0 and a "
             "whole number of classes from 1 on"
         )
     n = len(pretraining.categories)
     return tuple(Prior(pretraining, float(w), temperature, min(top, n)) for w in given)
+
+
+def _finite(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
 
 
 def conse(shares: np.ndarray, vectors: np.ndarray, top: int = 10) -> np.ndarray:

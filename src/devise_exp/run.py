@@ -33,8 +33,8 @@ from devise_exp.methods import Calibrated
 from devise_exp.module import DeviseModule
 from devise_exp.pictures import PictureFiles
 from devise_exp.prepare import Prepared, features_of, prepare
-from devise_exp.protocols import MODEL, Embedded
 from devise_exp.pretraining import Prior
+from devise_exp.protocols import MODEL, Embedded
 from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.storage import replacing
 from devise_exp.task import Fitted
@@ -92,6 +92,9 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
         raise InputError("index=own is for evaluate.py: choose hnsw, brute_force or exact")
     with option("index"):
         instantiate(config.index)(parts.class_vectors[:2])
+    if config.prior and parts.pretraining is not None:
+        with option("prior"):
+            instantiate(config.prior)(parts.pretraining)
     _choices(config, parts)
 
 

@@ -137,8 +137,11 @@ def held_out(split: Split, clean: np.ndarray, rehearsals: int) -> tuple[np.ndarr
 
     clean: ids of seen classes that the pretraining does not know, as it must not know the unseen
     ones; they are taken where there are four or more for each rehearsal, else any. A set holds a
-    fifth of the seen classes or fewer; () where they are too few for sets of two.
+    fifth of the seen classes or fewer; () where they are too few for sets of two. InputError for a
+    number of rehearsals that is no whole number from 0 on.
     """
+    if type(rehearsals) is not int or rehearsals < 0:
+        raise InputError(f"rehearsals={rehearsals}: give a whole number from 0 on")
     pool = clean if len(clean) >= 4 * rehearsals else split.seen
     size = min(len(pool) // max(rehearsals, 1), round(len(split.seen) / 5))
     if rehearsals < 1 or size < 2:

@@ -33,9 +33,10 @@ class GuardedFeatures:
     open: np.ndarray  # (N,) bool
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        rows = np.asarray(rows)
-        if rows.dtype.kind not in "iu" or (len(rows) and rows.min() < 0):
-            raise SelectionError("ask for rows by their numbers, from 0 on")
+        rows, n = np.asarray(rows), len(self.open)
+        by_number = rows.ndim == 1 and rows.dtype.kind in "iu"
+        if not by_number or (rows < 0).any() or (rows >= n).any():
+            raise SelectionError(f"ask for rows by their numbers, from 0 to {n - 1}, in one array")
         if not self.open[rows].all():
             closed = rows[~self.open[rows]]
             raise SelectionError(

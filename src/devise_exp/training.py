@@ -213,9 +213,9 @@ def fit(
     """Train until the seen validation hit@1 has not risen for `patience` epochs; `module` ends as
     the best epoch, the first of equals.
 
-    Checkpoints best.ckpt and, unless it need not be `resumable`, last.ckpt go to `folder`; where a last.ckpt is already there the
-    training goes on from it, to the very weights it would have reached uninterrupted. Returns the
-    best val/hit@1 and its epoch.
+    Checkpoints best.ckpt and, unless it need not be `resumable`, last.ckpt go to `folder`; where a
+    last.ckpt is already there the training goes on from it, to the very weights it would have
+    reached uninterrupted. Returns the best val/hit@1 and its epoch.
     """
     checkpoints = _Checkpoints(folder, patience, resumable)
     bar = RichProgressBar(leave=False, console_kwargs={"stderr": True})

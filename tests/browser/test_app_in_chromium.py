@@ -11,14 +11,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from conftest import COLOURS
-from omegaconf import DictConfig
 from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions, Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from devise_exp import run, search
+from devise_exp import search
 from devise_exp.app import EXAMPLES, serving
 from devise_exp.saved_run import SavedRun
 
@@ -31,19 +30,8 @@ PATIENCE = 60  # seconds; only a page that stays empty waits as long
 
 
 @pytest.fixture(scope="module")
-def saved(
-    composed: Callable[..., DictConfig],
-    picture_tree: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> SavedRun:
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    config = composed(
-        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
-        "backbone.weights=null", "projection.hidden=32", "trainer.max_epochs=2", "controls=false",
-        "features.num_workers=0", "logger=none",
-    )  # fmt: skip
-    run.train(config, folder)
-    return SavedRun.open(folder)
+def saved(searchable: Path) -> SavedRun:
+    return SavedRun.open(searchable)
 
 
 @pytest.fixture
