@@ -104,7 +104,7 @@ def test_each_class_has_its_row() -> None:
 def test_the_class_mean_of_the_table_is_the_figure() -> None:
     model, _, _, found = made()
     chosen = protocols.between(SEEN, UNSEEN)
-    values = evaluation.evaluate([model], chosen, ExactIndex)[0].values
+    values = evaluation.evaluate([model], chosen, ExactIndex).report.values
     for side in ("seen", "unseen"):
         rows = [r for r in found["classes"] if r["seen"] == (side == "seen") and r["images"]]
         for figure, name in (("hit@1", f"{side}/hit@1"), ("hit@5", f"{side}/hit@5"),

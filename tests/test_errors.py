@@ -137,7 +137,7 @@ VALUES = [
     (["ks=[1000]"], ["hit@1000", "6 candidates of seen"]),
     (["ks=[3]"], ["hit@3", "2 candidates of unseen"]),
     (["ks=[]"], ["ks=[]"]),
-    (["loss.violators=none"], ["loss.violators=none: choose all or first"]),
+    (["loss=hinge_rank", "loss.violators=none"], ["loss.violators=none: choose all or first"]),
     (["projection.hidden=-1"], ["projection", "-1"]),
     (["projection.hidden=many"], ["projection", "str"]),
     (["optimizer.lr=-1"], ["optimizer", "Invalid learning rate: -1"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from devise_exp import evaluation, protocols
 from devise_exp.errors import InputError
-from devise_exp.evaluation import EvalReport
+from devise_exp.evaluation import Evaluation
 from devise_exp.index import ExactIndex, Index, NmslibIndex
 from devise_exp.protocols import Embedded, Protocol
 
@@ -21,6 +22,9 @@ INDEXES: dict[str, Callable[[np.ndarray], Index]] = {
     "hnsw": NmslibIndex,
     "brute_force": lambda vectors: NmslibIndex(vectors, method="brute_force"),
 }
+
+
+BOUNDS = ("lo", "hi", "classes_lo", "classes_hi")
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -41,9 +45,7 @@ def embedded(name: str = "devise", seed: int = 0, noise: float = 1.0, dim: int =
     return Embedded(name, vectors, *images(SEEN), *images(UNSEEN))
 
 
-def run(
-    *models: Embedded, index: str = "exact", extra: Any = None, **options: Any
-) -> tuple[EvalReport, dict[str, np.ndarray]]:
+def run(*models: Embedded, index: str = "exact", extra: Any = None, **options: Any) -> Evaluation:
     chosen = protocols.between(SEEN, UNSEEN, extra)
     return evaluation.evaluate(models, chosen, INDEXES[index], **options)
 
@@ -68,10 +70,30 @@ def by_hand(model: Embedded, images: str, candidates: list[int], k: int) -> tupl
     return sum(everything) / len(everything), sum(class_means) / len(class_means)
 
 
+def area_by_hand(model: Embedded) -> float:
+    """Under the class means of hit@1 among all labels, as seen labels are lowered step by step."""
+    sides = [
+        ((getattr(model, side) @ model.class_vectors.T).tolist(), getattr(model, f"{side}_truth"))
+        for side in ("seen", "unseen")
+    ]
+    gaps = sorted(
+        max(row[c] for c in SEEN) - max(row[c] for c in UNSEEN) for rows, _ in sides for row in rows
+    )
+    points = []
+    for factor in [gaps[0] - 1, *((a + b) / 2 for a, b in pairwise(gaps)), gaps[-1] + 1]:
+        lowered = [factor if c in SEEN else 0 for c in range(8)]
+        means = []
+        for rows, truth in sides:
+            hits = np.array([np.argmax(np.subtract(row, lowered)) for row in rows]) == truth
+            means.append(np.mean([hits[truth == c].mean() for c in np.unique(truth)]))
+        points.append(means)
+    return float(sum((u2 - u1) * (s1 + s2) / 2 for (s1, u1), (s2, u2) in pairwise(points)))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_every_figure_equals_plain_loops(seed: int) -> None:
     models = embedded(seed=seed), embedded("conse", seed=seed + 100, noise=2.0)
-    values = run(*models)[0].values
+    values = run(*models).report.values
     expected: dict[str, float] = {}
     for model, prefix in zip(models, ("", "method/conse/"), strict=True):
         for protocol, images, candidates in (
@@ -87,31 +109,40 @@ def test_every_figure_equals_plain_loops(seed: int) -> None:
                 expected[f"method/chance/{protocol}/hit@{k}"] = k / len(candidates)
         u, s = (expected[f"{prefix}all_{i}/hit@1/class_mean"] for i in ("unseen", "seen"))
         expected[f"{prefix}all/H@1"] = 2 * u * s / (u + s)
+        expected[f"{prefix}all/AUSUC"] = area_by_hand(model)
     expected["index/recall@10"] = 1.0
-    points = {name: v for name, v in values.items() if name.rsplit("/", 1)[-1] not in ("lo", "hi")}
+    points = {name: v for name, v in values.items() if name.rsplit("/", 1)[-1] not in BOUNDS}
     assert points == pytest.approx(expected, abs=1e-12)
     assert 0 < values["all_unseen/hit@1"] < values["unseen/hit@1"] < 1  # not a trivial case
 
 
 def test_every_share_has_its_interval_around_it() -> None:
-    values = run(embedded())[0].values
+    values = run(embedded()).report.values
     shares = [
-        n for n in values if "/hit@" in n and "chance" not in n and n[-3:] not in ("/lo", "/hi")
+        n
+        for n in values
+        if "/hit@" in n and "chance" not in n and n.rsplit("/", 1)[-1] not in BOUNDS
     ]
     assert len(shares) == 2 * (4 + 3 + 4 + 4)  # per image and per class, ks up to the candidates
     for name in shares:
         assert 0 <= values[f"{name}/lo"] <= values[name] <= values[f"{name}/hi"] <= 1
+        over_classes = [f"{name}/classes_{bound}" in values for bound in ("lo", "hi")]
+        assert over_classes == [name.endswith("class_mean")] * 2
+        if name.endswith("class_mean"):
+            assert 0 <= values[f"{name}/classes_lo"] <= values[name]
+            assert values[name] <= values[f"{name}/classes_hi"] <= 1
     assert values["seen/hit@1/lo"] < values["seen/hit@1"] < values["seen/hit@1/hi"]
 
 
 def test_the_three_indexes_agree_to_the_last_digit() -> None:
     models = embedded(), embedded("conse", seed=7)
-    exact, exact_neighbours = run(*models)
+    exact = run(*models)
     for index in ("hnsw", "brute_force"):
-        report, neighbours = run(*models, index=index)
-        assert report == exact
-        for name, found in neighbours.items():
-            np.testing.assert_array_equal(found, exact_neighbours[name])
+        found = run(*models, index=index)
+        assert found.report == exact.report
+        assert set(found.neighbours) == set(exact.neighbours)
+        for name, neighbours in found.neighbours.items():
+            np.testing.assert_array_equal(neighbours, exact.neighbours[name])
 
 
 def test_an_index_that_misses_neighbours_says_so() -> None:
@@ -127,19 +158,20 @@ def test_an_index_that_misses_neighbours_says_so() -> None:
     model = Embedded("devise", vectors, vectors, rows, vectors[:1], rows[:1])
     # Ten of twenty from the other end, and all of ten: the worse one counts.
     chosen = [Protocol("seen", "seen", rows), Protocol("unseen", "unseen", rows[:10])]
-    report, _ = evaluation.evaluate([model], chosen, Reversed)
+    report = evaluation.evaluate([model], chosen, Reversed).report
     assert report.values["index/recall@10"] == 0.0
     assert report.values["seen/hit@10"] == 0.0
 
 
 def test_neighbours_are_class_ids_best_first() -> None:
     model = embedded()
-    _, neighbours = run(model)
+    neighbours = run(model).neighbours
     assert set(neighbours) == {"seen", "unseen", "all_seen", "all_unseen"}
     similarity = model.unseen @ model.class_vectors[UNSEEN].T
     expected = UNSEEN[np.argsort(-similarity, axis=1)]
     np.testing.assert_array_equal(neighbours["unseen"], expected)
-    assert neighbours["all_seen"].shape == (len(model.seen), 5)
+    similarity = model.seen @ model.class_vectors.T  # of eight labels the nearest ten are all
+    np.testing.assert_array_equal(neighbours["all_seen"], np.argsort(-similarity, axis=1))
 
 
 def test_a_model_that_cannot_name_a_class_is_left_out_where_it_is_a_candidate() -> None:
@@ -151,7 +183,7 @@ def test_a_model_that_cannot_name_a_class_is_left_out_where_it_is_a_candidate() 
     softmax = Embedded(
         "softmax", one_hot, probabilities, model.seen_truth, probabilities[none], SEEN[none]
     )
-    values = run(model, softmax)[0].values
+    values = run(model, softmax).report.values
     protocols = {n.split("/")[2] for n in values if n.startswith("method/softmax/")}
     assert protocols == {"seen"}
     right = SEEN[probabilities.argmax(axis=1)] == model.seen_truth
@@ -161,10 +193,10 @@ def test_a_model_that_cannot_name_a_class_is_left_out_where_it_is_a_candidate() 
 
 def test_extra_labels_give_two_more_protocols_and_change_no_other() -> None:
     model, control = embedded(), embedded("conse", seed=4)
-    plain = run(model, control)[0].values
+    plain = run(model, control).report.values
     extra = unit(np.random.default_rng(9).normal(size=(15, 6)))
     wide = model.with_labels(extra)
-    values = run(wide, control, extra=8 + np.arange(15))[0].values
+    values = run(wide, control, extra=8 + np.arange(15)).report.values
     assert {name: values[name] for name in plain} == plain
     more = {name.split("/")[0] for name in values if name not in plain}
     assert more == {"extra_seen", "extra_unseen", "method"}
@@ -179,7 +211,7 @@ def test_extra_labels_give_two_more_protocols_and_change_no_other() -> None:
 
 
 def test_ks_null_stops_at_the_number_of_candidates() -> None:
-    values = run(embedded())[0].values
+    values = run(embedded()).report.values
     ks = {
         p: {n.split("@")[1].split("/")[0] for n in values if n.startswith(f"{p}/hit")}
         for p in ("seen", "unseen", "all_seen")
@@ -211,10 +243,10 @@ def test_a_k_that_cannot_be_asked_names_the_protocol_and_its_candidates(
 
 
 def test_the_ks_that_were_asked_are_reported_once_each() -> None:
-    one = run(embedded(), ks=[3, 1, 3])[0].values
+    one = run(embedded(), ks=[3, 1, 3]).report.values
     assert {n.split("@")[1].split("/")[0] for n in one if "/hit@" in n} == {"1", "3"}
-    assert run(embedded(), ks=2)[0] == run(embedded(), ks=[2])[0]
-    assert not [name for name in run(embedded(), ks=[2])[0].values if name.endswith("H@1")]
+    assert run(embedded(), ks=2).report == run(embedded(), ks=[2]).report
+    assert not [name for name in run(embedded(), ks=[2]).report.values if name.endswith("H@1")]
 
 
 def test_an_image_whose_class_is_no_candidate_is_an_error() -> None:
@@ -230,9 +262,10 @@ def test_protocols_are_chosen_by_name() -> None:
     for names, has_h in ((["all_unseen"], False), (["seen", "all_seen"], False),
                          (["all_seen", "all_unseen"], True)):  # fmt: skip
         chosen = protocols.select(available, names)
-        report, neighbours = evaluation.evaluate([embedded()], chosen, ExactIndex)
-        assert set(report.n) == set(neighbours) == set(names)
-        assert ("all/H@1" in report.values) is has_h
+        found = evaluation.evaluate([embedded()], chosen, ExactIndex)
+        assert set(found.report.n) == set(found.neighbours) == set(names)
+        assert ("all/H@1" in found.report.values) is has_h
+        assert ("all/AUSUC" in found.report.values) is has_h
     for wrong in (["foo"], ["seen", "extra_seen"], [], "sen"):
         with pytest.raises(InputError, match="choose among seen, unseen, all_seen, all_unseen"):
             protocols.select(available, wrong)

@@ -25,6 +25,7 @@ from devise_exp import (
     evaluation,
     gallery,
     html_report,
+    protocols,
     report,
     tradeoff,
 )
@@ -73,7 +74,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     models = [model("devise", 0.4), model("conse", 0.6)]
     chosen = protocols.between(split.seen, split.unseen)
-    result, neighbours = evaluation.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
+    found = evaluation.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
+    result, neighbours = found.report, found.neighbours
     run.save_classes(split, [Resolution(n, (n,), "exact") for n in NAMES], vectors, rows)
     run.save_about(ABOUT, [Leak("okapi", "is a kind of", "giraffe", "okapi")], [f"{EVIL}: broken"])
     (run.path / "config.yaml").write_text("seed: 0\nnote: <b>bold</b>\n", encoding="utf-8")

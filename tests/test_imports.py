@@ -21,7 +21,7 @@ ORDER = [
     "checkpoint", "module", "processes", "task", "training", "embeddings", "index_files",
     "index", "metrics", "intervals", "tradeoff", "rehearsals", "hierarchy", "protocols", "searches",
     "evaluation", "retrieval", "rankings", "diagnostics", "prepare", "baselines", "closed_form",
-    "ale", "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync",
+    "ale", "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync", "choices",
     "scores", "run_figures", "comparison", "comparison_text", "drawing", "plots",
     "report_sections", "confusion_pictures", "html_report", "wandb_log", "fitting", "run",
     "seeds", "encoder", "saved_run", "reevaluation", "query", "search", "contact_sheet", "look",

@@ -378,7 +378,7 @@ def known_models(seed: int, vectors_match: bool) -> Embedded:
 
 def known_figures(model: Embedded) -> dict[str, float]:
     chosen = protocols.between(np.arange(10), np.arange(10, 20))
-    return evaluation.evaluate([model], chosen, ExactIndex)[0].values
+    return evaluation.evaluate([model], chosen, ExactIndex).report.values
 
 
 def test_a_random_embedding_scores_k_of_n_within_its_interval() -> None:

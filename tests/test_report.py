@@ -51,7 +51,7 @@ def evaluated() -> EvalReport:
 
     models = [model("devise", 1, 42), model("softmax", 1, 30), model("conse", 2, 40)]
     chosen = protocols.between(seen, unseen, extra)
-    return evaluation.evaluate(models, chosen, ExactIndex, about=ABOUT)[0]
+    return evaluation.evaluate(models, chosen, ExactIndex, about=ABOUT).report
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def rebuilt(records: list[dict[str, Any]]) -> dict[str, float]:
         ending = "/class_mean" if r["mean_over"] == "class" else ""
         name = f"{start}{r['protocol']}/hit@{r['k']}{ending}"
         values[name] = float(r["hit"])
-        for bound in ("lo", "hi"):
+        for bound in ("lo", "hi", "classes_lo", "classes_hi"):
             if r[bound] not in ("", None):
                 values[f"{name}/{bound}"] = float(r[bound])
     return values

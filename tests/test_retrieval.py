@@ -33,7 +33,8 @@ def embedded(name: str = "devise", seed: int = 0, noise: float = 1.0, dim: int =
         truth = order.permutation(np.repeat(classes, [COUNTS[c] for c in classes]))
         return unit(vectors[truth] + noise * rng.normal(size=(len(truth), dim))), truth
 
-    return Embedded(name, vectors, *pictures(SEEN), *pictures(UNSEEN))
+    sides = (*pictures(SEEN), *pictures(UNSEEN))
+    return Embedded(name, vectors, *sides, trained_map=name != "conse")
 
 
 def softmax_like(model: Embedded) -> Embedded:
@@ -117,7 +118,8 @@ def gallery_of(model: Embedded, side: str) -> tuple[np.ndarray, list[int]]:
 @pytest.mark.parametrize("seed", range(3))
 def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
     first = embedded(seed=seed)
-    models = first, softmax_like(first), embedded("conse", seed=seed + 100, noise=2)
+    conse = embedded("conse", seed=seed + 100, noise=2)
+    models = first, softmax_like(first), conse, embedded("random_vectors", seed=seed + 200)
     values, sizes = retrieval.by_words(models, SEEN, UNSEEN, COMPOUND)
     expected: dict[str, float] = {}
     for protocol, side, queries, n in (
@@ -140,7 +142,7 @@ def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
                     sum(model.class_vectors[c] for c in classes) / len(classes),
                     vectors,
                     [t in classes for t in truth],
-                    model.class_vectors[SEEN].mean(axis=0) if model.name == "devise" else 0.0,
+                    model.class_vectors[SEEN].mean(axis=0) if model.trained_map else 0.0,
                 )
                 for classes in queries
             ]

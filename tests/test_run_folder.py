@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,16 +69,38 @@ def test_classes_and_split_come_back(tmp_path: Path) -> None:
     assert saved["unseen"] == [f"dog/{i}.png" for i in range(5)]
 
 
-def test_embeddings_come_back_in_the_order_of_the_models(tmp_path: Path) -> None:
+def test_embeddings_come_back_in_the_order_of_the_methods(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
+    folder.save_about({}, [], [])
     assert folder.models() == ["devise"]
-    for name in ("random_vectors", "softmax", "devise"):
+    methods: dict[str, dict[str, object]] = {
+        "devise": {"prior/weight": 0.5}, "softmax": {}, "random_vectors": {}
+    }  # fmt: skip
+    for name in reversed(methods):
         folder.save_embedded(embedded(name))
+    folder.save_about({}, [], [], methods)
     assert folder.models() == ["devise", "softmax", "random_vectors"]
+    assert folder.chosen("devise") == {"prior/weight": 0.5}
     back, sent = folder.embedded("devise"), embedded()
     assert back.name == "devise"
     for field in ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth"):
         np.testing.assert_array_equal(getattr(back, field), getattr(sent, field))
+    assert (back.train, back.train_truth, back.factor, back.trained_map) == (
+        None,
+        None,
+        None,
+        False,
+    )
+
+
+def test_training_images_and_the_factor_come_back_where_there_are_some(tmp_path: Path) -> None:
+    sent = embedded()
+    more = {"train": sent.seen[::-1], "train_truth": np.array([3, 2, 0])}
+    RunFolder(tmp_path).save_embedded(replace(sent, **more, factor=0.25, trained_map=True))
+    back = RunFolder(tmp_path).embedded("devise")
+    for name, array in more.items():
+        np.testing.assert_array_equal(getattr(back, name), array)
+    assert (back.factor, back.trained_map) == (0.25, True)
 
 
 def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:
@@ -145,7 +168,7 @@ def trained(
     config = composed(
         "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
         "backbone.weights=null", "features.num_workers=0", "logger=none", "projection=linear",
-        "trainer.max_epochs=1",
+        "trainer.max_epochs=1", "rehearsals=0",
     )  # fmt: skip
     run.train(config, folder)
     reevaluation.evaluate(composed(f"run_dir={folder}", name="evaluate"))
@@ -161,11 +184,13 @@ def test_the_docstring_lists_every_file_and_no_other(trained: Path) -> None:
         "checkpoints/best.ckpt", "checkpoints/last.ckpt", "embeddings/devise.npz",
         "embeddings/softmax.npz", "embeddings/conse.npz", "embeddings/random_vectors.npz",
         "neighbours.npz", "metrics.json", "results.csv", "search.csv", "report.md",
+        "hierarchy.json", "diagnostics.json", "report.html",
     }  # fmt: skip
     promised = {"config.yaml", "classes.json", "class_vectors.npy", "split.json", "about.json",
                 "checkpoints/{best,last}.ckpt", "embeddings/MODEL.npz", "index/", "neighbours.npz",
                 "metrics.json", "results.csv", "search.csv", "report.md", "wandb/",
                 "evaluations/N/", "gallery/", "galleries/", "classifier.npz", "checkpoints/map/",
+                "prior.npz", "hierarchy.json", "diagnostics.json", "report.html",
                 "UNFINISHED"}  # fmt: skip
     assert all(name in text for name in promised)
     assert {p.name for p in (trained / "evaluations/1").iterdir()} == {

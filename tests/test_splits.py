@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devise_exp.errors import InputError
-from devise_exp.splits import Split, named, random
+from devise_exp.splits import Split, held_out, named, random
 
 
 class Data(NamedTuple):
@@ -253,3 +253,77 @@ def test_a_class_called_by_a_number_can_be_unseen() -> None:
     rows = [f"{c}/{i}" for c in ("42", "cat", "dog") for i in range(4)]
     split = named(["42", "cat", "dog"], np.repeat(np.arange(3), 4), rows, [42])  # type: ignore
     assert [split.classes[i] for i in split.unseen] == ["42"]
+
+
+# Classes held out in rehearsals
+
+
+def names_of(split: Split, sets: tuple[np.ndarray, ...]) -> list[set[str]]:
+    return [{split.classes[c] for c in own} for own in sets]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(5, 60),
+    st.integers(1, 5),
+    st.integers(0, 6),
+    st.integers(0, 99),
+    st.floats(0, 1),
+    st.integers(0, 99),
+)
+def test_held_out_classes_are_seen_ones_drawn_by_name(
+    n: int, n_unseen: int, rehearsals: int, seed: int, clean_share: float, order: int
+) -> None:
+    data = data_of({f"class {c}": 3 for c in range(n)})
+    other = data.shuffled(order)
+    n_unseen = min(n_unseen, n - 2)
+    unseen = [f"class {c}" for c in range(n_unseen)]
+    is_clean = np.random.default_rng(order).random(n) < clean_share
+    clean_names = {f"class {c}" for c in range(n_unseen, n) if is_clean[c]}
+    drawn = []
+    for each in (data, other):
+        split = named(*each, unseen, seed=seed)
+        clean = np.array([c for c in split.seen if split.classes[c] in clean_names], dtype=int)
+        sets = held_out(split, clean, rehearsals)
+        assert set(np.concatenate([split.unseen, *sets])) <= {*split.seen, *split.unseen}
+        together = [name for own in names_of(split, sets) for name in own]
+        assert len(together) == len(set(together)) == sum(len(own) for own in sets)
+        assert not set(together) & set(unseen)
+        drawn.append(names_of(split, sets))
+    assert drawn[0] == drawn[1]  # the order of classes decides nothing
+    seen = n - n_unseen
+    if rehearsals == 0 or seen < 8:
+        assert drawn[0] == []
+    if drawn[0]:
+        assert len(drawn[0]) == rehearsals
+        sizes = {len(own) for own in drawn[0]}
+        assert len(sizes) == 1
+        assert 2 <= sizes.pop() <= round(seen / 5)
+    if rehearsals and len(clean_names) >= 4 * rehearsals:
+        assert set().union(*drawn[0]) <= clean_names
+    elif rehearsals in (1, 2) and seen >= 8:
+        assert drawn[0]  # leaked ones serve where there are too few clean ones
+
+
+def test_the_seed_of_the_split_draws_the_held_out_classes() -> None:
+    data = data_of({f"class {c}": 3 for c in range(40)})
+    drawn = [
+        names_of(split, held_out(split, split.seen, 2))
+        for split in (named(*data, ["class 1"], seed=seed) for seed in (0, 0, 1))
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert [len(own) for own in drawn[0]] == [8, 8]
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "maybe", None, True])
+def test_a_wrong_number_of_rehearsals(wrong: Any) -> None:
+    split = named(*data_of({f"class {c}": 3 for c in range(20)}), ["class 1"])
+    with pytest.raises(InputError, match=rf"rehearsals={wrong}: give a whole number from 0 on"):
+        held_out(split, split.seen, wrong)
+
+
+def test_what_clean_can_be(animals: Data) -> None:
+    for function, unseen in ((named, ["cat"]), (random, 1)):
+        assert function(*animals, unseen, clean="require").clean == "require"
+        with pytest.raises(InputError, match=r"split\.clean=yes: choose report or require"):
+            function(*animals, unseen, clean="yes")

@@ -220,7 +220,7 @@ def test_at_factor_0_the_figures_are_those_of_the_protocols() -> None:
     images = [vectors[t] + rng.normal(size=(len(t), 6)) * 0.5 for t in rows]
     images = [i / np.linalg.norm(i, axis=1, keepdims=True) for i in images]
     model = Embedded("devise", vectors, images[0], rows[0], images[1], rows[1])
-    values = evaluation.evaluate([model], protocols.between(SEEN, UNSEEN), ExactIndex)[0].values
+    values = evaluation.evaluate([model], protocols.between(SEEN, UNSEEN), ExactIndex).report.values
     best = [Scores(i @ vectors.T, t).best() for i, t in zip(images, rows, strict=True)]
     found = tradeoff.curve(*best)
     names = [f"all_{side}/hit@1/class_mean" for side in ("seen", "unseen")]

@@ -5,246 +5,145 @@ python experiments/prior/ablation.py > tables.md
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
+from itertools import product
 from statistics import mean, stdev
-from typing import NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from hydra import compose, initialize
 from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from devise_exp import closed_form, methods, pretraining, tradeoff
+from devise_exp import centring, closed_form, fitting, methods, pretraining, tradeoff
 from devise_exp.baselines import unit
-from devise_exp.centring import centre_of
 from devise_exp.embeddings import TrainedMap
-from devise_exp.fitting import fit_to
 from devise_exp.methods import Project
-from devise_exp.prepare import Prepared, features_of, prepare
+from devise_exp.prepare import features_of, prepare
 from devise_exp.pretraining import Prior, Priors
-from devise_exp.task import Fitted, Method, Rehearsal, Task, rehearsal
+from devise_exp.task import Fitted, Rehearsal, Task, rehearsal
 from devise_exp.training import quiet
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
-SEEDS = (0, 1, 2)
-WEIGHTS = (0.25, 0.5, 0.75, 1.0)
-HEAD = (
-    "weight of the prior",
-    "rehearsal AUSUC",
-    "rehearsal seen",
-    "unseen hit@1 per class",
-    "seen hit@1 per class",
-    "H@1 calibrated",
-)
-Fit = Callable[[Task], Fitted]
-Penalty = Callable[[np.ndarray], np.ndarray]  # similarities of a pool of images (N, C) -> (C,)
+SEEDS, WEIGHTS, COSTS = (0, 1, 2), (0.25, 0.5, 0.75, 1.0), (0.005, 0.01, 0.015, 0.02, 0.03, 1)
+HEAD = "| | weight | rehearsal AUSUC | rehearsal seen | unseen | seen | H@1 |"
+Figures = list[tuple[float, ...]]  # per seed, the columns of HEAD
+Maps = Sequence[Project]  # one per seed
+# What hubs lose, (C,), by similarities (N, C) of a pool of images to the labels: half the mean of a
+# label's ten nearest (CSLS, Conneau et al. 2018); log of the sum of exp(10 x) (Smith et al. 2017).
+HUBS = {
+    "CSLS": lambda pool: np.sort(pool, axis=0)[-10:].mean(axis=0) / 2,
+    "inverted softmax": lambda pool: np.log(np.exp(10 * pool).sum(axis=0)) / 10,
+}
 
 
-class Figures(NamedTuple):
-    """Shares: the first two are what choices are made by, the others are of the test."""
-
-    weight: float
-    area: float
-    rehearsed_seen: float
-    unseen: float
-    seen: float
-    harmonic: float
-
-
-Row = tuple[str, Callable[[], list[Figures]]]
-
-
-@dataclass(frozen=True, eq=False)
 class Setting:
-    """Data with one kind of class vectors; features (N, feature_dim) are those of all images."""
+    """Data with one kind of class vectors; `centred`: less the mean of the seen ones."""
 
-    overrides: tuple[str, ...]
-    parts: Prepared
-    features: np.ndarray
-    task: Task
-    rehearsals: tuple[Rehearsal, ...]
+    def __init__(self, *overrides: str, centred: bool = False) -> None:
+        self.overrides, config = overrides, compose("config", list(overrides))
+        self.parts = prepare(config)
+        self.features = features_of(config, self.parts)
+        vectors, seen = self.parts.class_vectors, self.parts.split.seen
+        moved = unit(vectors - centring.centre_of(vectors, seen)) if centred else vectors
+        self.task = self.parts.task(self.features, config.seed, moved)
+        self.rehearsals = self.parts.rehearsals(self.task)
 
     def trained(self, *overrides: str) -> list[Project]:
         """The run's recipe, once per seed; a task is trained on once."""
-        configs = [config(*self.overrides, *overrides, f"seed={seed}") for seed in SEEDS]
-        return [methods.remembered(partial(fit_to, each), {}) for each in configs]
+        given = [[*self.overrides, *overrides, f"seed={seed}"] for seed in SEEDS]
+        fits = [partial(fitting.fit_to, compose("config", each)) for each in given]
+        return [methods.remembered(fit, {}) for fit in fits]
 
-    def without_others(self, task: Task) -> list[Rehearsal]:
-        """The rehearsals of the task, or of the task of one of them, to choose within it."""
-        others = [each.task for each in self.rehearsals if each.task is not task]
-        nested = [rehearsal(task, other.unseen) for other in others]
-        return list(self.rehearsals) if task is self.task else nested
+    def others(self, task: Task) -> Sequence[Rehearsal]:
+        """What a method fitted to the task, or to one of its rehearsals, chooses by."""
+        nested = [rehearsal(task, r.task.unseen) for r in self.rehearsals if r.task is not task]
+        return self.rehearsals if task is self.task else nested
+
+    def measured(self, fit: Callable, hubs: str = "", own: bool = False) -> tuple[float, ...]:
+        """The columns after the weight; hubs are those of the training images or of the `own`."""
+
+        def curve(task: Task, *sides: np.ndarray) -> tradeoff.Curve:
+            fitted, best = fit(task), []
+            rows = (*sides, task.train)
+            scores = [fitted.embed(self.features[r]) @ fitted.class_vectors.T for r in rows]
+            pool = np.concatenate(scores[:2]) if own else scores[2]
+            for images, each in zip(sides, scores, strict=False):
+                lowered = each - HUBS[hubs](pool) if hubs else each
+                first = [c[lowered[:, c].argmax(axis=1)][:, None] for c in (task.seen, task.unseen)]
+                seen, unseen = ((ids, np.take_along_axis(lowered, ids, 1)) for ids in first)
+                best.append(tradeoff.best_answers(seen, unseen, task.class_ids[images]))
+            return tradeoff.curve(*best)
+
+        rehearsed = [curve(each.task, each.seen_rows, each.unseen_rows) for each in self.rehearsals]
+        test = curve(self.task, self.parts.split.test, self.parts.split.unseen_rows)
+        seen, unseen = test.at(mean(tradeoff.best_factor(c) for c in rehearsed))
+        area, kept = mean(map(tradeoff.area, rehearsed)), mean(c.seen[0] for c in rehearsed)
+        return area, kept, test.unseen[-1], test.seen[0], 2 * seen * unseen / (seen + unseen)
 
 
-class Averaged(nn.Module):
-    """The mean of the unit embeddings of several maps."""
+class Mapped(nn.Module):
+    """The mean of maps that need no training here, (n, feature_dim) -> (n, D)."""
 
-    def __init__(self, maps: Iterable[nn.Module]) -> None:
+    def __init__(self, *maps: Callable[[np.ndarray], np.ndarray]) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(maps)
+        self.maps = maps
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return torch.stack([F.normalize(each(features)) for each in self.maps]).mean(dim=0)
-
-
-class Closed(nn.Module):
-    """A map that was not trained by gradients."""
-
-    def __init__(self, fitted: Fitted) -> None:
-        super().__init__()
-        self.fitted = fitted
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(self.fitted.embed(features.numpy()))
+        return torch.from_numpy(sum(each(features.numpy()) for each in self.maps) / len(self.maps))
 
 
 class Uncentred(Prior):
     """The prior of pretraining vectors as they are, not taken from their centre."""
 
     def directions(self, features: np.ndarray) -> np.ndarray:
-        known = self.pretraining
-        shares = known.probabilities(features, self.temperature)
-        return pretraining.conse(shares, known.vectors, self.top)
+        shares = self.pretraining.probabilities(features, self.temperature)
+        return pretraining.conse(shares, self.pretraining.vectors, self.top)
 
 
-def uncentred(known: pretraining.Pretraining) -> tuple[Prior, ...]:
-    return tuple(Uncentred(known, p.weight, p.temperature, p.top) for p in priors()(known))
+def priors(*weights: float, t: float = 2, top: int = 10, kind: type = Prior) -> Priors:
+    return lambda known: tuple(kind(known, w, t, top) for w in weights or WEIGHTS)
 
 
-def priors(*weights: float, temperature: float = 2.0, top: int = 10) -> Priors:
-    return partial(pretraining.priors, weights=weights or WEIGHTS, temperature=temperature, top=top)
+def figures(on: Setting, projects: Maps, make: Priors, at: float | None = None, **hubs) -> Figures:
+    """With the prior of weight `at`, or the one that a run chooses."""
 
+    def fit(project: Project, weight: float, task: Task) -> Fitted:
+        moves = [prior for prior in make(task.pretraining) if prior.weight == weight]
+        return Fitted("", task.class_vectors, TrainedMap(project(task), *moves))
 
-def config(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", ["+trainer.enable_progress_bar=false", *overrides])
-
-
-def setting(*overrides: str) -> Setting:
-    own = config(*overrides)
-    parts = prepare(own)
-    features = features_of(own, parts)
-    task = parts.task(features, own.seed)
-    return Setting(overrides, parts, features, task, parts.rehearsals(task))
-
-
-def centred(on: Setting) -> Setting:
-    """Class vectors less the mean of the seen ones."""
-    vectors = on.task.class_vectors
-    task = on.parts.task(on.features, 0, unit(vectors - centre_of(vectors, on.task.seen)))
-    return replace(on, task=task, rehearsals=on.parts.rehearsals(task))
-
-
-def measured(
-    on: Setting, fit: Fit, weight: float, penalty: Penalty | None = None, pool: str = "train"
-) -> Figures:
-    """Figures of a fit to the task and anew to each rehearsal. A penalty lowers the similarities of
-    hubs, found in a pool of images: those of training, or, transductively, those to be named.
-    """
-
-    def curve(task: Task, *sides: np.ndarray) -> tradeoff.Curve:
-        fitted = fit(task)
-        scores = [fitted.embed(on.features[r]) @ fitted.class_vectors.T for r in sides]
-        if penalty:
-            train = fitted.embed(on.features[task.train]) @ fitted.class_vectors.T
-            lower = penalty(train if pool == "train" else np.concatenate(scores))
-            scores = [each - lower for each in scores]
-        best = []
-        for each, rows in zip(scores, sides, strict=True):
-            first = [labels[each[:, labels].argmax(axis=1)] for labels in (task.seen, task.unseen)]
-            found = [(ids[:, None], np.take_along_axis(each, ids[:, None], 1)) for ids in first]
-            best.append(tradeoff.best_answers(*found, on.task.class_ids[rows]))
-        return tradeoff.curve(*best)
-
-    held_out = [curve(each.task, each.seen_rows, each.unseen_rows) for each in on.rehearsals]
-    test = curve(on.task, on.parts.split.test, on.parts.split.unseen_rows)
-    seen, unseen = test.at(mean(tradeoff.best_factor(c) for c in held_out))
-    harmonic = 2 * seen * unseen / max(seen + unseen, 1e-12)
-    area, rehearsed = mean(map(tradeoff.area, held_out)), mean(float(c.seen[0]) for c in held_out)
-    return Figures(weight, area, rehearsed, float(test.unseen[-1]), float(test.seen[0]), harmonic)
-
-
-def moved(project: Project, make: Priors, weight: float) -> Fit:
-    """The map of `project` with the one of the priors that has this weight, if any."""
-
-    def fit(task: Task) -> Fitted:
-        assert task.pretraining is not None
-        own = [prior for prior in make(task.pretraining) if prior.weight == weight]
-        return Fitted("", task.class_vectors, TrainedMap(project(task), *own))
-
-    return fit
-
-
-def fixed(on: Setting, projects: Sequence[Project], make: Priors, weight: float) -> list[Figures]:
-    return [measured(on, moved(each, make, weight), weight) for each in projects]
-
-
-def chosen(
-    on: Setting,
-    projects: Sequence[Project],
-    make: Priors,
-    penalty: Penalty | None = None,
-    pool: str = "train",
-) -> list[Figures]:
-    """With the prior that methods.devise chooses."""
-    found = []
+    found, weight = [], at
     for each in projects:
-        _, prior = methods.devise(each(on.task), each, make, on.task, on.rehearsals)
-        weight = prior.weight if prior else 0.0
-        found.append(measured(on, moved(each, make, weight), weight, penalty, pool))
+        if at is None:
+            prior = methods.devise(each(on.task), each, make, on.task, on.rehearsals)[1]
+            weight = prior.weight if prior else 0.0
+        found.append((weight, *on.measured(partial(fit, each, weight), **hubs)))
     return found
 
 
-def block(name: str, on: Setting, projects: Sequence[Project]) -> list[Row]:
-    """Each weight of the prior, and the one chosen."""
-    rows = [(name, partial(fixed, on, projects, priors(), w)) for w in (0.0, *WEIGHTS)]
-    return [*rows, (f"**{name}, chosen**", partial(chosen, on, projects, priors()))]
+def block(name: str, on: Setting, projects: Maps, make: Priors | None = None) -> list[tuple]:
+    own = partial(figures, on, projects, make or priors())
+    return [*((name, partial(own, w)) for w in (0.0, *WEIGHTS)), (f"**{name}, chosen**", own)]
 
 
-def to_words(on: Setting, method: Method) -> list[Project]:
-    """A closed form that maps images to word vectors."""
-    return [methods.remembered(lambda task: Closed(method(task, on.without_others(task))), {})]
-
-
-def to_features(on: Setting, weight: float) -> list[Figures]:
-    """Words mapped to features, joined with the prior: the sum of both cosines."""
+def to_features(on: Setting, weight: float) -> Figures:
+    """Words mapped to features; their cosine and the prior's, weighted, are added up."""
 
     def fit(task: Task) -> Fitted:
-        own = closed_form.ridge_to_features(task, on.without_others(task))
-        assert task.pretraining is not None
+        own = closed_form.ridge_to_features(task, on.others(task))
         (prior,), root = priors(weight)(task.pretraining), weight**0.5
+        vectors = unit(np.hstack([own.class_vectors, root * task.class_vectors]))
+        return Fitted("", vectors, lambda x: np.hstack([own.embed(x), root * prior.directions(x)]))
 
-        def embed(x: np.ndarray) -> np.ndarray:
-            return unit(np.hstack([own.embed(x), root * prior.directions(x)]))
-
-        return Fitted("", unit(np.hstack([own.class_vectors, root * task.class_vectors])), embed)
-
-    return [measured(on, fit, weight)]
+    return [(weight, *on.measured(fit))]
 
 
-def csls(pool: np.ndarray) -> np.ndarray:
-    """Half the mean similarity of a label's ten nearest images (Conneau et al. 2018)."""
-    return np.asarray(np.sort(pool, axis=0)[-10:].mean(axis=0) / 2)
-
-
-def inverted_softmax(pool: np.ndarray, sharpness: float = 10) -> np.ndarray:
-    """The logarithm of a label's sum over images of exp(sharpness x similarity) (Smith et al.
-    2017), over the sharpness.
-    """
-    return np.asarray(np.log(np.exp(sharpness * pool).sum(axis=0)) / sharpness)
-
-
-def show(title: str, rows: Sequence[Row]) -> None:
-    print(f"\n## {title}\n\n| | {' | '.join(HEAD)} |\n|{' --- |' * (1 + len(HEAD))}", flush=True)
-    for name, figures in track(rows, title, console=Console(stderr=True)):
-        weights, *columns = zip(*figures(), strict=True)
+def show(title: str, rows: Sequence[tuple]) -> None:
+    print(f"\n## {title}\n\n{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}", flush=True)
+    for name, row in track(rows, title, console=Console(stderr=True)):
+        weights, *columns = zip(*row(), strict=True)
         cells = [", ".join(f"{w:g}" for w in (weights if len(set(weights)) > 1 else weights[:1]))]
         for column in columns:
             spread = f" ± {100 * stdev(column):.1f}" if len(column) > 1 else ""
@@ -253,48 +152,49 @@ def show(title: str, rows: Sequence[Row]) -> None:
 
 
 def main() -> None:
-    quiet()
-    glove = setting()
+    glove = Setting()
     own = glove.trained()
     losses = {"hinge rank, margin 1": ["loss=hinge_rank"], "cosine": ["loss=cosine"]}
-    losses |= {f"softmax {t}": ["loss=softmax", f"loss.temperature={t}"] for t in (0.1, 0.4)}
+    losses |= {f"softmax {t}": [f"loss.temperature={t}"] for t in (0.1, 0.4)}
     rows = block("softmax 0.2", glove, own)
     for name, overrides in losses.items():
         rows += block(name, glove, glove.trained(*overrides))
-    rows += block("ESZSL", glove, to_words(glove, closed_form.eszsl))
-    rows += block("SAE", glove, to_words(glove, closed_form.sae))
+    for name, method in {"ESZSL": closed_form.eszsl, "SAE": closed_form.sae}.items():
+        project = partial(lambda m, task: Mapped(m(task, glove.others(task)).embed), method)
+        rows += block(name, glove, [methods.remembered(project, {})])
+    rows += [("words to features", partial(to_features, glove, w)) for w in (0, 0.05, 0.1, 0.2)]
     show("Losses and closed forms", rows)
 
-    forms: dict[str, Priors] = {"pretraining vectors not centred": uncentred}
-    for temperature in (1, 2, 4):
-        for top in (10, 50, 1000):
-            title = f"temperature {temperature}, {f'top {top}' if top < 1000 else 'all'}"
-            forms[title] = priors(temperature=temperature, top=top)
-    forms["weights to 3"] = priors(*WEIGHTS, 1.5, 2, 3)
-    rows = [(name, partial(chosen, glove, own, make)) for name, make in forms.items()]
-    rows.append(("the prior alone", partial(fixed, glove, own[:1], priors(1e6), 1e6)))
+    rows = block("vectors not centred", glove, own, priors(kind=Uncentred))
+    rows += block("temperature 1", glove, own, priors(t=1))
+    for t, top in product((1, 2), (50, 1000)):
+        name = f"temperature {t}, {f'top {top}' if top < 1000 else 'all'}"
+        rows.append((name, partial(figures, glove, own, priors(t=t, top=top))))
+    choice = partial(figures, glove, own, priors())
+    rows += [(f"seen cost {c}", patch.object(methods, "SEEN_COST", c)(choice)) for c in COSTS]
+    rows.append(("the prior alone", partial(figures, glove, own[:1], priors(1e6), 1e6)))
     show("Forms of the prior, softmax 0.2", rows)
 
-    about = centred(glove)
-    averaged = methods.remembered(lambda task: Averaged(each(task) for each in own), {})
+    about = Setting(centred=True)
     rows = block("centred word vectors", about, about.trained())
-    rows.append(("maps of three seeds averaged", partial(chosen, glove, [averaged], priors())))
-    for name, penalty in {"CSLS": csls, "inverted softmax": inverted_softmax}.items():
-        for pool in ("train", "test"):
-            title = f"{name}, {'training images' if pool == 'train' else 'transductive'}"
-            rows.append((title, partial(chosen, glove, own, priors(), penalty, pool)))
-    rows += [("words to features", partial(to_features, glove, w)) for w in (0, 0.05, 0.1, 0.2)]
+    mean_map = methods.remembered(lambda task: Mapped(*(TrainedMap(p(task)) for p in own)), {})
+    rows.append(("maps of three seeds averaged", partial(figures, glove, [mean_map], priors())))
+    for hubs, own_images in product(HUBS, (False, True)):
+        corrected = partial(figures, glove, own, priors(), hubs=hubs, own=own_images)
+        rows.append((f"{hubs}, {'transductive' if own_images else 'training images'}", corrected))
     show("Other corrections, softmax 0.2", rows)
 
     rows = []
-    for glosses in ("false", "true"):
-        for share in (0, 0.3):
-            sentences = ["word_vectors=sentence_minilm", f"word_vectors.glosses={glosses}"]
-            words = setting(*sentences, f"word_vectors.glove_weight={share}")
-            title = f"sentences, glosses {glosses}, GloVe {share}"
-            rows += block(title, words, words.trained())
-    show("Class vectors, softmax 0.2", rows)
+    for glosses, share, middle in product(("false", "true"), (0, 0.3), (False, True)):
+        given = [f"word_vectors.glosses={glosses}", f"word_vectors.glove_weight={share}"]
+        words = Setting("word_vectors=sentence_minilm", *given, centred=middle)
+        own = partial(figures, words, words.trained(), priors())
+        name = f"glosses {glosses}, GloVe {share}{', centred' * middle}"
+        rows += [(name, partial(own, 0.0)), (f"**{name}, chosen**", own)]
+    show("Sentence vectors, softmax 0.2", rows)
 
 
 if __name__ == "__main__":
-    main()
+    quiet()
+    with initialize("../../conf", version_base="1.3"):
+        main()

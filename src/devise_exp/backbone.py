@@ -132,7 +132,7 @@ def torchvision_backbone(
         network = models.get_model(arch, weights=None)
     if state is not None:
         _load_strictly(network, state, f"{arch} weights {weights}")
-    head = _cut(network, layer)
+    last = _cut(network, layer)
     transform = preset.transforms()
     return Backbone(
         name=f"{arch}/{layer}",
@@ -152,7 +152,7 @@ def torchvision_backbone(
         if weights in known
         else None,
         trainable=trainable,
-        head=head if weights in known else None,
+        head=head_of(last, feature_dim) if weights in known else None,
     )
 
 
@@ -230,8 +230,8 @@ def _feature_dim(arch: str, layer: str) -> int:
     return lengths[arch][layer]
 
 
-def _cut(network: Any, layer: str) -> Head | None:
-    """Drop what comes after `layer`, in place; the head, where `layer` is what it is fed."""
+def _cut(network: Any, layer: str) -> nn.Module | None:
+    """Drop what comes after `layer`, in place; the last layer, where `layer` is what it is fed."""
     if layer == "fc2":
         last = network.classifier[-1]
         network.classifier = network.classifier[:-2]  # also without the last dropout
@@ -240,7 +240,7 @@ def _cut(network: Any, layer: str) -> Head | None:
     else:
         network.avgpool, last = nn.AdaptiveAvgPool2d(1), None
         network.classifier = nn.Identity()
-    return None if last is None else head_of(last, last.in_features)
+    return last
 
 
 def _torchvision_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:

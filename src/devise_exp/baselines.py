@@ -25,6 +25,8 @@ from devise_exp.rehearsals import curve_on
 from devise_exp.task import Fitted, Rehearsal, Task
 
 LEAST_STEPS = 600
+# What these make of a split, no seed of the training changes.
+SEEDLESS = ("majority", "prototypes", "conse_pretraining", "eszsl", "sae", "ridge_to_features")
 TOP = 10  # the classes that ConSE mixes, T = 10 as in the paper
 Family = Callable[[Task], Callable[..., Fitted]]  # a task's members, by their hyperparameters
 

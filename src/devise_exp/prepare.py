@@ -90,7 +90,7 @@ class Prepared:
     def rehearsals(self, task: Task) -> tuple[Rehearsal, ...]:
         """The task with some of its seen classes held out, once per set of held_out. What the
         pretraining knows of those is taken out as well; where that is all of it (a class called
-        "object"), there is no such rehearsal.
+        "entity"), there is no such rehearsal.
         """
         made = []
         for held_out in self.held_out:

@@ -56,8 +56,10 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> Embedded:
     from devise_exp import fitting  # late: nothing else here needs torch
     from devise_exp.checkpoint import load_weights
     from devise_exp.embeddings import TrainedMap
+    from devise_exp.methods import Calibrated
     from devise_exp.prepare import features_of, prepare
     from devise_exp.run import embedded
+    from devise_exp.task import Fitted
 
     own = run.config()
     parts = prepare(own)
@@ -65,8 +67,10 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> Embedded:
     module = fitting.untrained(own, parts)
     load_weights(module, checkpoint)
     features = features_of(own, parts)
-    trained, factor = TrainedMap(module.projection, run.prior()), run.embedded(MODEL).factor
-    return embedded(MODEL, trained, parts, features, factor=factor, train=own.train_figures)
+    trained = TrainedMap(module.projection, run.prior())
+    fitted = Fitted(MODEL, parts.class_vectors, trained)
+    method = Calibrated(fitted, run.embedded(MODEL).factor)
+    return embedded(parts, features, method, True, own.train_figures)
 
 
 def _extra_vectors(saved: SavedRun, given: ListConfig | str | int) -> np.ndarray:

@@ -43,12 +43,15 @@ _KEY = re.compile(
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the tables: hits maps k to (share, low, high), bounds None for chance."""
+    """One line of the tables: hits maps k to (share, low, high), bounds None for chance;
+    over_classes: k to the bounds over classes, None where the mean is not over them.
+    """
 
     method: str
     protocol: str
     average: str
     hits: dict[int, tuple[float, float | None, float | None]]
+    over_classes: dict[int, tuple[float | None, float | None]]
 
 
 def rows(report: EvalReport) -> list[Row]:
@@ -66,7 +69,11 @@ def rows(report: EvalReport) -> list[Row]:
             cell = groups.setdefault(group, {}).setdefault(int(match["k"]), {})
             cell[match["bound"] or "value"] = value
     return [
-        Row(*group, {k: (c["value"], c.get("lo"), c.get("hi")) for k, c in cells.items()})
+        Row(
+            *group,
+            {k: (c["value"], c.get("lo"), c.get("hi")) for k, c in cells.items()},
+            {k: (c.get("classes_lo"), c.get("classes_hi")) for k, c in cells.items()},
+        )
         for group, cells in groups.items()
     ]
 
@@ -126,7 +133,9 @@ def markdown(report: EvalReport, title: str) -> str:
 
 
 def tidy(report: EvalReport) -> list[dict[str, Any]]:
-    """One record per figure of hit@k: model, images, candidates ... value, lo, hi, in [0, 1]."""
+    """One record per figure of hit@k: model, images, candidates ... value and its intervals over
+    images and over classes, in [0, 1].
+    """
     return [
         {
             "method": row.method,
@@ -138,6 +147,8 @@ def tidy(report: EvalReport) -> list[dict[str, Any]]:
             "hit": value,
             "lo": low,
             "hi": high,
+            "classes_lo": row.over_classes[k][0],
+            "classes_hi": row.over_classes[k][1],
         }
         for row in rows(report)
         for k, (value, low, high) in row.hits.items()

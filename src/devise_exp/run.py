@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import (
     baselines,
+    choices,
     fitting,
     gallery,
     html_report,
@@ -33,7 +33,6 @@ from devise_exp.methods import Calibrated
 from devise_exp.module import DeviseModule
 from devise_exp.pictures import PictureFiles
 from devise_exp.prepare import Prepared, features_of, prepare
-from devise_exp.pretraining import Prior
 from devise_exp.protocols import MODEL, Embedded
 from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.storage import replacing
@@ -95,7 +94,8 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
     if config.prior and parts.pretraining is not None:
         with option("prior"):
             instantiate(config.prior)(parts.pretraining)
-    _choices(config, parts)
+    if config.choices is not None:
+        choices.read(config.choices, parts)
 
 
 def _train(
@@ -112,8 +112,8 @@ def _train(
         module, best = fitting.fit_map(config, run, parts, features, logger)
         before: list[Embedded] = []
         if parts.backbone.trainable:
-            frozen = TrainedMap(module.projection)
-            before = [embedded("frozen_backbone", frozen, parts, features)]
+            frozen = Fitted("frozen_backbone", parts.class_vectors, TrainedMap(module.projection))
+            before = [embedded(parts, features, Calibrated(frozen, None), True)]
             module, best = fitting.fit_network(config, run, parts, logger)
             features = features_of(config, parts)  # the backbone is another by now
         about |= best
@@ -162,57 +162,30 @@ def _fit_methods(
     task = parts.task(features, config.seed)
     rehearsals = parts.rehearsals(task)
     project = methods.remembered(partial(fitting.fit_to, config), {task: module.projection})
-    known = _choices(config, parts)
+    known = choices.read(config.choices, parts) if config.choices else None
     if known is None:
         priors = instantiate(config.prior) if config.prior else None
         first, prior = methods.devise(module.projection, project, priors, task, rehearsals)
     else:
-        prior = known.prior
-        mapped = Fitted(
-            MODEL, task.class_vectors, TrainedMap(module.projection, prior), known.about
-        )
-        first = Calibrated(mapped, known.factors.get(MODEL))
+        prior, own = known.prior, TrainedMap(module.projection, known.prior)
+        fitted = Fitted(MODEL, task.class_vectors, own, known.about[MODEL])
+        first = Calibrated(fitted, known.factors.get(MODEL))
     if prior is not None:
         run.save_prior(prior)
-    trained = TrainedMap(module.projection, prior)
-    fitted = [(MODEL, first, True)]
+    models = [embedded(parts, features, first, True, config.train_figures)]
+    about = {MODEL: first.fitted.about}
     for name, method, is_map in fitting.methods_of(config, parts, project):
+        if known and name in known.seedless:
+            models.append(known.seedless[name])
+            about[name] = known.about[name]
+            continue
         # Random vectors mean nothing, so there is nothing to calibrate.
-        own = () if name == "random_vectors" else rehearsals
+        to_choose_by = () if name == "random_vectors" else rehearsals
         factor = known.factors.get(name) if known else None
-        fitted.append((name, methods.calibrate(method, task, own, factor), is_map))
-    models = [
-        embedded(
-            name,
-            each.fitted.embed,
-            parts,
-            features,
-            each.fitted.class_vectors,
-            each.factor,
-            is_map,
-            name == MODEL and config.train_figures,
-        )
-        for name, each, is_map in fitted
-    ]
-    return trained, models, {name: each.fitted.about for name, each, _ in fitted}
-
-
-class _Choices(NamedTuple):
-    """What another run has chosen on its rehearsals: factors by method, and for the trained map."""
-
-    factors: dict[str, float]
-    prior: Prior | None
-    about: dict[str, Any]
-
-
-def _choices(config: DictConfig, parts: Prepared) -> _Choices | None:
-    """The choices of the run config.choices; InputError where it has another split."""
-    if config.choices is None:
-        return None
-    run = RunFolder.existing(config.choices)
-    if run.split()["fingerprint"] != parts.split.fingerprint:
-        raise InputError(f"choices={config.choices}: that run has another split: rehearse anew")
-    return _Choices(run.factors(), run.prior(), run.chosen(MODEL))
+        calibrated = methods.calibrate(method, task, to_choose_by, factor)
+        models.append(embedded(parts, features, calibrated, is_map))
+        about[name] = calibrated.fitted.about
+    return TrainedMap(module.projection, prior), models, about
 
 
 def _save_galleries(
@@ -243,30 +216,28 @@ def _save_galleries(
 
 
 def embedded(
-    name: str,
-    embed: Callable[[np.ndarray], np.ndarray],
     parts: Prepared,
     features: np.ndarray,
-    vectors: np.ndarray | None = None,
-    factor: float | None = None,
-    trained_map: bool = True,
+    method: Calibrated,
+    trained_map: bool,
     train: bool = False,
 ) -> Embedded:
     """What a method makes of the evaluated rows (and of those it was trained on, with `train`);
-    features: (N, feature_dim); vectors: (C, D), those of the run where None.
+    features: (N, feature_dim). Here, and nowhere before, test and unseen rows are looked at.
     """
+    embed, ids = method.fitted.embed, parts.class_ids
     test, unseen = parts.split.test, parts.split.unseen_rows
     trained = parts.split.train if train else None
     return Embedded(
-        name,
-        parts.class_vectors if vectors is None else vectors,
+        method.fitted.name,
+        method.fitted.class_vectors,
         embed(np.asarray(features[test])),
-        parts.class_ids[test],
+        ids[test],
         embed(np.asarray(features[unseen])),
-        parts.class_ids[unseen],
+        ids[unseen],
         None if trained is None else embed(np.asarray(features[trained])),
-        None if trained is None else parts.class_ids[trained],
-        factor,
+        None if trained is None else ids[trained],
+        method.factor,
         trained_map,
     )
 

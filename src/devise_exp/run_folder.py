@@ -233,10 +233,6 @@ class RunFolder:
         found: dict[str, Any] = self._details()["methods"].get(method, {})
         return found
 
-    def factors(self) -> dict[str, float]:
-        """The factor of calibrated stacking of each method that has one."""
-        return {n: f for n in self.models() if (f := self.embedded(n).factor) is not None}
-
     def leaked(self) -> np.ndarray:
         """Ids of the unseen classes that the pretraining knew."""
         names = {leak["name"] for leak in self._details()["leaks"]}

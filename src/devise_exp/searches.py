@@ -33,13 +33,13 @@ def _rows(model: Embedded, images: str) -> tuple[Any, Any]:
 
 
 class Searches:
-    """Searches of one method's images, each made once, with the recall of the index in each."""
+    """Searches of one method's images, with the recall of the index in each; none is made twice."""
 
     def __init__(self, model: Embedded, make_index: MakeIndex) -> None:
         self.model, self.make_index = model, make_index
         self.recalls: list[float] = []
         self._indexes: dict[bytes, tuple[Index, ExactIndex]] = {}
-        self._found: dict[tuple[str, bytes, int], Found] = {}
+        self._found: dict[tuple[str, bytes], Found] = {}
 
     def ranked(self, protocol: Protocol, depth: int) -> tuple[np.ndarray, np.ndarray]:
         """(class ids (N, k), best first, truth (N,)) of the protocol's images; k is `depth`, or all
@@ -74,8 +74,8 @@ class Searches:
     def among(self, images: str, candidates: np.ndarray, depth: int) -> Found:
         """(class ids, similarities), both (N, k), of images among candidates."""
         depth, label = min(depth, len(candidates)), candidates.tobytes()
-        key = (images, label, depth)
-        if key not in self._found:
+        known = self._found.get((images, label))
+        if known is None or known[0].shape[1] < depth:
             if label not in self._indexes:
                 vectors = self.model.class_vectors[candidates]
                 self._indexes[label] = self.make_index(vectors), ExactIndex(vectors)
@@ -85,5 +85,5 @@ class Searches:
             exact, _ = oracle.search(queries, depth)
             top = min(RECALL_AT, depth)
             self.recalls.append(metrics.index_recall(found[:, :top], exact[:, :top]))
-            self._found[key] = candidates[found], similarity
-        return self._found[key]
+            known = self._found[images, label] = candidates[found], similarity
+        return known[0][:, :depth], known[1][:, :depth]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -218,9 +219,11 @@ def fit(
     reached uninterrupted. Returns the best val/hit@1 and its epoch.
     """
     checkpoints = _Checkpoints(folder, patience, resumable)
-    bar = RichProgressBar(leave=False, console_kwargs={"stderr": True})
+    bars = [RichProgressBar(leave=False, console_kwargs={"stderr": True})]
     trainer = make_trainer(
-        callbacks=[checkpoints, _SeedEpoch(seed), bar],
+        # Nobody sees a bar where there is no terminal, and a log would fill with its lines.
+        callbacks=[checkpoints, _SeedEpoch(seed), *(bars if sys.stderr.isatty() else [])],
+        enable_progress_bar=sys.stderr.isatty(),
         plugins=[_WholeFiles(), LightningEnvironment()],
         logger=logger,
         default_root_dir=folder,

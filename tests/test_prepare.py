@@ -1,0 +1,196 @@
+"""From a config to a split that may be believed: leaks, rehearsals and data with few classes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig
+from torchvision import models
+
+from devise_exp import run
+from devise_exp.errors import InputError, one_line
+from devise_exp.prepare import Prepared, prepare
+from devise_exp.run_folder import RunFolder
+
+CLEAN = ("helicopter",)  # of the small pictures; ImageNet has cats, dogs, boats and airliners
+
+
+@pytest.fixture(scope="module")
+def config(composed: Callable[..., DictConfig], picture_tree: Path) -> Callable[..., DictConfig]:
+    """config("rehearsals=1", ...) of the small pictures, with a backbone of ImageNet's classes."""
+
+    def make(*overrides: str, root: Path = picture_tree) -> DictConfig:
+        return composed(
+            "data=image_folder", f"data.root={root}", "word_vectors=random", "projection=linear",
+            "trainer.max_epochs=1", "features.num_workers=0", "logger=none", *overrides,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def wide_tree(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve classes that ImageNet does not know and twelve that it does, of three pictures."""
+    root = tmp_path_factory.mktemp("wide")
+    known = (
+        "tench goldfish ostrich bulbul jay magpie vulture axolotl bullfrog banjo accordion cello"
+    )
+    clean = "helicopter giraffe octopus sunflower bonsai raccoon skateboard waterfall windmill "
+    clean += "hibiscus cormorant menorah"
+    for name in (*known.split(), *clean.split()):
+        (root / name).mkdir()
+        for i in range(3):
+            shutil.copy(picture_tree / "cat" / f"{i:02}.png", root / name)
+    return root
+
+
+def refusal(config: DictConfig, folder: Path) -> str:
+    """The line that a run ends in, with nothing written."""
+    with pytest.raises(InputError) as caught:
+        run.train(config, folder)
+    assert not folder.exists()
+    line = one_line(caught.value)
+    assert line is not None
+    return line
+
+
+# Leaks
+
+
+def leaky(*unseen: str) -> tuple[str, ...]:
+    return "split=named", f"split.unseen=[{','.join(unseen)}]", "split.clean=require"
+
+
+def test_a_split_that_leaks_is_refused_where_it_has_to_be_clean(
+    config: Callable[..., DictConfig], wide_tree: Path, tmp_path: Path
+) -> None:
+    line = refusal(config(*leaky("tench", "giraffe", "jay"), root=wide_tree), tmp_path / "run")
+    for part in ("split.clean=require", "knew 2 of 3 unseen classes", "jay is jay",
+                 "tench is tench", "split.clean=report"):  # fmt: skip
+        assert part in line
+    assert "\n" not in line
+    found = prepare(config(*leaky("giraffe", "octopus"), root=wide_tree))
+    assert (found.split.clean, found.audit.leaked) == ("require", ())
+
+
+def test_a_leak_by_kind_or_by_an_alias_is_refused(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    line = refusal(config(*leaky("dog")), tmp_path / "run")
+    assert "dog includes" in line
+    prepare(config(*leaky(*CLEAN)))
+    line = refusal(config(*leaky(*CLEAN), "+labels.aliases.helicopter=tench"), tmp_path / "run")
+    assert "helicopter is tench" in line
+
+
+def test_where_the_pretraining_is_unknown_no_split_is_clean(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    file = tmp_path / "weights.pth"
+    torch.save(models.resnet18().state_dict(), file)
+    options = (*leaky(*CLEAN), "backbone=resnet18")
+    line = refusal(config(*options, f"backbone.weights={file}"), tmp_path / "run")
+    assert "classes of the backbone's pretraining are unknown" in line
+    assert "clean=report" in line
+    found = prepare(config(*options, "backbone.weights=null"))  # random weights know nothing
+    assert found.audit.leaks == ()
+
+
+def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Path) -> None:
+    line = refusal(config(*leaky(*CLEAN), "split.clean=maybe"), tmp_path / "run")
+    assert "split.clean=maybe: choose report or require" in line
+
+
+# Rehearsals and priors
+
+
+def held_out(parts: Prepared) -> list[list[str]]:
+    return [[parts.split.classes[c] for c in own] for own in parts.held_out]
+
+
+def test_rehearsals_hold_out_clean_classes_where_there_are_enough(
+    config: Callable[..., DictConfig], wide_tree: Path
+) -> None:
+    options = ("split=named", "split.unseen=[tench,giraffe]")
+    one, two, three = (
+        held_out(prepare(config(*options, f"rehearsals={n}", root=wide_tree))) for n in (1, 2, 3)
+    )
+    clean = {path.name for path in wide_tree.iterdir()} - {
+        "tench", "goldfish", "ostrich", "bulbul", "jay", "magpie", "vulture", "axolotl", "bullfrog",
+        "banjo", "accordion", "cello",
+    }  # fmt: skip
+    assert [len(own) for own in one] == [4]
+    assert [len(own) for own in two] == [4, 4]
+    assert {name for own in (*one, *two) for name in own} <= clean - {"giraffe"}
+    # Eleven clean seen classes are too few for three sets.
+    assert [len(own) for own in three] == [4, 4, 4]
+    assert {name for own in three for name in own} - clean
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "rehearsals=-1",
+        "rehearsals=1.5",
+        "rehearsals=maybe",
+        "rehearsals=null",
+        "rehearsals=true",
+        "prior.weights=[-1]",
+        "prior.weights=[]",
+        "prior.weights=much",
+        "prior.temperature=0",
+        "prior.top=1.5",
+        "+prior.bottom=3",
+    ],
+)
+def test_wrong_choices_end_in_one_line_before_anything_is_written(
+    config: Callable[..., DictConfig], tmp_path: Path, option: str
+) -> None:
+    line = refusal(config(option), tmp_path / "run")
+    assert option.split("=")[0].split(".")[-1] in line
+    assert "\n" not in line
+
+
+# Few classes
+
+
+@pytest.mark.parametrize("rehearsals", [0, 2])
+def test_three_seen_classes_are_enough_for_every_method(
+    config: Callable[..., DictConfig], picture_tree: Path, tmp_path: Path, rehearsals: int
+) -> None:
+    root = tmp_path / "pictures"
+    for name in ("cat", "dog", "boat", "ship", "helicopter"):
+        for i in range(3):
+            (root / name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture_tree / name / f"{i:02}.png", root / name)
+    options: tuple[Any, ...] = ("method=all", "split=named", "split.unseen=[ship,helicopter]")
+    if rehearsals == 0:
+        options = ("split=named", "split.unseen=[ship,helicopter]", "method=none")
+    values = run.train(
+        config(*options, f"rehearsals={rehearsals}", root=root), tmp_path / "run", quietly=True
+    )
+    folder = RunFolder.existing(tmp_path / "run")
+    assert folder.prior() is None  # too few classes to hold any out
+    assert all(folder.embedded(name).factor is None for name in folder.models())
+    assert len(folder.models()) == (15 if rehearsals else 1)
+    assert np.isfinite(list(values.values())).all()
+    assert "unseen_clean/hit@1" in values
+    assert "calibrated/H@1" not in values
+
+
+def test_one_seen_class_is_refused(
+    config: Callable[..., DictConfig], picture_tree: Path, tmp_path: Path
+) -> None:
+    for name in ("cat", "dog"):
+        shutil.copytree(picture_tree / name, tmp_path / "pictures" / name)
+    line = refusal(config("method=all", root=tmp_path / "pictures"), tmp_path / "run")
+    assert "at least one unseen class and two seen ones" in line
+    named = config("split=named", "split.unseen=[dog]", "method=all", root=tmp_path / "pictures")
+    line = refusal(named, tmp_path / "run")
+    assert "\n" not in line
