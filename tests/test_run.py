@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import evaluation, protocols, reevaluation, run
 from devise_exp.errors import InputError, one_line
-from devise_exp.index import load
+from devise_exp.index import ExactIndex, load
 from devise_exp.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
@@ -86,18 +86,21 @@ def assert_complete(folder: Path) -> None:
     vectors = finished.class_vectors()
     assert len(classes) == len(vectors) == len(seen) + len(unseen)
     assert finished.models() == ["devise", "softmax", "conse", "random_vectors"]
+    protocols = {"seen", "unseen", "all_seen", "all_unseen"}
+    if finished.config().rehearsals:
+        protocols |= {"calibrated_seen", "calibrated_unseen"}
     model = finished.embedded("devise")
     assert len(model.seen) == len(split["test"])
     assert len(model.unseen) == len(split["unseen"])
     index = load(folder / "index")
     assert len(index) == len(vectors)
     with np.load(folder / "neighbours.npz") as neighbours:
-        assert set(neighbours) == {"seen", "unseen", "all_seen", "all_unseen"}
+        assert set(neighbours) == protocols
         assert len(neighbours["all_unseen"]) == len(split["unseen"])
     for name in ("best.ckpt", "last.ckpt"):
         assert (folder / "checkpoints" / name).is_file()
     assert {"seen/hit@1", "unseen/hit@1", "all/H@1"} <= set(metrics(folder))
-    for name in ("results.csv", "report.md", "about.json"):
+    for name in ("results.csv", "report.md", "about.json", "diagnostics.json", "report.html"):
         assert (folder / name).stat().st_size > 0
     assert finished.config().seed is not None
     left = [path for path in folder.rglob("*") if path.name.startswith((".", "tmp", "UNFINISHED"))]
@@ -113,7 +116,10 @@ def test_a_run_folder_is_complete(trained: tuple[Path, dict[str, float]]) -> Non
     saved = metrics(folder)
     figures = {name: v for name, v in saved.items() if name in values}
     assert {**figures, "val/hit@1": values["val/hit@1"], "epoch": values["epoch"]} == values
-    assert all(0 <= value <= 1 for name, value in values.items() if name != "epoch")
+    no_shares = {"epoch"} | {name for name in values if name.endswith("calibrated/factor")}
+    assert all(0 <= value <= 1 for name, value in values.items() if name not in no_shares)
+    # On the rehearsals a factor was chosen for what can name unseen classes and means something.
+    assert no_shares == {"epoch", "calibrated/factor", "method/conse/calibrated/factor"}
     assert saved["data"] == "image_folder"
     assert saved["labels/exact"] == 8
     assert values["seen/hit@1"] > 2 * values["method/chance/seen/hit@1"]  # it has learnt something
@@ -304,7 +310,9 @@ def test_classes_of_the_control_share_no_vector(
         "split.val_share=a",
         "subset.min_images=x",
         "features.batch_size=x",
-        "controls=maybe",
+        "rehearsals=-1",
+        "rehearsals=x",
+        "train_figures=maybe",
         "seed=abc",
         "index=own",
     ],
@@ -496,8 +504,8 @@ def test_each_job_of_a_sweep_has_its_own_offline_run_in_wandb(
 @pytest.fixture(scope="module")
 def long_options(picture_tree: Path) -> list[str]:
     """Of a run long enough to be stopped while it trains."""
-    return [*SMALL, f"data.root={picture_tree}", "trainer.max_epochs=100", *ALONE,
-            "training.batch_size=64", "loss.violators=first"]  # fmt: skip
+    return [*SMALL, *ALONE, f"data.root={picture_tree}", "trainer.max_epochs=100",
+            "training.batch_size=64", "loss=hinge_rank", "loss.violators=first"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -621,11 +629,11 @@ def test_the_index_of_the_run_folder_finds_its_classes(
     assert ids[:, 0].tolist() == list(range(8))
     seen, unseen = RunFolder(folder).class_ids()
     model = RunFolder(folder).embedded("devise")
-    _, neighbours = evaluation.evaluate(
-        [model], protocols.between(seen, unseen), lambda v: ExactIndex(v)
-    )
+    chosen = protocols.between(seen, unseen, calibrated=True)
+    expected = evaluation.evaluate([model], chosen, ExactIndex).neighbours
     with np.load(folder / "neighbours.npz") as saved:
-        for name, found in neighbours.items():
+        assert set(saved) == set(expected)
+        for name, found in expected.items():
             np.testing.assert_array_equal(saved[name], found)
 
 

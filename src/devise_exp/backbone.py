@@ -232,13 +232,14 @@ def _feature_dim(arch: str, layer: str) -> int:
 
 def _cut(network: Any, layer: str) -> nn.Module | None:
     """Drop what comes after `layer`, in place; the last layer, where `layer` is what it is fed."""
+    last: nn.Module | None = None
     if layer == "fc2":
         last = network.classifier[-1]
         network.classifier = network.classifier[:-2]  # also without the last dropout
     elif hasattr(network, "fc"):
         last, network.fc = network.fc, nn.Identity()
     else:
-        network.avgpool, last = nn.AdaptiveAvgPool2d(1), None
+        network.avgpool = nn.AdaptiveAvgPool2d(1)
         network.classifier = nn.Identity()
     return last
 

@@ -105,11 +105,11 @@ def named(
             "list has them, without those that subset or labels.on_missing leave out"
         )
     is_unseen = np.array([c in set(unseen) for c in classes])
-    if is_unseen.all() or not is_unseen.any():
+    if not 0 < is_unseen.sum() < len(classes) - 1:
+        number = {0: "none", len(classes): "all"}.get(len(unseen), "all but one")
         raise InputError(
-            f"split.unseen names {'all' if is_unseen.all() else 'none'} of the {len(classes)} "
-            f"classes: zero-shot "
-            "needs unseen classes to test and seen ones to train on"
+            f"split.unseen names {number} of the {len(classes)} classes: zero-shot needs at least "
+            "one unseen class to test and two seen ones to train on"
         )
     if not (val_share > 0 and test_share > 0 and val_share + test_share < 1):
         raise InputError(
