@@ -159,6 +159,14 @@ def to_precision(value: float, lo: float | None = None, hi: float | None = None)
     return f"{round(100 * value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no "-0.0"
 
 
+def bounds(value: float, lo: float | None, hi: float | None) -> str:
+    """The interval of a share as per cent, with the decimals of `to_precision`; "" for none."""
+    if lo is None or hi is None:
+        return ""
+    decimals = len(to_precision(value, lo, hi).partition(".")[2])
+    return f"{100 * lo:.{decimals}f} - {100 * hi:.{decimals}f}"
+
+
 def _student_quantile(level: float, freedom: int) -> float:
     from scipy.special import stdtrit
 

@@ -15,7 +15,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from devise_exp import retrieval_report
+from devise_exp import intervals, retrieval_report
 from devise_exp.errors import InputError
 from devise_exp.evaluation import EvalReport
 from devise_exp.protocols import MODEL
@@ -230,6 +230,5 @@ def close_wandb() -> None:
 
 def _cells(row: Row, ks: list[int]) -> list[str]:
     """Per cent for each k, then the interval of hit@1; empty where there is no figure."""
-    hits = [f"{100 * row.hits[k][0]:.1f}" if k in row.hits else "" for k in ks]
-    _, low, high = row.hits.get(1, (0.0, None, None))
-    return [*hits, "" if low is None or high is None else f"{100 * low:.1f} - {100 * high:.1f}"]
+    hits = [intervals.to_precision(*row.hits[k]) if k in row.hits else "" for k in ks]
+    return [*hits, intervals.bounds(*row.hits.get(1, (0.0, None, None)))]

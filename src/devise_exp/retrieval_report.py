@@ -9,6 +9,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from devise_exp import intervals
 from devise_exp.evaluation import EvalReport
 from devise_exp.protocols import MODEL
 from devise_exp.retrieval import KS
@@ -130,7 +131,5 @@ def _grouped(report: EvalReport, task: str) -> tuple[list[str], dict[str, list[l
 
 
 def _line(row: SearchRow, names: list[str]) -> list[str]:
-    figures = [f"{100 * row.figures[n][0]:.1f}" if n in row.figures else "" for n in names]
-    _, low, high = row.figures["mAP"]
-    bounds = "" if low is None or high is None else f"{100 * low:.1f} - {100 * high:.1f}"
-    return [row.method, *figures, bounds]
+    shown = [intervals.to_precision(*row.figures[n]) if n in row.figures else "" for n in names]
+    return [row.method, *shown, intervals.bounds(*row.figures["mAP"])]
