@@ -20,7 +20,13 @@ from torch import nn
 from torchvision import models
 
 from devise_exp import pretraining
-from devise_exp.backbone import Backbone, _cut, efficientnet_lite, torchvision_backbone
+from devise_exp.backbone import (
+    Backbone,
+    _cut,
+    efficientnet_lite,
+    head_of,
+    torchvision_backbone,
+)
 from devise_exp.errors import InputError
 from devise_exp.prepare import Prepared, features_of, prepare
 from devise_exp.pretraining import Pretraining, Prior, pretraining_of, priors
@@ -316,9 +322,8 @@ def test_torchvisions_head_is_what_was_cut_off(
     torch.save(network.state_dict(), file)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     expected = whole_logits(network, images)
-    np.testing.assert_allclose(
-        logits(torchvision_backbone("resnet18"), images), expected, atol=1e-4
-    )
+    found = logits(torchvision_backbone("resnet18"), images)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
     # A file of one's own may be of any classes, and random weights are of none.
     assert torchvision_backbone("resnet18", weights=str(file)).head is None
     assert torchvision_backbone("resnet18", weights=None).head is None
@@ -333,7 +338,7 @@ def test_vgg16_has_its_head_on_its_penultimate_layer_only() -> None:
     pictures = torch.rand(2, 3, 8, 8)
     network = vgg()
     expected = whole_logits(network, pictures)
-    head = _cut(network, "fc2")
+    head = head_of(_cut(network, "fc2"), 4096)
     assert head is not None
     assert head.weight.shape == (6, 4096)
     features = whole_logits(network, pictures)

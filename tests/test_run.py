@@ -36,7 +36,7 @@ SMALL = [
     "projection.hidden=32",
     "projection.dropout=0.2",
     "optimizer.lr=0.01",
-    "trainer.max_epochs=4",
+    "trainer.max_epochs=8",
     "training.batch_size=16",
     "features.num_workers=0",
     "logger=none",
@@ -645,7 +645,7 @@ def test_latest_points_to_the_last_run_under_the_working_folder(
 def test_the_config_that_is_kept_is_resolved(trained: tuple[Path, dict[str, float]]) -> None:
     config = OmegaConf.to_container(RunFolder(trained[0]).config(), resolve=False)
     assert "${" not in json.dumps(config)
-    assert config["scheduler"]["T_max"] == config["trainer"]["max_epochs"] == 4
+    assert config["scheduler"]["T_max"] == config["trainer"]["max_epochs"] == 8
 
 
 def test_the_index_of_the_run_folder_finds_its_classes(

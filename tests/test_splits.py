@@ -182,6 +182,7 @@ def test_the_fingerprint_tells_splits_apart(animals: Data) -> None:
     [
         ([], "split.unseen names none of the 5 classes"),
         (["cat", "dog", "okapi", "otter", "yak"], "split.unseen names all of the 5 classes"),
+        (["cat", "dog", "okapi", "yak"], "split.unseen names all but one of the 5 classes"),
         (["okapi", "cat", "okapi"], "split.unseen names okapi more than once"),
         (["okapy"], r"no class okapy in the data \(near okapy: okapi\)"),
         (["zebra?"], r"no class zebra\? in the data \(near zebra\?: none\)"),

@@ -14,7 +14,7 @@ EPOCHS = 10
 BATCH = 32
 
 
-def ale(task: Task, rehearsals: Sequence[Rehearsal]) -> Fitted:
+def ale(task: Task, rehearsals: Sequence[Rehearsal], rates: Sequence[float] = RATES) -> Fitted:
     """Attribute label embedding (Akata et al. 2016): V in the score F(x, y) = x V s_y, trained by
     SGD on the weighted approximate ranking loss of an image x of class y,
     b(r) / r * sum over classes z != y of max(0, 1 + F(x, z) - F(x, y)),
@@ -24,7 +24,7 @@ def ale(task: Task, rehearsals: Sequence[Rehearsal]) -> Fitted:
     length about their training mean, scaled to a mean squared length of one. The learning rate is
     chosen on the rehearsals, 1 without one.
     """
-    return chosen(_ale, [{"rate": rate} for rate in RATES], task, rehearsals)
+    return chosen(_ale, [{"rate": rate} for rate in rates], task, rehearsals)
 
 
 def _ale(task: Task) -> Callable[[float], Fitted]:

@@ -142,7 +142,7 @@ def chosen(
 
     Without a rehearsal there is nothing to choose by: then it is the middle of the grid.
     """
-    if not rehearsals:
+    if not rehearsals or len(grid) == 1:
         middle = grid[len(grid) // 2]
         return replace(family(task)(*middle.values()), about=dict(middle))
     areas = np.zeros(len(grid))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from omegaconf import DictConfig
 
 from devise_exp.baselines import SEEDLESS
 from devise_exp.errors import InputError
@@ -28,13 +28,18 @@ class Choices:
     seedless: dict[str, Embedded]
 
 
-def read(folder: str | Path, parts: Prepared) -> Choices:
-    """The choices of the finished run `folder`; InputError where it has another split, backbone or
-    other class vectors, for which they would not be right.
+def read(config: DictConfig, parts: Prepared) -> Choices | None:
+    """The choices of the finished run config.choices, None where that is null; InputError where it
+    has another split, backbone, prior or other class vectors, for which they would not be right.
     """
+    if config.choices is None:
+        return None
+    folder = str(config.choices)
     run = RunFolder.existing(folder)
-    about, own, vectors = run.about(), parts.about(), run.class_vectors()
-    different = [key for key in ("split/fingerprint", "backbone") if about[key] != own[key]]
+    saved, own = run.config(), config
+    vectors = run.class_vectors()
+    different = ["split"] * (run.split()["fingerprint"] != parts.split.fingerprint)
+    different += [key for key in ("backbone", "prior") if saved.get(key) != own.get(key)]
     if vectors.shape != parts.class_vectors.shape or not np.allclose(vectors, parts.class_vectors):
         different.append("word_vectors")
     if different:
@@ -42,10 +47,13 @@ def read(folder: str | Path, parts: Prepared) -> Choices:
             f"choices={folder}: that run has another {' and '.join(different)}, so its choices do "
             "not hold: leave choices=null, which chooses anew"
         )
+    fixed = (
+        () if parts.backbone.trainable else SEEDLESS
+    )  # a trained network has its seed's features
     models = {name: run.embedded(name) for name in run.models()}
     return Choices(
         {name: model.factor for name, model in models.items() if model.factor is not None},
         run.prior(),
         {name: run.chosen(name) for name in (MODEL, *models)},
-        {name: model for name, model in models.items() if name in SEEDLESS},
+        {name: model for name, model in models.items() if name in fixed},
     )

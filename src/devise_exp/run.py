@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -94,8 +95,25 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
     if config.prior and parts.pretraining is not None:
         with option("prior"):
             instantiate(config.prior)(parts.pretraining)
-    if config.choices is not None:
-        choices.read(config.choices, parts)
+    _check_methods(config)
+    if config.prior and parts.pretraining is not None:
+        with option("prior"):
+            instantiate(config.prior)(parts.pretraining)
+    choices.read(config, parts)
+
+
+def _check_methods(config: DictConfig) -> None:
+    for name, spec in (config.method or {}).items():
+        if not OmegaConf.is_dict(spec) or not re.fullmatch(r"\w+", str(name)) or name == MODEL:
+            raise InputError(
+                f"method.{name}: give a method of conf/method by a name of letters, digits and _, "
+                f"or leave it out with '~method.{name}'"
+            )
+        loss = spec.get("loss", config.loss)
+        if "_target_" not in spec and not OmegaConf.is_dict(loss):
+            raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
+        with option(f"method.{name}"):
+            instantiate(spec if "_target_" in spec else loss)
 
 
 def _train(
@@ -106,7 +124,10 @@ def _train(
     placed = parts.hierarchy()
     run.save_hierarchy(placed.as_dict())
     about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
+    about["rehearsals"] = 0 if parts.backbone.trainable else len(parts.held_out)
     _announce(parts)
+    if config.rehearsals and config.choices is None and not about["rehearsals"]:
+        say("warning: no rehearsal is possible, so no prior and no calibration were chosen")
     logger = _logger(config, run)
     try:
         module, best = fitting.fit_map(config, run, parts, features, logger)
@@ -160,9 +181,10 @@ def _fit_methods(
     Until all of them are fitted, only training and validation rows can be had.
     """
     task = parts.task(features, config.seed)
-    rehearsals = parts.rehearsals(task)
+    # A network that was trained on the held-out classes too says nothing of unseen ones.
+    rehearsals = () if parts.backbone.trainable else parts.rehearsals(task)
     project = methods.remembered(partial(fitting.fit_to, config), {task: module.projection})
-    known = choices.read(config.choices, parts) if config.choices else None
+    known = choices.read(config, parts)
     if known is None:
         priors = instantiate(config.prior) if config.prior else None
         first, prior = methods.devise(module.projection, project, priors, task, rehearsals)
@@ -182,6 +204,9 @@ def _fit_methods(
         # Random vectors mean nothing, so there is nothing to calibrate.
         to_choose_by = () if name == "random_vectors" else rehearsals
         factor = known.factors.get(name) if known else None
+        if known and "rate" in known.about.get(name, {}):
+            again: Any = method
+            method = partial(again, rates=(known.about[name]["rate"],))
         calibrated = methods.calibrate(method, task, to_choose_by, factor)
         models.append(embedded(parts, features, calibrated, is_map))
         about[name] = calibrated.fitted.about

@@ -230,7 +230,7 @@ class RunFolder:
 
     def chosen(self, method: str) -> dict[str, Any]:
         """What a method chose on the rehearsals."""
-        found: dict[str, Any] = self._details()["methods"].get(method, {})
+        found: dict[str, Any] = self._details().get("methods", {}).get(method, {})
         return found
 
     def leaked(self) -> np.ndarray:
@@ -337,5 +337,5 @@ class RunFolder:
             raise InputError(f"{self.path}: the run folder lacks {name}: train the run again")
         try:
             yield file
-        except (ValueError, KeyError, EOFError, BadZipFile, YAMLError) as error:
+        except (ValueError, KeyError, TypeError, EOFError, BadZipFile, YAMLError) as error:
             raise InputError(f"{file}: damaged: train the run again") from error

@@ -21,6 +21,7 @@ from devise_exp import (
     xlsa17,
 )
 from devise_exp.centring import centre_of, centred
+from devise_exp.errors import InputError
 from devise_exp.evaluation import EvalReport, Evaluation
 from devise_exp.index import Index
 from devise_exp.labels import split_words
@@ -51,7 +52,10 @@ def score(
     about: dict[str, Any],
 ) -> tuple[EvalReport, Evaluation]:
     """The report of `models`, the trained one first, and what it was made from."""
-    hops = hierarchy.from_dict(run.hierarchy()).distances
+    try:
+        hops = hierarchy.from_dict(run.hierarchy()).distances
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{run.path}/hierarchy.json: damaged: train the run again") from error
     evaluated = evaluation.evaluate(models, chosen, make_index, ks, about, hops)
     report = evaluated.report
     compound = np.array([len(split_words(entry["name"])) > 1 for entry in run.classes()])
@@ -64,7 +68,8 @@ def score(
         spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)
     found.append(retrieval.by_pictures(spaces, models[0].seen_truth, models[0].unseen_truth))
     published = xlsa17.published(about["split/name"])
-    found.append(({f"method/published_devise/{key}": v for key, v in published.items()}, {}))
+    known = {f"method/published_devise/{k}": v for k, v in published.items() if k in report.values}
+    found.append((known, {}))
     for values, sizes in found:
         report = report.with_figures(values, sizes)
     return report, evaluated

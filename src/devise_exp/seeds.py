@@ -34,19 +34,57 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
         config = OmegaConf.load(folder / CONFIG)  # type: ignore[assignment]
     for key in ("seeds", "split_seeds"):
         if not isinstance(config[key], int) or isinstance(config[key], bool) or config[key] < 1:
+            run.remove_empty(folder)
             raise InputError(f"{key}={config[key]}: give a whole number from 1 on")
     if config.seeds == config.split_seeds == 1:
         return run.train(config, folder)
+    folder = folder.resolve()
+    try:
+        _check(config, folder)
+    except InputError:
+        run.remove_empty(folder)
+        raise
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / CONFIG) as made:
         made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
     try:
         places = [_train_split(config, folder, i) for i in range(config.split_seeds)]
+    except InputError:
+        if not any(each.is_dir() for each in folder.iterdir()):  # nothing was begun
+            (folder / CONFIG).unlink()
+            run.remove_empty(folder)
+        raise
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(
             f"the series is not finished; go on with: python train.py resume={folder}"
         ) from error
     return _summarise(folder, places)
+
+
+def _check(config: DictConfig, folder: Path) -> None:
+    """InputError for seeds that are none, and where the folder holds something else."""
+    for key in ("seed", "split.seed"):
+        value = OmegaConf.select(config, key)
+        if type(value) is not int or value < 0:
+            raise InputError(f"{key}={value}: give a whole number from 0 on")
+    if config.resume is not None:
+        raise InputError(
+            f"resume={config.resume}: no series (it has no {CONFIG}): leave seeds and split_seeds "
+            "at 1 to go on with a single run"
+        )
+    if config.choices is not None and config.split_seeds > 1:
+        raise InputError("choices are those of one split: leave choices=null, or split_seeds=1")
+    if (folder / "config.yaml").exists():
+        raise InputError(f"{folder}: holds a single run: train into another hydra.run.dir")
+    if (folder / CONFIG).is_file():
+        saved = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
+        own = OmegaConf.to_container(config, resolve=True)
+        same = isinstance(saved, dict) and isinstance(own, dict)
+        if not same or {**saved, "seeds": 0} != {**own, "seeds": 0}:  # further seeds may join
+            raise InputError(
+                f"{folder}: holds a series of another config: go on with that one "
+                f"(resume={folder}), or train into another hydra.run.dir"
+            )
 
 
 def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
@@ -60,7 +98,7 @@ def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
     ready = None
     for j, place in enumerate(places):
         own.seed = config.seed + j
-        own.choices = config.choices if j == 0 or config.choices else str(places[0])
+        own.choices = str(places[0]) if j and config.choices is None else config.choices
         if _finished(place):
             continue
         if ready is None or own.backbone.trainable:  # training changes the network in place
