@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -77,10 +78,13 @@ def _check(config: DictConfig, folder: Path) -> None:
     if (folder / "config.yaml").exists():
         raise InputError(f"{folder}: holds a single run: train into another hydra.run.dir")
     if (folder / CONFIG).is_file():
-        saved = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
-        own = OmegaConf.to_container(config, resolve=True)
-        same = isinstance(saved, dict) and isinstance(own, dict)
-        if not same or {**saved, "seeds": 0} != {**own, "seeds": 0}:  # further seeds may join
+        settings: list[Any] = [
+            OmegaConf.to_container(each, resolve=True)
+            for each in (OmegaConf.load(folder / CONFIG), config)
+        ]
+        for each in settings:
+            each.pop("seeds")  # further seeds may join
+        if settings[0] != settings[1]:
             raise InputError(
                 f"{folder}: holds a series of another config: go on with that one "
                 f"(resume={folder}), or train into another hydra.run.dir"
