@@ -34,6 +34,7 @@ SMALL = [
     *ALONE,
     "logger=none",
 ]
+FEW = "subset.limit_per_class=4"  # where features are extracted again
 
 
 @dataclass(frozen=True)
@@ -285,10 +286,10 @@ def test_a_disk_that_is_full_while_the_cache_is_filled(
 ) -> None:
     monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
     with files_up_to(20_000):
-        ended = train(f"word_vectors={vectors}")
+        ended = train(f"word_vectors={vectors}", FEW)
     assert_one_line(ended, "free some space", "DEVISE_CACHE")
     assert_no_run_folder(tmp_path)
-    assert train(f"word_vectors={vectors}").code == 0  # nothing half-written stands in the way
+    assert train(f"word_vectors={vectors}", FEW).code == 0  # nothing half-written stands in the way
 
 
 def test_a_disk_that_is_full_while_the_run_is_saved(train: Command, tmp_path: Path) -> None:
@@ -310,13 +311,13 @@ def test_damaged_cache_entries_are_made_again(
     train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
-    assert train("hydra.run.dir=first", "word_vectors=glove_6b_50d").code == 0
+    assert train("hydra.run.dir=first", "word_vectors=glove_6b_50d", FEW).code == 0
     files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock"]
     assert len(files) >= 4
     for path in files:
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2])
-    ended = train("hydra.run.dir=second", "word_vectors=glove_6b_50d")
+    ended = train("hydra.run.dir=second", "word_vectors=glove_6b_50d", FEW)
     assert ended.code == 0, ended.stderr
     first, second = ((tmp_path / f"{n}/metrics.json").read_bytes() for n in ("first", "second"))
     assert first == second
