@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from devise_exp.errors import InputError, command, say
+from devise_exp.errors import InputError, command, printable, say
 
 if TYPE_CHECKING:
     from devise_exp.search import Answer
@@ -116,7 +116,7 @@ def tag(
     vectors = saved.embed(PictureFiles(str(file) for file in files))["devise"]
     found = search.tags(saved, vectors, k, vocabulary is not None, most_frequent)
     for file, words_found in zip(files, found, strict=True):
-        typer.echo(_visible(portable(str(file))))
+        typer.echo(printable(portable(str(file))))
         printed(_nearest(words_found, "word" if vocabulary else "label"))
 
 
@@ -172,8 +172,8 @@ def _show(answer: Answer, out: Path) -> None:
     columns = ["", "picture", *(["label"] if labelled else []), "similarity"]
     table = _table(columns)
     for place, hit in enumerate(answer.hits, start=1):
-        label = [Text(_visible(hit.row.label))] if labelled else []
-        table.add_row(str(place), Text(_visible(hit.row.name)), *label, f"{hit.similarity:.3f}")
+        label = [Text(printable(hit.row.label))] if labelled else []
+        table.add_row(str(place), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
     title = f"{answer.asked}: nearest {len(answer.hits)} of {answer.n:,} pictures ({answer.among})"
     typer.echo(title)
     printed(table)
@@ -199,8 +199,8 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
         picture = Path(row.path) if row.path and Path(row.path).is_file() else None
         marked = row.label == answer.of_class if answer.of_class and row.label else None
         if row.label:
-            note += f"  {_visible(row.name)}"
-        tiles.append(Tile(picture, _visible(row.label or row.name), note, marked))
+            note += f"  {printable(row.name)}"
+        tiles.append(Tile(picture, printable(row.label or row.name), note, marked))
     with replacing(out / "grid.png") as made:
         grid(tiles, title).save(made)
     with replacing(out / "page.html") as made:
@@ -222,11 +222,6 @@ def _whole(among: str) -> str:
     from devise_exp.saved_run import PARTS
 
     return among if among in PARTS else str(Path(among).expanduser().resolve())
-
-
-def _visible(name: str) -> str:
-    """A file's name with what would steer a terminal (escapes, line ends, turned letters) spelt."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _nearest(found: list[tuple[str, float]], heading: str) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from devise_exp import intervals, metrics
-from devise_exp.errors import InputError
+from devise_exp.errors import InputError, printable
 from devise_exp.protocols import MODEL
 from devise_exp.run_figures import (
     CHANCE,
@@ -19,7 +19,6 @@ from devise_exp.run_figures import (
     by_recipe,
     differing,
     prefix,
-    printable,
     runs_in,
 )
 from devise_exp.run_folder import RunFolder

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from devise_exp.errors import InputError
+from devise_exp.errors import InputError, printable
 from devise_exp.gallery import ROWS, GalleryRow, saved_rows
 from devise_exp.pictures import opened
-from devise_exp.run_figures import printable
 from devise_exp.run_folder import RunFolder
 
 SIDE = 96  # pixels, the longer side of a picture in the page

@@ -127,3 +127,10 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
             sys.exit(WRONG_INPUT)
 
     return run
+
+
+def printable(text: object) -> str:
+    """One line of text with what would steer a terminal or break a file (escapes, line ends,
+    turned letters) spelt.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))

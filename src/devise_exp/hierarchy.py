@@ -110,9 +110,9 @@ def place(
                     nodes[i] = synset.id
                     hypernyms |= hypernyms_of([synset.id], wordnet)
             found = sum(nodes[i] is not None for i in missing)
-            source += f"; {found} classes by {folder}" if found else ""
+            source += f"; {found} classes by the WordNet at hand" if found else ""
         else:
-            source += f"; {folder} has version {wordnet.version or 'unknown'}, not used"
+            source += f"; the WordNet at hand has version {wordnet.version or 'unknown'}, not used"
     above = {node for id in nodes if id for node in hops_above(id, hypernyms)}
     return Hierarchy(
         tuple(node or None for node in nodes), {n: hypernyms[n] for n in sorted(above)}, source

@@ -12,9 +12,9 @@ from typing import Any
 
 from devise_exp import comparison, confusion_pictures, drawing, plots, report_sections, run_figures
 from devise_exp.drawing import Plot
-from devise_exp.errors import InputError
+from devise_exp.errors import InputError, printable
 from devise_exp.protocols import MODEL
-from devise_exp.run_figures import RunFigures, printable
+from devise_exp.run_figures import RunFigures
 from devise_exp.run_folder import RunFolder
 from devise_exp.storage import replacing
 

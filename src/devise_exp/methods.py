@@ -16,6 +16,7 @@ from torch import nn
 from devise_exp import tradeoff
 from devise_exp.embeddings import TrainedMap
 from devise_exp.pretraining import Prior, Priors
+from devise_exp.protocols import MODEL
 from devise_exp.rehearsals import curve_on
 from devise_exp.task import Fitted, Method, Rehearsal, Task, rehearsal
 from devise_exp.tradeoff import Curve
@@ -50,13 +51,13 @@ def devise(
     that are best on each rehearsal. Without a rehearsal there is nothing to choose by: no prior.
     """
     if not rehearsals:
-        fitted = Fitted("devise", task.class_vectors, TrainedMap(projection))
+        fitted = Fitted(MODEL, task.class_vectors, TrainedMap(projection))
         return Calibrated(fitted, None), None
     curves: list[list[Curve]] = []  # per rehearsal, without a prior and with each
     for each in rehearsals:
         own = project(each.task)
         maps = [TrainedMap(own, prior) for prior in (None, *_priors(priors, each.task))]
-        fits = [Fitted("devise", task.class_vectors, each_map) for each_map in maps]
+        fits = [Fitted(MODEL, task.class_vectors, each_map) for each_map in maps]
         curves.append([curve_on(fitted, task, each) for fitted in fits])
     area = np.mean([[tradeoff.area(c) for c in row] for row in curves], axis=0)
     seen = np.mean([[c.seen[0] for c in row] for row in curves], axis=0)
@@ -69,7 +70,7 @@ def devise(
         "rehearsal/seen": float(seen[best]),
         "rehearsal/AUSUC": float(area[best]),
     }
-    fitted = Fitted("devise", task.class_vectors, TrainedMap(projection, prior), about)
+    fitted = Fitted(MODEL, task.class_vectors, TrainedMap(projection, prior), about)
     return Calibrated(fitted, factor), prior
 
 

@@ -80,12 +80,12 @@ class Prepared:
         targets: np.ndarray = np.searchsorted(self.split.seen, self.class_ids[rows])
         return targets
 
-    def task(self, features: np.ndarray, seed: int, vectors: np.ndarray | None = None) -> Task:
+    def task(self, features: np.ndarray, seed: int) -> Task:
         """What a method may learn from: features (N, feature_dim) of rows of dataset, all but
-        training and validation rows closed; vectors: (C, D) instead of class_vectors.
+        training and validation rows closed.
         """
-        own = self.class_vectors if vectors is None else vectors
-        return task_of(self.split, self.class_ids, own, features, seed, self.pretraining)
+        vectors = self.class_vectors
+        return task_of(self.split, self.class_ids, vectors, features, seed, self.pretraining)
 
     def rehearsals(self, task: Task) -> tuple[Rehearsal, ...]:
         """The task with some of its seen classes held out, once per set of held_out. What the
@@ -174,8 +174,8 @@ def _require_clean(split: Split, audit: AuditReport) -> None:
             "leak can be ruled out: choose a backbone with published classes, or clean=report"
         )
     if audit.leaks:
-        first = {leak.name: f"{leak.relation} {leak.category}" for leak in reversed(audit.leaks)}
-        listed = "; ".join(f"{name} {first[name]}" for name in audit.leaked[:5])
+        verdicts = audit.verdicts(audit.leaked[:5])
+        listed = "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
         raise InputError(
             f"split.clean=require: the backbone's pretraining knew {len(audit.leaked)} of "
             f"{len(split.unseen)} unseen classes ({listed}): hold out other classes, or say "

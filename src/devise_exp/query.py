@@ -165,8 +165,6 @@ def _meaning(name: str, vocabulary: WordVectors, classes: Mapping[str, Sequence[
     known = _class_named(name, classes)
     if known is not None:
         return _Meaning(Resolution(name, tuple(classes[known]), "exact"), known)
-    if isinstance(vocabulary, SentenceVectors):
-        return _Meaning(Resolution(name, vocabulary.described([name], [""]), "exact"), None)
     (found,) = resolve([name], vocabulary, on_missing="drop")
     if found.words:
         return _Meaning(found, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from devise_exp.errors import InputError
+from devise_exp.errors import InputError, printable
 from devise_exp.protocols import MODEL
 from devise_exp.run_folder import RunFolder
 
@@ -50,13 +50,6 @@ class RunFigures:
 def prefix(method: str) -> str:
     """What the names of a method's figures start with."""
     return "" if method == MODEL else f"method/{method}/"
-
-
-def printable(text: object) -> str:
-    """One line of text with what would steer a terminal or break a file (escapes, line ends,
-    turned letters) spelt.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def read(folder: Path) -> RunFigures:

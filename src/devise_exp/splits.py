@@ -118,17 +118,7 @@ def named(
         )
     parts = _deal(classes, labels, rows, ~is_unseen, seed, val_share, test_share)
     unseen_rows = np.flatnonzero(np.isin(labels, np.flatnonzero(is_unseen)))
-    return Split(
-        name,
-        seed,
-        tuple(classes),
-        np.flatnonzero(~is_unseen),
-        np.flatnonzero(is_unseen),
-        *parts,
-        unseen_rows,
-        _fingerprint(classes, is_unseen, rows, (*parts, unseen_rows)),
-        clean,
-    )
+    return given(classes, labels, rows, (*parts, unseen_rows), name, seed, clean, is_unseen)
 
 
 def held_out(split: Split, clean: np.ndarray, rehearsals: int) -> tuple[np.ndarray, ...]:
@@ -159,12 +149,15 @@ def given(
     parts: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     name: str,
     seed: int = 0,
+    clean: str = "report",
+    is_unseen: np.ndarray | None = None,
 ) -> Split:
     """A split whose rows are decided already: train, val, test and those of unseen classes.
 
-    classes, labels and rows: as in `named`.
+    classes, labels and rows: as in `named`; is_unseen: (C,) bool, the last part's where None.
     """
-    is_unseen = np.isin(np.arange(len(classes)), labels[parts[3]])
+    if is_unseen is None:
+        is_unseen = np.isin(np.arange(len(classes)), labels[parts[3]])
     return Split(
         name,
         seed,
@@ -173,6 +166,7 @@ def given(
         np.flatnonzero(is_unseen),
         *parts,
         _fingerprint(classes, is_unseen, rows, parts),
+        clean,
     )
 
 
