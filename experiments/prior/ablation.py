@@ -6,6 +6,7 @@ python experiments/prior/ablation.py > tables.md
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from statistics import mean, stdev
@@ -43,12 +44,13 @@ class Setting:
     """Data with one kind of class vectors; `centred`: less the mean of the seen ones."""
 
     def __init__(self, *overrides: str, centred: bool = False) -> None:
-        self.overrides, config = overrides, compose("config", list(overrides))
+        self.overrides = ("projection.hidden=2000", *overrides)
+        config = compose("config", list(self.overrides))
         self.parts = prepare(config)
         self.features = features_of(config, self.parts)
         vectors, seen = self.parts.class_vectors, self.parts.split.seen
         moved = unit(vectors - centring.centre_of(vectors, seen)) if centred else vectors
-        self.task = self.parts.task(self.features, config.seed, moved)
+        self.task = replace(self.parts.task(self.features, config.seed), class_vectors=moved)
         self.rehearsals = self.parts.rehearsals(self.task)
 
     def trained(self, *overrides: str) -> list[Project]:

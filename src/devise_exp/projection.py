@@ -13,7 +13,7 @@ def linear(feature_dim: int, dim: int) -> nn.Module:
 
 
 def mlp(
-    feature_dim: int, dim: int, hidden: int = 2000, dropout: float = 0.0, norm: str = "none"
+    feature_dim: int, dim: int, hidden: int = 1000, dropout: float = 0.0, norm: str = "none"
 ) -> nn.Module:
     """One hidden ReLU layer: (B, feature_dim) -> (B, hidden) -> (B, dim).
 

@@ -96,9 +96,6 @@ def _rehearse(config: DictConfig, parts: Prepared) -> None:
         with option("prior"):
             instantiate(config.prior)(parts.pretraining)
     _check_methods(config)
-    if config.prior and parts.pretraining is not None:
-        with option("prior"):
-            instantiate(config.prior)(parts.pretraining)
     choices.read(config, parts)
 
 
