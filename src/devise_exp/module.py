@@ -51,6 +51,7 @@ class DeviseModule(pl.LightningModule):
         self.register_buffer("class_vectors", class_vectors)
         self.hits = 0
         self.rows = 0
+        self.losses: list[Tensor] = []  # of the epoch's steps: to log each takes longer than some
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Features or images to embeddings (B, D), not normalised."""
@@ -66,7 +67,7 @@ class DeviseModule(pl.LightningModule):
                 f"the loss became {loss.item()} at step {self.global_step}: lower optimizer.lr, "
                 "or set trainer.gradient_clip_val=1"
             )
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.losses.append(loss.detach())
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -84,6 +85,9 @@ class DeviseModule(pl.LightningModule):
         # Every rank sees all validation rows, so the figure is exact and needs no exchange between
         # ranks.
         self.log(SCORE, self.hits / max(self.rows, 1), prog_bar=True)
+        if self.losses:
+            self.log("train/loss", torch.stack(self.losses).mean(), prog_bar=True)
+            self.losses.clear()
 
     def configure_optimizers(self) -> Any:
         groups = [{"params": list(self.projection.parameters())}]

@@ -41,7 +41,7 @@ class BankRows:
     features: GuardedFeatures
 
     def __call__(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(self.features[rows], dtype=np.float32))
+        return torch.from_numpy(self.features[rows]).float()  # numpy widens float16 far slower
 
 
 @dataclass(frozen=True)
