@@ -148,7 +148,8 @@ import numpy as np, pytorch_lightning as pl, torch
 from devise_exp import losses, projection
 from devise_exp.errors import command
 from devise_exp.module import DeviseModule
-from devise_exp.training import BankRows, Rows, fit
+from devise_exp.batches import BankRows, Rows
+from devise_exp.training import fit
 
 
 class Fails(pl.Callback):

@@ -18,7 +18,7 @@ ORDER = [
     "word_vector_files", "word_vector_binary", "word_vectors", "wordnet", "splits", "leaks",
     "senses", "sentence_encoder", "glosses", "sentence_vectors", "backbone", "timm_backbone",
     "mat_files", "xlsa17_files", "xlsa17", "features", "pretraining", "projection", "losses",
-    "checkpoint", "module", "processes", "task", "training", "embeddings", "index_files",
+    "task", "batches", "bank_training", "recipe", "checkpoint", "module", "processes", "training", "embeddings", "index_files",
     "index", "metrics", "intervals", "tradeoff", "rehearsals", "hierarchy", "protocols", "searches",
     "evaluation", "retrieval", "rankings", "diagnostics", "prepare", "baselines", "closed_form",
     "ale", "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync",
@@ -81,7 +81,7 @@ def test_only_the_wiring_turns_config_into_objects() -> None:
         if isinstance(node, ast.Name | ast.Attribute | ast.alias)
         and "instantiate" in ast.unparse(node).split(".")[-1].split(" ")
     }
-    assert users == {"prepare", "fitting", "run", "encoder", "saved_run", "reevaluation"}
+    assert users == {"prepare", "recipe", "fitting", "run", "encoder", "saved_run", "reevaluation"}
 
 
 def test_importing_what_needs_no_torch_is_light() -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from devise_exp import losses, projection
 from devise_exp.backbone import Augment, Preprocess, torchvision_backbone
+from devise_exp.batches import BankRows, Inputs, Rows, ShuffledBatches
 from devise_exp.checkpoint import read_checkpoint
 from devise_exp.datasets import ImageDataset, image_folder
 from devise_exp.errors import InputError
@@ -28,10 +29,6 @@ from devise_exp.processes import ranks
 from devise_exp.training import (
     BEST,
     LAST,
-    BankRows,
-    Inputs,
-    Rows,
-    ShuffledBatches,
     fit,
     interruptible,
     picture_rows,

@@ -22,7 +22,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from devise_exp import word_vectors
+from devise_exp import recipe, word_vectors
+from devise_exp.batches import BankRows, Inputs, Rows
 from devise_exp.checkpoint import load_part
 from devise_exp.embeddings import TrainedMap
 from devise_exp.errors import InputError, command, option, say
@@ -32,7 +33,7 @@ from devise_exp.prepare import Prepared, features_of, prepare
 from devise_exp.processes import launched, ranks
 from devise_exp.run_folder import RunFolder
 from devise_exp.task import Fitted, Method, Rehearsal, Task
-from devise_exp.training import BEST, BankRows, Inputs, Rows, fit, picture_rows, quiet
+from devise_exp.training import BEST, fit, picture_rows, quiet
 
 Trained = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
 
@@ -97,14 +98,14 @@ def fit_to(config: DictConfig, task: Task) -> nn.Module:
     """The projection trained by the run's own recipe on a task, on one device; nothing of it is
     kept on disk.
     """
+    if recipe.is_plain(config.trainer):
+        return recipe.fit_plain(config, task)[0]
     module = _module(config, task.features.dim, task.class_vectors[task.seen])
-    inputs = BankRows(task.features)
     with TemporaryDirectory() as folder:
         fit(
             module,
             partial(instantiate(config.trainer), devices=1, strategy="auto"),
-            Rows(inputs, task.train, task.targets(task.train)),
-            Rows(inputs, task.val, task.targets(task.val)),
+            *recipe.rows_of(task),
             Path(folder),
             config.seed,
             resumable=False,
@@ -217,7 +218,7 @@ def _module(
     """A new module whose weights the seed decides; seen_vectors: (S, D)."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     return DeviseModule(
-        instantiate(config.projection)(feature_dim, seen_vectors.shape[1]),
+        recipe.projection_of(config, feature_dim, seen_vectors.shape[1]),
         instantiate(config.loss),
         torch.from_numpy(seen_vectors),
         instantiate(config.optimizer),

@@ -9,12 +9,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from devise_exp.errors import InputError
+from devise_exp.bank_training import Loss, check_finite, hits_of
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 SCORE = "val/hit@1"
 
 
@@ -62,11 +60,7 @@ class DeviseModule(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
         inputs, targets = batch
         loss = self.loss(self(inputs), targets, self.class_vectors)
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"the loss became {loss.item()} at step {self.global_step}: lower optimizer.lr, "
-                "or set trainer.gradient_clip_val=1"
-            )
+        check_finite(loss, f"at step {self.global_step}")
         self.losses.append(loss.detach())
         return loss
 
@@ -77,8 +71,7 @@ class DeviseModule(pl.LightningModule):
         inputs, targets = batch
         embeddings = self(inputs).float()
         with torch.autocast(self.device.type, enabled=False):  # bf16 would tie near classes
-            similarity = F.normalize(embeddings) @ self.class_vectors.T  # (B, S)
-        self.hits += int((similarity.argmax(dim=1) == targets).sum())
+            self.hits += hits_of(embeddings, targets, self.class_vectors)
         self.rows += len(targets)
 
     def on_validation_epoch_end(self) -> None:

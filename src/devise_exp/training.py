@@ -1,4 +1,4 @@
-"""Fitting a module: batches of bank rows or pictures, checkpoints, and resuming."""
+"""Fitting a module with Lightning: bank rows or pictures, checkpoints, and resuming."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,18 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, Checkpoint, RichProgressBar
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from devise_exp.backbone import Augment, Backbone, Preprocess
+from devise_exp.batches import Rows, ShuffledBatches, epoch_seed, in_order
 from devise_exp.checkpoint import load_weights
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
 from devise_exp.module import SCORE, DeviseModule
 from devise_exp.processes import say_ready
 from devise_exp.storage import replacing
-from devise_exp.task import GuardedFeatures
 
 BEST, LAST = "best.ckpt", "last.ckpt"
-Inputs = Callable[[np.ndarray], Tensor]
-
-
-@dataclass(frozen=True)
-class BankRows:
-    """Inputs from a feature bank: row indices (B,) -> (B, feature_dim) float32."""
-
-    features: GuardedFeatures
-
-    def __call__(self, rows: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.features[rows]).float()  # numpy widens float16 far slower
 
 
 @dataclass(frozen=True)
@@ -69,54 +57,6 @@ def picture_rows(dataset: ImageDataset, backbone: Backbone) -> tuple[PictureRows
     return PictureRows(dataset, Augment(plain)), PictureRows(dataset, plain)
 
 
-class Rows(Dataset):
-    """A batch of row indices (B,) -> (inputs (B, ...), targets (B,)); a batch is one fetch."""
-
-    def __init__(self, inputs: Inputs, rows: np.ndarray, targets: np.ndarray) -> None:
-        self.inputs, self.rows, self.targets = inputs, rows, torch.from_numpy(targets)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, batch: np.ndarray) -> tuple[Tensor, Tensor]:
-        return self.inputs(self.rows[batch]), self.targets[batch]
-
-
-class ShuffledBatches(Sampler):
-    """Batches in an order that (seed, epoch) alone decide, so a resumed run sees what it would
-    have seen.
-
-    Each of `world` ranks takes its own equal share of the epoch's permutation; at most world - 1
-    rows sit out.
-    """
-
-    def __init__(self, n: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.n, self.batch_size, self.seed, self.rank, self.world = n, batch_size, seed, rank, world
-        self.epoch = 0
-        self.generator = torch.Generator()  # for the loader, to seed its processes from
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch, but of a resumed one too late."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._starts())
-
-    def _starts(self) -> range:
-        """Where batches begin in a rank's own rows; a last row alone, of which a batch norm can
-        make nothing, joins the batch before it.
-        """
-        own = self.n // self.world
-        return range(0, own - (own > 1 < self.batch_size), self.batch_size)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        self.generator.manual_seed(_epoch_seed(self.seed, self.epoch, self.rank))
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
-        own = order[: self.n // self.world * self.world][self.rank :: self.world]
-        bounds = [*self._starts(), len(own)]
-        return (own[i:j] for i, j in pairwise(bounds))
-
-
 class _SeedEpoch(Callback):
     """Dropout and random violators start each epoch from (seed, epoch, rank): the same after a
     resume.
@@ -126,11 +66,7 @@ class _SeedEpoch(Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        torch.manual_seed(_epoch_seed(self.seed, trainer.current_epoch, trainer.global_rank))
-
-
-def _epoch_seed(seed: int, epoch: int, rank: int) -> int:
-    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
+        torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch, trainer.global_rank))
 
 
 class _Checkpoints(Checkpoint):
@@ -234,10 +170,10 @@ def fit(
         log_every_n_steps=1,
     )
     order = ShuffledBatches(len(train), batch_size, seed, trainer.global_rank, trainer.world_size)
-    in_order = np.array_split(np.arange(len(val)), -(-len(val) // 1024))  # every rank: all rows
     loaders = (
         DataLoader(train, None, sampler=order, num_workers=num_workers, generator=order.generator),
-        DataLoader(val, None, sampler=in_order, num_workers=num_workers),
+        # Every rank validates on all rows.
+        DataLoader(val, None, sampler=in_order(len(val)), num_workers=num_workers),
     )
     last = folder / LAST if (folder / LAST).exists() else None
     if last is not None:  # says in one line if it does not fit

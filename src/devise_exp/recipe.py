@@ -1,0 +1,66 @@
+"""From a config to the trained map of a task, nothing of which is kept on disk: what rehearsals,
+methods and the trials of a sweep are made of.
+"""
+
+from __future__ import annotations
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from devise_exp import bank_training
+from devise_exp.bank_training import Recipe, Report
+from devise_exp.batches import BankRows, Rows
+from devise_exp.task import Task
+
+# What a trainer may say for the plain loop to do the same.
+_PLAIN = {"accelerator": "cpu", "precision": "32-true"}
+_HEEDED = {"_target_", "_partial_", "devices", "strategy", "max_epochs", "gradient_clip_val"}
+
+
+def is_plain(trainer: DictConfig) -> bool:
+    """Whether the plain loop does all that this trainer would, on one device."""
+    said = {key: value for key, value in trainer.items() if key not in _HEEDED}
+    return said == _PLAIN
+
+
+def projection_of(config: DictConfig, feature_dim: int, dim: int) -> nn.Module:
+    """A new projection (B, feature_dim) -> (B, dim) whose weights the seed decides."""
+    torch.manual_seed(config.seed)
+    projection: nn.Module = instantiate(config.projection)(feature_dim, dim)
+    return projection
+
+
+def rows_of(task: Task) -> tuple[Rows, Rows]:
+    """Training and validation rows of a task."""
+    inputs = BankRows(task.features)
+    return (
+        Rows(inputs, task.train, task.targets(task.train)),
+        Rows(inputs, task.val, task.targets(task.val)),
+    )
+
+
+def fit_plain(
+    config: DictConfig, task: Task, report: Report | None = None
+) -> tuple[nn.Module, float]:
+    """The projection trained on a task by the config's recipe, and its validation hit@1."""
+    vectors = torch.from_numpy(task.class_vectors[task.seen])
+    projection = projection_of(config, task.features.dim, vectors.shape[1])
+    recipe = Recipe(
+        instantiate(config.loss),
+        instantiate(config.optimizer),
+        instantiate(config.scheduler),
+        config.trainer.max_epochs,
+        config.training.batch_size,
+        config.training.patience,
+        config.trainer.gradient_clip_val,
+    )
+    best, _ = bank_training.fit(projection, vectors, recipe, *rows_of(task), config.seed, report)
+    return projection, best
+
+
+def plain_part(config: DictConfig) -> str:
+    """All that a plain training depends on, as text: the same text, the same weights."""
+    keys = ("projection", "loss", "optimizer", "scheduler", "trainer", "training", "seed")
+    return OmegaConf.to_yaml(OmegaConf.masked_copy(config, list(keys)), resolve=True)
