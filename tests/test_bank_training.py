@@ -67,7 +67,7 @@ def test_the_weights_and_scores_are_lightnings(tmp_path: Path, name: str) -> Non
     told: list[float] = []
     score, epoch = bank_training.fit(
         plain, torch.from_numpy(vectors), made, train, val, SEED,
-        lambda _, each: bool(told.append(each)),
+        lambda _, each: told.append(each),
     )  # fmt: skip
     torch.manual_seed(SEED)
     head = own["head"](FEATURE_DIM, DIM)
@@ -87,17 +87,19 @@ def test_the_weights_and_scores_are_lightnings(tmp_path: Path, name: str) -> Non
         assert torch.equal(plain.state_dict()[key], value), key
 
 
-def test_a_report_that_says_so_stops_the_training() -> None:
+def test_what_a_report_raises_ends_the_training() -> None:
     vectors, train, val = rows()
     made = Recipe(losses.cosine, partial(torch.optim.SGD, lr=0.1), None, EPOCHS, BATCH)
     epochs: list[int] = []
 
-    def report(epoch: int, score: float) -> bool:
+    def report(epoch: int, score: float) -> None:
         epochs.append(epoch)
-        return epoch == 2
+        if epoch == 2:
+            raise InterruptedError
 
     head = projection.linear(FEATURE_DIM, DIM)
-    bank_training.fit(head, torch.from_numpy(vectors), made, train, val, SEED, report)
+    with pytest.raises(InterruptedError):
+        bank_training.fit(head, torch.from_numpy(vectors), made, train, val, SEED, report)
     assert epochs == [0, 1, 2]
 
 

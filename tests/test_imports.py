@@ -13,19 +13,21 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "devise_exp"
 # The order of the README's list; a module may import those before it.
 ORDER = [
-    "errors", "storage", "centring", "pictures", "datasets", "published_datasets",
+    "errors", "storage", "composing", "centring", "pictures", "datasets", "published_datasets",
     "imagenet_datasets", "torchvision_datasets", "labels", "word_vector_store",
     "word_vector_files", "word_vector_binary", "word_vectors", "wordnet", "splits", "leaks",
     "senses", "sentence_encoder", "glosses", "sentence_vectors", "backbone", "timm_backbone",
     "mat_files", "xlsa17_files", "xlsa17", "features", "pretraining", "projection", "losses",
     "task", "batches", "bank_training", "recipe", "checkpoint", "module", "processes", "training",
-    "embeddings", "index_files", "index", "metrics", "intervals", "tradeoff", "rehearsals", "hierarchy", "protocols", "searches",
-    "evaluation", "retrieval", "rankings", "diagnostics", "prepare", "baselines", "closed_form",
-    "ale", "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync",
-    "choices", "scores", "run_figures", "comparison", "comparison_text", "drawing", "plots",
-    "report_sections", "confusion_pictures", "html_report", "wandb_log", "fitting", "run",
-    "seeds", "encoder", "saved_run", "reevaluation", "query", "search", "contact_sheet", "look",
-    "app_guard", "app", "cli_search", "cli_compare", "cli_look", "cli",
+    "embeddings", "index_files", "index", "metrics", "intervals", "tradeoff", "rehearsals",
+    "hierarchy", "protocols", "searches", "evaluation", "retrieval", "rankings", "diagnostics",
+    "prepare", "baselines", "closed_form", "ale", "methods", "retrieval_report", "report",
+    "run_folder", "gallery", "gallery_sync", "choices", "scores", "run_figures", "comparison",
+    "comparison_text", "drawing", "plots", "report_sections", "confusion_pictures", "html_report",
+    "wandb_log", "fitting", "run", "seeds", "study", "board", "trial", "sweep_worker",
+    "sweep_report", "sweep", "encoder", "saved_run", "reevaluation", "query", "search",
+    "contact_sheet", "look", "app_guard", "app", "cli_search", "cli_compare", "cli_look",
+    "cli_sweep", "cli",
 ]  # fmt: skip
 GROUND = {"errors", "storage"}
 LEAVES = ("labels", "word_vectors", "backbone", "projection", "losses", "index", "metrics")
@@ -81,7 +83,10 @@ def test_only_the_wiring_turns_config_into_objects() -> None:
         if isinstance(node, ast.Name | ast.Attribute | ast.alias)
         and "instantiate" in ast.unparse(node).split(".")[-1].split(" ")
     }
-    assert users == {"prepare", "recipe", "fitting", "run", "encoder", "saved_run", "reevaluation"}
+    assert users == {
+        "prepare", "recipe", "fitting", "run", "study", "trial", "encoder", "saved_run",
+        "reevaluation",
+    }  # fmt: skip
 
 
 def test_importing_what_needs_no_torch_is_light() -> None:

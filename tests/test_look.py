@@ -13,7 +13,7 @@ from conftest import COLOURS, draw
 from PIL import Image
 from typer.testing import CliRunner
 
-from devise_exp import cli_look, look
+from devise_exp import cli_look, composing, look
 from devise_exp.contact_sheet import Tile
 from devise_exp.errors import InputError
 
@@ -31,7 +31,7 @@ def report(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def tiles(tree: Path, seed: int, *more: str) -> list[Tile]:
-    config = look.composed(options(tree, *more))
+    config = composing.composed(options(tree, *more))
     labelled = look.read_labelled(config, "drop")
     split, backbone = look.read_split(config, labelled), look.read_backbone(config)
     return look.training_tiles(labelled, split, backbone, 12, seed)
@@ -123,7 +123,7 @@ def test_the_seed_draws_and_augments(picture_tree: Path) -> None:
 def test_without_a_clone_there_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(look, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(composing, "CONF", tmp_path / "conf")
     with pytest.raises(InputError, match="clone the project"):
         look.look([], tmp_path)
 

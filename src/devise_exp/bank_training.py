@@ -16,7 +16,7 @@ from devise_exp.batches import Rows, ShuffledBatches, epoch_seed, in_order
 from devise_exp.errors import InputError
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
-Report = Callable[[int, float], bool]  # an epoch and its validation hit@1; whether to stop there
+Report = Callable[[int, float], None]  # of an epoch and its validation hit@1
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def fit(
     validation hit@1 of that epoch and its number.
 
     class_vectors: (S, D) unit rows of the seen classes; rows have features (B, feature_dim) and
-    targets, rows of class_vectors. InputError where the loss is no longer finite.
+    targets, rows of class_vectors. What `report` raises ends the training. InputError where the
+    loss is no longer finite.
     """
     optimizer = recipe.optimizer([{"params": list(projection.parameters())}])
     scheduler = recipe.scheduler(optimizer) if recipe.scheduler else None
@@ -72,8 +73,9 @@ def fit(
         if score > best:
             best, best_epoch = score, epoch
             weights = {name: value.clone() for name, value in projection.state_dict().items()}
-        late = recipe.patience is not None and epoch - best_epoch >= recipe.patience
-        if (report is not None and report(epoch, score)) or late:
+        if report is not None:
+            report(epoch, score)
+        if recipe.patience is not None and epoch - best_epoch >= recipe.patience:
             break
     projection.load_state_dict(weights)
     projection.train()

@@ -1,4 +1,4 @@
-"""The command line: devise-exp show | classes, and those of cli_compare, cli_search, cli_look."""
+"""The command line: devise-exp show | classes, and those of the other cli_ modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
-from devise_exp import cli_compare, cli_look, cli_search
+from devise_exp import cli_compare, cli_look, cli_search, cli_sweep
 from devise_exp.cli_search import RunArgument, printed
 
 app = typer.Typer(
@@ -69,6 +69,7 @@ for each in (
     cli_search.index,
     cli_look.look,
     cli_look.app,
+    cli_sweep.sweep,
 ):
     app.command()(each)
 

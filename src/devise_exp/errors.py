@@ -98,11 +98,13 @@ def say(line: str) -> None:
 @contextmanager
 def option(group: str) -> Iterator[None]:
     """What a library says of a value of `group` that it cannot take, as an InputError."""
-    from lightning_fabric.utilities.exceptions import MisconfigurationException
-
     try:
         yield
-    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
+        # Known by its name: importing Lightning for that would take seconds and 300 MB.
+        misconfigured = type(error).__name__ == "MisconfigurationException"
+        if not misconfigured and not isinstance(error, RuntimeError | TypeError | ValueError):
+            raise
         reason = str(error).rstrip(" .!")
         raise InputError(f"{group}: {reason}: choose another option or value") from error
 

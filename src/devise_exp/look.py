@@ -10,23 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 from torchvision.transforms import functional as TF
 
 from devise_exp import contact_sheet, labels
 from devise_exp.backbone import Augment, Backbone
+from devise_exp.composing import composed
 from devise_exp.contact_sheet import Tile
 from devise_exp.errors import InputError, say
 from devise_exp.labels import HOWS
 from devise_exp.prepare import Labelled, read_backbone, read_labelled, read_split
 from devise_exp.splits import Split
 from devise_exp.storage import replacing
-
-CONF = Path(__file__).parents[2] / "conf"
 
 
 @dataclass(frozen=True)
@@ -76,17 +72,6 @@ def look(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) -> 
         contact_sheet.grid(tiles, title).save(made)
     _write(folder / "pictures.html", contact_sheet.page(tiles, title, f"backbone: {how}"))
     say(f"written to {folder / 'pictures.html'} and pictures.png: {len(tiles)} {which}, {how}")
-
-
-def composed(overrides: Sequence[str]) -> DictConfig:
-    """The config that train.py would get; InputError where the project is not run from a clone."""
-    if not (CONF / "config.yaml").is_file():
-        raise InputError(
-            f"{CONF}: no configs there: clone the project and install it with pip install -e ."
-        )
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", overrides=list(overrides))
 
 
 def label_lines(

@@ -53,25 +53,30 @@ def devise(
     if not rehearsals:
         fitted = Fitted(MODEL, task.class_vectors, TrainedMap(projection))
         return Calibrated(fitted, None), None
-    curves: list[list[Curve]] = []  # per rehearsal, without a prior and with each
-    for each in rehearsals:
-        own = project(each.task)
-        maps = [TrainedMap(own, prior) for prior in (None, *_priors(priors, each.task))]
-        fits = [Fitted(MODEL, task.class_vectors, each_map) for each_map in maps]
-        curves.append([curve_on(fitted, task, each) for fitted in fits])
-    area = np.mean([[tradeoff.area(c) for c in row] for row in curves], axis=0)
-    seen = np.mean([[c.seen[0] for c in row] for row in curves], axis=0)
-    able = seen >= seen[0] - SEEN_COST
-    best = int(np.where(able, area, -1).argmax())
+    curves = [with_priors(project, priors, task, each) for each in rehearsals]
+    best, chosen = best_prior(curves)
     prior = (None, *_priors(priors, task))[best]
     factor = float(np.mean([tradeoff.best_factor(row[best]) for row in curves]))
-    about: dict[str, Any] = {
-        "prior/weight": prior.weight if prior else 0.0,
-        "rehearsal/seen": float(seen[best]),
-        "rehearsal/AUSUC": float(area[best]),
-    }
+    about: dict[str, Any] = {"prior/weight": prior.weight if prior else 0.0, **chosen}
     fitted = Fitted(MODEL, task.class_vectors, TrainedMap(projection, prior), about)
     return Calibrated(fitted, factor), prior
+
+
+def with_priors(project: Project, priors: Priors | None, task: Task, on: Rehearsal) -> list[Curve]:
+    """The trade-off curves on a rehearsal of the map trained for it: without a prior, with each."""
+    own = project(on.task)
+    maps = [TrainedMap(own, prior) for prior in (None, *_priors(priors, on.task))]
+    return [curve_on(Fitted(MODEL, task.class_vectors, each), task, on) for each in maps]
+
+
+def best_prior(curves: Sequence[Sequence[Curve]]) -> tuple[int, dict[str, float]]:
+    """The place, in each rehearsal's `with_priors`, of the prior that is chosen, as `devise` says;
+    and its rehearsal/seen and rehearsal/AUSUC, means over the rehearsals.
+    """
+    area = np.mean([[tradeoff.area(c) for c in row] for row in curves], axis=0)
+    seen = np.mean([[c.seen[0] for c in row] for row in curves], axis=0)
+    best = int(np.where(seen >= seen[0] - SEEN_COST, area, -1).argmax())
+    return best, {"rehearsal/seen": float(seen[best]), "rehearsal/AUSUC": float(area[best])}
 
 
 def remembered(project: Project, known: dict[Task, nn.Module]) -> Project:

@@ -1,0 +1,219 @@
+"""Where the trials of a study are claimed and their results kept, by any number of workers on any
+number of machines: an Optuna storage, a journal file or the URL of a database.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, JournalStorage, get_storage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from devise_exp.errors import InputError
+from devise_exp.study import Study
+
+BEAT = 15.0  # seconds between two signs of life of a worker
+SILENT = 90.0  # seconds without one after which another machine's worker counts as dead
+TRIES = 3  # so many workers may die of one trial
+PAUSE = 0.2  # seconds between two looks for work
+_IDENTITY = "identity"
+
+
+@dataclass(frozen=True, eq=False)
+class Claimed:
+    """A trial to run: its id in the storage, its number, its values, and all trials of the rounds
+    before its own.
+    """
+
+    id: int
+    number: int
+    values: dict[str, Any]
+    known: Sequence[FrozenTrial]
+
+
+@dataclass(eq=False)
+class Board:
+    """The trials of one study in a storage. Every claim is made in one step of the storage, so no
+    trial is run by two workers.
+    """
+
+    storage: BaseStorage
+    study_id: int
+    study: Study
+    plans: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    heard: dict[int, tuple[Any, float]] = field(default_factory=dict)  # trial id -> beat, when
+
+    @classmethod
+    def open(cls, study: Study, storage: str) -> Board:
+        """InputError where the storage cannot be reached, or holds another study of this name."""
+        shown = re.sub(r"//[^@/]*@", "//...@", storage)
+        try:
+            place = _storage(storage)
+            directions = [StudyDirection[d.upper()] for d in study.objectives.values()]
+            try:
+                study_id = place.create_new_study(directions, study.name)
+                place.set_study_user_attr(study_id, _IDENTITY, study.identity())
+            except DuplicatedStudyError:
+                study_id = place.get_study_id_from_name(study.name)
+            known = place.get_study_user_attrs(study_id).get(_IDENTITY)
+        except Exception as error:  # drivers raise whatever they like
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise InputError(
+                f"storage={shown}: cannot be used ({reason}): give a file that can be written, or "
+                "the URL of a database that runs, such as postgresql://USER:PASSWORD@HOST/NAME"
+            ) from error
+        if known != study.identity():
+            raise InputError(
+                f"storage={shown}: holds another study named {study.name} (other space, "
+                "objectives, overrides, sampler, pruner, round or seed): give study.name=ANOTHER "
+                "or another storage"
+            )
+        return cls(place, study_id, study)
+
+    def trials(self) -> list[FrozenTrial]:
+        """Those of the study as it is now, by number; a storage may hold more for later."""
+        found = self.storage.get_all_trials(self.study_id, deepcopy=False)
+        return sorted(found, key=lambda trial: trial.number)[: self.study.trials]
+
+    def claim(self) -> Claimed | None:
+        """The next trial to run; waits for the round before it. None once every trial is done."""
+        while True:
+            trials = self.trials()
+            self._free_dead(trials)
+            if len(trials) == self.study.trials and all(t.state.is_finished() for t in trials):
+                return None
+            done = next((t.number for t in trials if not t.state.is_finished()), len(trials))
+            start = done // self.study.round * self.study.round
+            end = min(start + self.study.round, self.study.trials)
+            found = self._take(trials, end)
+            if found is not None:
+                return self._planned(found, trials[:start])
+            time.sleep(PAUSE)
+
+    def _take(self, trials: Sequence[FrozenTrial], end: int) -> FrozenTrial | None:
+        """A waiting or a new trial numbered below `end`."""
+        for trial in trials[:end]:
+            if trial.state == TrialState.WAITING and self._set(trial, TrialState.RUNNING):
+                return trial
+        if len(trials) >= end:
+            return None
+        trial = self.storage.get_trial(self.storage.create_new_trial(self.study_id))
+        if trial.number < end:
+            return trial
+        self._set(trial, TrialState.WAITING)  # another worker was quicker; it may be needed later
+        return None
+
+    def _planned(self, trial: FrozenTrial, known: list[FrozenTrial]) -> Claimed:
+        number, _id = trial.number, trial._trial_id
+        round_number = number // self.study.round
+        if round_number not in self.plans:
+            self.plans = {round_number: self.study.plan(known, round_number)}
+        values = self.plans[round_number][number % self.study.round]
+        self.mark(_id, "worker", me())
+        self.mark(_id, "tries", trial.user_attrs.get("tries", 0) + 1)
+        for key, value in values.items():
+            kind = self.study.space[key]
+            self.storage.set_trial_param(_id, key, kind.to_internal_repr(value), kind)
+        return Claimed(_id, number, values, known)
+
+    def mark(self, trial_id: int, key: str, value: Any) -> None:
+        """Note something of a trial, unless another worker has finished it by now."""
+        with suppress(UpdateFinishedTrialError):
+            self.storage.set_trial_user_attr(trial_id, key, value)
+
+    def report(self, claimed: Claimed, step: int, value: float) -> None:
+        """An intermediate value of the first objective."""
+        self.storage.set_trial_intermediate_value(claimed.id, step, value)
+
+    def finish(
+        self, claimed: Claimed, values: Sequence[float] | None, notes: Mapping[str, Any]
+    ) -> None:
+        """The end of a trial: its values by objective; without, it was pruned, or failed where the
+        notes have an error.
+        """
+        for key, value in notes.items():
+            self.mark(claimed.id, key, value)
+        failed = TrialState.FAIL if "error" in notes else TrialState.PRUNED
+        state = failed if values is None else TrialState.COMPLETE
+        # A worker that thought this one dead may have finished it, to the same result.
+        with suppress(UpdateFinishedTrialError):
+            self.storage.set_trial_state_values(claimed.id, state, values)
+
+    def free(self, trial: FrozenTrial) -> None:
+        """Let another worker have the trial of a dead one, unless several have died of it."""
+        if trial.user_attrs.get("tries", 0) < TRIES:
+            self._set(trial, TrialState.WAITING)
+            return
+        why = f"its worker died {TRIES} times (out of memory?)"
+        self.mark(trial._trial_id, "error", why)
+        self._set(trial, TrialState.FAIL)
+
+    def _set(self, trial: FrozenTrial, state: TrialState) -> bool:
+        try:
+            return self.storage.set_trial_state_values(trial._trial_id, state)
+        except UpdateFinishedTrialError:
+            return False
+
+    def give_back(self) -> None:
+        """What this process has claimed and not finished waits for another worker."""
+        for trial in self.trials():
+            if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker") == me():
+                self.mark(trial._trial_id, "tries", 0)
+                self._set(trial, TrialState.WAITING)
+
+    def _free_dead(self, trials: Sequence[FrozenTrial]) -> None:
+        now = time.monotonic()
+        for trial in trials:
+            if trial.state != TrialState.RUNNING:
+                continue
+            worker, beat = (trial.user_attrs.get(key) for key in ("worker", "beat"))
+            if worker is not None and is_mine(worker):
+                dead = not is_alive(worker)
+            else:
+                known, since = self.heard.get(trial._trial_id, (None, now))
+                if (worker, beat) != known or trial._trial_id not in self.heard:
+                    self.heard[trial._trial_id] = (worker, beat), now
+                    continue
+                dead = now - since > SILENT
+            if dead:
+                self.free(trial)
+
+
+def me() -> str:
+    """This process, as a worker is named: HOST:PID."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_mine(worker: str) -> bool:
+    """Whether a worker is a process of this machine."""
+    return worker.rpartition(":")[0] == socket.gethostname()
+
+
+def is_alive(worker: str) -> bool:
+    try:
+        os.kill(int(worker.rpartition(":")[2]), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, ValueError):
+        return False
+    return True
+
+
+def _storage(given: str) -> BaseStorage:
+    if "://" in given:
+        return get_storage(given)
+    return JournalStorage(JournalFileBackend(given))
+
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,0 +1,92 @@
+"""A worker of a sweep, python -m devise_exp.sweep_worker FOLDER: trials until there are none."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from optuna import TrialPruned
+
+from devise_exp.board import BEAT, Board, Claimed, me
+from devise_exp.composing import composed
+from devise_exp.errors import command, one_line
+from devise_exp.study import study_of
+from devise_exp.trial import Shared, measure
+
+
+def work(folder: Path) -> None:
+    """Run trials of the study in `folder` (study.yaml) until all are done.
+
+    One thread a worker, so that a trial gives the same numbers beside any number of others.
+    """
+    torch.set_num_threads(1)
+    config = OmegaConf.load(folder / "study.yaml")
+    board, shared = Board.open(study_of(config.study), config.storage), Shared()
+    try:
+        while (claimed := board.claim()) is not None:
+            with_beat(board, claimed, shared)
+    except (KeyboardInterrupt, SystemExit):
+        board.give_back()
+        raise
+
+
+def with_beat(board: Board, claimed: Claimed, shared: Shared) -> None:
+    """Run a trial, and tell other machines from time to time that this worker is alive."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            board.mark(claimed.id, "beat", time.time())
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        run(board, claimed, shared)
+    finally:
+        done.set()
+        thread.join()
+
+
+def run(board: Board, claimed: Claimed, shared: Shared) -> None:
+    """A trial to its values, its pruning or its error, which other trials do not mind."""
+    study, started = board.study, time.perf_counter()
+    notes: dict[str, Any] = {"worker": me()}
+    values = None
+    watched = study.watched(claimed.known, claimed.values) if study.pruner else None
+
+    def report(step: int, figure: float) -> None:
+        board.report(claimed, step, figure)
+        if watched is not None:
+            watched.report(figure, step)
+            if watched.should_prune():
+                raise TrialPruned
+
+    try:
+        config = composed(study.overrides_of(claimed.values))
+        figures = measure(study.objectives, config, shared.of(config), report)
+        values = [figures[name] for name in study.objectives]
+        notes["figures"] = figures
+        if not all(map(math.isfinite, values)):
+            notes["error"], values = f"an objective is no finite number: {values}", None
+    except TrialPruned:
+        pass
+    except Exception as error:
+        notes["error"] = one_line(error) or f"{type(error).__name__}: {error}"
+    notes["seconds"] = time.perf_counter() - started
+    board.finish(claimed, values, notes)
+
+
+def _stop(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _stop)
+    command(work)(Path(sys.argv[1]))

@@ -1,0 +1,90 @@
+"""One trial of a sweep: a config to the figures that it is judged by, all of seen classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from devise_exp import methods, recipe
+from devise_exp.errors import InputError
+from devise_exp.prepare import Prepared, features_of, prepare
+from devise_exp.task import Task
+
+Ready = tuple[Prepared, np.ndarray]  # with the features of its rows
+Report = Callable[[int, float], None]  # of a step and its figure; may raise to end the trial
+# The groups of a config that data and features depend on.
+_DATA = ["data", "labels", "word_vectors", "split", "backbone", "subset", "features", "rehearsals"]
+
+
+@dataclass(eq=False)
+class Shared:
+    """What trials share: data and features, prepared anew only where their config is another."""
+
+    key: str = ""
+    ready: Ready | None = None
+
+    def of(self, config: DictConfig) -> Ready:
+        key = OmegaConf.to_yaml(OmegaConf.masked_copy(config, _DATA), resolve=True)
+        if self.ready is None or key != self.key:
+            self.ready = None  # two at once would double the memory
+            parts = prepare(config)
+            self.ready, self.key = (parts, features_of(config, parts)), key
+        return self.ready
+
+
+def measure(
+    names: Collection[str], config: DictConfig, ready: Ready, report: Report
+) -> dict[str, float]:
+    """The figures `names` (study.OBJECTIVES) of a training by `config`, and those that came with
+    them. Reports the validation hit@1 of each epoch or, where only rehearsals are asked for, the
+    rehearsal/AUSUC after each of them. InputError for a config that a sweep cannot train by.
+    """
+    parts, features = ready
+    if not recipe.is_plain(config.trainer) or parts.backbone.trainable:
+        raise InputError(
+            "a sweep trains maps on features by the CPU: leave trainer=cpu with its precision, and "
+            "backbone.trainable=false"
+        )
+    started, task = time.perf_counter(), parts.task(features, config.seed)
+    figures: dict[str, float] = {}
+    by_rehearsals = any(name.startswith("rehearsal/") for name in names)
+    if "val/hit@1" in names or not by_rehearsals:
+        _, figures["val/hit@1"] = recipe.fit_plain(config, task, report)
+        report = _silent
+    if by_rehearsals:
+        figures |= _rehearsed(config, parts, task, report)
+    blank = recipe.projection_of(config, task.features.dim, task.class_vectors.shape[1])
+    figures["cost/weights"] = sum(weight.numel() for weight in blank.parameters())
+    figures["cost/seconds"] = time.perf_counter() - started
+    return figures
+
+
+def _rehearsed(config: DictConfig, parts: Prepared, task: Task, report: Report) -> dict[str, float]:
+    """rehearsal/AUSUC and rehearsal/seen with the prior that a run would choose."""
+    rehearsals = parts.rehearsals(task)
+    if not rehearsals:
+        raise InputError(
+            "objectives rehearsal/...: there is no rehearsal: set rehearsals=2, with enough seen "
+            "classes to hold some out, or judge by val/hit@1"
+        )
+    priors = instantiate(config.prior) if config.prior else None
+    curves, found = [], {}
+
+    def project(own: Task) -> nn.Module:
+        return recipe.fit_plain(config, own)[0]
+
+    for step, each in enumerate(rehearsals):
+        curves.append(methods.with_priors(project, priors, task, each))
+        found = methods.best_prior(curves)[1]
+        report(step, found["rehearsal/AUSUC"])
+    return found
+
+
+def _silent(step: int, figure: float) -> None:
+    """Report nothing."""

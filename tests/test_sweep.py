@@ -1,0 +1,359 @@
+"""Sweeps: the same trials with any number of workers, whatever befalls them; and their report."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from conftest import draw
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import TrialState
+
+from devise_exp import board, sweep, sweep_report, sweep_worker
+from devise_exp.board import Board
+from devise_exp.composing import composed
+from devise_exp.errors import InputError
+from devise_exp.study import study_of
+
+TPE = {
+    "_target_": "optuna.samplers.TPESampler", "_partial_": True, "n_startup_trials": 3,
+}  # fmt: skip
+MEDIAN = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 1}
+TRIALS = 8
+
+
+def spec(**parts: Any) -> DictConfig:
+    plain = {
+        "name": "small", "overrides": [], "space": {"seed": {"low": 0, "high": 99}},
+        "objectives": {"val/hit@1": "maximize"}, "trials": TRIALS, "round": 3, "seed": 0,
+        "sampler": TPE, "pruner": None,
+    }  # fmt: skip
+    return OmegaConf.create({**plain, **parts})
+
+
+@pytest.fixture(scope="module")
+def studies(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of studies over quick trainings on enough small classes to rehearse."""
+    pictures = shutil.copytree(picture_tree, tmp_path_factory.mktemp("sweeps") / "pictures")
+    for c, name in enumerate(("giraffe", "octopus", "sunflower", "pyramid")):
+        for i in range(6):
+            draw(pictures / name / f"{i}.png", (40 * c, 250 - 40 * c, 90), seed=1000 + 10 * c + i)
+    overrides = [
+        "data=image_folder", f"data.root={pictures}", "backbone=resnet18",
+        "backbone.weights=null", "features.num_workers=0", "features.dtype=float32",
+        "trainer.max_epochs=3", "projection.hidden=8", "rehearsals=1", "training.batch_size=16",
+    ]  # fmt: skip
+    space = {
+        "loss": ["softmax", "cosine"],
+        "optimizer.lr": {"low": 1e-3, "high": 1.0, "log": True},
+        "projection.hidden": {"low": 4, "high": 32},
+    }
+    folder = tmp_path_factory.mktemp("studies")
+    (folder / "study").mkdir()
+    made = spec(overrides=overrides, space=space, pruner=MEDIAN)
+    OmegaConf.save(made, folder / "study" / "small.yaml")
+    made.objectives = {"rehearsal/AUSUC": "maximize", "cost/weights": "minimize"}
+    made.merge_with({"name": "two", "pruner": None, "trials": 5})
+    OmegaConf.save(made, folder / "study" / "two.yaml")
+    made.objectives = {"unseen/hit@1": "maximize"}
+    OmegaConf.save(made, folder / "study" / "unseen.yaml")
+    return folder
+
+
+def in_process(studies: Path, folder: Path, name: str = "small", **options: Any) -> Board:
+    """Run a study in this process, without the command; its board when all are done."""
+    config = composed(
+        [f"study={name}", f"folder={folder}", f"storage={folder}/journal.log"], "sweep", studies
+    )
+    folder.mkdir(exist_ok=True)
+    config.study.merge_with(options)
+    OmegaConf.save(config, folder / "study.yaml", resolve=True)
+    sweep_worker.work(folder)
+    return Board.open(study_of(config.study), config.storage)
+
+
+def facts(trials: list[optuna.trial.FrozenTrial]) -> list[tuple]:
+    """All of a study's trials that must not hang on workers, machines or time."""
+    return [
+        (t.number, t.state, t.params, t.values, t.intermediate_values, t.user_attrs.get("error"))
+        for t in trials
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Board:
+    return in_process(studies, tmp_path_factory.mktemp("alone"))
+
+
+def command(*arguments: str) -> subprocess.Popen:
+    code = "from devise_exp.cli import app; app()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "sweep", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def workers_of(process: subprocess.Popen) -> list[int]:
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(pid) for pid in found.split()]
+
+
+def test_one_worker_runs_every_trial_once(alone: Board) -> None:
+    trials = alone.trials()
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert all(trial.state.is_finished() for trial in trials)
+    assert any(trial.state == TrialState.COMPLETE for trial in trials)
+    assert len({str(trial.params) for trial in trials}) == TRIALS
+    assert all(trial.user_attrs["tries"] == 1 for trial in trials)
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            assert trial.values == [max(trial.intermediate_values.values())]
+
+
+def test_two_workers_one_of_them_killed_end_with_the_same_trials(
+    alone: Board, studies: Path, tmp_path: Path
+) -> None:
+    process = command(
+        "study=small", f"folder={tmp_path}", "workers=2", "--config-dir", str(studies)
+    )
+    other = Board.open(alone.study, str(tmp_path / "journal.log"))
+    killed: list[str] = []
+    while process.poll() is None and not killed:
+        for trial in other.trials():
+            worker = trial.user_attrs.get("worker", "")
+            if trial.state == TrialState.RUNNING and worker:
+                os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
+                killed.append(worker)
+                break
+        time.sleep(0.01)
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    assert killed
+    assert facts(other.trials()) == facts(alone.trials())
+    assert "study small: " in printed
+    rows = list(csv.reader((tmp_path / "trials.csv").open()))
+    assert len(rows) == TRIALS + 1
+    assert (tmp_path / "history.png").is_file()
+    assert (tmp_path / "summary.md").read_text().startswith("# Study small")
+
+
+def test_a_stopped_study_goes_on_to_the_same_trials(
+    alone: Board, studies: Path, tmp_path: Path
+) -> None:
+    other = Board.open(alone.study, str(tmp_path / "journal.log"))
+
+    def interrupt() -> None:
+        while not any(t.number == 4 and "worker" in t.user_attrs for t in other.trials()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        in_process(studies, tmp_path)
+    assert [trial.state for trial in other.trials()][4:] == [TrialState.WAITING]
+    assert facts(in_process(studies, tmp_path).trials()) == facts(alone.trials())
+
+
+def test_more_trials_join_a_finished_study(alone: Board, studies: Path, tmp_path: Path) -> None:
+    in_process(studies, tmp_path, trials=4)
+    assert facts(in_process(studies, tmp_path).trials()) == facts(alone.trials())
+
+
+def test_a_trial_that_fails_is_a_row_and_the_others_go_on(studies: Path, tmp_path: Path) -> None:
+    rates = {"optimizer.lr": [1e30, 0.01], "loss": ["mse"], "optimizer": ["sgd"]}
+    made = OmegaConf.load(studies / "study" / "small.yaml")
+    made.merge_with({"name": "failing", "trials": 6, "pruner": None})
+    made.space = rates
+    OmegaConf.save(made, studies / "study" / "failing.yaml")
+    found = in_process(studies, tmp_path, "failing")
+    states = {trial.params["optimizer.lr"]: trial.state for trial in found.trials()}
+    assert states == {1e30: TrialState.FAIL, 0.01: TrialState.COMPLETE}
+    sweep_report.write(found.study, found.trials(), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
+    errors = {row["optimizer.lr"]: row["error"] for row in rows}
+    assert "lower optimizer.lr" in errors["1e+30"]
+    assert errors["0.01"] == ""
+    assert "lower optimizer.lr" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_best_trial_is_an_experiment_that_trains_to_its_value(
+    alone: Board, tmp_path: Path
+) -> None:
+    sweep_report.write(alone.study, alone.trials(), tmp_path)
+    best = max(
+        (t for t in alone.trials() if t.state == TrialState.COMPLETE), key=lambda t: t.values[0]
+    )
+    config = composed(["experiment=small"], more=tmp_path)
+    again = composed(alone.study.overrides_of(best.params))
+    assert config == again
+
+
+def test_two_objectives_have_a_front(studies: Path, tmp_path: Path) -> None:
+    found = in_process(studies, tmp_path, "two")
+    done = [trial for trial in found.trials() if trial.state == TrialState.COMPLETE]
+    assert len(done) == 5, [trial.user_attrs for trial in found.trials()]
+    best = {trial.number for trial in sweep_report.ranked(found.study, done)}
+    for trial in done:
+        beaten = any(
+            other.values[0] >= trial.values[0]
+            and other.values[1] <= trial.values[1]
+            and other.values != trial.values
+            for other in done
+        )
+        assert (trial.number in best) == (not beaten)
+    hidden = {trial.params["projection.hidden"]: trial.values[1] for trial in done}
+    assert all(weights == 512 * h + h + 50 * h + 50 for h, weights in hidden.items())
+    assert sweep_report.figures(found.study, done).keys() == {"history", "slices", "front"}
+
+
+@pytest.fixture(params=["journal", "sqlite"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"{tmp_path}/log" if request.param == "journal" else f"sqlite:///{tmp_path}/studies.db"
+
+
+def test_no_trial_is_claimed_twice_and_rounds_wait_for_each_other(storage: str) -> None:
+    study = study_of(spec(trials=20, round=4))
+    Board.open(study, storage)
+    claimed: list[int] = []
+
+    def work(pause: float) -> None:
+        own = Board.open(study, storage)
+        while (trial := own.claim()) is not None:
+            assert {t.number for t in trial.known} == set(range(trial.number // 4 * 4))
+            claimed.append(trial.number)
+            time.sleep(pause)
+            own.finish(trial, [float(trial.values["seed"])], {})
+
+    threads = [threading.Thread(target=work, args=(pause,)) for pause in (0.0, 0.01, 0.03)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == list(range(20))
+    trials = Board.open(study, storage).trials()
+    for start in range(0, 20, 4):
+        plan = study.plan(trials[:start], start // 4)
+        assert [t.params for t in trials[start : start + 4]] == plan
+
+
+def test_a_dead_worker_s_trial_is_free_again_but_not_for_ever(storage: str) -> None:
+    study = study_of(spec(trials=1))
+    place = Board.open(study, storage)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    host = board.me().rpartition(":")[0]
+    for tries in range(1, board.TRIES + 1):
+        claimed = place.claim()
+        assert claimed is not None
+        assert place.trials()[0].user_attrs["tries"] == tries
+        place.mark(claimed.id, "worker", f"{host}:{gone.pid}")
+    assert place.claim() is None
+    (trial,) = place.trials()
+    assert trial.state == TrialState.FAIL
+    assert "died 3 times" in trial.user_attrs["error"]
+
+
+def test_another_machine_s_worker_is_dead_once_it_is_silent(
+    storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Board.open(study_of(spec(trials=1)), storage)
+    claimed = place.claim()
+    assert claimed is not None
+    place.mark(claimed.id, "worker", "elsewhere:1")
+    monkeypatch.setattr(board, "SILENT", 0.3)
+    start = time.monotonic()
+    assert place.claim() is not None
+    assert time.monotonic() - start >= 0.3
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**31), values=st.lists(st.floats(0, 1), min_size=6, max_size=6))
+def test_a_plan_hangs_on_the_study_and_what_is_known_alone(seed: int, values: list[float]) -> None:
+    study = study_of(spec(seed=seed, space={"seed": {"low": 0, "high": 9}, "loss": ["a", "b"]}))
+    known = [
+        optuna.create_trial(params=params, distributions=dict(study.space), value=value)
+        for params, value in zip(study.plan([], 0) + study.plan([], 1), values, strict=True)
+    ]
+    assert study.plan(known, 2) == study.plan(known, 2)
+    assert all(0 <= each["seed"] <= 9 and each["loss"] in "ab" for each in study.plan(known, 2))
+
+
+WRONG = {
+    "no such study": (["study=nope"], "study=nope: no such option"),
+    "unknown key": (["study=small", "study.space.optimizer={lr:1}"], "study.space"),
+    "no workers": (["study=small", "workers=0"], "workers=0"),
+    "no trials": (["study=small", "study.trials=0"], "study.trials=0"),
+    "unseen": (["study=unseen"], "unseen/hit@1"),
+    "misspelt": (["study=small", "+study.space.projectoin=[1]"], "projectoin"),
+    "no database": (["study=small", "storage=postgresql://a:secret@127.0.0.1:1/x"], "storage="),
+    "no folder": (["study=small", "storage=/nowhere/at/all"], "storage=/nowhere"),
+    "range": (["study=small", "study.space.loss={low:2,high:1}"], "study.space.loss"),
+    "sampler": (["study=small", "study.sampler._target_=optuna.samplers.X"], "study.sampler"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_one_line(
+    name: str, studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    from typer.testing import CliRunner
+
+    from devise_exp.cli import app
+
+    arguments, said = WRONG[name]
+    given = ["sweep", "--config-dir", str(studies), f"folder={tmp_path / 'new'}", *arguments]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 2, result.output
+    assert len(result.output.strip().split("\n")) == 1, result.output
+    assert result.output.startswith("error: ")
+    assert said in result.output
+    assert "secret" not in result.output
+
+
+def test_two_studies_of_one_name_and_different_spaces(storage: str) -> None:
+    Board.open(study_of(spec()), storage)
+    Board.open(study_of(spec(trials=99)), storage)  # more trials may join
+    with pytest.raises(InputError, match=r"another study named small.*give study\.name"):
+        Board.open(study_of(spec(space={"seed": {"low": 0, "high": 98}})), storage)
+
+
+def test_a_study_whose_first_trials_all_fail_ends_with_their_error(
+    studies: Path, tmp_path: Path
+) -> None:
+    study = study_of(spec(trials=9))
+    place = Board.open(study, str(tmp_path / "log"))
+    for _ in range(3):
+        claimed = place.claim()
+        assert claimed is not None
+        place.finish(claimed, None, {"error": "no such pictures"})
+    with pytest.raises(InputError, match=r"every trial of the first round failed.*no such"):
+        sweep._check_first_round(study, place.trials())
+
+
+def test_importances_find_the_key_that_matters() -> None:
+    study = study_of(spec(space={key: {"low": 0.0, "high": 1.0} for key in "ab"}))
+    rng = np.random.default_rng(0)
+    trials = [
+        optuna.create_trial(
+            params={"a": a, "b": b}, distributions=dict(study.space), value=1 - (a - 0.5) ** 2
+        )
+        for a, b in rng.random((60, 2))
+    ]
+    (shares,) = sweep_report.importances(study, trials).values()
+    assert shares["a"] > 0.7
+    assert sum(shares.values()) == pytest.approx(1)
