@@ -24,7 +24,7 @@ ORDER = [
     "prepare", "baselines", "closed_form", "ale", "methods", "retrieval_report", "report",
     "run_folder", "gallery", "gallery_sync", "choices", "scores", "run_figures", "comparison",
     "comparison_text", "drawing", "plots", "report_sections", "confusion_pictures", "html_report",
-    "wandb_log", "fitting", "run", "seeds", "study", "board", "trial", "sweep_worker",
+    "wandb_log", "grid", "fitting", "run", "seeds", "study", "board", "trial", "sweep_worker",
     "sweep_report", "sweep", "encoder", "saved_run", "reevaluation", "query", "search",
     "contact_sheet", "look", "app_guard", "app", "cli_search", "cli_compare", "cli_look",
     "cli_sweep", "cli",

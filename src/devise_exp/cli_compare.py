@@ -42,6 +42,10 @@ def compare(
             f"{asked}: give --format {' or '.join(FORMAT_OF.values())}, or an --out file that ends "
             f"in {' '.join(FORMAT_OF)}"
         )
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError(
+            f"{out}: there is no folder {out.parent}: make it, or choose another --out"
+        )
     from devise_exp import comparison, comparison_text
     from devise_exp.run_figures import runs_in
     from devise_exp.storage import replacing

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ParamSpec
 
 Arguments = ParamSpec("Arguments")
@@ -54,7 +55,8 @@ def _config_line(error: Exception) -> str | None:
 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.removesuffix(".yaml").rpartition("/")
-        choices = ", ".join(error.options or ()) or "none"
+        there = (Path(__file__).parents[2] / "conf" / group).glob("*.yaml")  # in a list: not told
+        choices = ", ".join(error.options or sorted(path.stem for path in there)) or "none"
         return f"{group}={option}: no such option; choose among {choices}"
     if isinstance(error, OverrideParseException):
         return f"the argument {error.override!r} is neither group=option nor key=value"

@@ -49,4 +49,7 @@ def checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
 
 def unreadable(folder: Path, why: str) -> InputError:
     why = " ".join(why.split())
-    return InputError(f"the index in {folder} cannot be read ({why}): delete it and build it again")
+    return InputError(
+        f"the index in {folder} cannot be read ({why}): train the run again, or index the "
+        "pictures again (devise-exp index)"
+    )

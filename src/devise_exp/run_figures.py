@@ -19,7 +19,7 @@ from devise_exp.run_folder import RunFolder
 CHANCE = "chance"
 # Settings that change no figure.
 _NEUTRAL = re.compile(
-    r"(logger|resume|choices|seeds|split_seeds)(\.|$)|\w+\.num_workers$|.*\._partial_$|data\.download$"
+    r"(logger|resume|choices|seeds|split_seeds|method)(\.|$)|\w+\.num_workers$|.*\._partial_$|data\.download$"
 )
 _METHOD = re.compile(r"^method/(\w+)/")
 

@@ -27,12 +27,15 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
     """One run, or with config.seeds or config.split_seeds above 1 as many as they say.
 
     Returns the figures, over several seeds the means. Where config.resume names the folder of an
-    unfinished series, that goes on: finished runs are kept.
+    unfinished series, that goes on, with config.seeds above 1 to so many seeds: finished runs are
+    kept.
     """
     if config.resume is not None and (Path(config.resume).expanduser() / CONFIG).is_file():
         run.remove_empty(folder)
-        folder = Path(config.resume).expanduser().resolve()
+        folder, more = Path(config.resume).expanduser().resolve(), config.seeds
         config = OmegaConf.load(folder / CONFIG)  # type: ignore[assignment]
+        if more != 1:
+            config.seeds = more
     for key in ("seeds", "split_seeds"):
         if not isinstance(config[key], int) or isinstance(config[key], bool) or config[key] < 1:
             run.remove_empty(folder)

@@ -1,0 +1,170 @@
+"""A grid of runs (python train.py -m ...): each trial kept as a row, and one table at the end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from devise_exp.errors import WRONG_INPUT, one_line, printable, say
+from devise_exp.storage import replacing
+
+if TYPE_CHECKING:
+    from devise_exp.comparison import Comparison, Line
+    from devise_exp.run_figures import RunFigures
+
+NOTE = "trial.json"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One job of a grid, kept in its folder: what it was told, how long it took, and its error,
+    "" where it has none.
+    """
+
+    folder: Path
+    number: int
+    overrides: tuple[str, ...]
+    seconds: float
+    error: str
+
+
+class OneLine(Callback):
+    """Ends a single job that failed in one line, which Hydra's own report would stand before."""
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        if config.hydra.mode.name == "RUN" and job_return.status == JobStatus.FAILED:
+            line = one_line(job_return._return_value)
+            if line is not None:
+                print(f"error: {line}", file=sys.stderr)
+                raise SystemExit(WRONG_INPUT)
+
+
+class Grid(OneLine):
+    """Hydra's calls before and after each job, in whatever process a launcher runs it, and at the
+    end of the grid.
+
+    A job that fails ends as a row with its error; the others go on, and the exit code is 1.
+    """
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        self.started = time.monotonic()
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        super().on_job_end(config, job_return)
+        own = config.hydra
+        if own.mode.name != "MULTIRUN":
+            return
+        error = ""
+        if job_return.status == JobStatus.FAILED:
+            raised = job_return._return_value
+            error = one_line(raised) or f"{type(raised).__name__}: {raised}"
+            say(f"trial {own.job.num} failed: {error}")
+            # Told as done, or Hydra would end the grid, without a table, at the first that failed.
+            job_return.status, job_return.return_value = JobStatus.COMPLETED, float("nan")
+        note = {
+            "number": own.job.num,
+            "overrides": list(own.overrides.task),
+            "seconds": time.monotonic() - self.started,
+            "error": error,
+        }
+        with replacing(Path(HydraConfig.get().runtime.output_dir) / NOTE) as made:
+            made.write_text(json.dumps(note, indent=1))
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        trials = trials_in(folder)
+        if not trials:
+            return
+        from devise_exp import comparison_text, report  # late: a mistyped option need not wait
+
+        tables = tables_of(trials)
+        for table in tables:
+            report.printed(comparison_text.rich_table(table))
+        failed = [trial for trial in trials if trial.error]
+        for trial in failed:
+            say(f"failed: trial {trial.number} ({' '.join(trial.overrides)}): {trial.error}")
+        with replacing(folder / "trials.csv") as made:
+            made.write_text(_csv(trials), encoding="utf-8", newline="")
+        with replacing(folder / "trials.md") as made:
+            made.write_text(_markdown(tables, failed), encoding="utf-8")
+        say(f"{len(trials)} trials, {len(failed)} failed: {folder} (trials.md, trials.csv)")
+        if failed:
+            raise SystemExit(1)
+
+
+def trials_in(folder: Path) -> list[Trial]:
+    """The trials whose jobs have ended, by number."""
+    found = []
+    for file in folder.glob(f"*/{NOTE}"):
+        note = json.loads(file.read_text(encoding="utf-8"))
+        told = tuple(note["overrides"])
+        found.append(Trial(file.parent, note["number"], told, note["seconds"], note["error"]))
+    return sorted(found, key=lambda trial: trial.number)
+
+
+def tables_of(trials: list[Trial]) -> list[Comparison]:
+    """A table of all finished runs for each split, the best by seen validation images first."""
+    from devise_exp import comparison, run_figures
+
+    by_split: dict[str, list[RunFigures]] = {}
+    for trial in trials:
+        if not trial.error:
+            for run in run_figures.runs_in([trial.folder]):
+                by_split.setdefault(run.metrics["split/fingerprint"], []).append(run)
+    return [_sorted(comparison.compare(runs)) for runs in by_split.values()]
+
+
+def _sorted(table: Comparison) -> Comparison:
+    def worth(line: Line) -> float:
+        return line.cells[0].value if line.cells[0] else -1.0
+
+    return replace(table, lines=tuple(sorted(table.lines, key=worth, reverse=True)))
+
+
+def _csv(trials: list[Trial]) -> str:
+    """A row per run: the trial, what it was told, its figures with their intervals, its error."""
+    from devise_exp import run_figures
+    from devise_exp.comparison import COMPARED
+
+    out = StringIO()
+    figures = [f"{name}{end}" for name in COMPARED for end in ("", "/lo", "/hi")]
+    writer = csv.writer(out)
+    writer.writerow(["trial", "folder", "overrides", "seconds", *figures, "error"])
+    for trial in trials:
+        told = printable(" ".join(trial.overrides))
+        runs: list[RunFigures | None] = [None]
+        if not trial.error:
+            runs = [*run_figures.runs_in([trial.folder])]
+        for run in runs:
+            values = [run.metrics.get(name, "") if run else "" for name in figures]
+            folder = run.path if run else trial.folder
+            writer.writerow(
+                [trial.number, folder, told, f"{trial.seconds:.1f}", *values, trial.error]
+            )
+    return out.getvalue()
+
+
+def _markdown(tables: list[Comparison], failed: list[Trial]) -> str:
+    from devise_exp import comparison_text
+
+    parts = [comparison_text.FORMATS["markdown"](table) for table in tables]
+    if failed:
+        rows = [
+            f"| {trial.number} | {' '.join(trial.overrides)} | {trial.error} |" for trial in failed
+        ]
+        parts.append("\n".join(["| failed trial | told | error |", "| --- | --- | --- |", *rows]))
+    return "\n\n".join(part.strip() for part in parts) + "\n"

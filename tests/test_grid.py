@@ -1,0 +1,127 @@
+"""Grids: every trial a row, whatever the launcher; a failed one does not stop the others."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import ALONE
+
+from devise_exp import comparison, grid
+
+ROOT = Path(__file__).parents[1]
+SMALL = [
+    "data=image_folder", "backbone=resnet18", "backbone.weights=null", "projection=linear",
+    "trainer.max_epochs=1", "training.batch_size=16", "features.num_workers=0", "logger=none",
+    "optimizer=sgd", "loss=mse", *ALONE,
+]  # fmt: skip
+FAILING = "1e+30"
+
+
+@dataclass(frozen=True)
+class Ended:
+    folder: Path
+    code: object
+    out: str
+    err: str
+
+
+def multirun(
+    folder: Path,
+    tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    *more: str,
+) -> Ended:
+    """python train.py -m, in this process."""
+    arguments = ["-m", *SMALL, f"data.root={tree}", f"hydra.sweep.dir={folder}", *more]
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    code: object = 0
+    try:
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    return Ended(folder, code, out, err)
+
+
+@pytest.fixture
+def ended(
+    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> Ended:  # fmt: skip
+    """Two learning rates, one of which fails, for two seeds."""
+    grids = f"optimizer.lr={FAILING},0.01", "seed=0,1"
+    return multirun(tmp_path / "grid", picture_tree, monkeypatch, capsys, *grids)
+
+
+def test_a_failed_trial_is_a_row_and_the_exit_code(
+    ended: Ended, tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+    assert "Error executing" not in ended.err
+    trials = grid.trials_in(ended.folder)
+    assert [trial.number for trial in trials] == [0, 1, 2, 3]
+    assert [bool(trial.error) for trial in trials] == [True, True, False, False]
+    assert all("lower optimizer.lr" in trial.error for trial in trials[:2])
+    rows = list(csv.DictReader((ended.folder / "trials.csv").open()))
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
+    for row in rows[2:]:
+        metrics = json.loads((Path(row["folder"]) / "metrics.json").read_text())
+        assert float(row["seen/hit@1"]) == metrics["seen/hit@1"]
+        assert float(row["unseen/hit@1/class_mean/lo"]) == metrics["unseen/hit@1/class_mean/lo"]
+        assert row["error"] == ""
+    (table,) = grid.tables_of(trials)
+    assert table.n == 2  # both seeds on one line
+    text = (ended.folder / "trials.md").read_text()
+    assert text.count("lower optimizer.lr") == 2
+    assert "4 trials, 2 failed" in ended.err
+    # The same grid by another launcher, in processes of its own: the same numbers.
+    grids = "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"optimizer.lr={FAILING},0.01"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    other = multirun(tmp_path / "joblib", picture_tree, monkeypatch, capsys, *grids, "seed=0,1")
+    assert other.code == 1
+    again = list(csv.DictReader((other.folder / "trials.csv").open()))
+    for one, two in zip(rows, again, strict=True):
+        same = {key for key in one if key not in ("seconds", "folder")}
+        assert {key: one[key] for key in same} == {key: two[key] for key in same}
+
+
+def test_a_table_is_sorted_by_seen_validation_images(
+    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    done = multirun(
+        tmp_path / "g",
+        picture_tree,
+        monkeypatch,
+        capsys,
+        "optimizer.lr=1e-9,5,0.5",
+        "trainer.max_epochs=4",
+        "trainer.gradient_clip_val=1",
+        "loss=cosine",
+    )
+    assert done.code == 0
+    (table,) = grid.tables_of(grid.trials_in(done.folder))
+    assert isinstance(table, comparison.Comparison)
+    values = [line.cells[0].value for line in table.lines if line.cells[0]]
+    assert len(values) == 3
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1]
+
+
+def test_splits_that_differ_have_a_table_each(
+    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "split.seed=0,1")
+    assert done.code == 0
+    first, second = grid.tables_of(grid.trials_in(done.folder))
+    assert first.fingerprint != second.fingerprint
