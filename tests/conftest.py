@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from PIL import Image
 
-from devise_exp import run
+from devise_exp import run, seeds
 
 CONF = Path(__file__).parents[1] / "conf"
 COLOURS = {
@@ -32,6 +32,19 @@ COLOURS = {
 
 # The trained map alone: no other method, no prior, and nothing that is chosen on rehearsals.
 ALONE = ("method=none", "prior=none", "rehearsals=0")
+# A quick run on a few of the shipped features; and one that has choices to make on rehearsals.
+FEW = (
+    "subset.limit_per_class=4", "subset.min_images=90", "split.n_unseen=3", "split.seed=5",
+    "split=random", "word_vectors=random", "projection=linear", "trainer.max_epochs=2",
+    "training.batch_size=16", "optimizer.lr=0.003", "index=exact", "logger=none", "seed=1",
+    "rehearsals=1",
+)  # fmt: skip
+CHOOSING = (
+    *FEW,
+    "method=[conse_pretraining,eszsl,ale,devise_cosine]",
+    "method.ale.rates=[0.3,1]",
+    "prior.weights=[0.1,0.3,1]",
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -90,3 +103,24 @@ def searchable(
     )  # fmt: skip
     run.train(config, place / "run", quietly=True)
     return place / "run"
+
+
+@pytest.fixture(scope="session")
+def series(
+    composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, float]]:
+    """The folder of CHOOSING over the seeds 1 and 2, and what its training returned. What a test
+    changes it has to copy first.
+    """
+    folder = tmp_path_factory.mktemp("series") / "two"
+    return folder, seeds.train(composed(*CHOOSING, "seeds=2"), folder)
+
+
+@pytest.fixture(scope="session")
+def splits(
+    composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, float]]:
+    """As `series`: one run that chooses nothing on each of the splits 3 and 4."""
+    folder = tmp_path_factory.mktemp("series") / "splits"
+    config = composed(*FEW, "rehearsals=0", "method=devise_cosine", "split.seed=3", "split_seeds=2")
+    return folder, seeds.train(config, folder)

@@ -118,6 +118,7 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         # Hydra then raises its errors instead of printing them, so they end like ours do.
         os.environ["HYDRA_FULL_ERROR"] = "1"
+        sys.argv = [_quoted(argument) for argument in sys.argv]
         try:
             main(*args, **kwargs)
         except KeyboardInterrupt as error:
@@ -131,6 +132,14 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
             sys.exit(WRONG_INPUT)
 
     return run
+
+
+def _quoted(argument: str) -> str:
+    """key=value with the quotes that Hydra asks for around a value that holds a =, as the run
+    folders seed=0 and seed=1 do; anything else as it is.
+    """
+    single = re.fullmatch(r"([\w.+@]+)=([^'\"\\,(){}\[\]]*=[^'\"\\,(){}\[\]]*)", argument)
+    return f"{single[1]}='{single[2]}'" if single else argument
 
 
 def printable(text: object) -> str:

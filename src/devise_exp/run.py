@@ -59,12 +59,12 @@ def train(
     run = RunFolder(folder)
     try:
         if config.resume is not None:
-            run = RunFolder(Path(config.resume).expanduser().resolve())
+            run = RunFolder(Path(str(config.resume)).expanduser().resolve())
             config = run.config()
         run.check_free_for(config)
         parts, features = ready or (prepare(config), None)
         run.check_same(parts.split, parts.class_vectors)
-        _rehearse(config, parts)
+        rehearse(config, parts)
         if features is None:
             features = features_of(config, parts)
         run.begin(config)
@@ -76,8 +76,10 @@ def train(
         remove_empty(folder)
 
 
-def _rehearse(config: DictConfig, parts: Prepared) -> None:
-    """Every part built and every option looked at before anything is written."""
+def rehearse(config: DictConfig, parts: Prepared) -> None:
+    """Every part built and every option looked at before anything is written; InputError for a
+    wrong one.
+    """
     fitting.rehearse(config, parts)
     for protocol in protocols.between(parts.split.seen, parts.split.unseen):
         protocols.ks_of(protocol, config.ks)
@@ -199,7 +201,8 @@ def _fit_methods(
             about[name] = known.about[name]
             continue
         # Random vectors mean nothing, so there is nothing to calibrate.
-        to_choose_by = () if name == "random_vectors" else rehearsals
+        settled = name == "random_vectors" or (known is not None and name in known.about)
+        to_choose_by = () if settled else rehearsals
         factor = known.factors.get(name) if known else None
         if known and "rate" in known.about.get(name, {}):
             again: Any = method

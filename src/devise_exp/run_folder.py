@@ -104,7 +104,12 @@ class RunFolder:
                 f"{self.path}: this run is finished: python evaluate.py run_dir={self.path}, or "
                 "train into another hydra.run.dir"
             )
-        if OmegaConf.to_container(config, resolve=True) != OmegaConf.to_container(self.config()):
+        settings: list[Any] = [
+            OmegaConf.to_container(each, resolve=True) for each in (config, self.config())
+        ]
+        for each in settings:
+            each.pop("choices", None)  # taken after the training, from elsewhere in a moved series
+        if settings[0] != settings[1]:
             raise InputError(
                 f"{self.path}: holds an unfinished run of another config: go on with that one "
                 f"(resume={self.path}), or train into another hydra.run.dir"

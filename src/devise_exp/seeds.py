@@ -30,9 +30,10 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
     unfinished series, that goes on, with config.seeds above 1 to so many seeds: finished runs are
     kept.
     """
-    if config.resume is not None and (Path(config.resume).expanduser() / CONFIG).is_file():
+    resumed = None if config.resume is None else Path(str(config.resume)).expanduser().resolve()
+    if resumed and (resumed / CONFIG).is_file():
         run.remove_empty(folder)
-        folder, more = Path(config.resume).expanduser().resolve(), config.seeds
+        folder, more = resumed, config.seeds
         config = OmegaConf.load(folder / CONFIG)  # type: ignore[assignment]
         if more != 1:
             config.seeds = more
@@ -40,7 +41,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
         if not isinstance(config[key], int) or isinstance(config[key], bool) or config[key] < 1:
             run.remove_empty(folder)
             raise InputError(f"{key}={config[key]}: give a whole number from 1 on")
-    if config.seeds == config.split_seeds == 1:
+    if config.seeds == config.split_seeds == 1 and not (folder / CONFIG).is_file():
         return run.train(config, folder)
     folder = folder.resolve()
     try:
@@ -53,7 +54,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
         made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
     try:
         places = [_train_split(config, folder, i) for i in range(config.split_seeds)]
-    except InputError:
+    except Exception:  # wrong input too: Hydra wraps what a part that it builds has raised
         if not any(each.is_dir() for each in folder.iterdir()):  # nothing was begun
             (folder / CONFIG).unlink()
             run.remove_empty(folder)
@@ -110,6 +111,7 @@ def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
             continue
         if ready is None or own.backbone.trainable:  # training changes the network in place
             parts = prepare(own)
+            run.rehearse(own, parts)  # before features are extracted, which may take long
             ready = parts, features_of(own, parts)
         say(f"{place.relative_to(folder.parent)}:")
         run.train(own, place, quietly=True, ready=ready)
