@@ -17,9 +17,13 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp import sweep
+from devise_exp.study import study_of
+
 CONF = Path(__file__).parents[1] / "conf"
 FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
-OPTIONS = [name for name in FILES if "/" in name]
+OPTIONS = [name for name in FILES if "/" in name and not name.startswith("study/")]
+STUDIES = [name.split("/")[1] for name in FILES if name.startswith("study/")]
 # What a person has to give where an option has ???.
 NEEDED = {
     "backbone/timm": ["backbone.name=resnet10t"],
@@ -277,3 +281,29 @@ def test_nothing_names_a_file_that_is_not_there() -> None:
             group = re.sub(r"^(optional|override) |@.*$", "", group).lstrip("/")
             if option is not None and not group.startswith("hydra/"):
                 assert f"{group}/{option}" in FILES
+
+
+def test_the_sweep_for_wandb_is_what_train_takes(composed: Callable[..., DictConfig]) -> None:
+    made = yaml.safe_load((CONF.parent / "experiments/wandb_sweep/sweep.yaml").read_text())
+    told = []
+    for key, given in made["parameters"].items():
+        value = given["values"][-1] if "values" in given else given["min"]
+        told.append(f"{key}={value}")
+    rest = [each for each in made["command"] if not each.startswith("$")]
+    config = composed(*told, *rest)
+    assert config.logger.tags == ["sweep"]
+    assert config.loss.temperature == 0.05
+    assert (CONF.parent / made["program"]).is_file()
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_searches_what_train_takes(
+    composed: Callable[..., DictConfig], name: str
+) -> None:
+    config = composed(f"study={name}", name="sweep")
+    study = study_of(config.study)
+    assert study.name == name
+    sweep.check_space(study)
+    (first, *_) = study.plan([], 0)
+    assert set(first) == set(study.space)
+    assert {each.split(".")[0] for each in study.space} <= set(composed())

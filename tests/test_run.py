@@ -517,6 +517,11 @@ def test_each_job_of_a_sweep_has_its_own_offline_run_in_wandb(
         logged = json.loads(read.stdout)
         ids.add(logged["run_id"])
         assert logged["state"] == "finished"
+        records = subprocess.run(
+            [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert f"{folder.parents[1].name} {folder.parent.name}" in records.stdout  # the group
         expected = metrics(folder)
         found = {name: logged["summary"][name] for name in expected}
         assert found == pytest.approx(expected, abs=1e-12)

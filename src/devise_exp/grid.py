@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -59,6 +60,10 @@ class Grid(OneLine):
 
     def __init__(self) -> None:
         self.started = time.monotonic()
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        sweep = Path(config.hydra.sweep.dir)
+        os.environ.setdefault("WANDB_RUN_GROUP", f"{sweep.parent.name} {sweep.name}".strip())
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         self.started = time.monotonic()

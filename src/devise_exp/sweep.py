@@ -38,7 +38,7 @@ def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     study = study_of(config.study)
     if config.workers is not None and (type(config.workers) is not int or config.workers < 1):
         raise InputError(f"workers={config.workers}: give a whole number from 1 on, or null")
-    _check_space(study)
+    check_space(study)
     folder = Path(config.folder).expanduser().absolute()
     if config.storage is None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     return folder
 
 
-def _check_space(study: Study) -> None:
+def check_space(study: Study) -> None:
     """InputError for a key or a choice that train.py would not take."""
     first = {
         key: each.choices[0] if isinstance(each, CategoricalDistribution) else each.low  # type: ignore[attr-defined]
