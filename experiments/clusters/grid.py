@@ -1,6 +1,6 @@
 """The grid: its trials under a launcher, and one table of them beside the basic launcher's.
 
-python experiments/clusters/grid.py [FOLDER] compares the joblib launcher.
+python experiments/clusters/grid.py [FOLDER] runs the basic launcher, for all scripts, and joblib.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -42,6 +43,11 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, **own}
 
 
+def clean_up_when_ended() -> None:
+    """SIGTERM raises, so that what was begun is undone."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def start(folder: Path, launcher: list[str], environment: dict[str, str]) -> subprocess.Popen:
     """`python train.py -m` with the grid, its log in FOLDER.log."""
     folder.mkdir(parents=True)
@@ -54,12 +60,16 @@ def start(folder: Path, launcher: list[str], environment: dict[str, str]) -> sub
 
 
 def wait(process: subprocess.Popen, folder: Path) -> None:
-    if process.wait():
+    try:
+        code = process.wait()
+    finally:
+        process.terminate()
+    if code:
         sys.exit(f"error: the grid in {folder} failed: see {folder.with_suffix('.log')}")
 
 
 def basic(work: Path) -> Path:
-    """The folder of the basic launcher's grid: one trial after the other, once for all scripts."""
+    """The folder of the basic launcher's grid, one trial after the other; made if not there."""
     folder = work / "basic"
     if not (work / "basic.done").is_file():
         began = time.monotonic()
@@ -98,7 +108,9 @@ def table(name: str, folder: Path, work: Path, seconds: float) -> None:
 
 
 def main() -> None:
+    clean_up_when_ended()
     work = work_folder()
+    (work / "basic.done").unlink(missing_ok=True)  # of an earlier state of the code, perhaps
     basic(work)
     folder, began = work / "joblib", time.monotonic()
     wait(start(folder, ["hydra/launcher=joblib"], environment(folder)), folder)

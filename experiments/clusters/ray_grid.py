@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -77,6 +78,7 @@ def main() -> None:
         # The launcher's own default is refused where the cluster is there already.
         "+hydra.launcher.ray.init.object_store_memory=null",
     ]
+    grid.clean_up_when_ended()  # Ray has its own way by now
     began = time.monotonic()
     try:
         process = grid.start(folder, launcher, environment)
@@ -86,7 +88,11 @@ def main() -> None:
         nodes.shutdown()
         shutil.rmtree(state, ignore_errors=True)
     grid.table("Ray, two nodes", folder, work, time.monotonic() - began)
-    print(f"{LOST} was killed while it trained trial {lost} (counted from 0)")
+    if lost is None:
+        sys.exit(f"error: the grid ended before {LOST} could be killed in a training")
+    print(
+        f"{LOST} was killed while it trained trial {lost} (counted from 0), after an epoch or more"
+    )
 
 
 if __name__ == "__main__":

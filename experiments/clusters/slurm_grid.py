@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -175,7 +174,7 @@ def train_on_two(work: Path) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `slurm` cleans up then, too
+    grid.clean_up_when_ended()
     work = grid.work_folder()
     grid.basic(work)
     with slurm():
