@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from tries import FILE
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 QUICK = ["method=none", "prior=none", "rehearsals=0", "logger=none", "trainer.max_epochs=5"]
 GRID = ["seed=0,1,2", "projection=linear,mlp"]
-HEAD = "| trial | ran on | tries | val/hit@1 | basic launcher | all figures equal |"
+HEAD = "| trial | ran on | tries | val/hit@1 | basic launcher | figures equal | weights equal |"
 
 
 def work_folder() -> Path:
@@ -84,6 +85,15 @@ def figures(folder: Path) -> dict[str, Any]:
     return found
 
 
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two run folders have the same trained map, to the last bit."""
+    own, theirs = (
+        torch.load(each / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+        for each in (one, other)
+    )
+    return own.keys() == theirs.keys() and all(own[key].equal(theirs[key]) for key in own)
+
+
 def table(name: str, folder: Path, work: Path, seconds: float) -> None:
     """Print the trials of `folder` beside the basic launcher's; exits with 1 where one differs, or
     where the bank was not made exactly once.
@@ -94,10 +104,12 @@ def table(name: str, folder: Path, work: Path, seconds: float) -> None:
     reference, equal, rows = basic(work), [], []
     for job, trial in sorted({(each["job"], each["trial"]) for each in starts}):
         nodes = [each["node"] for each in starts if each["job"] == job]
-        own, theirs = (figures(each / str(job)) for each in (folder, reference))
-        equal.append(own == theirs)
+        runs = [each / str(job) for each in (folder, reference)]
+        (own, theirs), weights = map(figures, runs), same_weights(*runs)
+        equal.append(own == theirs and weights)
         values = " | ".join(f"{each['val/hit@1']:.16g}" for each in (own, theirs))
-        same = f"{len(own)} of {len(theirs)}" if own == theirs else "**no**"
+        same = f"{sum(own.get(k) == v for k, v in theirs.items())} of {len(theirs)}"
+        same += f" | {'yes' if weights else '**no**'}"
         rows.append(f"| {trial} | {', '.join(nodes)} | {len(nodes)} | {values} | {same} |")
     print(f"\n## {name}\n\n{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}", *rows, sep="\n")
     said = f"{sum(equal)} of {len(equal)} trials equal; feature banks made: {len(banks)}"
