@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -121,7 +121,7 @@ def said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
-def wait_for(what: str, ready, seconds: float = 60, fatal: bool = True) -> None:
+def wait_for(what: str, ready: Callable[[], bool], seconds: float = 60, fatal: bool = True) -> None:
     end = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > end:
