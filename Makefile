@@ -1,9 +1,9 @@
-# make demo | make test | make browser | make check | make setup | make requirements | make clean
+# make demo | make test | make browser | make clusters | make check | make setup | make requirements | make clean
 PYTHON ?= python3
 BIN := .venv/bin
 export HYDRA_FULL_ERROR = 0
 
-.PHONY: setup demo test browser check requirements clean
+.PHONY: setup demo test browser clusters check requirements clean
 
 setup: .venv/installed
 
@@ -31,6 +31,15 @@ test: setup
 # The page of `devise-exp app` in Chromium: needs chromium and chromedriver on the PATH.
 browser: setup
 	$(BIN)/python -m pytest tests/browser
+
+# A grid under the joblib, Ray and Slurm launchers (experiments/clusters says what it needs and takes). The extras
+# stay in .venv; they are not pinned.
+clusters: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV=$(CURDIR)/.venv uv pip install --quiet \
+	  --no-build-isolation -e '.[joblib,ray,slurm]'
+	$(BIN)/python experiments/clusters/grid.py
+	$(BIN)/python experiments/clusters/ray_grid.py
+	$(BIN)/python experiments/clusters/slurm_grid.py
 
 check: setup
 	$(BIN)/ruff check .
