@@ -13,9 +13,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import comparison, comparison_text, report, run
+from devise_exp import comparison, comparison_text, report, run, stages
 from devise_exp.errors import InputError, say
-from devise_exp.prepare import features_of, prepare
+from devise_exp.prepare import prepare
 from devise_exp.run_folder import RunFolder
 from devise_exp.storage import replacing
 
@@ -107,7 +107,7 @@ def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
             continue
         if ready is None or own.backbone.trainable:  # training changes the network in place
             parts = prepare(own)
-            ready = parts, features_of(own, parts)
+            ready = parts, stages.features(own, parts)
         say(f"{place.relative_to(folder.parent)}:")
         run.train(own, place, quietly=True, ready=ready)
     return places
