@@ -18,6 +18,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -41,7 +42,8 @@ def processes_of(config: DictConfig) -> tuple[int, int]:
     trainer, nodes = config.trainer, config.trainer.get("num_nodes", 1)
     if not isinstance(nodes, int) or nodes < 1:
         raise InputError(f"trainer.num_nodes={nodes}: give a whole number from 1 on")
-    return ranks(trainer.strategy, trainer.devices, trainer.accelerator, nodes), nodes
+    with option("trainer.devices"):
+        return ranks(trainer.strategy, trainer.devices, trainer.accelerator, nodes), nodes
 
 
 def rehearse(config: DictConfig, parts: Prepared) -> None:
@@ -64,7 +66,6 @@ def rehearse(config: DictConfig, parts: Prepared) -> None:
         raise InputError(f"training.patience={patience}: give a whole number from 1 on, or null")
     if parts.backbone.trainable:
         picture_rows(parts.dataset, parts.backbone)
-    processes_of(config)
     clipped = config.trainer.gradient_clip_val is not None
     if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
         raise InputError(
@@ -79,7 +80,9 @@ def rehearse(config: DictConfig, parts: Prepared) -> None:
     with option("optimizer or scheduler"):
         module.configure_optimizers()
     with option("trainer"):
-        instantiate(config.trainer)(logger=False, enable_checkpointing=False)
+        # As in `fit`, or Lightning would look for Slurm and have its own say.
+        environment = LightningEnvironment()
+        instantiate(config.trainer)(logger=False, enable_checkpointing=False, plugins=[environment])
 
 
 def fit_map(

@@ -63,10 +63,10 @@ def train(
             run = RunFolder(Path(config.resume).expanduser().resolve())
             config = run.config()
         run.check_free_for(config)
-        parts, features = ready or (prepare(config), None)
-        run.check_same(parts.split, parts.class_vectors)
-        _rehearse(config, parts)
         with stages.all_ranks(config):
+            parts, features = ready or (prepare(config), None)
+            run.check_same(parts.split, parts.class_vectors)
+            _rehearse(config, parts)
             if features is None:
                 features = stages.features(config, parts)
             run.begin(config)

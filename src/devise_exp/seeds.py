@@ -49,7 +49,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
     with replacing(folder / CONFIG) as made:
         made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
     try:
-        places = [_train_split(config, folder, i) for i in range(config.split_seeds)]
+        with stages.all_ranks(config):
+            places = [_train_split(config, folder, i) for i in range(config.split_seeds)]
     except InputError:
         if not any(each.is_dir() for each in folder.iterdir()):  # nothing was begun
             (folder / CONFIG).unlink()
