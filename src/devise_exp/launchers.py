@@ -76,7 +76,14 @@ def place_of(environment: Mapping[str, str]) -> Place | None:
 
 def follower(place: Place) -> Connection:
     """The connection of any other process to the first one; InputError where that never comes."""
-    found = json.loads(_store(place).get(_key(place)))
+    store = _store(place)
+    try:
+        found = json.loads(store.get(_key(place)))
+    except RuntimeError as error:
+        raise InputError(
+            f"the first of {place.world} processes did not come within {_PATIENCE:.0f} s: see "
+            "what keeps it"
+        ) from error
     try:
         with socket.create_connection((place.address, found["port"]), _PATIENCE) as made:
             made.settimeout(None)

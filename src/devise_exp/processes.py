@@ -206,8 +206,9 @@ def crew(devices: int, nodes: int = 1) -> Iterator[Crew]:
     if _crew is not None:
         if (_crew.devices, _crew.nodes) != (devices, nodes):
             raise InputError(
-                f"trainer.devices and trainer.num_nodes ask for {devices} x {nodes} processes, but "
-                f"{_crew.devices} x {_crew.nodes} were started: let both agree"
+                f"trainer.devices={devices} and trainer.num_nodes={nodes} ask for "
+                f"{_processes(devices * nodes)}, but {_crew.devices} on each of {_crew.nodes} "
+                "nodes were started: let both agree (with trainer=ddp)"
             )
         yield _crew
         return
@@ -230,6 +231,10 @@ def installed(made: Crew) -> Iterator[Crew]:
         _crew = None
         if made.own:
             made.close()
+
+
+def _processes(n: int) -> str:
+    return "1 process" if n == 1 else f"{n} processes"
 
 
 def _started(child: Sequence[str], local: int) -> Follower:
