@@ -385,6 +385,18 @@ def test_an_error_of_rank_0_stops_the_others_and_stays_what_it_is(tmp_path: Path
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
+def test_an_error_of_rank_0_is_not_taken_for_an_echo_of_the_others(
+    begun: Callable[..., Crew],
+) -> None:
+    def rank_0() -> None:
+        with begun(*ADDS, "dist.barrier()").training(Order("map", "")):
+            torch.distributed.init_process_group("gloo", rank=0, world_size=2)
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        rank_0()
+
+
 def gone(pid: int, seconds: float = 20) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -444,6 +456,16 @@ def test_the_ranks_at_hand_must_be_those_that_the_config_asks_for() -> None:
 
 
 # Launchers
+
+
+def test_a_job_that_a_launcher_of_hydras_runs_in_several_tasks_is_one_line(
+    composed: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in slurm(1, 0, 1).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=r"srun has started 2 .*tasks_per_node=1"):
+        run.train(composed(*TWO), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_torchrun_and_srun_say() -> None:

@@ -54,7 +54,7 @@ def place_of(environment: Mapping[str, str]) -> Place | None:
                 env.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
                 int(env.get("TORCHELASTIC_RESTART_COUNT", "0")),
             )
-        elif {"SLURM_PROCID", "SLURM_STEP_ID"} <= env.keys():  # a batch script has but the first
+        elif {"SLURM_PROCID", "SLURM_STEP_NODELIST"} <= env.keys():  # a batch script has but one
             place = Place(
                 "srun",
                 int(env["SLURM_PROCID"]),

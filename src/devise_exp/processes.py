@@ -122,11 +122,12 @@ class Crew:
         threading.Thread(target=self._watch, args=(done,), daemon=True).start()
         try:
             with self._seat(port=port).taken():
-                yield
-        except RuntimeError as error:  # "connection closed by peer" is but an echo of its end
-            if failed := self._failed(5):
-                raise failed.error() from error
-            raise
+                try:
+                    yield
+                except RuntimeError as error:  # "closed by peer" is but an echo of another's end
+                    if failed := self._failed(5):
+                        raise failed.error() from error
+                    raise
         finally:
             done.set()
         self._finish()
@@ -202,7 +203,6 @@ def crew(devices: int, nodes: int = 1) -> Iterator[Crew]:
 
     InputError where there are others than the config asks for.
     """
-    global _crew
     if _crew is not None:
         if (_crew.devices, _crew.nodes) != (devices, nodes):
             raise InputError(
@@ -218,6 +218,11 @@ def crew(devices: int, nodes: int = 1) -> Iterator[Crew]:
         )
     with installed(Crew(devices)) as made:
         yield made
+
+
+def has_crew() -> bool:
+    """Whether other ranks are there already."""
+    return _crew is not None
 
 
 @contextmanager

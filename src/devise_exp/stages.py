@@ -5,6 +5,7 @@ Rank 0 calls `features`, `fit_map` and `fit_network`; that tells the others, who
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,8 +18,9 @@ from devise_exp import fitting
 from devise_exp.checkpoint import load_weights
 from devise_exp.errors import InputError
 from devise_exp.features import share_of
+from devise_exp.launchers import place_of
 from devise_exp.prepare import Prepared, features_of, prepare
-from devise_exp.processes import Crew, crew
+from devise_exp.processes import Crew, crew, has_crew
 from devise_exp.ranks import Order, Seat, gpu_of, say_rows
 from devise_exp.run_folder import RunFolder
 from devise_exp.training import BEST, quiet
@@ -26,6 +28,12 @@ from devise_exp.training import BEST, quiet
 
 def all_ranks(config: DictConfig) -> AbstractContextManager[Crew]:
     """The other ranks that config.trainer asks for; those that this starts stay until it ends."""
+    place = None if has_crew() else place_of(os.environ)
+    if place is not None:
+        raise InputError(
+            f"{place.launcher} has started {place.world} processes for a job that is not train.py "
+            "itself: give each job of a sweep one task (hydra.launcher.tasks_per_node=1)"
+        )
     return crew(*fitting.processes_of(config))
 
 
