@@ -6,10 +6,10 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from devise_exp.errors import command
+from devise_exp.followers import led
 
 
-@command
+@led
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def main(config: DictConfig) -> float:
     """Returns the seen validation hit@1, what a sweep may maximise."""

@@ -8,7 +8,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ from torch import nn
 from devise_exp.backbone import Backbone, Preprocess, efficientnet_lite, torchvision_backbone
 from devise_exp.datasets import ImageDataset, filtered, image_folder
 from devise_exp.errors import InputError
-from devise_exp.features import SHIPPED, FeatureBank, feature_bank, pack, unpack
+from devise_exp.features import (
+    SHIPPED,
+    FeatureBank,
+    Helpers,
+    feature_bank,
+    pack,
+    share_of,
+    unpack,
+)
 from devise_exp.pictures import PictureFiles
 from devise_exp.published_datasets import caltech101
 
@@ -196,7 +205,7 @@ def killed_extraction(dataset: ImageDataset, stop: int, cache: Path, log: Path) 
     return unfinished
 
 
-@pytest.mark.parametrize("torn", [0, ROW_BYTES - 5])
+@pytest.mark.parametrize("torn", [0, ROW_BYTES - 5, 3 * ROW_BYTES + 5])
 def test_a_killed_extraction_goes_on_where_it_was(
     torn: int,
     dataset: ImageDataset,
@@ -205,7 +214,7 @@ def test_a_killed_extraction_goes_on_where_it_was(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also where the kill came amid a row, which leaves some bytes of it."""
+    """Also where the kill came amid a row or a batch, which leaves some bytes of it."""
     unfinished = killed_extraction(dataset, 43, cache, tmp_path / "killed")
     assert left_in(cache) == [unfinished.name]
     with unfinished.open("ab") as file:
@@ -276,6 +285,76 @@ def test_two_processes_make_one_bank(watched: ImageDataset, cache: Path) -> None
     assert np.array_equal(features, other)
     assert opened(watched) == list(range(80))
     assert left_in(cache) == [key]
+
+
+# Several processes
+
+
+def helpers_of(
+    dataset: ImageDataset, backbone: Backbone, world: int, **options: Any
+) -> tuple[Helpers, list[int]]:
+    """Other processes, here in this one, and the row that they were told to start from."""
+    told: list[int] = []
+
+    @contextmanager
+    def helpers(key: str, start: int) -> Iterator[list[Iterator[bytes]]]:
+        told.append(start)
+        shares = (
+            share_of(key, start, dataset, backbone, rank=rank, world=world, **options)
+            for rank in range(1, world)
+        )
+        yield list(shares)
+
+    return helpers, told
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+@pytest.mark.parametrize("batch_size", [8, 7, 33, 100])
+def test_shared_batches_make_the_bank_of_one_process(
+    world: int, batch_size: int, dataset: ImageDataset, cache: Path
+) -> None:
+    settled = {"batch_size": batch_size, "num_workers": 0}
+    alone = bank_of(dataset, **settled)
+    expected = (cache / alone.key / "features.npy").read_bytes()
+    shutil.rmtree(cache / alone.key)
+    helpers, _ = helpers_of(dataset, small_backbone(), world, **settled)
+    bank_of(dataset, helpers=helpers, world=world, **settled)
+    assert (cache / alone.key / "features.npy").read_bytes() == expected
+    bank_of(dataset, helpers=None, **settled)  # and nobody is called where the bank is there
+
+
+def test_every_picture_is_opened_once_and_by_whose_turn_it_is(
+    dataset: ImageDataset, watched: ImageDataset, cache: Path
+) -> None:
+    settled = {"batch_size": 8, "num_workers": 0}
+    helpers, told = helpers_of(dataset, small_backbone(), 3, **settled)
+    bank = bank_of(watched, helpers=helpers, world=3, **settled)
+    assert opened(watched) == [row for start in (0, 24, 48, 72) for row in range(start, start + 8)]
+    assert told == [0]
+    bank_of(watched, helpers=helpers, world=3, **settled)
+    assert told == [0]
+    assert left_in(cache) == [bank.key]
+
+
+def test_an_extraction_goes_on_with_another_number_of_processes(
+    dataset: ImageDataset, cache: Path, tmp_path: Path
+) -> None:
+    killed_extraction(dataset, 43, cache, tmp_path / "killed")
+    helpers, told = helpers_of(dataset, small_backbone(), 3, batch_size=8, num_workers=0)
+    bank = bank_of(dataset, helpers=helpers, world=3)
+    assert told == [40]
+    shared = np.array(bank.features)
+    shutil.rmtree(cache / bank.key)
+    assert np.array_equal(bank_of(dataset).features, shared)
+
+
+def test_a_process_with_other_weights_or_pictures_is_told_so(
+    dataset: ImageDataset, cache: Path
+) -> None:
+    helpers, _ = helpers_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
+    with pytest.raises(InputError, match="the weights of the backbone are others here"):
+        bank_of(dataset, helpers=helpers, world=2)
+    assert left_in(cache) == []
 
 
 # What cannot be extracted

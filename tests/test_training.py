@@ -25,7 +25,7 @@ from devise_exp.checkpoint import read_checkpoint
 from devise_exp.datasets import ImageDataset, image_folder
 from devise_exp.errors import InputError
 from devise_exp.module import DeviseModule
-from devise_exp.processes import ranks
+from devise_exp.ranks import ranks
 from devise_exp.training import (
     BEST,
     LAST,

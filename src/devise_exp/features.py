@@ -5,24 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import resources
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch.utils.data import DataLoader, Dataset
 
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
+from devise_exp.extraction import Settings, batches
 from devise_exp.storage import cache_root, checksum, locked, replacing
 
 SHIPPED = "caltech101_efficientnet_lite0.npz"
+
+# Sets other processes to the bank of a key, from a row on; each then gives its `share_of` it.
+Helpers = Callable[[str, int], AbstractContextManager[Sequence[Iterator[bytes]]]]
 
 
 @dataclass(frozen=True)
@@ -38,49 +42,44 @@ class FeatureBank:
 
 
 def feature_bank(
-    dataset: ImageDataset,
-    backbone: Backbone,
-    batch_size: int = 64,
-    num_workers: int = 2,
-    dtype: str = "float16",
-    device: str = "auto",
+    dataset: ImageDataset, backbone: Backbone, helpers: Helpers | None = None, **settings: Any
 ) -> FeatureBank:
-    """The bank of `dataset` under `backbone`: opened from the cache, or made there first.
+    """The bank of `dataset` under `backbone`: opened from the cache, or made there first, by
+    several processes where there are `helpers`; settings: those of `Settings`.
 
     The key is content: the pictures, the weights, the preprocessing and dtype, so that no setting
-    can meet a bank of another. An extraction that was killed goes on where it was; a damaged entry
-    is made again.
+    can meet a bank of another. An extraction that was killed goes on where it was, with as many
+    processes as there are now; a damaged entry is made again.
     """
-    if dtype not in ("float16", "float32"):
-        raise InputError(f"features.dtype={dtype}: choose float16 or float32")
-    whole = isinstance(batch_size, int) and isinstance(num_workers, int)
-    if not whole or batch_size < 1 or num_workers < 0:
-        raise InputError(
-            f"features.batch_size={batch_size}, features.num_workers={num_workers}: give a batch "
-            "of 1 or more and 0 or more workers"
-        )
-    shipped = dataset.images is None
-    origin = (
-        dataset.fingerprint,
-        backbone.fingerprint,
-        dtype,
-        "shipped" if shipped else "extracted",
-    )
-    key = hashlib.blake2b(repr(origin).encode(), digest_size=16).hexdigest()
+    how = Settings(**settings)
+    key = _key(dataset, backbone, how.dtype)
     entry = cache_root() / "features" / key
     with locked(entry):
         features = _open(entry)
         if features is None:
-            if shipped:
-                _write(entry, _ready_made(dataset, backbone, dtype))
+            if dataset.images is None:
+                _write(entry, _ready_made(dataset, backbone, how.dtype))
             else:
-                _extract(entry, dataset, backbone, batch_size, num_workers, dtype, device)
+                _extract(entry, dataset, backbone, how, helpers)
             features = _open(entry)
     if features is None or features.shape != (len(dataset.rows), backbone.feature_dim):
         raise InputError(
             f"{entry}: the feature bank could not be read back: remove it and start again"
         )
     return FeatureBank(features, key)
+
+
+def share_of(
+    key: str, start: int, dataset: ImageDataset, backbone: Backbone, **settings: Any
+) -> Iterator[bytes]:
+    """A helper's batches, as rows of the bank: those from row `start` on that are its own."""
+    how = Settings(**settings)
+    if _key(dataset, backbone, how.dtype) != key:
+        raise InputError(
+            "the pictures or the weights of the backbone are others here than in the first "
+            "process: give all nodes the same"
+        )
+    return batches(dataset, backbone, how, start)
 
 
 def pack(bank: FeatureBank, dataset: ImageDataset, backbone: Backbone, path: Path) -> None:
@@ -107,6 +106,12 @@ def unpack(path: Path) -> tuple[np.ndarray, str, str]:
     with np.load(path, allow_pickle=False) as packed:
         features = packed["levels"].astype(np.float32) * packed["step"] + packed["low"]
         return features, str(packed["dataset"]), str(packed["backbone"])
+
+
+def _key(dataset: ImageDataset, backbone: Backbone, dtype: str) -> str:
+    made = "shipped" if dataset.images is None else "extracted"
+    origin = (dataset.fingerprint, backbone.fingerprint, dtype, made)
+    return hashlib.blake2b(repr(origin).encode(), digest_size=16).hexdigest()
 
 
 def _ready_made(dataset: ImageDataset, backbone: Backbone, dtype: str) -> np.ndarray:
@@ -144,103 +149,52 @@ def _unpack_shipped(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:
     return features
 
 
-class _Pictures(Dataset):
-    """Row index -> preprocessed picture, or the reason why it could not be read."""
-
-    def __init__(self, dataset: ImageDataset, backbone: Backbone, start: int) -> None:
-        assert dataset.images is not None
-        self.images, self.rows = dataset.images, dataset.rows
-        self.preprocess, self.start = backbone.preprocess, start
-
-    def __len__(self) -> int:
-        return len(self.rows) - self.start
-
-    def __getitem__(self, index: int) -> torch.Tensor | str:
-        try:
-            image = self.images[self.start + index]
-        except MemoryError:
-            raise
-        except Exception as error:  # decoders meet damaged bytes with nearly any exception
-            # Text, for an error that leaves a loader's process brings its traceback along.
-            return f"{self.rows[self.start + index]}: {' '.join(str(error).split())}"
-        return self.preprocess(image)
-
-
-def _batch(items: list[Any]) -> torch.Tensor | str:
-    broken = [item for item in items if isinstance(item, str)]
-    return broken[0] if broken else torch.stack(items)
-
-
 def _extract(
     entry: Path,
     dataset: ImageDataset,
     backbone: Backbone,
-    batch_size: int,
-    num_workers: int,
-    dtype: str,
-    device: str,
+    how: Settings,
+    helpers: Helpers | None,
 ) -> None:
     """Fill `entry`; the rows so far stay in a file beside it, so a killed extraction goes on."""
-    shape = (len(dataset.rows), backbone.feature_dim)
+    n, dim, dtype = len(dataset.rows), backbone.feature_dim, np.dtype(how.dtype)
     unfinished = entry.with_name(f"{entry.name}.unfinished")
-    done = _resume(unfinished, backbone.feature_dim * np.dtype(dtype).itemsize)
-    loader = DataLoader(
-        _Pictures(dataset, backbone, done), batch_size, num_workers=num_workers, collate_fn=_batch
-    )
+    done = _resume(unfinished, n, dim * dtype.itemsize, how.batch_size)
     title = f"features of {dataset.name} under {backbone.name}"
     with (
+        helpers(entry.name, done) if helpers and done < n else nullcontext(()) as others,
         Progress(console=Console(stderr=True), transient=True) as progress,
         unfinished.open("ab") as file,
     ):
-        task = progress.add_task(title, total=shape[0], completed=done)
-        for features in _forward(backbone, loader, device):
-            with np.errstate(over="ignore"):  # said below
-                values = features.numpy().astype(dtype)
+        task = progress.add_task(title, total=n, completed=done)
+        turns = cycle([batches(dataset, backbone, how, done), *others])
+        while done < n:
+            rows = next(next(turns))
+            values = np.frombuffer(rows, dtype).reshape(-1, dim)
             if not np.isfinite(values).all():
                 advice = ", or set features.dtype=float32" if dtype == "float16" else ""
                 raise InputError(
                     f"{backbone.name} gives values that {dtype} cannot hold, in rows {done} to "
                     f"{done + len(values) - 1}: check the weights{advice}"
                 )
-            file.write(values.tobytes())
+            file.write(rows)
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
             done += len(values)
             progress.update(task, completed=done)
-    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=shape))
+    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=(n, dim)))
     unfinished.unlink()
 
 
-def _forward(backbone: Backbone, loader: DataLoader, device: str) -> Iterator[torch.Tensor]:
-    """(B, feature_dim) float32 on the CPU, batch by batch, in row order."""
-    place = _place(device)
-    network = backbone.network.eval().to(device=place).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        for images in loader:
-            if isinstance(images, str):
-                raise InputError(
-                    f"a picture can no longer be read: {images}: start again to skip it"
-                )
-            images = images.to(place, memory_format=torch.channels_last)
-            yield network(images).float().cpu()
-
-
-def _place(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split("\n")[0]
-        raise InputError(f"features.device={device}: {reason}; auto takes what is there") from error
-    return device
-
-
-def _resume(unfinished: Path, row_bytes: int) -> int:
-    """How many rows the file holds already; a row that a kill has cut short is dropped."""
+def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
+    """How many of n rows the file holds already; those of a batch that a kill has cut short are
+    dropped, since the bits of a row depend on the batch it is in.
+    """
     if not unfinished.is_file():
         return 0
-    done = unfinished.stat().st_size // row_bytes
+    done = min(n, unfinished.stat().st_size // row_bytes)
+    if done < n:
+        done -= done % batch_size
     os.truncate(unfinished, done * row_bytes)
     return done
 

@@ -7,7 +7,6 @@ the map goes on together with the backbone, on augmented pictures, the backbone 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -19,6 +18,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -26,16 +26,25 @@ from devise_exp import recipe, word_vectors
 from devise_exp.batches import BankRows, Inputs, Rows
 from devise_exp.checkpoint import load_part
 from devise_exp.embeddings import TrainedMap
-from devise_exp.errors import InputError, command, option, say
+from devise_exp.errors import InputError, option, say
 from devise_exp.methods import Project, retrained
 from devise_exp.module import DeviseModule
-from devise_exp.prepare import Prepared, features_of, prepare
-from devise_exp.processes import launched, ranks
+from devise_exp.prepare import Prepared
+from devise_exp.ranks import ranks
 from devise_exp.run_folder import RunFolder
 from devise_exp.task import Fitted, Method, Rehearsal, Task
-from devise_exp.training import BEST, fit, picture_rows, quiet
+from devise_exp.training import BEST, fit, picture_rows
 
 Trained = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
+
+
+def processes_of(config: DictConfig) -> tuple[int, int]:
+    """How many config.trainer asks for on each machine, and on how many machines."""
+    trainer, nodes = config.trainer, config.trainer.get("num_nodes", 1)
+    if not isinstance(nodes, int) or nodes < 1:
+        raise InputError(f"trainer.num_nodes={nodes}: give a whole number from 1 on")
+    with option("trainer.devices"):
+        return ranks(trainer.strategy, trainer.devices, trainer.accelerator, nodes), nodes
 
 
 def rehearse(config: DictConfig, parts: Prepared) -> None:
@@ -58,7 +67,6 @@ def rehearse(config: DictConfig, parts: Prepared) -> None:
         raise InputError(f"training.patience={patience}: give a whole number from 1 on, or null")
     if parts.backbone.trainable:
         picture_rows(parts.dataset, parts.backbone)
-    _world(config)
     clipped = config.trainer.gradient_clip_val is not None
     if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
         raise InputError(
@@ -73,15 +81,20 @@ def rehearse(config: DictConfig, parts: Prepared) -> None:
     with option("optimizer or scheduler"):
         module.configure_optimizers()
     with option("trainer"):
-        instantiate(config.trainer)(logger=False, enable_checkpointing=False)
+        # As in `fit`, or Lightning would look for Slurm and have its own say.
+        environment = LightningEnvironment()
+        instantiate(config.trainer)(logger=False, enable_checkpointing=False, plugins=[environment])
 
 
 def fit_map(
     config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, logger: Any = False
 ) -> Trained:
-    """The map alone, on features (N, feature_dim) of the backbone, on all devices of the config."""
-    with launched(_world(config), ["-m", __name__, str(run.path), "map"]):
-        return _fit_map(config, run, parts, features, logger)
+    """The map alone, on features (N, feature_dim) of the backbone."""
+    module = _module(config, parts.backbone.feature_dim, _seen_vectors(parts))
+    guarded = parts.task(features, config.seed).features
+    inputs, make_trainer = BankRows(guarded), instantiate(config.trainer)
+    place = map_folder(config, run)
+    return module, _fit(config, parts, module, make_trainer, (inputs, inputs), place, logger)
 
 
 def fit_network(
@@ -90,8 +103,15 @@ def fit_network(
     """The map that `fit_map` has left in the run folder and the network of parts.backbone, which is
     changed in place.
     """
-    with launched(_world(config), ["-m", __name__, str(run.path), "network"]):
-        return _fit_network(config, run, parts, logger)
+    module = untrained(config, parts)
+    module.make_scheduler = None  # the config's is made for the epochs of the map
+    load_part(module.projection, map_folder(config, run) / BEST, "projection")
+    make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
+    inputs = picture_rows(parts.dataset, parts.backbone)
+    sizes = {key: config.tuning[key] for key in ("batch_size", "num_workers")}
+    return module, _fit(
+        config, parts, module, make_trainer, inputs, run.checkpoints, logger, **sizes
+    )
 
 
 def fit_to(config: DictConfig, task: Task) -> nn.Module:
@@ -104,7 +124,7 @@ def fit_to(config: DictConfig, task: Task) -> nn.Module:
     with TemporaryDirectory() as folder:
         fit(
             module,
-            partial(instantiate(config.trainer), devices=1, strategy="auto"),
+            partial(instantiate(config.trainer), devices=1, num_nodes=1, strategy="auto"),
             *recipe.rows_of(task),
             Path(folder),
             config.seed,
@@ -167,28 +187,6 @@ def map_folder(config: DictConfig, run: RunFolder) -> Path:
     return run.checkpoints / "map" if config.backbone.trainable else run.checkpoints
 
 
-def _fit_map(
-    config: DictConfig, run: RunFolder, parts: Prepared, features: np.ndarray, logger: Any
-) -> Trained:
-    module = _module(config, parts.backbone.feature_dim, _seen_vectors(parts))
-    guarded = parts.task(features, config.seed).features
-    inputs, make_trainer = BankRows(guarded), instantiate(config.trainer)
-    place = map_folder(config, run)
-    return module, _fit(config, parts, module, make_trainer, (inputs, inputs), place, logger)
-
-
-def _fit_network(config: DictConfig, run: RunFolder, parts: Prepared, logger: Any) -> Trained:
-    module = untrained(config, parts)
-    module.make_scheduler = None  # the config's is made for the epochs of the map
-    load_part(module.projection, map_folder(config, run) / BEST, "projection")
-    make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
-    inputs = picture_rows(parts.dataset, parts.backbone)
-    sizes = {key: config.tuning[key] for key in ("batch_size", "num_workers")}
-    return module, _fit(
-        config, parts, module, make_trainer, inputs, run.checkpoints, logger, **sizes
-    )
-
-
 def _fit(
     config: DictConfig,
     parts: Prepared,
@@ -239,23 +237,3 @@ def _trainable_network(parts: Prepared) -> nn.Module | None:
     # As for features: faster, and the same bits whether features were extracted before or not.
     network: nn.Module = parts.backbone.network.to(memory_format=torch.channels_last)
     return network
-
-
-def _world(config: DictConfig) -> int:
-    return ranks(config.trainer.strategy, config.trainer.devices, config.trainer.accelerator)
-
-
-def _rank_from_folder() -> None:
-    """Entry of ranks 1, 2, ... of a training on several devices: see processes.launched."""
-    quiet()
-    run, stage = RunFolder(Path(sys.argv[1])), sys.argv[2]
-    config = run.config()
-    parts = prepare(config)
-    if stage == "map":
-        _fit_map(config, run, parts, features_of(config, parts), logger=False)
-    else:
-        _fit_network(config, run, parts, logger=False)
-
-
-if __name__ == "__main__":
-    command(_rank_from_folder)()

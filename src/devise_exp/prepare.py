@@ -15,7 +15,7 @@ from devise_exp import hierarchy, labels, leaks, splits, wordnet
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset, filtered
 from devise_exp.errors import InputError, option
-from devise_exp.features import feature_bank
+from devise_exp.features import Helpers, feature_bank
 from devise_exp.hierarchy import Hierarchy
 from devise_exp.labels import Resolution, split_synonyms
 from devise_exp.leaks import AuditReport
@@ -238,11 +238,16 @@ def _present(
     return {name: value for name, value in given.items() if name not in gone and value not in gone}
 
 
-def features_of(config: DictConfig, parts: Prepared) -> np.ndarray:
-    """(N, feature_dim), one per row of parts.dataset, from the cache where they are there."""
+def features_of(
+    config: DictConfig, parts: Prepared, helpers: Helpers | None = None, **share: int
+) -> np.ndarray:
+    """(N, feature_dim), one per row of parts.dataset, from the cache where they are there; else
+    with `helpers` this process makes its share of them: rank, world and gpu of features.Settings.
+    """
     dataset, whole = parts.dataset, parts.whole
     if dataset.images is not None:
-        return feature_bank(dataset, parts.backbone, **config.features).features
+        settings = {**config.features, **share}
+        return feature_bank(dataset, parts.backbone, helpers, **settings).features
     # Shipped features are those of the whole dataset; a subset is some of their rows.
     bank = feature_bank(whole, parts.backbone, **config.features)
     index = {row: i for i, row in enumerate(whole.rows)}

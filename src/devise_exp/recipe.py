@@ -16,7 +16,9 @@ from devise_exp.task import Task
 
 # What a trainer may say for the plain loop to do the same.
 _PLAIN = {"accelerator": "cpu", "precision": "32-true"}
-_HEEDED = {"_target_", "_partial_", "devices", "strategy", "max_epochs", "gradient_clip_val"}
+_HEEDED = {  # an own training has one device
+    "_target_", "_partial_", "devices", "num_nodes", "strategy", "max_epochs", "gradient_clip_val",
+}  # fmt: skip
 
 
 def is_plain(trainer: DictConfig) -> bool:

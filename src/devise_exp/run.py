@@ -24,6 +24,7 @@ from devise_exp import (
     protocols,
     report,
     scores,
+    stages,
     wandb_log,
 )
 from devise_exp.centring import centre_of
@@ -33,7 +34,7 @@ from devise_exp.gallery import GalleryRow
 from devise_exp.methods import Calibrated
 from devise_exp.module import DeviseModule
 from devise_exp.pictures import PictureFiles
-from devise_exp.prepare import Prepared, features_of, prepare
+from devise_exp.prepare import Prepared, prepare
 from devise_exp.protocols import MODEL, Embedded
 from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.storage import replacing
@@ -62,13 +63,14 @@ def train(
             run = RunFolder(Path(str(config.resume)).expanduser().resolve())
             config = run.config()
         run.check_free_for(config)
-        parts, features = ready or (prepare(config), None)
-        run.check_same(parts.split, parts.class_vectors)
-        rehearse(config, parts)
-        if features is None:
-            features = features_of(config, parts)
-        run.begin(config)
-        return _train(config, run, parts, features, quietly)
+        with stages.all_ranks(config):
+            parts, features = ready or (prepare(config), None)
+            run.check_same(parts.split, parts.class_vectors)
+            rehearse(config, parts)
+            if features is None:
+                features = stages.features(config, parts)
+            run.begin(config)
+            return _train(config, run, parts, features, quietly)
     except KeyboardInterrupt as error:
         hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
         raise KeyboardInterrupt(f"the run is not finished{hint}") from error
@@ -129,13 +131,13 @@ def _train(
         say("warning: no rehearsal is possible, so no prior and no calibration were chosen")
     logger = _logger(config, run)
     try:
-        module, best = fitting.fit_map(config, run, parts, features, logger)
+        module, best = stages.fit_map(config, run, parts, features, logger)
         before: list[Embedded] = []
         if parts.backbone.trainable:
             frozen = Fitted("frozen_backbone", parts.class_vectors, TrainedMap(module.projection))
             before = [embedded(parts, features, Calibrated(frozen, None), True)]
-            module, best = fitting.fit_network(config, run, parts, logger)
-            features = features_of(config, parts)  # the backbone is another by now
+            module, best = stages.fit_network(config, run, parts, logger)
+            features = stages.features(config, parts, run)  # the backbone is another now
         about |= best
         trained, models, chose = _fit_methods(config, run, parts, module, features)
         models[1:1] = before

@@ -13,9 +13,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import comparison, comparison_text, report, run
+from devise_exp import comparison, comparison_text, report, run, stages
 from devise_exp.errors import InputError, say
-from devise_exp.prepare import features_of, prepare
+from devise_exp.prepare import prepare
 from devise_exp.run_folder import RunFolder
 from devise_exp.storage import replacing
 
@@ -53,7 +53,8 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
     with replacing(folder / CONFIG) as made:
         made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
     try:
-        places = [_train_split(config, folder, i) for i in range(config.split_seeds)]
+        with stages.all_ranks(config):
+            places = [_train_split(config, folder, i) for i in range(config.split_seeds)]
     except Exception:  # wrong input too: Hydra wraps what a part that it builds has raised
         if not any(each.is_dir() for each in folder.iterdir()):  # nothing was begun
             (folder / CONFIG).unlink()
@@ -112,7 +113,7 @@ def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
         if ready is None or own.backbone.trainable:  # training changes the network in place
             parts = prepare(own)
             run.rehearse(own, parts)  # before features are extracted, which may take long
-            ready = parts, features_of(own, parts)
+            ready = parts, stages.features(own, parts)
         say(f"{place.relative_to(folder.parent)}:")
         run.train(own, place, quietly=True, ready=ready)
     return places

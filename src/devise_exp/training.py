@@ -26,7 +26,7 @@ from devise_exp.checkpoint import load_weights
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
 from devise_exp.module import SCORE, DeviseModule
-from devise_exp.processes import say_ready
+from devise_exp.ranks import say_ready
 from devise_exp.storage import replacing
 
 BEST, LAST = "best.ckpt", "last.ckpt"
