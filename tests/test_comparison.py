@@ -215,7 +215,7 @@ def evaluated(folder: Path, right: Mapping[str, np.ndarray], seed: int = 0) -> P
     others as the other class; all images of the classes 0 and 1 rightly.
     """
     vectors, seen = np.eye(4, dtype=np.float32), np.array([0, 1])
-    truth = np.repeat([2, 3], [len(hits) // 2 for hits in right.values()][0])
+    truth = np.repeat([2, 3], len(right["devise"]) // 2)
     models = [
         Embedded(name, vectors, vectors[seen], seen, vectors[np.where(hits, truth, 5 - truth)],
                  truth) for name, hits in right.items()

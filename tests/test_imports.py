@@ -22,7 +22,7 @@ ORDER = [
     "embeddings", "index_files", "index", "metrics", "intervals", "tradeoff", "rehearsals",
     "hierarchy", "protocols", "searches", "evaluation", "retrieval", "rankings", "diagnostics",
     "prepare", "baselines", "closed_form", "ale", "methods", "retrieval_report", "report",
-    "run_folder", "gallery", "gallery_sync", "choices", "scores", "run_figures", "comparison",
+    "run_folder", "gallery", "gallery_sync", "scores", "run_figures", "choices", "comparison",
     "comparison_text", "drawing", "plots", "report_sections", "confusion_pictures", "html_report",
     "wandb_log", "fitting", "run", "seeds", "study", "board", "trial", "sweep_worker",
     "sweep_report", "sweep", "encoder", "saved_run", "reevaluation", "query", "search",

@@ -254,8 +254,6 @@ def test_a_methods_factor_is_the_mean_of_scans_on_each_rehearsal(n: int) -> None
         # One rule for all: the trained model's, where it has no prior either.
         bare, _ = methods.devise(ridge(task), ridge, None, task, rehearsals)
         assert bare.factor == pytest.approx(found.factor, abs=1e-9)
-        known = methods.calibrate(baselines.conse_pretraining, task, rehearsals, 0.125)
-        assert known.factor == 0.125
 
 
 def test_a_method_chooses_its_hyperparameters_for_each_factor_on_the_other_rehearsals() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ LEAST_STEPS = 600
 # What these make of a split, no seed of the training changes.
 SEEDLESS = ("majority", "prototypes", "conse_pretraining", "eszsl", "sae", "ridge_to_features")
 TOP = 10  # the classes that ConSE mixes, T = 10 as in the paper
+_CLASSIFIERS: WeakKeyDictionary[Task, Classifier] = WeakKeyDictionary()
 Family = Callable[[Task], Callable[..., Fitted]]  # a task's members, by their hyperparameters
 
 
@@ -98,13 +99,14 @@ def conse_pretraining(task: Task, rehearsals: Sequence[Rehearsal] = ()) -> Fitte
     )
 
 
-@lru_cache(maxsize=2)
 def seen_classifier(task: Task) -> Classifier:
     """The softmax classifier of the task's seen classes, trained on its training rows; once for all
-    that ask for it.
+    that ask for it, as long as the task is in use.
     """
-    rows = task.train
-    return fit_softmax(task.features[rows], task.targets(rows), len(task.seen), task.seed)
+    if task not in _CLASSIFIERS:
+        inputs, targets = task.features[task.train], task.targets(task.train)
+        _CLASSIFIERS[task] = fit_softmax(inputs, targets, len(task.seen), task.seed)
+    return _CLASSIFIERS[task]
 
 
 def fit_softmax(

@@ -99,16 +99,12 @@ def retrained(name: str, project: Project) -> Method:
     return fit
 
 
-def calibrate(
-    method: Method, task: Task, rehearsals: Sequence[Rehearsal], factor: float | None = None
-) -> Calibrated:
+def calibrate(method: Method, task: Task, rehearsals: Sequence[Rehearsal]) -> Calibrated:
     """Fit a method to the task, and choose its factor as that of `devise` is: the mean of those
     that are best on each rehearsal, for which it is fitted anew, and chooses its hyperparameters
-    on the others. A `factor` chosen before is taken.
+    on the others.
     """
     fitted = method(task, rehearsals)
-    if factor is not None:
-        return Calibrated(fitted, factor)
     if not rehearsals or not fitted.class_vectors[task.unseen].any(axis=1).all():
         return Calibrated(fitted, None)
     factors = []
