@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from devise_exp.baselines import LEAST_STEPS, chosen, unit
+from devise_exp.baselines import LEAST_STEPS, chosen
+from devise_exp.centring import unit
 from devise_exp.task import Fitted, Rehearsal, Task
 
 RATES = (0.3, 1.0, 3.0, 10.0, 30.0)

@@ -19,6 +19,7 @@ from rich.progress import track
 from torch import nn
 
 from devise_exp import pretraining, tradeoff
+from devise_exp.centring import unit
 from devise_exp.embeddings import Classifier
 from devise_exp.errors import InputError
 from devise_exp.rehearsals import curve_on
@@ -162,13 +163,6 @@ def class_means(rows: np.ndarray, targets: np.ndarray, n_classes: int) -> np.nda
     """(n_classes, d) float32: the mean of each class's rows (N, d); targets (N,) from 0 on."""
     means = [rows[targets == c].mean(axis=0, dtype=np.float64) for c in range(n_classes)]
     return np.array(means, dtype=np.float32)
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, d) at unit length, float32; a row of zeros stays as it is."""
-    rows = np.asarray(rows, dtype=np.float32)
-    scaled: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return scaled
 
 
 def _seen_only(task: Task, vectors: np.ndarray) -> np.ndarray:

@@ -91,7 +91,7 @@ def evaluate(
             values[f"{start}all/AUSUC"] = tradeoff.area(curve)
         recalls += searches.recalls
     values.update(chance)  # last, as in the tables
-    values[f"index/recall@{RECALL_AT}"] = min(recalls)
+    values[f"index/recall@{RECALL_AT}"] = min(recalls, default=1.0)
     return result
 
 
