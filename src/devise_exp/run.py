@@ -139,8 +139,8 @@ def _train(
     task = parts.task(features, config.seed)
     # A network that was trained on the held-out classes too says nothing of unseen ones.
     rehearsals = () if parts.backbone.trainable else parts.rehearsals(task)
-    about |= _chosen_by(config, len(rehearsals))
     _announce(parts)
+    about |= _chosen_by(config, len(rehearsals))
     logger = _logger(config, run)
     try:
         module, best = fitting.fit_map(config, run, parts, features, logger)
