@@ -18,10 +18,11 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from devise_exp import comparison, comparison_text, intervals, run_figures
+from devise_exp import comparison, comparison_text, evaluation, intervals, protocols, run_figures
 from devise_exp.cli_compare import compare as command
 from devise_exp.comparison import BEST, TIED, Cell, Comparison
 from devise_exp.errors import InputError
+from devise_exp.index import ExactIndex
 from devise_exp.protocols import Embedded
 from devise_exp.run_folder import UNFINISHED, RunFolder
 
@@ -207,6 +208,69 @@ def test_the_same_images_are_compared_pair_by_pair(tmp_path: Path) -> None:
         saved_neighbours(folder, np.where(hits, truth, 1 - truth), truth)
     marks = [c.mark for c in cells(comparison.compare(run_figures.runs_in(folders))).values() if c]
     assert marks == [BEST, ""]
+
+
+def evaluated(folder: Path, right: Mapping[str, np.ndarray], seed: int = 0) -> Path:
+    """The folder of a run whose methods name these of the images of classes 2 and 3 rightly, the
+    others as the other class; all images of the classes 0 and 1 rightly.
+    """
+    vectors, seen = np.eye(4, dtype=np.float32), np.array([0, 1])
+    truth = np.repeat([2, 3], len(right["devise"]) // 2)
+    models = [
+        Embedded(name, vectors, vectors[seen], seen, vectors[np.where(hits, truth, 5 - truth)],
+                 truth) for name, hits in right.items()
+    ]  # fmt: skip
+    found = evaluation.evaluate(models, protocols.between(seen, np.array([2, 3])), ExactIndex)
+    run = RunFolder(make(folder, found.report.values, {"seed": seed}))
+    run.save_embedded(models[0])
+    run.save_arrays("neighbours", found.neighbours)
+    return folder
+
+
+HITS = {"devise": np.arange(200) % 100 < 50, "conse": np.arange(200) % 100 < 44}
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_methods_that_no_seed_changes_are_compared_pair_by_pair_over_the_images(
+    tmp_path: Path, seeds: int
+) -> None:
+    """One is right wherever the other is, and more often; a third is right as often elsewhere."""
+    right = {**HITS, "eszsl": np.arange(200) % 100 >= 53}
+    folders = [evaluated(tmp_path / f"seed={seed}", right, seed) for seed in range(seeds)]
+    found = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
+    best, below = found["devise"], found["conse"]
+    assert best is not None
+    assert below is not None
+    assert best.lo is not None
+    assert below.hi is not None
+    assert best.lo < below.hi < best.value + 0.1  # the intervals overlap, and are over images
+    marks = {name: cell.mark for name, cell in found.items() if cell}
+    assert marks == {"devise": BEST, "conse": "", "eszsl": TIED, "chance": ""}
+    assert best.sd == (None if seeds == 1 else 0.0)
+
+
+def test_a_figure_that_a_seed_changes_is_compared_over_the_seeds(tmp_path: Path) -> None:
+    folders = []
+    for seed in range(3):
+        above = np.arange(200) % 100 < (40, 50, 45)[seed]
+        folders.append(evaluated(tmp_path / str(seed), {"devise": above, "conse": HITS["conse"]},
+                                 seed))  # fmt: skip
+    table = cells(comparison.summary(folders))
+    assert [cell.mark for cell in table.values() if cell] == [BEST, TIED, ""]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_published_figures_are_no_competitors_and_have_no_interval(
+    tmp_path: Path, seeds: int
+) -> None:
+    values = {"devise": [0.30, 0.34, 0.32], "conse": [0.2, 0.21, 0.22],
+              "published_devise": [0.62] * 3}  # fmt: skip
+    folders = by_seed(tmp_path, {name: own[:seeds] for name, own in values.items()})
+    found = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
+    assert found["published_devise"] == Cell(0.62)
+    assert comparison_text.text_of(found["published_devise"]) == "62.0"
+    assert found["devise"] is not None
+    assert found["devise"].mark == BEST
 
 
 # What is refused

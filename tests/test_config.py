@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -17,7 +18,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import sweep
+from devise_exp import protocols, sweep
 from devise_exp.study import study_of
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -100,6 +101,14 @@ def test_every_option_can_be_selected(composed: Callable[..., DictConfig], optio
     for key, value in own.items():
         if key != "defaults" and value != "???" and "${" not in str(value):
             assert OmegaConf.to_container(config[group])[key] == value, f"{name}: {key}"
+
+
+def test_evaluate_names_every_protocol() -> None:
+    seen, unseen = np.array([0, 1]), np.array([2, 3])
+    every = protocols.between(seen, unseen, np.array([4]), True, np.array([2]), calibrated=True)
+    text = (CONF / "evaluate.yaml").read_text(encoding="utf-8")
+    comment = text[text.index("# Only these protocols") : text.index("\nprotocols: null")]
+    assert {p.name for p in every} <= set(re.findall(r"\w+", comment))
 
 
 def test_evaluate_offers_every_index(composed: Callable[..., DictConfig]) -> None:

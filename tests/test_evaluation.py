@@ -254,6 +254,20 @@ def test_an_image_whose_class_is_no_candidate_is_an_error() -> None:
         evaluation.evaluate([embedded()], [Protocol("seen", "unseen", SEEN)], ExactIndex)
 
 
+def test_every_methods_neighbours_are_kept_to_the_largest_k_in_few_bytes() -> None:
+    model, other = embedded(), embedded("other", seed=1)
+    found = run(model, other, ks=[1, 2]).neighbours
+    assert set(found) == {
+        start + each.name
+        for start in ("", "method/other/")
+        for each in protocols.between(SEEN, UNSEEN)
+    }
+    similarity = other.seen.astype(np.float64) @ other.class_vectors.T
+    best = np.argsort(-similarity, axis=1)[:, :2]
+    np.testing.assert_array_equal(found["method/other/all_seen"], best)
+    assert {ids.dtype for ids in found.values()} == {np.dtype(np.int16)}
+
+
 def test_protocols_are_chosen_by_name() -> None:
     available = protocols.between(SEEN, UNSEEN)
     assert protocols.select(available, None) == available

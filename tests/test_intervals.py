@@ -21,8 +21,8 @@ hits_and_classes = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_si
 def coverage(n: int, p: float, simulations: int = 300) -> float:
     rng = np.random.default_rng(0)
     inside = 0
-    for seed in range(simulations):
-        lo, hi = intervals.interval(rng.random(n) < p, resamples=500, seed=seed)
+    for _ in range(simulations):
+        lo, hi = intervals.interval(rng.random(n) < p, resamples=500)
         inside += lo <= p <= hi
     return inside / simulations
 
@@ -37,9 +37,9 @@ def test_the_stratified_interval_covers_the_class_mean() -> None:
     truth = np.repeat(np.arange(10), [20, 30, 40, 50, 60, 20, 30, 40, 50, 200])
     shares = np.linspace(0.1, 0.8, 10)
     inside = 0
-    for seed in range(300):
+    for _ in range(300):
         hits = rng.random(len(truth)) < shares[truth]
-        lo, hi = intervals.interval(hits, truth, resamples=500, seed=seed)
+        lo, hi = intervals.interval(hits, truth, resamples=500)
         inside += lo <= shares.mean() <= hi
     assert 0.90 <= inside / 300 <= 0.98
 
@@ -56,11 +56,11 @@ def test_the_interval_equals_a_bootstrap_that_draws_images(stratified: bool) -> 
     for _ in range(4000):
         drawn = [hits[rng.choice(rows, size=len(rows))].mean() for rows in groups]
         means.append(sum(drawn) / len(drawn))
-    slow = np.percentile(means, [5, 95])
-    fast = intervals.interval(hits, truth if stratified else None, level=0.9, resamples=20_000)
+    slow = np.percentile(means, [2.5, 97.5])
+    fast = intervals.interval(hits, truth if stratified else None, resamples=20_000)
     np.testing.assert_allclose(fast, slow, atol=0.01)
     # The two intervals are not each other's: the small class weighs a quarter in the class mean.
-    other = intervals.interval(hits, None if stratified else truth, level=0.9, resamples=20_000)
+    other = intervals.interval(hits, None if stratified else truth, resamples=20_000)
     assert np.abs(np.subtract(other, slow)).max() > 0.03
 
 
@@ -71,13 +71,11 @@ def test_an_interval_is_repeatable_and_ordered(
 ) -> None:
     hits, truth = (np.array(column) for column in zip(*pairs, strict=True))
     classes = truth if stratified else None
-    lo, hi = intervals.interval(hits, classes, seed=seed)
-    assert (lo, hi) == intervals.interval(hits, classes, seed=seed)
+    lo, hi = intervals.interval(hits, classes)
+    assert (lo, hi) == intervals.interval(hits, classes)
     assert 0 <= lo <= hi <= 1
-    narrow_lo, narrow_hi = intervals.interval(hits, classes, level=0.5, seed=seed)
-    assert lo <= narrow_lo <= narrow_hi <= hi
     order = np.random.default_rng(seed).permutation(len(hits))
-    shuffled = intervals.interval(hits[order], truth[order] if stratified else None, seed=seed)
+    shuffled = intervals.interval(hits[order], truth[order] if stratified else None)
     assert shuffled == (lo, hi)
 
 
@@ -98,8 +96,8 @@ def test_more_images_narrow_the_interval() -> None:
 def test_a_95_per_cent_interval_of_a_mean_covers_it_as_often() -> None:
     rng = np.random.default_rng(0)
     inside = 0
-    for seed in range(300):
-        lo, hi = intervals.mean_interval(rng.beta(1, 3, size=100), resamples=500, seed=seed)
+    for _ in range(300):
+        lo, hi = intervals.mean_interval(rng.beta(1, 3, size=100), resamples=500)
         inside += lo <= 0.25 <= hi
     assert 0.90 <= inside / 300 <= 0.98
 
@@ -108,8 +106,8 @@ def test_a_95_per_cent_interval_of_a_mean_covers_it_as_often() -> None:
 def test_the_interval_of_a_mean_equals_a_bootstrap_that_draws_queries(n: int) -> None:
     rng = np.random.default_rng(1)
     values = rng.beta(0.5, 2, size=n)
-    slow = np.percentile([rng.choice(values, size=n).mean() for _ in range(2000)], [5, 95])
-    fast = intervals.mean_interval(values, level=0.9)
+    slow = np.percentile([rng.choice(values, size=n).mean() for _ in range(2000)], [2.5, 97.5])
+    fast = intervals.mean_interval(values)
     np.testing.assert_allclose(fast, slow, atol=0.25 * np.ptp(slow) / 2)
     assert fast[0] < values.mean() < fast[1]
 
@@ -126,19 +124,16 @@ def test_drawing_in_blocks_makes_no_difference() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(0, 5))
 def test_an_interval_of_a_mean_is_repeatable_and_ordered(values: list[float], seed: int) -> None:
     given_ = np.array(values)
-    lo, hi = intervals.mean_interval(given_, seed=seed)
+    lo, hi = intervals.mean_interval(given_)
     shuffled = np.random.default_rng(seed).permutation(given_)
-    assert intervals.mean_interval(shuffled, seed=seed) == (lo, hi)
-    narrow_lo, narrow_hi = intervals.mean_interval(given_, level=0.5, seed=seed)
-    assert given_.min() - 1e-12 <= lo <= narrow_lo <= narrow_hi <= hi <= given_.max() + 1e-12
+    assert intervals.mean_interval(shuffled) == (lo, hi)
+    assert given_.min() - 1e-12 <= lo <= hi <= given_.max() + 1e-12
 
 
-@pytest.mark.parametrize("wrong", [{"level": 0}, {"level": 1}, {"level": 95}, {"resamples": 0}])
-def test_an_interval_of_no_level_is_an_error(wrong: dict[str, int]) -> None:
-    with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
-        intervals.interval(np.array([True, False]), **wrong)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=f"{next(iter(wrong))} is {next(iter(wrong.values()))}"):
-        intervals.mean_interval(np.array([0.5, 1.0]), **wrong)  # type: ignore[arg-type]
+def test_an_interval_without_a_resample_is_an_error() -> None:
+    for interval in (intervals.interval, intervals.mean_interval):
+        with pytest.raises(InputError, match="resamples is 0"):
+            interval(np.array([True, False]), resamples=0)
 
 
 # Classes chosen
@@ -163,9 +158,9 @@ def test_a_95_per_cent_interval_over_classes_covers_the_mean_of_all_classes() ->
     rng = np.random.default_rng(0)
     inside = 0
     truth = np.repeat(np.arange(40), 15)
-    for seed in range(300):
+    for _ in range(300):
         hits = rng.random(600) < rng.beta(1, 2, size=40)[truth]  # classes of mean share 1/3
-        lo, hi = intervals.class_interval(hits, truth, resamples=500, seed=seed)
+        lo, hi = intervals.class_interval(hits, truth, resamples=500)
         inside += lo <= 1 / 3 <= hi
     assert 0.90 <= inside / 300 <= 0.98
 
@@ -179,21 +174,21 @@ def test_a_single_class_says_nothing_of_others() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, 1000), min_size=2, max_size=8), st.sampled_from([0.5, 0.9, 0.95]))
-def test_seeds_equal_scipy(milli: list[int], level: float) -> None:
+@given(st.lists(st.integers(0, 1000), min_size=2, max_size=8))
+def test_seeds_equal_scipy(milli: list[int]) -> None:
     values = np.array(milli) / 1000
-    mean, sd, lo, hi = intervals.seed_interval(values, level)
+    mean, sd, lo, hi = intervals.seed_interval(values)
     assert (mean, sd) == pytest.approx((values.mean(), np.std(values, ddof=1)))
     if sd > 1e-9:
-        theirs = stats.t.interval(level, len(values) - 1, loc=mean, scale=stats.sem(values))
+        theirs = stats.t.interval(0.95, len(values) - 1, loc=mean, scale=stats.sem(values))
         assert (lo, hi) == pytest.approx(theirs)
     others = np.roll(values, 1) ** 2
-    difference, lo, hi, p = intervals.paired_seeds(values, others, level)
+    difference, lo, hi, p = intervals.paired_seeds(values, others)
     assert difference == pytest.approx((values - others).mean())
     if np.std(values - others) > 1e-9:
         theirs = stats.ttest_rel(values, others)
         assert p == pytest.approx(theirs.pvalue)
-        bounds = theirs.confidence_interval(level)
+        bounds = theirs.confidence_interval(0.95)
         assert (lo, hi) == pytest.approx((bounds.low, bounds.high))
 
 
@@ -270,8 +265,8 @@ def test_the_paired_interval_equals_a_bootstrap_that_draws_images(stratified: bo
     for _ in range(3000):
         drawn = [rng.choice(rows, size=len(rows)) for rows in groups]
         means.append(np.mean([a[rows].mean() - b[rows].mean() for rows in drawn]))
-    found = intervals.paired_test(a, b, truth if stratified else None, level=0.9)
-    np.testing.assert_allclose(found[1:3], np.percentile(means, [5, 95]), atol=0.012)
+    found = intervals.paired_test(a, b, truth if stratified else None)
+    np.testing.assert_allclose(found[1:3], np.percentile(means, [2.5, 97.5]), atol=0.012)
 
 
 @pytest.mark.parametrize("stratified", [False, True])
@@ -279,11 +274,11 @@ def test_methods_that_are_alike_are_told_apart_in_about_5_per_cent(stratified: b
     rng = np.random.default_rng(0)
     truth = rng.choice(10, size=500, p=np.arange(1, 11) / 55)
     rejected = missed = 0
-    for seed in range(400):
+    for _ in range(400):
         easy = rng.random(500) < 0.4  # images that both get right
         a, b = easy | (rng.random(500) < 0.3), easy | (rng.random(500) < 0.3)
         classes = truth if stratified else None
-        _, lo, hi, p = intervals.paired_test(a, b, classes, resamples=400, seed=seed)
+        _, lo, hi, p = intervals.paired_test(a, b, classes, resamples=400)
         rejected += p < 0.05
         missed += not lo <= 0 <= hi
     assert 0.02 <= rejected / 400 <= 0.08

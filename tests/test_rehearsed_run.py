@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from conftest import draw
 from omegaconf import DictConfig
 from PIL import Image
 
-from devise_exp import reevaluation, run
+from devise_exp import baselines, fitting, reevaluation, run
 from devise_exp.centring import centre_of, centred
 from devise_exp.encoder import Encoder
+from devise_exp.errors import InputError
 from devise_exp.prepare import features_of, prepare
 from devise_exp.run_folder import RunFolder
+from devise_exp.task import Fitted, Rehearsal, Task
 
 NAMES = (
     "cat", "dog", "lion", "tiger", "boat", "ship", "airplane", "helicopter", "giraffe", "octopus",
@@ -112,3 +115,139 @@ def test_test_and_unseen_images_have_no_say_in_anything_a_run_chooses(
     states = [torch.load(f.checkpoints / "best.ckpt", weights_only=True) for f in (folder, other)]
     for name, tensor in states[0]["state_dict"].items():
         assert torch.equal(tensor, states[1]["state_dict"][name])
+
+
+# Choices of another run
+
+
+@pytest.mark.parametrize(
+    ("options", "different", "keys"),
+    [
+        (["loss=mse"], "loss", "loss"),
+        (["training.batch_size=8"], "training", "training.batch_size"),
+        (["projection=mlp", "loss=cosine"], "projection and loss", "projection.hidden"),
+        (["split.seed=1"], "split", "split.seed"),
+    ],
+)
+def test_choices_of_another_recipe_are_refused_by_the_keys_that_differ(
+    trained: tuple[RunFolder, dict[str, float]],
+    composed: Callable[..., DictConfig],
+    tree: Path,
+    tmp_path: Path,
+    options: list[str],
+    different: str,
+    keys: str,
+) -> None:
+    config = composed(*QUICK, f"data.root={tree}", *options, f"choices={trained[0].path}")
+    with pytest.raises(InputError) as caught:
+        run.train(config, tmp_path / "run")
+    line = str(caught.value)
+    assert f"{trained[0].path}: that run has another {different}, so" in line
+    assert keys in line
+    assert "\n" not in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_took_choices_says_whose_and_claims_no_rehearsal(
+    trained: tuple[RunFolder, dict[str, float]], config: DictConfig, tmp_path: Path
+) -> None:
+    first = trained[0]
+    assert first.about()["rehearsals"] == 2
+    own = config.copy()
+    own.update(seed=1, choices=str(first.path), rehearsals=0)
+    run.train(own, tmp_path / "run", quietly=True)
+    second = RunFolder(tmp_path / "run")
+    assert second.about()["choices"] == str(first.path)
+    assert "rehearsals" not in second.about()
+    for name in ("devise", "conse_pretraining", "random_vectors"):
+        assert second.chosen(name) == first.chosen(name)
+        assert second.embedded(name).factor == first.embedded(name).factor
+    assert second.embedded("devise").factor is not None
+
+
+# What is looked at, and when
+
+
+LOOKED: list[str] = []
+
+
+class Watched(np.ndarray):
+    """Features that note when rows beyond training and validation are asked for."""
+
+    closed: np.ndarray
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.closed = getattr(other, "closed", np.zeros(0, dtype=int))
+
+    def __getitem__(self, rows: Any) -> Any:
+        asked = np.asarray(rows) if isinstance(rows, np.ndarray) else np.arange(len(self))[rows]
+        if len(self.closed) and np.isin(asked, self.closed).any():
+            LOOKED.append("looked")
+        return np.asarray(self)[rows]
+
+
+def late(task: Task, rehearsals: Sequence[Rehearsal]) -> Fitted:
+    LOOKED.append("fitted")
+    return baselines.prototypes(task)
+
+
+def test_all_methods_are_fitted_before_a_test_or_unseen_image_is_looked_at(
+    config: DictConfig, tmp_path: Path
+) -> None:
+    own = config.copy()
+    target = {"_target_": f"{__name__}.late", "_partial_": True}
+    own.update(method={"one": target, "two": target}, rehearsals=0, prior=None)
+    parts = prepare(own)
+    features = np.array(features_of(own, parts)).view(Watched)
+    features.closed = np.concatenate([parts.split.test, parts.split.unseen_rows])
+    LOOKED.clear()
+    run.train(own, tmp_path / "run", quietly=True, ready=(parts, features))
+    assert LOOKED[:2] == ["fitted", "fitted"]
+    assert set(LOOKED[2:]) == {"looked"}
+
+
+def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
+    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = config.copy()
+    own.update(rehearsals=0, prior=None, spaces=["classifier"], method={
+        "softmax": {"_target_": "devise_exp.baselines.softmax", "_partial_": True}})  # fmt: skip
+    trained: list[int] = []
+    real = baselines.fit_softmax
+
+    def counted(*arguments: Any) -> Any:
+        trained.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(baselines, "fit_softmax", counted)
+    run.train(own, tmp_path / "run", quietly=True)
+    assert len(trained) == 1
+
+
+def test_rehearsals_that_had_to_be_left_out_are_not_counted(
+    config: DictConfig, tmp_path: Path
+) -> None:
+    own = config.copy()
+    own.method = {}
+    parts = prepare(own)
+    resolutions = list(parts.resolutions)
+    general = parts.held_out[0][0]
+    resolutions[general] = replace(resolutions[general], name="entity")
+    spoilt = replace(parts, resolutions=tuple(resolutions))
+    run.train(own, tmp_path / "run", quietly=True, ready=(spoilt, features_of(own, parts)))
+    assert RunFolder(tmp_path / "run").about()["rehearsals"] == 1
+
+
+def test_why_there_is_no_conse_of_the_pretraining_is_said_rightly(
+    config: DictConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = replace(prepare(config), pretraining=None)
+    trainable = replace(parts, backbone=replace(parts.backbone, trainable=True))
+    said = []
+    for each in (parts, trainable):
+        list(fitting.methods_of(config, each, lambda task: pytest.fail("no map is trained")))
+        captured = capsys.readouterr()
+        said.append(captured.out + captured.err)
+    assert "unknown" in said[0]
+    assert "trained on" in said[1]
+    assert "unknown" not in said[1]

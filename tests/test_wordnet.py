@@ -49,11 +49,6 @@ def test_an_instance_is_below_what_it_is_an_instance_of(
     assert WordNet(tmp_path).senses("entity")[0].hypernyms == ()
 
 
-def test_all_words(tmp_path: Path, ids: dict[str, str]) -> None:
-    words = "animal beast crane entity lifting_tackle pet sea_horse seahorse stephen_crane"
-    assert WordNet(tmp_path).lemmas == tuple(words.split())
-
-
 def test_the_version_is_that_of_the_licence(tmp_path: Path) -> None:
     tiny_wordnet.write(tmp_path, SENSES, version="3.1")
     assert WordNet(tmp_path).version == "3.1"

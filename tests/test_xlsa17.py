@@ -167,8 +167,14 @@ def test_validation_rows_go_by_the_seed(small: Config, prepared: Prepared) -> No
     assert len(half.val) == 4 * len(half.seen)  # round(4.5)
 
 
-def test_the_benchmarks_own_validation_classes_are_seen_ones(root: Path) -> None:
-    assert xlsa17_files.read(root, "AWA2").held_out == ("bobcat",)
+def test_the_listing_is_read_once_and_again_when_a_file_changes(tmp_path: Path) -> None:
+    bank, stated = published_files()
+    write(tmp_path, bank, stated)
+    first = xlsa17_files.read(tmp_path, "AWA2")
+    assert xlsa17_files.read(tmp_path, "AWA2") is first
+    bank["image_files"][0, 0] = "/elsewhere/another_name.jpg"
+    savemat(tmp_path / "AWA2" / "res101.mat", bank, do_compression=True)
+    assert xlsa17_files.read(tmp_path, "AWA2").rows[0].endswith("/another_name.jpg")
 
 
 @pytest.mark.parametrize("below", ["data", "xlsa17/data"])
@@ -451,6 +457,43 @@ def test_a_flipped_bit_of_a_packed_array_is_noticed(tmp_path: Path) -> None:
     file.write_bytes(damaged)
     with pytest.raises(InputError, match=r"a\.mat: damaged"):
         mat_files.numbers(file, "a", (50, 50))
+
+
+def test_texts_are_unpacked_with_work_that_grows_as_the_file_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte goes to zlib a few times at most, however many small texts there are."""
+    rng = np.random.default_rng(0)
+    names = [f"{number:x}" for number in rng.integers(1 << 60, size=5000).tolist()]
+    file = tmp_path / "names.mat"
+    savemat(file, {"names": cells(names)}, do_compression=True)
+    given: list[int] = []
+    real = zlib.decompressobj
+
+    class Counted:
+        def __init__(self) -> None:
+            self.own = real()
+
+        def decompress(self, content: bytes, most: int) -> bytes:
+            given.append(len(content))
+            return self.own.decompress(content, most)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.own, name)
+
+    monkeypatch.setattr(mat_files.zlib, "decompressobj", Counted)
+    assert mat_files.texts(file, "names") == tuple(names)
+    assert file.stat().st_size - 200 < sum(given) < 10 * file.stat().st_size
+
+
+def test_too_much_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "names.mat"
+    savemat(file, {"names": cells(["four", "more"])})
+    assert mat_files.texts(file, "names") == ("four", "more")
+    monkeypatch.setattr(mat_files, "MOST_TEXT", 7)
+    with pytest.raises(InputError, match=r"names holds more than 7 bytes of text") as caught:
+        mat_files.texts(file, "names")
+    assert str(file) in str(caught.value)
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:

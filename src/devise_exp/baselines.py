@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from rich.progress import track
 from torch import nn
 
 from devise_exp import pretraining, tradeoff
+from devise_exp.centring import unit
 from devise_exp.embeddings import Classifier
 from devise_exp.errors import InputError
 from devise_exp.rehearsals import curve_on
@@ -28,6 +29,7 @@ LEAST_STEPS = 600
 # What these make of a split, no seed of the training changes.
 SEEDLESS = ("majority", "prototypes", "conse_pretraining", "eszsl", "sae", "ridge_to_features")
 TOP = 10  # the classes that ConSE mixes, T = 10 as in the paper
+_CLASSIFIERS: WeakKeyDictionary[Task, Classifier] = WeakKeyDictionary()
 Family = Callable[[Task], Callable[..., Fitted]]  # a task's members, by their hyperparameters
 
 
@@ -98,13 +100,14 @@ def conse_pretraining(task: Task, rehearsals: Sequence[Rehearsal] = ()) -> Fitte
     )
 
 
-@lru_cache(maxsize=2)
 def seen_classifier(task: Task) -> Classifier:
     """The softmax classifier of the task's seen classes, trained on its training rows; once for all
-    that ask for it.
+    that ask for it, as long as the task is in use.
     """
-    rows = task.train
-    return fit_softmax(task.features[rows], task.targets(rows), len(task.seen), task.seed)
+    if task not in _CLASSIFIERS:
+        inputs, targets = task.features[task.train], task.targets(task.train)
+        _CLASSIFIERS[task] = fit_softmax(inputs, targets, len(task.seen), task.seed)
+    return _CLASSIFIERS[task]
 
 
 def fit_softmax(
@@ -160,13 +163,6 @@ def class_means(rows: np.ndarray, targets: np.ndarray, n_classes: int) -> np.nda
     """(n_classes, d) float32: the mean of each class's rows (N, d); targets (N,) from 0 on."""
     means = [rows[targets == c].mean(axis=0, dtype=np.float64) for c in range(n_classes)]
     return np.array(means, dtype=np.float32)
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows (N, d) at unit length, float32; a row of zeros stays as it is."""
-    rows = np.asarray(rows, dtype=np.float32)
-    scaled: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return scaled
 
 
 def _seen_only(task: Task, vectors: np.ndarray) -> np.ndarray:

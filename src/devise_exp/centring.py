@@ -1,4 +1,4 @@
-"""The centre of the trained space, about which pictures are compared in a search.
+"""Unit rows; and the centre of the trained space, about which pictures are compared in a search.
 
 A trained map leaves what all seen classes share in every picture, more in some than in others, and
 a word near that centre would find those first: hubs (Dinu et al. 2015). That matters where pictures
@@ -8,6 +8,13 @@ are ranked for a word (experiments/word_search), not where words are ranked for 
 from __future__ import annotations
 
 import numpy as np
+
+
+def unit(rows: np.ndarray, dtype: type[np.floating] = np.float32) -> np.ndarray:
+    """Rows (N, D) at unit length, of this dtype; a row of zeros stays as it is."""
+    rows = np.asarray(rows, dtype=dtype)
+    scaled: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return scaled
 
 
 def centre_of(class_vectors: np.ndarray, seen: np.ndarray) -> np.ndarray:

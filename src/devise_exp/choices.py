@@ -2,58 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from devise_exp.baselines import SEEDLESS
+from devise_exp.embeddings import TrainedMap
 from devise_exp.errors import InputError
+from devise_exp.methods import Calibrated
 from devise_exp.prepare import Prepared
 from devise_exp.pretraining import Prior
 from devise_exp.protocols import MODEL, Embedded
+from devise_exp.run_figures import flat
 from devise_exp.run_folder import RunFolder
+from devise_exp.task import Fitted, Method, Task
+
+# What is not of the recipe: choices are taken by the methods that a run shares with the other, and
+# instead of rehearsals.
+_FREE = ("seed", "method", "rehearsals")
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """Of one method. about: what it chose; factor: of calibrated stacking, None where none was
+    chosen; embedded: what it made of the images, where no seed changes that.
+    """
+
+    about: dict[str, Any]
+    factor: float | None
+    embedded: Embedded | None
+
+    def fit(self, method: Method, task: Task) -> Calibrated:
+        """The method fitted to the task with all that was chosen for it, be it nothing."""
+        settled: Any = method
+        if "rate" in self.about:  # the one method that a seed changes and has hyperparameters
+            settled = partial(settled, rates=(self.about["rate"],))
+        return Calibrated(settled(task, ()), self.factor)
 
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """factors: of calibrated stacking, by method. prior: of the trained model. about: what each
-    method chose. seedless: what those methods made of the images that no seed changes.
-    """
+    """prior: of the trained model; methods: by name, the trained model among them."""
 
-    factors: dict[str, float]
     prior: Prior | None
-    about: dict[str, dict[str, Any]]
-    seedless: dict[str, Embedded]
+    methods: Mapping[str, Choice]
+
+    def of(self, name: str) -> Choice | None:
+        """What is known of a method, None where nothing is: then it has to choose itself."""
+        return self.methods.get(name)
+
+    def model(self, task: Task, projection: nn.Module) -> tuple[Calibrated, Prior | None] | None:
+        """The trained model and its prior, as of methods.devise; None where nothing is known."""
+        own = self.of(MODEL)
+        if own is None:
+            return None
+        trained = TrainedMap(projection, self.prior)
+        fitted = Fitted(MODEL, task.class_vectors, trained, own.about)
+        return Calibrated(fitted, own.factor), self.prior
 
 
-def read(config: DictConfig, parts: Prepared) -> Choices | None:
-    """The choices of the finished run config.choices, None where that is null; InputError where it
-    has another split, backbone, prior or other class vectors, for which they would not be right.
+def read(config: DictConfig, parts: Prepared) -> Choices:
+    """The choices of the finished run config.choices, none where that is null; InputError where it
+    is a run of another recipe, split or class vectors, for which they would not be right.
     """
     if config.choices is None:
-        return None
-    folder = str(config.choices)
-    run = RunFolder.existing(folder)
-    saved, own = run.config(), config
+        return Choices(None, {})
+    run = RunFolder.existing(str(config.choices))
+    _check_recipe(config, parts, run)
+    # A trained network has its seed's features.
+    fixed = () if parts.backbone.trainable else SEEDLESS
+    models = {name: run.embedded(name) for name in run.models()}
+    return Choices(
+        run.prior(),
+        {
+            name: Choice(run.chosen(name), model.factor, model if name in fixed else None)
+            for name, model in models.items()
+        },
+    )
+
+
+def _check_recipe(config: DictConfig, parts: Prepared, run: RunFolder) -> None:
+    found: list[Any] = [OmegaConf.to_container(c, resolve=True) for c in (run.config(), config)]
+    saved, own = (flat(each) for each in found)
+    keys = [
+        key
+        for key in dict.fromkeys([*saved, *own])
+        if saved.get(key) != own.get(key) and key.partition(".")[0] not in _FREE
+    ]
+    different = [key.partition(".")[0] for key in keys]
     vectors = run.class_vectors()
-    different = ["split"] * (run.split()["fingerprint"] != parts.split.fingerprint)
-    different += [key for key in ("backbone", "prior") if saved.get(key) != own.get(key)]
+    if run.split()["fingerprint"] != parts.split.fingerprint:
+        different.append("split")
     if vectors.shape != parts.class_vectors.shape or not np.allclose(vectors, parts.class_vectors):
         different.append("word_vectors")
     if different:
+        named = f" (by {', '.join(keys)})" if keys else ""
         raise InputError(
-            f"choices={folder}: that run has another {' and '.join(different)}, so its choices do "
-            "not hold: leave choices=null, which chooses anew"
+            f"choices={run.path}: that run has another {' and '.join(dict.fromkeys(different))}, "
+            f"so its choices do not hold{named}: leave choices=null, which chooses anew"
         )
-    fixed = (
-        () if parts.backbone.trainable else SEEDLESS
-    )  # a trained network has its seed's features
-    models = {name: run.embedded(name) for name in run.models()}
-    return Choices(
-        {name: model.factor for name, model in models.items() if model.factor is not None},
-        run.prior(),
-        {name: run.chosen(name) for name in (MODEL, *models)},
-        {name: model for name, model in models.items() if name in fixed},
-    )

@@ -20,7 +20,8 @@ from itertools import product
 import numpy as np
 import scipy.linalg
 
-from devise_exp.baselines import chosen, class_means, unit
+from devise_exp.baselines import chosen, class_means
+from devise_exp.centring import unit
 from devise_exp.task import Fitted, Rehearsal, Task
 
 # Powers of ten as in Romera-Paredes and Torr 2015; the strongest first, so that it wins a tie.

@@ -14,9 +14,9 @@ from devise_exp import intervals, metrics
 from devise_exp.errors import InputError, printable
 from devise_exp.protocols import MODEL
 from devise_exp.run_figures import (
-    CHANCE,
     RunFigures,
     by_recipe,
+    competes,
     differing,
     prefix,
     runs_in,
@@ -48,14 +48,14 @@ SUMMARISED = {
 BEST, TIED = "best", "tied"
 LEVEL = 0.05  # of the tests: a figure is tied with the best unless they differ at this level
 _RESAMPLES = 2000
-_IMAGES = ("neighbours.npz", f"embeddings/{MODEL}.npz")
 _HITS = re.compile(r"^(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?$")
 
 
 @dataclass(frozen=True)
 class Cell:
     """A figure, or its mean over n seeds with the standard deviation sd; lo and hi are the 95 %
-    interval (over images of one run, over seeds of several), None where it is not known.
+    interval (over images of one run and of what no seed changes, else over seeds), None where it
+    is not known.
 
     mark: BEST of its column, TIED where it does not differ from that, else "".
     """
@@ -183,10 +183,10 @@ def _tells(head: str, values: Sequence[str]) -> bool:
 
 def _column(subjects: Sequence[_Subject], key: str) -> list[Cell | None]:
     """The cells of one figure, with the best and those that do not differ from it marked; chance
-    is no competitor.
+    and published figures are no competitors.
     """
     cells = [_cell(subject, key) for subject in subjects]
-    known = {i: cell for i, cell in enumerate(cells) if cell and subjects[i].method != CHANCE}
+    known = {i: cell for i, cell in enumerate(cells) if cell and competes(subjects[i].method)}
     if len(known) < 2:
         return cells
     best = max(known, key=lambda i: known[i].value)
@@ -204,26 +204,29 @@ def _cell(subject: _Subject, key: str) -> Cell | None:
     if len(known) < len(values):
         return None
     run, method = subject.runs[0], subject.method
-    if len(set(known)) == 1 and len(known) > 1:  # a mean of equal floats would be a hair off
-        return Cell(known[0]) if method == CHANCE else Cell(known[0], 0.0, known[0], known[0])
-    if len(known) > 1:
+    if not competes(method):
+        return Cell(known[0])
+    if len(set(known)) > 1:
         return Cell(*intervals.seed_interval(np.array(known)))
-    return Cell(known[0], None, run.figure(method, f"{key}/lo"), run.figure(method, f"{key}/hi"))
+    sd = 0.0 if len(known) > 1 else None
+    return Cell(known[0], sd, run.figure(method, f"{key}/lo"), run.figure(method, f"{key}/hi"))
 
 
 def _tied(a: _Subject, b: _Subject, best: Cell, cell: Cell, key: str) -> bool:
     """Whether b's figure does not differ from the best, a's, as far as the files tell.
 
-    Paired over the same seeds (t test) or over the same images (permutation test) where there are
-    such; else whether the 95 % intervals overlap. A figure without an interval is not tied.
+    Paired over the same seeds (t test) or, where no seed changes either figure, over the same
+    images (permutation test); else whether the 95 % intervals overlap. A figure without an
+    interval is not tied.
     """
-    if len(a.runs) > 1 and a.seeds == b.seeds:
+    fixed = not best.sd and not cell.sd
+    if not fixed and len(a.runs) > 1 and a.seeds == b.seeds:
         by_seed = [np.array([run.figure(s.method, key) for run in s.runs]) for s in (a, b)]
         return intervals.paired_seeds(by_seed[0], by_seed[1])[3] >= LEVEL
     if best.lo is None or best.hi is None or cell.lo is None or cell.hi is None:
         return False
     overlap = best.lo <= cell.hi and cell.lo <= best.hi
-    if overlap and len(a.runs) == len(b.runs) == 1 and (match := _HITS.match(key)):
+    if overlap and fixed and (match := _HITS.match(key)):
         hits = [_hits(s.runs[0], s.method, match["protocol"], int(match["k"])) for s in (a, b)]
         if hits[0] and hits[1] and np.array_equal(hits[0][1], hits[1][1]):
             truth = hits[0][1] if match["classes"] else None
@@ -236,12 +239,9 @@ def _hits(
     run: RunFigures, method: str, protocol: str, k: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """(hit of each image (N,), its class id (N,)), None where the folder does not hold them."""
-    folder = RunFolder(run.path)
-    if not all((folder.path / name).is_file() for name in _IMAGES):
+    folder, side = RunFolder(run.path), "unseen" if protocol.endswith("unseen") else "seen"
+    found = folder.array("neighbours", prefix(method) + protocol)
+    truth = folder.array(f"embeddings/{MODEL}", f"{side}_truth")
+    if found is None or truth is None or found.shape[1] < k:
         return None
-    found = folder.arrays("neighbours").get(prefix(method) + protocol)
-    if found is None or found.shape[1] < k:
-        return None
-    embedded = folder.embedded(MODEL)
-    truth = embedded.unseen_truth if protocol.endswith("unseen") else embedded.seen_truth
     return metrics.hit_at_k(metrics.rank_of_truth(found, truth), k), truth

@@ -54,7 +54,11 @@ def legend(table: Comparison, best: str, tied: str) -> str:
     if table.n > 1:
         figures += "; mean ± standard deviation where there are several seeds"
     if any(cell and cell.mark for line in table.lines for cell in line.cells):
-        over = "seeds (images, of a single run)" if table.n > 1 else "images"
+        over = (
+            "seeds (images, of a single run or where no seed changes it)"
+            if table.n > 1
+            else "images"
+        )
         figures += (
             f". {best}: the best of a column, with its 95 % interval over {over} where there is "
             f"one. {tied}: not shown to differ from it (paired test where seeds or images are the "

@@ -83,8 +83,6 @@ def picture(plot: Plot) -> Image:
 @contextmanager
 def figure(height: float) -> Iterator[Figure]:
     """An empty figure, 8.6 inches wide, in the project's manner."""
-    import warnings
-
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -105,7 +103,7 @@ def figure(height: float) -> Iterator[Figure]:
         "ytick.labelcolor": INK,
         "legend.fontsize": 9,
     }
-    with rc_context(manner), warnings.catch_warnings():
+    with rc_context(manner):
         yield Figure(figsize=(8.6, height), layout="constrained")
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from devise_exp.centring import centred
+from devise_exp.centring import centred, unit
 from devise_exp.pretraining import Prior
 
 
@@ -72,14 +72,8 @@ def embed_spaces(
         if space == "devise":
             found[space] = centred(trained(features), centre)
         elif space == "backbone":
-            found[space] = _unit(features.astype(np.float32))
+            found[space] = unit(features)
         elif space == "classifier" and classifier is not None:
             best = classifier.probabilities(features).argmax(axis=1)  # (N,)
-            found[space] = _unit(features.astype(np.float32) * classifier.weight[best])
+            found[space] = unit(features.astype(np.float32) * classifier.weight[best])
     return found
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: np.ndarray = rows / np.maximum(length, 1e-12)
-    return unit

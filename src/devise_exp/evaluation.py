@@ -31,9 +31,10 @@ class EvalReport:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """report: every figure. neighbours: the trained model's nearest labels (N, k) per protocol,
-    best first, and truth: those images' class ids (N,). curves: by method, the trade-off between
-    seen and unseen classes.
+    """report: every figure. neighbours: each method's nearest labels (N, k) per protocol, best
+    first, under what the names of its figures there start with (unseen, method/NAME/unseen), and
+    truth: those images' class ids (N,) per protocol. curves: by method, the trade-off between seen
+    and unseen classes.
     """
 
     report: EvalReport
@@ -76,8 +77,11 @@ def evaluate(
             if distances is not None and protocol.candidates.max() < len(distances):
                 near = hierarchy.precisions(found, truth, protocol.candidates, distances, own_ks)
                 values.update({f"{prefix}hp@{k}": float(v.mean()) for k, v in near.items()})
+            # The diagnostics of the run's own model may look deeper than its figures.
+            kept = found if position == 0 else found[:, : own_ks[-1]]
+            result.neighbours[prefix.rstrip("/")] = _compact(kept)
             if position == 0:
-                result.neighbours[protocol.name], result.truth[protocol.name] = found, truth
+                result.truth[protocol.name] = truth
                 result.report.n[protocol.name] = len(truth), len(protocol.candidates)
                 chance |= _chance(protocol, truth, own_ks, distances)
         values.update(_generalised(values, start, model.factor))
@@ -87,7 +91,7 @@ def evaluate(
             values[f"{start}all/AUSUC"] = tradeoff.area(curve)
         recalls += searches.recalls
     values.update(chance)  # last, as in the tables
-    values[f"index/recall@{RECALL_AT}"] = min(recalls)
+    values[f"index/recall@{RECALL_AT}"] = min(recalls, default=1.0)
     return result
 
 
@@ -110,6 +114,11 @@ def figures(found: np.ndarray, truth: np.ndarray, ks: Sequence[int]) -> dict[str
         over_classes = intervals.class_interval(hits, truth)
         values[f"{name}/classes_lo"], values[f"{name}/classes_hi"] = over_classes
     return values
+
+
+def _compact(ids: np.ndarray) -> np.ndarray:
+    """The same ids in fewer bytes, for a run folder holds those of every method."""
+    return ids.astype(np.int16 if ids.max() <= np.iinfo(np.int16).max else np.int32)
 
 
 def _chance(

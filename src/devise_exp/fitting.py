@@ -145,7 +145,12 @@ def methods_of(
     """
     for name, spec in (config.method or {}).items():
         if name == "conse_pretraining" and parts.pretraining is None:
-            say("no conse_pretraining: the classifier of the backbone's pretraining is unknown")
+            why = (
+                "its network is trained on"
+                if parts.backbone.trainable
+                else "the classifier of its pretraining is unknown"
+            )
+            say(f"no conse_pretraining of this backbone: {why}")
             continue
         if "_target_" in spec:
             yield str(name), instantiate(spec), False

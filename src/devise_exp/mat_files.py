@@ -23,8 +23,10 @@ from devise_exp.errors import InputError
 
 MOST_NUMBERS = 1 << 29  # 4 GiB of doubles; a packed file can claim any size
 MOST_TEXTS = 1_000_000
+MOST_TEXT = 1 << 27  # bytes of all texts of an array
 _LONGEST = 1 << 16  # bytes of a name, a shape or a text
 _BLOCK = 1 << 22
+_PACKED_BLOCK, _UNPACKED_BLOCK = 1 << 16, 1 << 20  # at once: what is left of the first is copied
 _HEADER = 128
 _MATRIX, _PACKED = 14, 15
 _STORED = {
@@ -47,6 +49,7 @@ class _Stream:
         self.position = 0
         self._file, self._left = file, size
         self._unpacker = zlib.decompressobj() if packed else None
+        self._unpacked, self._used = b"", 0  # and how much of it was read
 
     def read(self, n: int) -> bytes:
         """Exactly `n` bytes."""
@@ -55,11 +58,11 @@ class _Stream:
             return self._raw(n)
         parts: list[bytes] = []
         while n:
-            waiting = self._unpacker.unconsumed_tail or self._raw(min(_BLOCK, self._left))
-            part = self._unpacker.decompress(waiting, n)
-            if not part and (self._unpacker.eof or not waiting):
-                raise _DamagedError
+            if self._used == len(self._unpacked):
+                self._unpacked, self._used = self._block(self._unpacker), 0
+            part = self._unpacked[self._used : self._used + n]
             parts.append(part)
+            self._used += len(part)
             n -= len(part)
         return b"".join(parts)
 
@@ -68,8 +71,9 @@ class _Stream:
         if self._unpacker is None:
             whole = not self._left
         else:
-            rest = self._unpacker.unconsumed_tail + self._raw(min(_BLOCK, self._left))
-            whole = not self._unpacker.decompress(rest, 1) and self._unpacker.eof
+            rest = self._unpacker.unconsumed_tail + self._raw(min(_PACKED_BLOCK, self._left))
+            over = self._unpacked[self._used :] + self._unpacker.decompress(rest, 1)
+            whole = not over and self._unpacker.eof
         if not whole:
             raise _DamagedError
 
@@ -92,6 +96,15 @@ class _Stream:
             content = self.read(length)
             self.read(-length % 8)
         return kind, content
+
+    def _block(self, unpacker: zlib._Decompress) -> bytes:
+        """The next unpacked bytes, at least one."""
+        while True:
+            waiting = unpacker.unconsumed_tail or self._raw(min(_PACKED_BLOCK, self._left))
+            if part := unpacker.decompress(waiting, _UNPACKED_BLOCK):
+                return part
+            if unpacker.eof or not waiting:
+                raise _DamagedError
 
     def _raw(self, n: int) -> bytes:
         found = self._file.read(n) if n <= self._left else b""
@@ -139,6 +152,7 @@ def numbers(file: Path, key: str, expected: tuple[int | None, int | None]) -> np
 def texts(file: Path, key: str) -> tuple[str, ...]:
     """The texts of the cells `key`, none of them empty or with signs that steer a terminal."""
     found: list[str] = []
+    size = 0
     with _opened(file, key) as (array, stream):
         count = math.prod(array.shape)
         if array.kind != "cells" or not 0 < count <= MOST_TEXTS:
@@ -151,6 +165,11 @@ def texts(file: Path, key: str) -> tuple[str, ...]:
             if not text.strip() or not text.isprintable():
                 raise InputError(f"{file}: {key} {i + 1} is not one line of text: {PUBLISHED}")
             found.append(text.strip())
+            size += len(text.encode())
+            if size > MOST_TEXT:
+                raise InputError(
+                    f"{file}: {key} holds more than {MOST_TEXT:,} bytes of text: {PUBLISHED}"
+                )
         stream.check_end()
     return tuple(found)
 

@@ -99,24 +99,24 @@ def retrained(name: str, project: Project) -> Method:
     return fit
 
 
-def calibrate(
-    method: Method, task: Task, rehearsals: Sequence[Rehearsal], factor: float | None = None
-) -> Calibrated:
-    """Fit a method to the task, and choose its factor on the first rehearsal, for which it is
-    fitted anew, and chooses its hyperparameters on the others; a `factor` chosen before is taken.
+def calibrate(method: Method, task: Task, rehearsals: Sequence[Rehearsal]) -> Calibrated:
+    """Fit a method to the task, and choose its factor as that of `devise` is: the mean of those
+    that are best on each rehearsal, for which it is fitted anew, and chooses its hyperparameters
+    on the others.
     """
     fitted = method(task, rehearsals)
-    if factor is not None:
-        return Calibrated(fitted, factor)
     if not rehearsals or not fitted.class_vectors[task.unseen].any(axis=1).all():
         return Calibrated(fitted, None)
-    first, *others = rehearsals
-    again = method(first.task, [_within(first, other) for other in others])
-    return Calibrated(fitted, tradeoff.best_factor(curve_on(again, task, first)))
+    factors = []
+    for each in rehearsals:
+        others = [_within(each, other) for other in rehearsals if other is not each]
+        again = method(each.task, others)
+        factors.append(tradeoff.best_factor(curve_on(again, task, each)))
+    return Calibrated(fitted, float(np.mean(factors)))
 
 
 def _within(outer: Rehearsal, other: Rehearsal) -> Rehearsal:
-    """A rehearsal inside the first: the held-out classes of both are held out."""
+    """A rehearsal inside another: the held-out classes of both are held out."""
     known, left = outer.task.pretraining, other.task.pretraining
     gone = set() if known is None or left is None else set(known.categories) - set(left.categories)
     return rehearsal(outer.task, other.task.unseen, gone)

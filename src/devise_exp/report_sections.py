@@ -128,11 +128,7 @@ def hierarchical(metrics: Mapping[str, Any], methods: Sequence[str]) -> list[dic
         for method in methods if ks else ():
             keys = [f"{prefix(method)}{start}{k}" for k in ks]
             if any(key in metrics for key in keys):
-                cells = [
-                    cell(*(metrics.get(key + bound) for bound in ("", "/lo", "/hi")))
-                    for key in keys
-                ]
-                rows.append({"name": method, "cells": cells})
+                rows.append({"name": method, "cells": [cell(metrics.get(key)) for key in keys]})
         if rows:
             found.append({"heading": heading(protocol), "ks": ks, "rows": rows})
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from devise_exp import intervals, metrics
-from devise_exp.centring import centre_of, centred
+from devise_exp.centring import centre_of, centred, unit
 from devise_exp.errors import InputError
 from devise_exp.protocols import Embedded, names_all
 
@@ -197,7 +197,7 @@ def _unit(vectors: np.ndarray, what: str) -> np.ndarray:
             f"row {np.flatnonzero(~np.isfinite(lengths[:, 0]))[0]} of the {what} holds NaN or "
             "infinity: leave such rows out, or mend what made them"
         )
-    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny))
+    return unit(vectors)
 
 
 def _means(of_queries: dict[str, np.ndarray], prefix: str) -> Figures:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,10 +40,23 @@ from devise_exp.prepare import Prepared, prepare
 from devise_exp.protocols import MODEL, Embedded
 from devise_exp.run_folder import SPACES, RunFolder
 from devise_exp.storage import replacing
-from devise_exp.task import Fitted
+from devise_exp.task import Fitted, Rehearsal, Task
 from devise_exp.training import quiet
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A method by its name in the config: what it chose, and what was made of it: fitted, or what
+    it makes of the images where an earlier seed has said so. is_map: whether it is a map trained to
+    the class vectors.
+    """
+
+    name: str
+    about: dict[str, Any]
+    made: Calibrated | Embedded
+    is_map: bool
 
 
 Ready = tuple[Prepared, np.ndarray]  # with the features of its rows
@@ -125,28 +140,34 @@ def _train(
     placed = parts.hierarchy()
     run.save_hierarchy(placed.as_dict())
     about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
-    about["rehearsals"] = 0 if parts.backbone.trainable else len(parts.held_out)
+    task = parts.task(features, config.seed)
+    # A network that was trained on the held-out classes too says nothing of unseen ones.
+    rehearsals = () if parts.backbone.trainable else parts.rehearsals(task)
     _announce(parts)
-    if config.rehearsals and config.choices is None and not about["rehearsals"]:
-        say("warning: no rehearsal is possible, so no prior and no calibration were chosen")
+    about |= _chosen_by(config, len(rehearsals))
     logger = _logger(config, run)
     try:
         module, best = stages.fit_map(config, run, parts, features, logger)
-        before: list[Embedded] = []
+        frozen = Fitted("frozen_backbone", parts.class_vectors, TrainedMap(module.projection))
+        before = features
         if parts.backbone.trainable:
-            frozen = Fitted("frozen_backbone", parts.class_vectors, TrainedMap(module.projection))
-            before = [embedded(parts, features, Calibrated(frozen, None), True)]
             module, best = stages.fit_network(config, run, parts, logger)
             features = stages.features(config, parts, run)  # the backbone is another now
+            task = parts.task(features, config.seed)
         about |= best
-        trained, models, chose = _fit_methods(config, run, parts, module, features)
-        models[1:1] = before
+        trained, fits = _fit_methods(config, parts, module, task, rehearsals)
+        if trained.prior is not None:
+            run.save_prior(trained.prior)
+        models = _embed_all(config, parts, features, fits)
+        if parts.backbone.trainable:
+            models.insert(1, embedded(parts, before, Calibrated(frozen, None), True))
         for each in models:
             run.save_embedded(each)
-        names = {each.name: chose.get(each.name, {}) for each in models}
-        _save_galleries(config, run, parts, trained, features)
+        _save_galleries(config, run, parts, task, trained, features)
         make_index = instantiate(config.index)
         about["index"] = scores.index_name(config.index)
+        chose = {each.name: each.about for each in fits}
+        names = {each.name: chose.get(each.name, {}) for each in models}
         run.save_about(about, parts.audit.leaks, parts.dataset.skipped, names)
         chosen = scores.protocols_of(run, models, train=config.train_figures)
         result, evaluated = scores.score(run, models, chosen, make_index, config.ks, about)
@@ -169,56 +190,63 @@ def _train(
     return result.values | best
 
 
+def _chosen_by(config: DictConfig, n_rehearsals: int) -> dict[str, str | int]:
+    """Whose choices the figures rest on: so many rehearsals, or another run."""
+    if config.choices is not None:
+        return {"choices": str(config.choices)}
+    if config.rehearsals and not n_rehearsals:
+        say("warning: no rehearsal is possible, so no prior and no calibration were chosen")
+    return {"rehearsals": n_rehearsals}
+
+
 def _fit_methods(
     config: DictConfig,
-    run: RunFolder,
     parts: Prepared,
     module: DeviseModule,
-    features: np.ndarray,
-) -> tuple[TrainedMap, list[Embedded], dict[str, dict[str, Any]]]:
-    """The trained map with its prior, every method on the evaluated rows, the trained one first,
-    and what each of them chose on the rehearsals.
-
-    Until all of them are fitted, only training and validation rows can be had.
+    task: Task,
+    rehearsals: Sequence[Rehearsal],
+) -> tuple[TrainedMap, list[_Fit]]:
+    """The trained map with its prior; and every method, that of the trained map first, fitted and
+    calibrated by training and validation rows: no others can be had of a task.
     """
-    task = parts.task(features, config.seed)
-    # A network that was trained on the held-out classes too says nothing of unseen ones.
-    rehearsals = () if parts.backbone.trainable else parts.rehearsals(task)
-    project = methods.remembered(partial(fitting.fit_to, config), {task: module.projection})
     known = choices.read(config, parts)
-    if known is None:
-        priors = instantiate(config.prior) if config.prior else None
-        first, prior = methods.devise(module.projection, project, priors, task, rehearsals)
-    else:
-        prior, own = known.prior, TrainedMap(module.projection, known.prior)
-        fitted = Fitted(MODEL, task.class_vectors, own, known.about[MODEL])
-        first = Calibrated(fitted, known.factors.get(MODEL))
-    if prior is not None:
-        run.save_prior(prior)
-    models = [embedded(parts, features, first, True, config.train_figures)]
-    about = {MODEL: first.fitted.about}
+    project = methods.remembered(partial(fitting.fit_to, config), {task: module.projection})
+    priors = instantiate(config.prior) if config.prior else None
+    first, prior = known.model(task, module.projection) or methods.devise(
+        module.projection, project, priors, task, rehearsals
+    )
+    fits = [_Fit(MODEL, first.fitted.about, first, True)]
     for name, method, is_map in fitting.methods_of(config, parts, project):
-        if known and name in known.seedless:
-            models.append(known.seedless[name])
-            about[name] = known.about[name]
+        own = known.of(name)
+        if own and own.embedded:
+            fits.append(_Fit(name, own.about, own.embedded, is_map))
             continue
         # Random vectors mean nothing, so there is nothing to calibrate.
-        settled = name == "random_vectors" or (known is not None and name in known.about)
-        to_choose_by = () if settled else rehearsals
-        factor = known.factors.get(name) if known else None
-        if known and "rate" in known.about.get(name, {}):
-            again: Any = method
-            method = partial(again, rates=(known.about[name]["rate"],))
-        calibrated = methods.calibrate(method, task, to_choose_by, factor)
-        models.append(embedded(parts, features, calibrated, is_map))
-        about[name] = calibrated.fitted.about
-    return TrainedMap(module.projection, prior), models, about
+        to_choose_by = () if name == "random_vectors" else rehearsals
+        made = own.fit(method, task) if own else methods.calibrate(method, task, to_choose_by)
+        fits.append(_Fit(name, made.fitted.about, made, is_map))
+    return TrainedMap(module.projection, prior), fits
+
+
+def _embed_all(
+    config: DictConfig, parts: Prepared, features: np.ndarray, fits: Sequence[_Fit]
+) -> list[Embedded]:
+    """What all methods make of the evaluated rows; features: (N, feature_dim)."""
+    return [
+        each.made
+        if isinstance(each.made, Embedded)
+        else embedded(
+            parts, features, each.made, each.is_map, config.train_figures and each.name == MODEL
+        )
+        for each in fits
+    ]
 
 
 def _save_galleries(
     config: DictConfig,
     run: RunFolder,
     parts: Prepared,
+    task: Task,
     trained: TrainedMap,
     features: np.ndarray,
 ) -> None:
@@ -234,7 +262,7 @@ def _save_galleries(
     spaces = run.spaces()
     classifier = None
     if "classifier" in spaces:
-        classifier = baselines.seen_classifier(parts.task(features, config.seed))
+        classifier = baselines.seen_classifier(task)
         run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
     centre = centre_of(parts.class_vectors, split.seen)
     held_out = features[np.concatenate(ids)]

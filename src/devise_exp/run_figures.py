@@ -17,6 +17,7 @@ from devise_exp.protocols import MODEL
 from devise_exp.run_folder import RunFolder
 
 CHANCE = "chance"
+_PUBLISHED = "published_"  # what the names of rows start with that an article gives
 # Settings that change no figure.
 _NEUTRAL = re.compile(
     r"(logger|resume|choices|seeds|split_seeds|method)(\.|$)|\w+\.num_workers$|.*\._partial_$|data\.download$"
@@ -50,6 +51,11 @@ class RunFigures:
 def prefix(method: str) -> str:
     """What the names of a method's figures start with."""
     return "" if method == MODEL else f"method/{method}/"
+
+
+def competes(method: str) -> bool:
+    """Whether a row was trained and measured here: chance and published figures were not."""
+    return method != CHANCE and not method.startswith(_PUBLISHED)
 
 
 def read(folder: Path) -> RunFigures:

@@ -59,9 +59,10 @@ class RunFolder:
     leaks, skipped pictures), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
     where the network was trained too), embeddings/MODEL.npz, index/ (of all classes), gallery/
     (the pictures not trained on, with an index per space), classifier.npz (of that space),
-    neighbours.npz (PROTOCOL: class ids), prior.npz (of the trained model), hierarchy.json,
-    diagnostics.json, metrics.json, results.csv, search.csv, report.md, report.html; wandb/ of that
-    logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later, searches/.
+    neighbours.npz (PROTOCOL and method/NAME/PROTOCOL: class ids), prior.npz (of the trained model),
+    hierarchy.json, diagnostics.json, metrics.json, results.csv, search.csv, report.md, report.html;
+    wandb/ of that logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later,
+    searches/.
     While a file UNFINISHED is there the run is not done.
     """
 
@@ -301,6 +302,14 @@ class RunFolder:
         """The arrays of one .npz file by name."""
         with self._reading(f"{name}.npz") as file, np.load(file, allow_pickle=False) as found:
             return {key: found[key] for key in found.files}
+
+    def array(self, name: str, key: str) -> np.ndarray | None:
+        """One array of an .npz file, of which nothing else is read; None where it is not there."""
+        if not (self.path / f"{name}.npz").is_file():
+            return None
+        with self._reading(f"{name}.npz") as file, np.load(file, allow_pickle=False) as found:
+            own: np.ndarray | None = found.get(key)
+            return own
 
     def save_embedded(self, model: Embedded) -> None:
         """One model's embeddings of the evaluated rows."""

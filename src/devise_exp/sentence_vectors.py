@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from devise_exp.centring import unit
 from devise_exp.errors import InputError, say
 from devise_exp.glosses import ARTICLES, definitions, in_words
 from devise_exp.labels import Resolution, class_vectors, resolve, split_words
@@ -53,7 +54,7 @@ class SentenceVectors(WordVectors):
         """(n, D) float32 unit rows; texts that are new are encoded in one go."""
         prompts = [_prompt(template, text) for template in self.templates for text in texts]
         encoded = self.encoder(prompts).reshape(len(self.templates), len(texts), DIM)
-        sentences = _unit(encoded.mean(axis=0, dtype=np.float64))  # (n, 384)
+        sentences = unit(encoded.mean(axis=0, dtype=np.float64), np.float64)  # (n, 384)
         if self.glove is None:
             return sentences.astype(np.float32)
         words = np.empty((len(texts), self.glove.dim))
@@ -61,7 +62,7 @@ class SentenceVectors(WordVectors):
             row[:] = _glove_vector(text, self.glove)
         share = self.glove_weight
         joined = np.hstack((np.sqrt(1 - share) * sentences, np.sqrt(share) * words))
-        return _unit(joined).astype(np.float32)
+        return unit(joined, np.float64).astype(np.float32)
 
     def described(self, names: Sequence[str], aliases: Sequence[str]) -> tuple[str, ...]:
         """The text that stands for each class: its alias in words ("" for none: its name), and
@@ -162,7 +163,3 @@ def _glove_vector(text: str, glove: WordVectors) -> np.ndarray:
         return np.zeros(glove.dim, dtype=np.float32)
     vector: np.ndarray = class_vectors([Resolution(name, words, "averaged")], glove)[0]
     return vector
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

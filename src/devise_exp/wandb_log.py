@@ -19,8 +19,7 @@ _CLASS_COLUMNS = (
 
 def log_curves(run: Any, folder: Path) -> None:
     """Log what a run folder tells into a W&B run, as one step: each figure as a picture
-    (plots/NAME), the methods and the classes as tables, and report.html, made where it is not
-    there.
+    (plots/NAME), the methods and the classes as tables, and report.html.
 
     run: an active wandb.Run. Where it is offline, pictures lie inside its folder.
     """
@@ -39,7 +38,5 @@ def log_curves(run: Any, folder: Path) -> None:
         data = [[entry[column] for column in _CLASS_COLUMNS] for entry in classes]
         found["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
     page = folder / html_report.PAGE
-    if not page.is_file():
-        html_report.write_html(folder)
     found["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
     run.log(found)

@@ -88,11 +88,6 @@ class WordNet:
         end = self._data.find(b"\n", start)
         return _parse(self._data[start : end if end >= 0 else None].decode())
 
-    @property
-    def lemmas(self) -> tuple[str, ...]:
-        """All words that have a noun sense, underscores for spaces."""
-        return tuple(self._lines)
-
 
 def find_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
     """WordNet's folder where it is usually kept, or None.

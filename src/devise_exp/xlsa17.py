@@ -132,8 +132,8 @@ def proposed_split(
     """The proposed split as it is, but for validation rows, which `seed` takes from trainval.
 
     The benchmark's own validation rows (val_loc) are of seen classes that play unseen ones, some of
-    them test rows, so no row is taken from there: see Listing.held_out. Of rows that are left out
-    (by subset, or without a vector) the others keep their part, and the name ends in "_part".
+    them test rows, so no row is taken from there. Of rows that are left out (by subset, or without
+    a vector) the others keep their part, and the name ends in "_part".
     classes, labels (N,), rows (N,): as in splits.named.
     """
     if not 0 < val_share < 1:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -32,7 +33,7 @@ class Listing:
 
     classes: (C,) names in the order of the files; labels: (N,) positions in classes; rows: (N,)
     unique row names, <class>/<picture>; parts: trainval, test of seen and test of unseen classes,
-    positions in rows; held_out: seen classes on which the benchmark chooses hyperparameters.
+    positions in rows.
     """
 
     name: str
@@ -41,7 +42,6 @@ class Listing:
     labels: np.ndarray
     rows: tuple[str, ...]
     parts: tuple[np.ndarray, np.ndarray, np.ndarray]
-    held_out: tuple[str, ...]
 
 
 def read(root: str | Path, name: str) -> Listing:
@@ -50,6 +50,13 @@ def read(root: str | Path, name: str) -> Listing:
     Raises InputError with what is wrong and where.
     """
     folder = _folder(root, name)
+    stats = [(folder / file).stat() for file in (FEATURES, SPLITS) if (folder / file).is_file()]
+    return _read(name, folder, tuple((each.st_mtime_ns, each.st_size) for each in stats))
+
+
+@lru_cache(maxsize=1)  # for the data and for their split
+def _read(name: str, folder: Path, state: tuple[tuple[int, int], ...]) -> Listing:
+    """`read`, again where the files' times and sizes, `state`, are others."""
     bank, file = folder / FEATURES, folder / SPLITS
     classes = _classes(file)
     _, n = mat_files.shape(bank, "features", (FEATURE_DIM, None))
@@ -69,7 +76,6 @@ def read(root: str | Path, name: str) -> Listing:
         labels,
         _row_names(names, pictures),
         (parts[0], parts[1], parts[2]),
-        tuple(classes[c] for c in held_out),
     )
 
 
