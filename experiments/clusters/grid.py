@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +51,20 @@ def clean_up_when_ended() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
-def start(folder: Path, launcher: list[str], environment: dict[str, str]) -> subprocess.Popen:
-    """`python train.py -m` with the grid, its log in FOLDER.log."""
+@contextmanager
+def started(
+    folder: Path, launcher: list[str], environment: dict[str, str]
+) -> Iterator[subprocess.Popen]:
+    """`python train.py -m` with the grid, its log in FOLDER.log; waits for its end."""
     folder.mkdir(parents=True)
     callback = "+hydra.callbacks.tries._target_=tries.Tries"
     command = ["train.py", "-m", *GRID, *QUICK, f"hydra.sweep.dir={folder}", callback, *launcher]
     with folder.with_suffix(".log").open("w") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env=environment, stdout=log, stderr=log
         )
-
-
-def wait(process: subprocess.Popen, folder: Path) -> None:
     try:
+        yield process
         code = process.wait()
     finally:
         process.terminate()
@@ -69,13 +72,19 @@ def wait(process: subprocess.Popen, folder: Path) -> None:
         sys.exit(f"error: the grid in {folder} failed: see {folder.with_suffix('.log')}")
 
 
+def run(folder: Path, launcher: list[str]) -> float:
+    """The grid under `launcher`; returns the seconds that it took."""
+    began = time.monotonic()
+    with started(folder, launcher, environment(folder)):
+        pass
+    return time.monotonic() - began
+
+
 def basic(work: Path) -> Path:
     """The folder of the basic launcher's grid, one trial after the other; made if not there."""
     folder = work / "basic"
     if not (work / "basic.done").is_file():
-        began = time.monotonic()
-        wait(start(folder, [], environment(folder)), folder)
-        (work / "basic.done").write_text(f"{time.monotonic() - began:.0f}")
+        (work / "basic.done").write_text(f"{run(folder, []):.0f}")
     return folder
 
 
@@ -124,9 +133,8 @@ def main() -> None:
     work = work_folder()
     (work / "basic.done").unlink(missing_ok=True)  # of an earlier state of the code, perhaps
     basic(work)
-    folder, began = work / "joblib", time.monotonic()
-    wait(start(folder, ["hydra/launcher=joblib"], environment(folder)), folder)
-    table("joblib", folder, work, time.monotonic() - began)
+    folder = work / "joblib"
+    table("joblib", folder, work, run(folder, ["hydra/launcher=joblib"]))
 
 
 if __name__ == "__main__":

@@ -81,9 +81,8 @@ def main() -> None:
     grid.clean_up_when_ended()  # Ray has its own way by now
     began = time.monotonic()
     try:
-        process = grid.start(folder, launcher, environment)
-        lost = lose(nodes, second, folder, process)
-        grid.wait(process, folder)
+        with grid.started(folder, launcher, environment) as process:
+            lost = lose(nodes, second, folder, process)
     finally:
         nodes.shutdown()
         shutil.rmtree(state, ignore_errors=True)

@@ -136,9 +136,7 @@ def train_grid(work: Path) -> None:
     folder = work / "slurm"
     # A trial takes both processors of its node, so that two of them run at once, not four.
     launcher = ["hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=2"]
-    environment, began = grid.environment(folder), time.monotonic()
-    grid.wait(grid.start(folder, launcher, environment), folder)
-    grid.table("Slurm, two nodes", folder, work, time.monotonic() - began)
+    grid.table("Slurm, two nodes", folder, work, grid.run(folder, launcher))
 
 
 def train_on_two(work: Path) -> None:
