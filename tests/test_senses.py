@@ -247,9 +247,9 @@ def test_the_shipped_file_is_what_its_table_writes() -> None:
     "content",
     [
         b"not gzip",
-        gzip.compress(b"zoo\tmouse\n"),
-        gzip.compress(b"zoo\tmouse\tn00000001\n"),
-        gzip.compress(b"is a kind of\tn00000001\tn00000002\n"),
+        gzip.compress(b"zoo\tmouse\n", mtime=0),
+        gzip.compress(b"zoo\tmouse\tn00000001\n", mtime=0),
+        gzip.compress(b"is a kind of\tn00000001\tn00000002\n", mtime=0),
     ],
 )
 def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
