@@ -228,7 +228,11 @@ def test_what_imagenet_does_not_know_is_clean() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"not gzip", gzip.compress(b"is\tdolphin\n", mtime=0), gzip.compress(b"is\tdolphin\t1-x\n", mtime=0)],
+    [
+        b"not gzip",
+        gzip.compress(b"is\tdolphin\n", mtime=0),
+        gzip.compress(b"is\tdolphin\t1-x\n", mtime=0),
+    ],
 )
 def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "kinds.tsv.gz"
