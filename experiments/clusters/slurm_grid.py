@@ -35,7 +35,7 @@ SlurmctldPort={ports[0]}
 AuthType=auth/munge
 AuthInfo=socket={state}/munge.socket
 # What would need rights over the machine, or a database, stays off.
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
