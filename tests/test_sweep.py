@@ -17,6 +17,7 @@ import numpy as np
 import optuna
 import pytest
 from conftest import draw
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
@@ -81,6 +82,7 @@ def in_process(studies: Path, folder: Path, name: str = "small", **options: Any)
     folder.mkdir(exist_ok=True)
     config.study.merge_with(options)
     OmegaConf.save(config, folder / "study.yaml", resolve=True)
+    os.environ[sweep_worker.STORAGE] = config.storage
     sweep_worker.work(folder)
     return Board.open(study_of(config.study), config.storage)
 
@@ -256,12 +258,12 @@ def test_a_dead_worker_s_trial_is_free_again_but_not_for_ever(storage: str) -> N
     place = Board.open(study, storage)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    host = board.me().rpartition(":")[0]
+    machine = board.me().rpartition(":")[0]
     for tries in range(1, board.TRIES + 1):
         claimed = place.claim()
         assert claimed is not None
         assert place.trials()[0].user_attrs["tries"] == tries
-        place.mark(claimed.id, "worker", f"{host}:{gone.pid}")
+        place.mark(claimed.id, "worker", f"{machine}:{gone.pid}")
     assert place.claim() is None
     (trial,) = place.trials()
     assert trial.state == TrialState.FAIL
@@ -301,6 +303,19 @@ WRONG = {
     "unseen": (["study=unseen"], "unseen/hit@1"),
     "misspelt": (["study=small", "+study.space.projectoin=[1]"], "projectoin"),
     "no database": (["study=small", "storage=postgresql://a:secret@127.0.0.1:1/x"], "storage="),
+    "slash in a password": (
+        ["study=small", "storage=postgresql://a:secret/x@127.0.0.1:1/x"],
+        "storage=",
+    ),
+    "another sampler": (
+        [
+            "study=small",
+            "study.sampler._target_=optuna.samplers.QMCSampler",
+            "~study.sampler.n_startup_trials",
+        ],
+        "takes TPESampler",
+    ),
+    "deletes": (["study=small", "study.overrides=[~scheduler]"], "study.overrides"),
     "no folder": (["study=small", "storage=/nowhere/at/all"], "storage=/nowhere"),
     "range": (["study=small", "study.space.loss={low:2,high:1}"], "study.space.loss"),
     "sampler": (["study=small", "study.sampler._target_=optuna.samplers.X"], "study.sampler"),
@@ -323,6 +338,55 @@ def test_wrong_input_is_one_line(
     assert result.output.startswith("error: ")
     assert said in result.output
     assert "secret" not in result.output
+
+
+def test_a_trial_that_was_given_back_is_no_dead_worker_s(storage: str) -> None:
+    """Between its second claim and the worker's name nobody else may take it."""
+    study = study_of(spec(trials=1))
+    first, second = Board.open(study, storage), Board.open(study, storage)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    claimed = first.claim()
+    assert claimed is not None
+    first.mark(claimed.id, "worker", f"{board.me().rpartition(':')[0]}:{gone.pid}")
+    first._free_dead(first.trials())
+    assert [trial.state for trial in first.trials()] == [TrialState.WAITING]
+    assert first._take(first.trials(), 1) is not None
+    second._free_dead(second.trials())
+    assert [trial.state for trial in second.trials()] == [TrialState.RUNNING]
+
+
+def test_a_line_that_a_full_disk_has_cut_short_is_dropped(tmp_path: Path) -> None:
+    study, file = study_of(spec(trials=2)), tmp_path / "log"
+    claimed = Board.open(study, str(file)).claim()
+    assert claimed is not None
+    file.write_bytes(file.read_bytes() + b'{"op_code": 4, "wor')
+    again = Board.open(study, str(file))
+    assert [trial.number for trial in again.trials()] == [0]
+    again.finish(claimed, [0.5], {})
+    assert Board.open(study, str(file)).trials()[0].values == [0.5]
+
+
+def test_a_study_that_was_made_but_not_yet_named_is_opened(storage: str) -> None:
+    study = study_of(spec())
+    board._storage(storage).create_new_study(study.directions, study.name)
+    assert Board.open(study, storage).trials() == []
+
+
+@pytest.mark.parametrize("value", [None, True, 0.1, 1e-9, 3, "a", "1", "a b,c=d", "it's"])
+def test_values_come_back_from_hydra_as_they_were(value: Any) -> None:
+    study = study_of(spec(space={"logger": [value]}))
+    (told,) = OverridesParser.create().parse_overrides(study.overrides_of({"logger": value}))
+    assert told.value() == value
+    assert type(told.value()) is type(value)
+
+
+def test_a_password_is_in_no_file(studies: Path, tmp_path: Path) -> None:
+    given = [f"folder={tmp_path / 'f'}", f"storage=sqlite:///{tmp_path}/secret.db", "workers=1"]
+    sweep.sweep(["study=small", "study.trials=1", *given], studies)
+    text = (tmp_path / "f" / "study.yaml").read_text()
+    assert "secret" not in text
+    assert "sqlite://..." in text
 
 
 def test_two_studies_of_one_name_and_different_spaces(storage: str) -> None:

@@ -29,6 +29,7 @@ from devise_exp.study import study_of
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
 # What a trial does not do, and a run would.
+STUDY = ["study=head", "study.pruner=null"]  # pruned trials would be no fair ones
 PLAIN = ["method=none", "prior=none", "rehearsals=0", "logger=none"]
 
 
@@ -40,7 +41,7 @@ def swept(trials: int, folder: Path) -> tuple[float, int]:
         while not done.wait(0.2):
             for status in Path("/proc").glob("[0-9]*/status"):
                 try:
-                    if "sweep_worker" in (status.parent / "cmdline").read_text():
+                    if f"sweep_worker\0{folder}" in (status.parent / "cmdline").read_text():
                         fields = dict(row.split(":", 1) for row in status.open() if ":" in row)
                         peak[0] = max(peak[0], int(fields["VmHWM"].split()[0]))
                 except (OSError, KeyError, ValueError):  # it has ended
@@ -49,7 +50,7 @@ def swept(trials: int, folder: Path) -> tuple[float, int]:
     thread = threading.Thread(target=watch)
     thread.start()
     start = time.perf_counter()
-    command = [sys.executable, "-c", "from devise_exp.cli import app; app()", "sweep", "study=head"]
+    command = [sys.executable, "-c", "from devise_exp.cli import app; app()", "sweep", *STUDY]
     told = [f"study.trials={trials}", f"workers={WORKERS}", f"folder={folder}"]
     subprocess.run([*command, *told], check=True)
     seconds = time.perf_counter() - start
@@ -76,7 +77,7 @@ def main(trials: int, n_separate: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         seconds, peak = swept(trials, place / "sweep")
-        study = study_of(composed(["study=head", f"study.trials={trials}"], "sweep").study)
+        study = study_of(composed([*STUDY, f"study.trials={trials}"], "sweep").study)
         found = Board.open(study, str(place / "sweep" / "journal.log")).trials()
         again = [trial for trial in found if trial.values][:n_separate]
         start = time.perf_counter()
@@ -101,4 +102,5 @@ def main(trials: int, n_separate: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(each) for each in (*sys.argv[1:], *("100", "10")[len(sys.argv) - 1 :])))
+    given = [int(each) for each in sys.argv[1:]]
+    main(*given, *(100, 10)[len(given) :])

@@ -11,13 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, get_storage
-from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, TrialState
 
 from devise_exp.errors import InputError
@@ -57,16 +56,16 @@ class Board:
     @classmethod
     def open(cls, study: Study, storage: str) -> Board:
         """InputError where the storage cannot be reached, or holds another study of this name."""
-        shown = re.sub(r"//[^@/]*@", "//...@", storage)
+        shown = masked(storage)
         try:
             place = _storage(storage)
-            directions = [StudyDirection[d.upper()] for d in study.objectives.values()]
             try:
-                study_id = place.create_new_study(directions, study.name)
-                place.set_study_user_attr(study_id, _IDENTITY, study.identity())
+                study_id = place.create_new_study(study.directions, study.name)
             except DuplicatedStudyError:
                 study_id = place.get_study_id_from_name(study.name)
-            known = place.get_study_user_attrs(study_id).get(_IDENTITY)
+            if _IDENTITY not in place.get_study_user_attrs(study_id):
+                place.set_study_user_attr(study_id, _IDENTITY, study.identity())
+            known = place.get_study_user_attrs(study_id)[_IDENTITY]
         except Exception as error:  # drivers raise whatever they like
             reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise InputError(
@@ -117,11 +116,11 @@ class Board:
     def _planned(self, trial: FrozenTrial, known: list[FrozenTrial]) -> Claimed:
         number, _id = trial.number, trial._trial_id
         round_number = number // self.study.round
+        self.mark(_id, "worker", me())  # before planning, which takes a while
+        self.mark(_id, "tries", trial.user_attrs.get("tries", 0) + 1)
         if round_number not in self.plans:
             self.plans = {round_number: self.study.plan(known, round_number)}
         values = self.plans[round_number][number % self.study.round]
-        self.mark(_id, "worker", me())
-        self.mark(_id, "tries", trial.user_attrs.get("tries", 0) + 1)
         for key, value in values.items():
             kind = self.study.space[key]
             self.storage.set_trial_param(_id, key, kind.to_internal_repr(value), kind)
@@ -153,11 +152,16 @@ class Board:
     def free(self, trial: FrozenTrial) -> None:
         """Let another worker have the trial of a dead one, unless several have died of it."""
         if trial.user_attrs.get("tries", 0) < TRIES:
-            self._set(trial, TrialState.WAITING)
+            self._wait(trial)
             return
         why = f"its worker died {TRIES} times (out of memory?)"
         self.mark(trial._trial_id, "error", why)
         self._set(trial, TrialState.FAIL)
+
+    def _wait(self, trial: FrozenTrial) -> None:
+        """Nobody's until it is claimed again: its next worker is not to be taken for the last."""
+        self.mark(trial._trial_id, "worker", None)
+        self._set(trial, TrialState.WAITING)
 
     def _set(self, trial: FrozenTrial, state: TrialState) -> bool:
         try:
@@ -169,51 +173,63 @@ class Board:
         """What this process has claimed and not finished waits for another worker."""
         for trial in self.trials():
             if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker") == me():
-                self.mark(trial._trial_id, "tries", 0)
-                self._set(trial, TrialState.WAITING)
+                self.mark(trial._trial_id, "tries", trial.user_attrs["tries"] - 1)
+                self._wait(trial)
 
     def _free_dead(self, trials: Sequence[FrozenTrial]) -> None:
         now = time.monotonic()
         for trial in trials:
             if trial.state != TrialState.RUNNING:
                 continue
-            worker, beat = (trial.user_attrs.get(key) for key in ("worker", "beat"))
-            if worker is not None and is_mine(worker):
-                dead = not is_alive(worker)
-            else:
-                known, since = self.heard.get(trial._trial_id, (None, now))
-                if (worker, beat) != known or trial._trial_id not in self.heard:
-                    self.heard[trial._trial_id] = (worker, beat), now
-                    continue
-                dead = now - since > SILENT
-            if dead:
-                self.free(trial)
+            sign = tuple(trial.user_attrs.get(key) for key in ("worker", "beat"))
+            heard, since = self.heard.setdefault(trial._trial_id, (sign, now))
+            if heard != sign:
+                self.heard[trial._trial_id] = sign, now
+                continue
+            if is_gone(sign[0]) or now - since > SILENT:
+                latest = self.storage.get_trial(trial._trial_id)
+                if latest.state == TrialState.RUNNING and latest.user_attrs == trial.user_attrs:
+                    self.free(trial)
 
 
 def me() -> str:
-    """This process, as a worker is named: HOST:PID."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """This process, as a worker is named: MACHINE:PID."""
+    return f"{_machine()}:{os.getpid()}"
 
 
-def is_mine(worker: str) -> bool:
-    """Whether a worker is a process of this machine."""
-    return worker.rpartition(":")[0] == socket.gethostname()
+def is_gone(worker: str | None) -> bool:
+    """Whether a worker was a process of this machine, and is no longer."""
+    machine, _, pid = (worker or "").rpartition(":")
+    return machine == _machine() and not Path(f"/proc/{pid}").exists()
 
 
-def is_alive(worker: str) -> bool:
-    try:
-        os.kill(int(worker.rpartition(":")[2]), 0)
-    except PermissionError:
-        return True
-    except (ProcessLookupError, ValueError):
-        return False
-    return True
+def _machine() -> str:
+    """Containers of one host name have process numbers of their own."""
+    space = Path("/proc/self/ns/pid")
+    return f"{socket.gethostname()}/{space.stat().st_ino if space.exists() else 0}"
+
+
+def masked(storage: str) -> str:
+    """A storage as it may be shown: the URL of a database holds a password."""
+    return re.sub(r"://.*", "://...", storage)
 
 
 def _storage(given: str) -> BaseStorage:
     if "://" in given:
         return get_storage(given)
+    _mend(Path(given))
     return JournalStorage(JournalFileBackend(given))
 
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+def _mend(journal: Path) -> None:
+    """Cut off a last line that a full disk or a power cut has left without its end."""
+    if not journal.exists():
+        return
+    lock = JournalFileSymlinkLock(str(journal))
+    lock.acquire()
+    try:
+        content = journal.read_bytes()
+        if content and not content.endswith(b"\n"):
+            os.truncate(journal, content.rfind(b"\n") + 1)
+    finally:
+        lock.release()

@@ -90,6 +90,11 @@ def _remedy(number: int | None) -> str:
     return "check the path; DEVISE_CACHE is the cache folder, hydra.run.dir the run folder"
 
 
+def told(error: BaseException) -> str:
+    """Any error in one line, in a table or a log."""
+    return printable(one_line(error) or f"{type(error).__name__}: {error}")
+
+
 def say(line: str) -> None:
     """Tell a person, beside what the command prints as its result."""
     from rich.console import Console

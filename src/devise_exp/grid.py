@@ -17,7 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from devise_exp.errors import WRONG_INPUT, one_line, printable, say
+from devise_exp.errors import WRONG_INPUT, one_line, printable, say, told
 from devise_exp.storage import replacing
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Grid(OneLine):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
+        for note in sweep.glob(f"*/{NOTE}"):  # of an earlier grid in the same folder
+            note.unlink()
         os.environ.setdefault("WANDB_RUN_GROUP", f"{sweep.parent.name} {sweep.name}".strip())
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -73,13 +75,8 @@ class Grid(OneLine):
         own = config.hydra
         if own.mode.name != "MULTIRUN":
             return
-        error = ""
-        if job_return.status == JobStatus.FAILED:
-            raised = job_return._return_value
-            error = one_line(raised) or f"{type(raised).__name__}: {raised}"
-            say(f"trial {own.job.num} failed: {error}")
-            # Told as done, or Hydra would end the grid, without a table, at the first that failed.
-            job_return.status, job_return.return_value = JobStatus.COMPLETED, float("nan")
+        failed = job_return.status == JobStatus.FAILED
+        error = told(job_return._return_value) if failed else ""
         note = {
             "number": own.job.num,
             "overrides": list(own.overrides.task),
@@ -88,27 +85,40 @@ class Grid(OneLine):
         }
         with replacing(Path(HydraConfig.get().runtime.output_dir) / NOTE) as made:
             made.write_text(json.dumps(note, indent=1))
+        if failed:
+            say(f"trial {own.job.num} failed: {error}")
+            # Told as done, or Hydra would end the grid, without a table, at the first that failed.
+            job_return.status, job_return.return_value = JobStatus.COMPLETED, float("nan")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
         trials = trials_in(folder)
         if not trials:
             return
-        from devise_exp import comparison_text, report  # late: a mistyped option need not wait
-
-        tables = tables_of(trials)
-        for table in tables:
-            report.printed(comparison_text.rich_table(table))
         failed = [trial for trial in trials if trial.error]
-        for trial in failed:
-            say(f"failed: trial {trial.number} ({' '.join(trial.overrides)}): {trial.error}")
-        with replacing(folder / "trials.csv") as made:
-            made.write_text(_csv(trials), encoding="utf-8", newline="")
-        with replacing(folder / "trials.md") as made:
-            made.write_text(_markdown(tables, failed), encoding="utf-8")
-        say(f"{len(trials)} trials, {len(failed)} failed: {folder} (trials.md, trials.csv)")
+        try:  # Hydra would make a warning of an error here
+            _tell(folder, trials, failed)
+        except Exception as error:
+            say(f"error: no table of the grid: {told(error)}")
+            raise SystemExit(1) from error
         if failed:
             raise SystemExit(1)
+
+
+def _tell(folder: Path, trials: list[Trial], failed: list[Trial]) -> None:
+    """Print and write the tables of a grid."""
+    from devise_exp import comparison_text, report  # late: a mistyped option need not wait
+
+    tables = tables_of(trials)
+    for table in tables:
+        report.printed(comparison_text.rich_table(table))
+    for trial in failed:
+        say(f"failed: trial {trial.number} ({' '.join(trial.overrides)}): {trial.error}")
+    with replacing(folder / "trials.csv") as made:
+        made.write_text(_csv(trials), encoding="utf-8", newline="")
+    with replacing(folder / "trials.md") as made:
+        made.write_text(_markdown(tables, failed), encoding="utf-8")
+    say(f"{len(trials)} trials, {len(failed)} failed: {folder} (trials.md, trials.csv)")
 
 
 def trials_in(folder: Path) -> list[Trial]:

@@ -8,6 +8,7 @@ are, which of them is the quicker, or how often the study was stopped and resume
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,12 @@ from devise_exp.errors import InputError, option
 # What a trial can be judged by: seen classes only, and what it costs.
 OBJECTIVES = ("val/hit@1", "rehearsal/AUSUC", "rehearsal/seen", "cost/weights", "cost/seconds")
 DIRECTIONS = ("maximize", "minimize")
+SAMPLERS = (optuna.samplers.TPESampler, optuna.samplers.RandomSampler)
+PRUNERS = (
+    optuna.pruners.PercentilePruner,  # and MedianPruner, which is one
+    optuna.pruners.ThresholdPruner,
+    type(None),
+)
 _RANGE = {"low", "high", "log", "step"}
 
 
@@ -49,10 +56,15 @@ class Study:
     seed: int
     sampler: Callable[..., optuna.samplers.BaseSampler]
     pruner: optuna.pruners.BasePruner | None
+    planned_by: str  # sampler and pruner as configured
 
     def overrides_of(self, values: Mapping[str, Any]) -> list[str]:
         """What train.py has to be told for the trial of these values."""
-        return [*self.overrides, *(f"{key}={value}" for key, value in values.items())]
+        return [*self.overrides, *(f"{key}={spelt(value)}" for key, value in values.items())]
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        return [StudyDirection[each.upper()] for each in self.objectives.values()]
 
     def plan(self, known: Sequence[FrozenTrial], round_number: int) -> list[dict[str, Any]]:
         """The values of each trial of a round; known: all trials of the rounds before it, by
@@ -70,8 +82,7 @@ class Study:
 
     def remembering(self, known: Sequence[FrozenTrial], **parts: Any) -> optuna.Study:
         """An Optuna study in memory that holds `known`."""
-        directions = [StudyDirection[each.upper()] for each in self.objectives.values()]
-        study = optuna.create_study(directions=directions, **parts)
+        study = optuna.create_study(directions=self.directions, **parts)
         study.add_trials(known)
         return study
 
@@ -86,8 +97,7 @@ class Study:
             "objectives": dict(self.objectives),
             "round": self.round,
             "seed": self.seed,
-            "sampler": repr(self.sampler),
-            "pruner": None if self.pruner is None else repr(vars(self.pruner)),
+            "planned_by": self.planned_by,
         }
         return json.dumps(parts)
 
@@ -111,13 +121,35 @@ def study_of(config: DictConfig) -> Study:
             raise InputError(f"study.{key}={config[key]}: give a whole number from {least} on")
     if config.pruner is not None and (len(objectives) > 1 or next(iter(objectives))[:4] == "cost"):
         raise InputError("study.pruner: prunes by one objective that is no cost: give pruner=null")
+    for override in config.overrides:
+        if re.match(r"~|experiment=|hydra", override):
+            raise InputError(f"study.overrides: {override}: say what it changes, key by key")
     with option("study.sampler or study.pruner"):
         sampler, pruner = instantiate(config.sampler), config.pruner and instantiate(config.pruner)
-        sampler(seed=0)
+        # Others keep notes of their own in a storage, beside the results that a plan rests on.
+        if not isinstance(sampler(seed=0), SAMPLERS) or not isinstance(pruner, PRUNERS):
+            raise ValueError(
+                "takes TPESampler or RandomSampler; MedianPruner, PercentilePruner, "
+                "ThresholdPruner or null"
+            )
+    planned_by = json.dumps([parts_of(config.sampler), parts_of(config.pruner)])
     return Study(
         str(config.name), tuple(config.overrides), space, objectives, config.trials, config.round,
-        config.seed, sampler, pruner,
+        config.seed, sampler, pruner, planned_by,
     )  # fmt: skip
+
+
+def parts_of(config: DictConfig | None) -> Any:
+    """A config as plain values, None for none."""
+    return None if config is None else OmegaConf.to_container(config)
+
+
+def spelt(value: Any) -> str:
+    """A value as Hydra reads it back, of the same type."""
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _values(key: str, given: Any) -> BaseDistribution:
@@ -137,3 +169,6 @@ def _values(key: str, given: Any) -> BaseDistribution:
     raise InputError(
         f"study.space.{key}={given}: give a list of values, or low and high (and log: true, step)"
     )
+
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -18,11 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from devise_exp import sweep_report
-from devise_exp.board import Board
+from devise_exp.board import Board, masked
 from devise_exp.composing import composed
 from devise_exp.errors import InputError, say
 from devise_exp.storage import replacing
 from devise_exp.study import Study, study_of
+from devise_exp.sweep_worker import STORAGE
 
 LOG = "workers.log"
 _DEATHS = 10  # so many workers may die before a sweep gives up
@@ -40,17 +41,21 @@ def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
         raise InputError(f"workers={config.workers}: give a whole number from 1 on, or null")
     check_space(study)
     folder = Path(config.folder).expanduser().absolute()
+    storage = config.storage or folder / "journal.log"
+    if "://" not in str(storage):
+        storage = Path(storage).expanduser().absolute()
     if config.storage is None:
         folder.mkdir(parents=True, exist_ok=True)
-        config.storage = str(folder / "journal.log")
-    board = Board.open(study, config.storage)
+    board = Board.open(study, str(storage))
     folder.mkdir(parents=True, exist_ok=True)
+    config.storage = masked(str(storage))
     with replacing(folder / "study.yaml") as made:
         made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
     before = sum(trial.state.is_finished() for trial in board.trials())
     say(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
     started = time.perf_counter()
-    _work(board, config.workers or os.cpu_count() or 1, folder)
+    n = min(config.workers or len(os.sched_getaffinity(0)), study.round)
+    _work(board, n, folder, str(storage))
     seconds = time.perf_counter() - started
     sweep_report.write(study, board.trials(), folder)
     sweep_report.show(study, board.trials(), study.trials - before, seconds)
@@ -71,7 +76,7 @@ def check_space(study: Study) -> None:
             composed(study.overrides_of({**first, key: value}))
 
 
-def _work(board: Board, n: int, folder: Path) -> None:
+def _work(board: Board, n: int, folder: Path, storage: str) -> None:
     """Keep `n` workers at it until every trial is done; another one takes a dead one's place."""
     workers: list[subprocess.Popen] = []
     deaths = 0
@@ -83,18 +88,18 @@ def _work(board: Board, n: int, folder: Path) -> None:
                 done = [trial for trial in trials if trial.state.is_finished()]
                 progress.update(task, completed=len(done), best=_best(board.study, done))
                 if len(done) == board.study.trials:
-                    for worker in workers:
-                        worker.wait(10)
                     return
                 _check_first_round(board.study, done)
                 for worker in [each for each in workers if each.poll() is not None]:
                     workers.remove(worker)
                     deaths += worker.returncode != 0
-                    if worker.returncode > 0 or deaths > _DEATHS:
+                    if (
+                        worker.returncode not in (0, 143) and worker.returncode > 0
+                    ) or deaths > _DEATHS:
                         raise InputError(f"a worker ended: {_last_line(folder / LOG)}")
                 left = board.study.trials - len(done)
                 while len(workers) < min(n, left):
-                    workers.append(_start(folder, log))
+                    workers.append(_start(folder, log, storage))
                 time.sleep(0.5)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("the sweep is not finished; the same command goes on") from error
@@ -107,11 +112,11 @@ def _work(board: Board, n: int, folder: Path) -> None:
             worker.kill()
 
 
-def _start(folder: Path, log: IO[bytes]) -> subprocess.Popen:
+def _start(folder: Path, log: IO[bytes], storage: str) -> subprocess.Popen:
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return subprocess.Popen(
         [sys.executable, "-m", "devise_exp.sweep_worker", str(folder)],
-        env={**os.environ, **one},
+        env={**os.environ, **one, STORAGE: storage},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -124,7 +129,10 @@ def _check_first_round(study: Study, done: Sequence[FrozenTrial]) -> None:
     whole = len(first) == min(study.round, study.trials)
     if whole and all(trial.state == TrialState.FAIL for trial in first):
         why = first[0].user_attrs.get("error", "unknown")
-        raise InputError(f"every trial of the first round failed; the first one: {why}")
+        raise InputError(
+            f"every trial of the first round failed; the first one: {why}: mend that and delete "
+            "the study's folder, or give study.name=ANOTHER"
+        )
 
 
 def _best(study: Study, done: Sequence[FrozenTrial]) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
-import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from devise_exp import drawing
 from devise_exp.composing import CONF
+from devise_exp.errors import printable
 from devise_exp.report import printed
 from devise_exp.storage import replacing
 from devise_exp.study import Study
@@ -89,7 +89,7 @@ def summary(study: Study, trials: Trials) -> str:
         lines += [_line(["key", "share"]), _line(["---", "---:"])]
         lines += [_line([key, f"{100 * share:.0f} %"]) for key, share in shares.items()]
     if errors := {str(t.user_attrs["error"]) for t in trials if "error" in t.user_attrs}:
-        lines += ["", "## Errors", "", *(f"- {error}" for error in sorted(errors))]
+        lines += ["", "## Errors", "", *(f"- {printable(error)}" for error in sorted(errors))]
     return "\n".join([*lines, ""])
 
 
@@ -109,12 +109,11 @@ def show(study: Study, trials: Trials, n_now: int, seconds: float) -> None:
 def experiment(study: Study, best: FrozenTrial) -> str:
     """A file for conf/experiment, with which train.py trains by the best trial's values."""
     groups, values = [], {}
-    said = [each.split("=", 1) for each in study.overrides]
-    for key, value in [*((k, yaml.safe_load(v)) for k, v in said), *best.params.items()]:
-        if (CONF / key).is_dir():
-            groups.append({f"override /{key}": value})
+    for told in OverridesParser.create().parse_overrides(study.overrides_of(best.params)):
+        if (CONF / told.key_or_group).is_dir():
+            groups.append({f"override /{told.key_or_group}": told.value()})
         else:
-            values[key.lstrip("+")] = value
+            values[told.key_or_group] = told.value()
     found = ", ".join(
         f"{name} {value:.4g}" for name, value in zip(study.objectives, best.values, strict=True)
     )
@@ -219,6 +218,3 @@ def _shown(value: Any) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,12 @@ from optuna import TrialPruned
 
 from devise_exp.board import BEAT, Board, Claimed, me
 from devise_exp.composing import composed
-from devise_exp.errors import command, one_line
+from devise_exp.errors import command, told
 from devise_exp.study import study_of
 from devise_exp.trial import Shared, measure
+
+TERMINATED = 128 + signal.SIGTERM
+STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
 
 
 def work(folder: Path) -> None:
@@ -28,12 +33,13 @@ def work(folder: Path) -> None:
     """
     torch.set_num_threads(1)
     config = OmegaConf.load(folder / "study.yaml")
-    board, shared = Board.open(study_of(config.study), config.storage), Shared()
+    board, shared = Board.open(study_of(config.study), os.environ[STORAGE]), Shared()
     try:
         while (claimed := board.claim()) is not None:
             with_beat(board, claimed, shared)
-    except (KeyboardInterrupt, SystemExit):
-        board.give_back()
+    except BaseException:
+        with suppress(Exception):  # the storage may be what has failed
+            board.give_back()
         raise
 
 
@@ -43,7 +49,8 @@ def with_beat(board: Board, claimed: Claimed, shared: Shared) -> None:
 
     def beat() -> None:
         while not done.wait(BEAT):
-            board.mark(claimed.id, "beat", time.time())
+            with suppress(Exception):  # the next one may get through
+                board.mark(claimed.id, "beat", time.time())
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -62,7 +69,10 @@ def run(board: Board, claimed: Claimed, shared: Shared) -> None:
     watched = study.watched(claimed.known, claimed.values) if study.pruner else None
 
     def report(step: int, figure: float) -> None:
-        board.report(claimed, step, figure)
+        try:
+            board.report(claimed, step, figure)
+        except Exception as error:
+            raise StorageError from error
         if watched is not None:
             watched.report(figure, step)
             if watched.should_prune():
@@ -77,16 +87,30 @@ def run(board: Board, claimed: Claimed, shared: Shared) -> None:
             notes["error"], values = f"an objective is no finite number: {values}", None
     except TrialPruned:
         pass
+    except (StorageError, MemoryError):  # no fault of the trial's: another worker may run it
+        raise
     except Exception as error:
-        notes["error"] = one_line(error) or f"{type(error).__name__}: {error}"
+        notes["error"] = told(error)
     notes["seconds"] = time.perf_counter() - started
     board.finish(claimed, values, notes)
 
 
+class StorageError(Exception):
+    """The storage could not be written to."""
+
+
+def _end_with(parent: int) -> None:
+    """Stop, and give the trial back, when the sweep that has started this worker is no more."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _stop(number: int, frame: Any) -> None:
-    raise SystemExit(128 + number)
+    raise SystemExit(TERMINATED)
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     command(work)(Path(sys.argv[1]))

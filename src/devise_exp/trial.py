@@ -43,7 +43,7 @@ def measure(
 ) -> dict[str, float]:
     """The figures `names` (study.OBJECTIVES) of a training by `config`, and those that came with
     them. Reports the validation hit@1 of each epoch or, where only rehearsals are asked for, the
-    rehearsal/AUSUC after each of them. InputError for a config that a sweep cannot train by.
+    figure after each of them. InputError for a config that a sweep cannot train by.
     """
     parts, features = ready
     if not recipe.is_plain(config.trainer) or parts.backbone.trainable:
@@ -58,14 +58,20 @@ def measure(
         _, figures["val/hit@1"] = recipe.fit_plain(config, task, report)
         report = _silent
     if by_rehearsals:
-        figures |= _rehearsed(config, parts, task, report)
+        judged = next(name for name in names if name.startswith("rehearsal/"))
+        figures |= _rehearsed(config, parts, task, lambda i, found: report(i, found[judged]))
     blank = recipe.projection_of(config, task.features.dim, task.class_vectors.shape[1])
     figures["cost/weights"] = sum(weight.numel() for weight in blank.parameters())
     figures["cost/seconds"] = time.perf_counter() - started
     return figures
 
 
-def _rehearsed(config: DictConfig, parts: Prepared, task: Task, report: Report) -> dict[str, float]:
+def _rehearsed(
+    config: DictConfig,
+    parts: Prepared,
+    task: Task,
+    report: Callable[[int, dict[str, float]], None],
+) -> dict[str, float]:
     """rehearsal/AUSUC and rehearsal/seen with the prior that a run would choose."""
     rehearsals = parts.rehearsals(task)
     if not rehearsals:
@@ -82,7 +88,7 @@ def _rehearsed(config: DictConfig, parts: Prepared, task: Task, report: Report) 
     for step, each in enumerate(rehearsals):
         curves.append(methods.with_priors(project, priors, task, each))
         found = methods.best_prior(curves)[1]
-        report(step, found["rehearsal/AUSUC"])
+        report(step, found)
     return found
 
 
