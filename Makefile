@@ -25,8 +25,9 @@ setup: .venv/installed
 demo: setup
 	$(BIN)/python train.py
 
+# A process per core, each with one thread: files, whose tests share trainings, are not split.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 # The page of `devise-exp app` in Chromium: needs chromium and chromedriver on the PATH.
 browser: setup

@@ -345,7 +345,7 @@ def test_a_harmed_file_is_an_error_not_a_crash(
 ) -> None:
     NmslibIndex(gaussian(50, 5)).save(tmp_path / "index")
     harm(tmp_path / "index" / file)
-    with pytest.raises(InputError, match=f"cannot be read .*{file}.*build it again"):
+    with pytest.raises(InputError, match=f"cannot be read .*{file}.*train the run again"):
         load(tmp_path / "index")
 
 

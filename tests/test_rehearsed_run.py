@@ -157,7 +157,7 @@ def test_a_run_that_took_choices_says_whose_and_claims_no_rehearsal(
     own.update(seed=1, choices=str(first.path), rehearsals=0)
     run.train(own, tmp_path / "run", quietly=True)
     second = RunFolder(tmp_path / "run")
-    assert second.about()["choices"] == str(first.path)
+    assert second.about()["choices"] == first.path.name
     assert "rehearsals" not in second.about()
     for name in ("devise", "conse_pretraining", "random_vectors"):
         assert second.chosen(name) == first.chosen(name)

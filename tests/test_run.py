@@ -667,7 +667,7 @@ def test_the_index_of_the_run_folder_finds_its_classes(
     chosen = protocols.between(seen, unseen, calibrated=True)
     expected = evaluation.evaluate([model], chosen, ExactIndex).neighbours
     with np.load(folder / "neighbours.npz") as saved:
-        assert set(saved) == set(expected)
+        assert set(expected) <= set(saved)  # and those of the other methods
         for name, found in expected.items():
             np.testing.assert_array_equal(saved[name], found)
 

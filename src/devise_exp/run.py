@@ -193,7 +193,7 @@ def _train(
 def _chosen_by(config: DictConfig, n_rehearsals: int) -> dict[str, str | int]:
     """Whose choices the figures rest on: so many rehearsals, or another run."""
     if config.choices is not None:
-        return {"choices": str(config.choices)}
+        return {"choices": Path(str(config.choices)).name}
     if config.rehearsals and not n_rehearsals:
         say("warning: no rehearsal is possible, so no prior and no calibration were chosen")
     return {"rehearsals": n_rehearsals}
