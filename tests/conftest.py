@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["DEVISE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     # The threads of torch wait by spinning, which costs more than they bring on tensors this small.
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Hydra's handlers write to a stream that ends with the test."""
+    handlers = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = handlers
 
 
 def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 40) -> None:

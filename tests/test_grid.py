@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import runpy
 import sys
 from dataclasses import dataclass
@@ -43,12 +42,10 @@ def multirun(
     arguments = ["-m", *SMALL, f"data.root={tree}", f"hydra.sweep.dir={folder}", *more]
     monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
     code: object = 0
-    handlers = logging.root.handlers[:]
     try:
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     except SystemExit as end:
         code = end.code
-    logging.root.handlers[:] = handlers  # Hydra's write to a stream that ends with the test
     out, err = capsys.readouterr()
     return Ended(folder, code, out, err)
 
