@@ -155,19 +155,22 @@ def test_two_workers_one_of_them_killed_end_with_the_same_trials(
 
 
 def test_a_stopped_study_goes_on_to_the_same_trials(
-    alone: Board, studies: Path, tmp_path: Path
+    alone: Board, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = Board.open(alone.study, str(tmp_path / "journal.log"))
+    real, runs = sweep_worker.measure, []
 
-    def interrupt() -> None:
-        while not any(t.number == 4 and "worker" in t.user_attrs for t in other.trials()):
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
+    def interrupted(*arguments: Any) -> dict[str, float]:
+        runs.append(1)
+        if len(runs) == 5:  # Ctrl-C, at a moment that is the same each time
+            raise KeyboardInterrupt
+        return real(*arguments)
 
-    threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        in_process(studies, tmp_path)
-    assert [trial.state for trial in other.trials()][4:] == [TrialState.WAITING]
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_worker, "measure", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            in_process(studies, tmp_path)
+    first = Board.open(alone.study, str(tmp_path / "journal.log")).trials()
+    assert [trial.state for trial in first][4:] == [TrialState.WAITING]
     assert facts(in_process(studies, tmp_path).trials()) == facts(alone.trials())
 
 
