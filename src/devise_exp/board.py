@@ -200,7 +200,15 @@ def me() -> str:
 def is_gone(worker: str | None) -> bool:
     """Whether a worker was a process of this machine, and is no longer."""
     machine, _, pid = (worker or "").rpartition(":")
-    return machine == _machine() and not Path(f"/proc/{pid}").exists()
+    if machine != _machine():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False  # or its number is another's by now, which its silence will tell
 
 
 def _machine() -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
 from devise_exp import bank_training
@@ -60,9 +60,3 @@ def fit_plain(
     )
     best, _ = bank_training.fit(projection, vectors, recipe, *rows_of(task), config.seed, report)
     return projection, best
-
-
-def plain_part(config: DictConfig) -> str:
-    """All that a plain training depends on, as text: the same text, the same weights."""
-    keys = ("projection", "loss", "optimizer", "scheduler", "trainer", "training", "seed")
-    return OmegaConf.to_yaml(OmegaConf.masked_copy(config, list(keys)), resolve=True)

@@ -23,7 +23,7 @@ from devise_exp.composing import composed
 from devise_exp.errors import InputError, say
 from devise_exp.storage import replacing
 from devise_exp.study import Study, study_of
-from devise_exp.sweep_worker import STORAGE
+from devise_exp.sweep_worker import STORAGE, TERMINATED
 
 LOG = "workers.log"
 _DEATHS = 10  # so many workers may die before a sweep gives up
@@ -93,9 +93,8 @@ def _work(board: Board, n: int, folder: Path, storage: str) -> None:
                 for worker in [each for each in workers if each.poll() is not None]:
                     workers.remove(worker)
                     deaths += worker.returncode != 0
-                    if (
-                        worker.returncode not in (0, 143) and worker.returncode > 0
-                    ) or deaths > _DEATHS:
+                    wrong = worker.returncode > 0 and worker.returncode != TERMINATED
+                    if wrong or deaths > _DEATHS:
                         raise InputError(f"a worker ended: {_last_line(folder / LOG)}")
                 left = board.study.trials - len(done)
                 while len(workers) < min(n, left):
