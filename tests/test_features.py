@@ -70,7 +70,7 @@ def small_backbone(seed: int = 0, scale: float = 1.0) -> Backbone:
         convolution.weight *= scale
     pool = nn.AdaptiveAvgPool2d(1)
     network = nn.Sequential(convolution, nn.ReLU(), pool, nn.Flatten())
-    return Backbone("small", network, 12, Preprocess(28, 24), ())
+    return Backbone("small", lambda: network, 12, Preprocess(28, 24), ())
 
 
 def plain_loop(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:

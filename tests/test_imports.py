@@ -103,3 +103,15 @@ def test_importing_what_needs_no_torch_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_worker_of_a_sweep_is_light() -> None:
+    """torchvision, timm and Lightning would take its memory past 1 GiB."""
+    code = (
+        "import sys\nimport devise_exp.sweep_worker\n"
+        "from devise_exp.backbone import efficientnet_lite\nefficientnet_lite(0).fingerprint\n"
+        "print([m for m in ('pytorch_lightning', 'torchmetrics', 'torchvision', 'timm', 'wandb',"
+        " 'matplotlib', 'nmslib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

