@@ -2,9 +2,10 @@
 
 python experiments/sweep_speed/compare.py [TRIALS] [SEPARATE]
 
-Runs the study `head` with TRIALS trials on two workers, then the first SEPARATE of its trials again
-as `python train.py` processes, two at a time, that do no more than a trial needs; and tells both
-paces, the peak memory of a worker, and whether the figures are the same.
+Runs the study `head` with TRIALS trials on two workers, as it is and without its pruner; then the
+first SEPARATE trials of the latter again as `python train.py` processes, two at a time: as anyone
+would type them, and told to do no more than a trial does. Tells the pace of each, the peak memory
+of a worker, and whether the figures are the same.
 """
 
 from __future__ import annotations
@@ -28,12 +29,11 @@ from devise_exp.study import study_of
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
-# What a trial does not do, and a run would.
-STUDY = ["study=head", "study.pruner=null"]  # pruned trials would be no fair ones
-PLAIN = ["method=none", "prior=none", "rehearsals=0", "logger=none"]
+# A run that only trains and evaluates: no rows to compare with, no rehearsals, no W&B.
+BARE = ["method=none", "prior=none", "rehearsals=0", "logger=none"]
 
 
-def swept(trials: int, folder: Path) -> tuple[float, int]:
+def swept(study: list[str], folder: Path) -> tuple[float, int]:
     """Seconds of a whole sweep, and the peak memory (VmHWM, KiB) of a worker."""
     peak, done = [0], threading.Event()
 
@@ -50,57 +50,68 @@ def swept(trials: int, folder: Path) -> tuple[float, int]:
     thread = threading.Thread(target=watch)
     thread.start()
     start = time.perf_counter()
-    command = [sys.executable, "-c", "from devise_exp.cli import app; app()", "sweep", *STUDY]
-    told = [f"study.trials={trials}", f"workers={WORKERS}", f"folder={folder}"]
-    subprocess.run([*command, *told], check=True)
+    command = [sys.executable, "-c", "from devise_exp.cli import app; app()", "sweep", *study]
+    subprocess.run([*command, f"workers={WORKERS}", f"folder={folder}"], check=True)
     seconds = time.perf_counter() - start
     done.set()
     thread.join()
     return seconds, peak[0]
 
 
-def separately(overrides: list[str], folder: Path) -> float:
-    """val/hit@1 of one `python train.py`."""
-    command = [
-        sys.executable,
-        str(ROOT / "train.py"),
-        *overrides,
-        *PLAIN,
-        f"hydra.run.dir={folder}",
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    return float(json.loads((folder / "metrics.json").read_text())["val/hit@1"])
+def separately(trials: list[list[str]], more: list[str], place: Path) -> tuple[float, list[float]]:
+    """Seconds of all trials, given by their overrides, and val/hit@1 of each."""
+
+    def run(number: int) -> float:
+        folder = place / str(number)
+        told = [*trials[number], *more, f"hydra.run.dir={folder}"]
+        subprocess.run(
+            [sys.executable, str(ROOT / "train.py"), *told],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        return float(json.loads((folder / "metrics.json").read_text())["val/hit@1"])
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        scores = list(pool.map(run, range(len(trials))))
+    return time.perf_counter() - start, scores
 
 
-def main(trials: int, n_separate: int) -> None:
+def main(n: int, n_separate: int) -> None:
+    table = Table("", "trials", "seconds", "trials a minute", title="trials of study head")
+
+    def add(what: str, count: int, seconds: float) -> float:
+        pace = 60 * count / seconds
+        table.add_row(what, str(count), f"{seconds:.0f}", f"{pace:.1f}")
+        return pace
+
+    whole = ["study=head", "study.pruner=null", f"study.trials={n}"]
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        seconds, peak = swept(trials, place / "sweep")
-        study = study_of(composed([*STUDY, f"study.trials={trials}"], "sweep").study)
-        found = Board.open(study, str(place / "sweep" / "journal.log")).trials()
-        again = [trial for trial in found if trial.values][:n_separate]
-        start = time.perf_counter()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            jobs = [
-                pool.submit(separately, study.overrides_of(t.params), place / str(t.number))
-                for t in again
-            ]
-            scores = [job.result() for job in jobs]
-        apart = time.perf_counter() - start
-    same = sum(abs(s - t.values[0]) < 1e-6 for s, t in zip(scores, again, strict=True))
-    ours, theirs = 60 * trials / seconds, 60 * len(again) / apart
-    table = Table("", "trials", "seconds", "trials a minute", title="trials of study head")
-    table.add_row("devise-exp sweep", str(trials), f"{seconds:.0f}", f"{ours:.1f}")
-    table.add_row("python train.py", str(len(again)), f"{apart:.0f}", f"{theirs:.1f}")
-    console = Console()
+        seconds, peak = swept(["study=head", f"study.trials={n}"], place / "pruned")
+        pruned = add("devise-exp sweep", n, seconds)
+        seconds, other_peak = swept(whole, place / "whole")
+        ours = add("devise-exp sweep study.pruner=null", n, seconds)
+        study = study_of(composed(whole, "sweep").study)
+        trials = Board.open(study, str(place / "whole" / "journal.log")).trials()[:n_separate]
+        told = [study.overrides_of(trial.params) for trial in trials]
+        seconds, scores = separately(told, BARE, place / "bare")
+        bare = add("python train.py, told to do no more", len(told), seconds)
+        seconds, typed_scores = separately(told, [], place / "typed")
+        typed = add("python train.py", len(told), seconds)
+    pairs = zip(scores, typed_scores, trials, strict=True)
+    same = sum(abs(a - t.values[0]) < 1e-6 and a == b for a, b, t in pairs)
+    console = Console(width=100)
     console.print(table)
     console.print(
-        f"{ours / theirs:.1f} times as many; {same} of {len(again)} figures are the same;"
+        f"without pruning {ours / bare:.1f} times as many as bare runs, {ours / typed:.1f} times "
+        f"as many as whole ones; with pruning {pruned / bare:.1f} and {pruned / typed:.1f} times"
     )
-    console.print(f"peak memory of a worker {peak / 1024:.0f} MiB")
+    console.print(f"{same} of {len(told)} figures are the same")
+    console.print(f"peak memory of a worker {max(peak, other_peak) / 1024:.0f} MiB")
 
 
 if __name__ == "__main__":
     given = [int(each) for each in sys.argv[1:]]
-    main(*given, *(100, 10)[len(given) :])
+    main(*given, *(100, 8)[len(given) :])
