@@ -25,7 +25,7 @@ ORDER = [
     "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync", "scores",
     "run_figures", "choices", "comparison", "comparison_text", "drawing", "plots",
     "report_sections", "confusion_pictures", "html_report", "wandb_log", "grid", "fitting",
-    "stages", "followers", "run", "seeds", "study", "board", "trial", "sweep_worker",
+    "stages", "followers", "checks", "run", "seeds", "study", "board", "trial", "sweep_worker",
     "sweep_report", "sweep", "encoder", "saved_run", "reevaluation", "query", "search",
     "contact_sheet", "look", "app_guard", "app", "cli_search", "cli_compare", "cli_look",
     "cli_sweep", "cli",
@@ -85,7 +85,7 @@ def test_only_the_wiring_turns_config_into_objects() -> None:
         and "instantiate" in ast.unparse(node).split(".")[-1].split(" ")
     }
     assert users == {
-        "prepare", "recipe", "fitting", "run", "study", "trial", "encoder", "saved_run",
+        "prepare", "recipe", "fitting", "checks", "run", "study", "trial", "encoder", "saved_run",
         "reevaluation",
     }  # fmt: skip
 

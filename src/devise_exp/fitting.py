@@ -47,7 +47,7 @@ def processes_of(config: DictConfig) -> tuple[int, int]:
         return ranks(trainer.strategy, trainer.devices, trainer.accelerator, nodes), nodes
 
 
-def rehearse(config: DictConfig, parts: Prepared) -> None:
+def check(config: DictConfig, parts: Prepared) -> None:
     """Build every part once, so that a wrong option ends the run before anything is written."""
     if not isinstance(config.seed, int):
         raise InputError(f"seed={config.seed}: give a whole number from 0 on")

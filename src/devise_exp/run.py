@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,13 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import (
     baselines,
+    checks,
     choices,
     fitting,
     gallery,
     html_report,
-    labels,
     methods,
-    protocols,
     report,
     scores,
     stages,
@@ -31,14 +29,14 @@ from devise_exp import (
 )
 from devise_exp.centring import centre_of
 from devise_exp.embeddings import TrainedMap, embed_spaces
-from devise_exp.errors import InputError, option, say
+from devise_exp.errors import say
 from devise_exp.gallery import GalleryRow
 from devise_exp.methods import Calibrated
 from devise_exp.module import DeviseModule
 from devise_exp.pictures import PictureFiles
 from devise_exp.prepare import Prepared, prepare
 from devise_exp.protocols import MODEL, Embedded
-from devise_exp.run_folder import SPACES, RunFolder
+from devise_exp.run_folder import RunFolder
 from devise_exp.storage import replacing
 from devise_exp.task import Fitted, Rehearsal, Task
 from devise_exp.training import quiet
@@ -81,7 +79,7 @@ def train(
         with stages.all_ranks(config):
             parts, features = ready or (prepare(config), None)
             run.check_same(parts.split, parts.class_vectors)
-            rehearse(config, parts)
+            checks.check(config, parts)
             if features is None:
                 features = stages.features(config, parts)
             run.begin(config)
@@ -91,45 +89,6 @@ def train(
         raise KeyboardInterrupt(f"the run is not finished{hint}") from error
     finally:
         remove_empty(folder)
-
-
-def rehearse(config: DictConfig, parts: Prepared) -> None:
-    """Every part built and every option looked at before anything is written; InputError for a
-    wrong one.
-    """
-    fitting.rehearse(config, parts)
-    for protocol in protocols.between(parts.split.seen, parts.split.unseen):
-        protocols.ks_of(protocol, config.ks)
-    if config.logger:
-        report.check_wandb(config.logger.offline)
-    if not isinstance(config.train_figures, bool):
-        raise InputError(f"train_figures={config.train_figures}: say true or false")
-    others = SPACES[1:]
-    if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
-        raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
-    if "_target_" not in (config.index or {}):
-        raise InputError("index=own is for evaluate.py: choose hnsw, brute_force or exact")
-    with option("index"):
-        instantiate(config.index)(parts.class_vectors[:2])
-    if config.prior and parts.pretraining is not None:
-        with option("prior"):
-            instantiate(config.prior)(parts.pretraining)
-    _check_methods(config)
-    choices.read(config, parts)
-
-
-def _check_methods(config: DictConfig) -> None:
-    for name, spec in (config.method or {}).items():
-        if not OmegaConf.is_dict(spec) or not re.fullmatch(r"\w+", str(name)) or name == MODEL:
-            raise InputError(
-                f"method.{name}: give a method of conf/method by a name of letters, digits and _, "
-                f"or leave it out with '~method.{name}'"
-            )
-        loss = spec.get("loss", config.loss)
-        if "_target_" not in spec and not OmegaConf.is_dict(loss):
-            raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
-        with option(f"method.{name}"):
-            instantiate(spec if "_target_" in spec else loss)
 
 
 def _train(
@@ -143,7 +102,7 @@ def _train(
     task = parts.task(features, config.seed)
     # A network that was trained on the held-out classes too says nothing of unseen ones.
     rehearsals = () if parts.backbone.trainable else parts.rehearsals(task)
-    _announce(parts)
+    checks.announce(parts)
     about |= _chosen_by(config, len(rehearsals))
     logger = _logger(config, run)
     try:
@@ -306,31 +265,6 @@ def _logger(config: DictConfig, run: RunFolder) -> Any:
     logger = instantiate(config.logger)(save_dir=run.path, name=run.path.name, mode=mode)
     logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
     return logger
-
-
-def _announce(parts: Prepared) -> None:
-    """What the run is about to use, and warnings that a person should see before they trust a
-    table.
-    """
-    split, how = parts.split, labels.summary(parts.resolutions)
-    words = ", ".join(f"{n} {name}" for name, n in how.items() if n)
-    say(f"{len(parts.dataset.rows)} pictures of {parts.dataset.name}; classes by words: {words}")
-    say(
-        f"split {split.name} ({split.fingerprint}): {len(split.seen)} seen and "
-        f"{len(split.unseen)} unseen classes"
-    )
-    if parts.dataset.skipped:
-        shown = "; ".join(parts.dataset.skipped[:3])
-        say(f"warning: skipped {len(parts.dataset.skipped)}: {shown} (all in about.json)")
-    if len(split.unseen) == 1:
-        say("warning: among a single unseen label every hit@k is 100: hold out more classes")
-    if parts.audit.leaked:
-        say(
-            f"warning: {len(parts.audit.leaked)} of {len(split.unseen)} unseen classes were in "
-            f"the backbone's pretraining: {', '.join(parts.audit.leaked)} (about.json says how)"
-        )
-    if not parts.audit.checked_by:
-        say("warning: the backbone's pretraining classes are unknown, so no leak could be audited")
 
 
 def point_latest(folder: Path) -> None:

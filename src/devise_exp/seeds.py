@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp import comparison, comparison_text, report, run, stages
+from devise_exp import checks, comparison, comparison_text, report, run, stages
 from devise_exp.errors import InputError, say
 from devise_exp.prepare import prepare
 from devise_exp.run_folder import RunFolder
@@ -112,7 +112,7 @@ def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
             continue
         if ready is None or own.backbone.trainable:  # training changes the network in place
             parts = prepare(own)
-            run.rehearse(own, parts)  # before features are extracted, which may take long
+            checks.check(own, parts)  # before features are extracted, which may take long
             ready = parts, stages.features(own, parts)
         say(f"{place.relative_to(folder.parent)}:")
         run.train(own, place, quietly=True, ready=ready)
