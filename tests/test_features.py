@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import multiprocessing
 import os
 import shutil
@@ -135,6 +136,20 @@ def test_each_row_is_what_the_network_gives_for_its_picture(
     assert bank.features.shape == expected.shape == (80, 512)
     assert np.allclose(bank.features, expected, rtol=tolerance, atol=1e-4 * expected.max())
     assert len(np.unique(bank.features, axis=0)) == 80
+
+
+def test_openvino_makes_the_same_bank_in_batches_of_any_size(
+    dataset: ImageDataset, cache: Path
+) -> None:
+    banks = []
+    for batch_size, engine in ((7, "openvino"), (32, "openvino"), (7, "torch")):
+        banks.append(bank_of(dataset, batch_size=batch_size, engine=engine, dtype="float32"))
+        (entry,) = (path for path in cache.iterdir() if path.is_dir())
+        assert json.loads((entry / "meta.json").read_text())["engine"] == engine
+        banks[-1] = np.array(banks[-1].features)
+        shutil.rmtree(entry)
+    assert np.array_equal(banks[0], banks[1])
+    assert cosines(banks[0], banks[2]).min() > 0.9999
 
 
 def test_the_bank_is_made_once(watched: ImageDataset, cache: Path) -> None:

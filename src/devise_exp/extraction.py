@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
+from devise_exp.engines import engine_of, name_of
 from devise_exp.errors import InputError
 
 
@@ -27,6 +28,7 @@ class Settings:
     num_workers: int = 2
     dtype: str = "float16"
     device: str = "auto"
+    engine: str = "auto"
     rank: int = 0
     world: int = 1
     gpu: int = 0
@@ -45,7 +47,10 @@ class Settings:
 def batches(
     dataset: ImageDataset, backbone: Backbone, how: Settings, start: int
 ) -> Iterator[bytes]:
-    """Rows of the bank from `start` on, batch by batch, but those that are another process's."""
+    """Rows of the bank from `start` on, batch by batch, but those that are another process's.
+
+    InputError for a device or an engine that is not there, and a picture that cannot be read.
+    """
     n, size = len(dataset.rows), how.batch_size
     own = range(start + how.rank * size, n, how.world * size)
     loader = DataLoader(
@@ -55,15 +60,17 @@ def batches(
         collate_fn=_batch,
     )
     place = _place(how.device, how.gpu)
-    network = backbone.network.eval().to(device=place).to(memory_format=torch.channels_last)
+    run = engine_of(engine_name(how, n), backbone, place)
     for images in loader:
         if isinstance(images, str):
             raise InputError(f"a picture can no longer be read: {images}: start again to skip it")
-        with torch.inference_mode():
-            images = images.to(place, memory_format=torch.channels_last)
-            features = network(images).float().cpu().numpy()
         with np.errstate(over="ignore"):  # said where the rows come together
-            yield features.astype(how.dtype).tobytes()
+            yield run(images).astype(how.dtype).tobytes()
+
+
+def engine_name(how: Settings, n: int) -> str:
+    """What runs the network over n pictures: torch or openvino. InputError for what cannot."""
+    return name_of(how.engine, _place(how.device, how.gpu), n)
 
 
 def _place(device: str, gpu: int) -> str:

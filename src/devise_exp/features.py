@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TextColumn
 
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
-from devise_exp.extraction import Settings, batches
+from devise_exp.extraction import Settings, batches, engine_name
 from devise_exp.storage import cache_root, checksum, locked, replacing
 
 SHIPPED = "caltech101_efficientnet_lite0.npz"
@@ -58,7 +59,7 @@ def feature_bank(
         features = _open(entry)
         if features is None:
             if dataset.images is None:
-                _write(entry, _ready_made(dataset, backbone, how.dtype))
+                _write(entry, _ready_made(dataset, backbone, how.dtype), "shipped")
             else:
                 _extract(entry, dataset, backbone, how, helpers)
             features = _open(entry)
@@ -163,10 +164,11 @@ def _extract(
     title = f"features of {dataset.name} under {backbone.name}"
     with (
         helpers(entry.name, done) if helpers and done < n else nullcontext(()) as others,
-        Progress(console=Console(stderr=True), transient=True) as progress,
+        _progress() as progress,
         unfinished.open("ab") as file,
     ):
-        task = progress.add_task(title, total=n, completed=done)
+        task = progress.add_task(title, total=n, completed=done, pace="")
+        before, started = done, time.perf_counter()
         turns = cycle([batches(dataset, backbone, how, done), *others])
         while done < n:
             rows = next(next(turns))
@@ -181,9 +183,16 @@ def _extract(
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
             done += len(values)
-            progress.update(task, completed=done)
-    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=(n, dim)))
+            pace = (done - before) / (time.perf_counter() - started)
+            progress.update(task, completed=done, pace=f"{pace:.0f} pictures/s")
+    rows_made = np.memmap(unfinished, dtype, mode="r", shape=(n, dim))
+    _write(entry, rows_made, engine_name(how, n))
     unfinished.unlink()
+
+
+def _progress() -> Progress:
+    columns = [*Progress.get_default_columns(), TextColumn("{task.fields[pace]}")]
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
@@ -199,11 +208,12 @@ def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
     return done
 
 
-def _write(entry: Path, rows: np.ndarray) -> None:
+def _write(entry: Path, rows: np.ndarray, engine: str) -> None:
     with replacing(entry) as made:
         made.mkdir()
         np.save(made / "features.npy", rows)
-        meta = {"checksum": checksum(made / "features.npy"), "shape": rows.shape}
+        made_by = {"engine": engine, "shape": rows.shape}
+        meta = {"checksum": checksum(made / "features.npy"), **made_by}
         (made / "meta.json").write_text(json.dumps(meta))
 
 
