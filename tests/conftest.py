@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -48,6 +50,12 @@ CHOOSING = (
 )
 
 
+def of_all_workers(factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, the same for all of its workers."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test reads or fills the user's cache; what one test converts, later tests reuse, those of
@@ -55,9 +63,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """
     import torch
 
-    base = tmp_path_factory.getbasetemp()
-    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    os.environ["DEVISE_CACHE"] = str(place / "cache")
+    os.environ["DEVISE_CACHE"] = str(of_all_workers(tmp_path_factory) / "cache")
     # The threads of torch wait by spinning, which costs more than they bring on tensors this small.
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
@@ -136,6 +142,18 @@ def searchable(
     return place / "run"
 
 
+def trained_once(base: Path, name: str, config: DictConfig) -> tuple[Path, dict[str, float]]:
+    """The folder of a series and what its training returned, by the first worker that asks."""
+    from devise_exp import seeds
+
+    told = base / f"{name}.json"
+    with FileLock(f"{told}.lock"):
+        if not told.exists():
+            told.write_text(json.dumps(seeds.train(config, base / name)))
+    values: dict[str, float] = json.loads(told.read_text())
+    return base / name, values
+
+
 @pytest.fixture(scope="session")
 def series(
     composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory
@@ -143,10 +161,8 @@ def series(
     """The folder of CHOOSING over the seeds 1 and 2, and what its training returned. What a test
     changes it has to copy first.
     """
-    from devise_exp import seeds
-
-    folder = tmp_path_factory.mktemp("series") / "two"
-    return folder, seeds.train(composed(*CHOOSING, "seeds=2"), folder)
+    config = composed(*CHOOSING, "seeds=2")
+    return trained_once(of_all_workers(tmp_path_factory), "two", config)
 
 
 @pytest.fixture(scope="session")
@@ -154,8 +170,5 @@ def splits(
     composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, float]]:
     """As `series`: one run that chooses nothing on each of the splits 3 and 4."""
-    from devise_exp import seeds
-
-    folder = tmp_path_factory.mktemp("series") / "splits"
     config = composed(*FEW, "rehearsals=0", "method=devise_cosine", "split.seed=3", "split_seeds=2")
-    return folder, seeds.train(config, folder)
+    return trained_once(of_all_workers(tmp_path_factory), "splits", config)
