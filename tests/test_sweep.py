@@ -103,6 +103,16 @@ def alone(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Board:
     return in_process(studies, tmp_path_factory.mktemp("alone"))
 
 
+def command(*arguments: str) -> subprocess.Popen:
+    code = "from devise_exp.cli import app; app()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "sweep", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def test_one_worker_runs_every_trial_once(alone: Board) -> None:
     trials = alone.trials()
     assert [trial.number for trial in trials] == list(range(TRIALS))
