@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from filelock import FileLock
 from PIL import Image
 
-from devise_exp import run, seeds
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
+# torch and Lightning are imported late: the process that deals out the tests needs neither.
 CONF = Path(__file__).parents[1] / "conf"
 COLOURS = {
     "cat": (200, 30, 30),
@@ -48,11 +50,22 @@ CHOOSING = (
 )
 
 
+def of_all_workers(factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run, the same for all of its workers."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads or fills the user's cache; what one test converts, later tests reuse."""
-    os.environ["DEVISE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """No test reads or fills the user's cache; what one test converts, later tests reuse, those of
+    other workers too.
+    """
+    import torch
+
+    os.environ["DEVISE_CACHE"] = str(of_all_workers(tmp_path_factory) / "cache")
     # The threads of torch wait by spinning, which costs more than they bring on tensors this small.
+    os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
 
@@ -72,6 +85,16 @@ def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 40) ->
     Image.fromarray(pixels).save(path)
 
 
+def wandb_inspect(run_file: Path, *options: str) -> str:
+    """What `wandb leet inspect` reads out of an offline run, without a Python for each question."""
+    from wandb.util import get_core_path
+
+    command = [get_core_path(), "leet", "inspect", "--no-observability", *options]
+    place = ["--run-file", str(run_file), str(run_file.parents[1])]
+    done = subprocess.run([*command, *place], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def picture_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight classes of ten pictures each: ROOT/<class>/NN.png."""
@@ -85,6 +108,9 @@ def picture_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def composed() -> Callable[..., DictConfig]:
     """composed("loss=cosine", ...) -> the config that train.py would get; name= for evaluate's."""
+
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
     def make(*overrides: str, name: str = "config") -> DictConfig:
         GlobalHydra.instance().clear()
@@ -103,6 +129,8 @@ def searchable(
     """The folder of a quick run on its own copy of the small pictures, pictures/ beside it, stored
     in every space. What a test changes it has to copy first, or to put back.
     """
+    from devise_exp import run
+
     place = tmp_path_factory.mktemp("searchable")
     pictures = shutil.copytree(picture_tree, place / "pictures")
     config = composed(
@@ -114,6 +142,18 @@ def searchable(
     return place / "run"
 
 
+def trained_once(base: Path, name: str, config: DictConfig) -> tuple[Path, dict[str, float]]:
+    """The folder of a series and what its training returned, by the first worker that asks."""
+    from devise_exp import seeds
+
+    told = base / f"{name}.json"
+    with FileLock(f"{told}.lock"):
+        if not told.exists():
+            told.write_text(json.dumps(seeds.train(config, base / name)))
+    values: dict[str, float] = json.loads(told.read_text())
+    return base / name, values
+
+
 @pytest.fixture(scope="session")
 def series(
     composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory
@@ -121,8 +161,8 @@ def series(
     """The folder of CHOOSING over the seeds 1 and 2, and what its training returned. What a test
     changes it has to copy first.
     """
-    folder = tmp_path_factory.mktemp("series") / "two"
-    return folder, seeds.train(composed(*CHOOSING, "seeds=2"), folder)
+    config = composed(*CHOOSING, "seeds=2")
+    return trained_once(of_all_workers(tmp_path_factory), "two", config)
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +170,5 @@ def splits(
     composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, float]]:
     """As `series`: one run that chooses nothing on each of the splits 3 and 4."""
-    folder = tmp_path_factory.mktemp("series") / "splits"
     config = composed(*FEW, "rehearsals=0", "method=devise_cosine", "split.seed=3", "split_seeds=2")
-    return folder, seeds.train(config, folder)
+    return trained_once(of_all_workers(tmp_path_factory), "splits", config)

@@ -8,8 +8,6 @@ import importlib.util
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ import pytest
 import torch
 from conftest import ALONE
 from omegaconf import DictConfig, OmegaConf
+from own_process import OwnProcess
 
 from devise_exp import gallery, launchers, run
 from devise_exp.checkpoint import read_checkpoint
@@ -44,11 +43,12 @@ SMALL = (
     *ALONE,
     "trainer.max_epochs=2",
     "features.num_workers=0",
-    "features.batch_size=6",  # 80 rows: the last of 14 batches is rank 1's, and a short one
+    "subset.limit_per_class=6",
+    "features.batch_size=5",  # 48 rows: the last of 10 batches is rank 1's, and a short one
 )
 TWO = ("trainer=ddp", "trainer.accelerator=cpu")
 LOSSES = ("cosine", "softmax")
-# Per process; 6 seen classes of 7 pictures to train on make 42 rows, 21 for each of two ranks.
+# Per process; 6 seen classes of 4 pictures to train on make 24 rows, 12 for each of two ranks.
 BATCH = "training.batch_size=8"
 TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2")
 
@@ -66,27 +66,16 @@ def slurm(rank: int, node: int, local: int, world: int = 2) -> dict[str, str]:
     }
 
 
-def started(place: Path, *arguments: str, **more: str) -> subprocess.Popen[str]:
-    """A process with one thread and a cache of its own under `place`, where its output goes too."""
+def started(place: Path, *arguments: str, **more: str) -> OwnProcess:
+    """A process with one thread and a cache of its own under `place`, where it works."""
     place.mkdir(exist_ok=True)
     own = {"DEVISE_CACHE": str(place / "cache"), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=place,
-        env={**os.environ, **own, **more},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return OwnProcess(*arguments, cwd=place, **own, **more)
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 400) -> tuple[int, str, str]:
+def ended(process: OwnProcess, seconds: float = 400) -> tuple[int | None, str, str]:
     """Its exit code, output and messages."""
-    try:
-        output, messages = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        raise
+    output, messages = process.communicate(seconds)
     return process.returncode, output, messages
 
 

@@ -34,7 +34,7 @@ SMALL = [
     *ALONE,
     "logger=none",
 ]
-FEW = "subset.limit_per_class=4"  # where features are extracted again
+FEW = "subset.limit_per_class=3"  # where features are extracted again
 
 
 @dataclass(frozen=True)
@@ -218,8 +218,20 @@ def test_pictures_that_are_not_where_or_what_they_should_be(
     assert_no_run_folder(tmp_path)
 
 
-def test_resuming_what_cannot_be_resumed(train: Command, tmp_path: Path) -> None:
-    assert train("hydra.run.dir=done").code == 0
+@pytest.fixture(scope="module")
+def finished(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a quick training, which tests copy."""
+    place = tmp_path_factory.mktemp("finished")
+    arguments = ["train.py", *SMALL, f"data.root={picture_tree}", "hydra.run.dir=done"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(sys, "argv", arguments)
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    return place / "done"
+
+
+def test_resuming_what_cannot_be_resumed(train: Command, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "done")
     before = (tmp_path / "done/metrics.json").read_bytes()
     ended = train("resume=done")
     assert_one_line(ended, "is finished", "python evaluate.py run_dir=")
@@ -228,12 +240,14 @@ def test_resuming_what_cannot_be_resumed(train: Command, tmp_path: Path) -> None
     assert_one_line(train("resume=some"), "not a run folder")
     assert (tmp_path / "done/metrics.json").read_bytes() == before
     assert list((tmp_path / "some").iterdir()) == []
-    assert [p.name for p in (tmp_path / "outputs").iterdir()] == ["latest"]
+    assert_no_run_folder(tmp_path)
 
 
-def test_a_run_folder_that_is_in_use_already(train: Command, tmp_path: Path) -> None:
+def test_a_run_folder_that_is_in_use_already(
+    train: Command, finished: Path, tmp_path: Path
+) -> None:
     """hydra.run.dir may name one; its checkpoints and figures must not be mixed with new ones."""
-    assert train("hydra.run.dir=done").code == 0
+    shutil.copytree(finished, tmp_path / "done")
     before = (tmp_path / "done/metrics.json").read_bytes()
     for arguments in ([], ["loss=mse"]):
         ended = train("hydra.run.dir=done", *arguments)
@@ -293,9 +307,8 @@ def test_a_disk_that_is_full_while_the_cache_is_filled(
 
 
 def test_a_disk_that_is_full_while_the_run_is_saved(train: Command, tmp_path: Path) -> None:
-    """Here the weights are 400 kB; the cache is filled before, the rest of the run is small."""
+    """Here the weights are 400 kB; what the cache takes and the rest of the run is small."""
     options = ("projection.hidden=200", "hydra.run.dir=run")
-    assert train().code == 0
     with files_up_to(200_000):
         ended = train(*options)
     assert_one_line(ended, "free some space")

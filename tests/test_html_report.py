@@ -8,14 +8,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from conftest import wandb_inspect
 from PIL import Image
 
 from devise_exp import (
@@ -352,16 +350,6 @@ def test_a_folder_without_figures_is_refused(tmp_path: Path) -> None:
 # W&B
 
 
-def inspect(run_file: Path) -> dict[str, Any]:
-    """What W&B itself reads out of an offline run."""
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", "--json", str(run_file)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def test_an_offline_run_holds_the_figures_tables_and_page(
     whole: Path, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,7 +363,7 @@ def test_an_offline_run_holds_the_figures_tables_and_page(
     with wandb.init(mode="offline", dir=tmp_path, project="devise-exp") as run:
         wandb_log.log_curves(run, whole)
     (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
-    summary = inspect(file)["summary"]
+    summary = json.loads(wandb_inspect(file, "--summary", "--json"))["summary"]
     media = file.parent / "files"
     for name in ("hit-curves", "tradeoff", "map", "similarity"):
         entry = summary[f"plots/{name}"]

@@ -6,14 +6,13 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import wandb_inspect
 from rich.console import Console
 
 from devise_exp import evaluation, intervals, protocols, report, retrieval, retrieval_report
@@ -391,17 +390,6 @@ def test_all_tables_are_printed(
 # W&B
 
 
-def inspect(run_file: Path, *options: str) -> str:
-    """What W&B itself reads out of an offline run."""
-    done = subprocess.run(
-        [sys.executable, "-m", "wandb", "leet", "inspect", *options, str(run_file)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
 def test_two_offline_runs_in_one_process_hold_their_own_figures(
     evaluated: EvalReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,7 +407,7 @@ def test_two_offline_runs_in_one_process_hold_their_own_figures(
     ids = set()
     for name, given in (("one", evaluated), ("two", lower)):
         (file,) = (tmp_path / name).glob("wandb/offline-run-*/run-*.wandb")
-        run = json.loads(inspect(file, "--summary", "--json"))
+        run = json.loads(wandb_inspect(file, "--summary", "--json"))
         ids.add(run["run_id"])
         assert (run["name"], run["state"], run["exit_code"]) == (name, "finished", 0)
         summary = run["summary"]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
+from typer.testing import CliRunner
 
 from devise_exp import board, sweep, sweep_report, sweep_worker
 from devise_exp.board import Board
+from devise_exp.cli import app
 from devise_exp.composing import composed
 from devise_exp.errors import InputError
 from devise_exp.study import study_of
@@ -110,11 +113,6 @@ def command(*arguments: str) -> subprocess.Popen:
     )
 
 
-def workers_of(process: subprocess.Popen) -> list[int]:
-    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return [int(pid) for pid in found.split()]
-
-
 def test_one_worker_runs_every_trial_once(alone: Board) -> None:
     trials = alone.trials()
     assert [trial.number for trial in trials] == list(range(TRIALS))
@@ -130,24 +128,24 @@ def test_one_worker_runs_every_trial_once(alone: Board) -> None:
 def test_two_workers_one_of_them_killed_end_with_the_same_trials(
     alone: Board, studies: Path, tmp_path: Path
 ) -> None:
-    process = command(
-        "study=small", f"folder={tmp_path}", "workers=2", "--config-dir", str(studies)
-    )
+    arguments = ["study=small", f"folder={tmp_path}", "workers=2", "--config-dir", str(studies)]
     other = Board.open(alone.study, str(tmp_path / "journal.log"))
     killed: list[str] = []
-    while process.poll() is None and not killed:
-        for trial in other.trials():
-            worker = trial.user_attrs.get("worker", "")
-            if trial.state == TrialState.RUNNING and worker:
-                os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
-                killed.append(worker)
-                break
-        time.sleep(0.01)
-    printed, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, printed
+    with ThreadPoolExecutor(1) as threads:
+        sweeping = threads.submit(CliRunner().invoke, app, ["sweep", *arguments])
+        while not sweeping.done() and not killed:
+            for trial in other.trials():
+                worker = trial.user_attrs.get("worker", "")
+                if trial.state == TrialState.RUNNING and worker:
+                    os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
+                    killed.append(worker)
+                    break
+            time.sleep(0.05)
+        result = sweeping.result(timeout=240)
+    assert result.exit_code == 0, result.output
     assert killed
     assert facts(other.trials()) == facts(alone.trials())
-    assert "study small: " in printed
+    assert "study small: " in result.output
     rows = list(csv.reader((tmp_path / "trials.csv").open()))
     assert len(rows) == TRIALS + 1
     assert (tmp_path / "history.png").is_file()
@@ -329,10 +327,6 @@ WRONG = {
 def test_wrong_input_is_one_line(
     name: str, studies: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    from typer.testing import CliRunner
-
-    from devise_exp.cli import app
-
     arguments, said = WRONG[name]
     given = ["sweep", "--config-dir", str(studies), f"folder={tmp_path / 'new'}", *arguments]
     result = CliRunner().invoke(app, given)
@@ -385,8 +379,13 @@ def test_values_come_back_from_hydra_as_they_were(value: Any) -> None:
 
 
 def test_a_password_is_in_no_file(studies: Path, tmp_path: Path) -> None:
-    given = [f"folder={tmp_path / 'f'}", f"storage=sqlite:///{tmp_path}/secret.db", "workers=1"]
-    sweep.sweep(["study=small", "study.trials=1", *given], studies)
+    storage = f"sqlite:///{tmp_path}/secret.db"
+    given = ["study=small", "study.trials=1", f"folder={tmp_path / 'f'}", f"storage={storage}"]
+    place = Board.open(study_of(composed(given, "sweep", studies).study), storage)
+    claimed = place.claim()
+    assert claimed is not None
+    place.finish(claimed, [0.5], {})  # so that no worker has to start
+    sweep.sweep(given, studies)
     text = (tmp_path / "f" / "study.yaml").read_text()
     assert "secret" not in text
     assert "sqlite://..." in text
