@@ -28,6 +28,7 @@ from devise_exp.board import Board
 from devise_exp.composing import composed
 from devise_exp.errors import InputError
 from devise_exp.study import study_of
+from devise_exp.study_storage import opened
 
 TPE = {
     "_target_": "optuna.samplers.TPESampler", "_partial_": True, "n_startup_trials": 3,
@@ -372,7 +373,7 @@ def test_a_line_that_a_full_disk_has_cut_short_is_dropped(tmp_path: Path) -> Non
 
 def test_a_study_that_was_made_but_not_yet_named_is_opened(storage: str) -> None:
     study = study_of(spec())
-    board._storage(storage).create_new_study(study.directions, study.name)
+    opened(storage).create_new_study(study.directions, study.name)
     assert Board.open(study, storage).trials() == []
 
 
