@@ -15,10 +15,12 @@ from typing import Any
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from sqlalchemy import event
 
 from devise_exp.errors import InputError
 
 _OPENINGS = 5  # two that make the tables of an empty database at once stand in each other's way
+_MADE_BY_ANOTHER = re.compile("already exists|duplicate key|UNIQUE constraint|is locked")
 
 
 class StorageError(InputError):
@@ -40,19 +42,35 @@ def opened(given: str) -> BaseStorage:
             "as %40"
         )
     for attempt in range(1, _OPENINGS + 1):
-        try:  # a connection that was cut since its last use is made again
-            return get_storage(RDBStorage(given, engine_kwargs={"pool_pre_ping": True}))
+        try:
+            return get_storage(_database(given))
         except ImportError as error:
             raise InputError(
                 f"storage={masked(given)}: the driver of this database is not installed; that of "
                 "postgresql:// is: pip install -e '.[postgresql]'"
             ) from error
         except Exception as error:
-            made_at_once = type(error).__name__ in ("IntegrityError", "ProgrammingError")
-            if not made_at_once or attempt == _OPENINGS:
+            if attempt == _OPENINGS or not _MADE_BY_ANOTHER.search(str(error)):
                 raise
             time.sleep(0.2 * attempt)
     raise AssertionError("unreachable")
+
+
+def _database(url: str) -> RDBStorage:
+    """One whose transactions, claims above all, are of one piece."""
+    if not url.startswith("sqlite"):
+        # A connection that was cut since its last use is made again.
+        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    made = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60.0}})
+
+    # Python's driver begins a transaction at the first change: two could read the same before it.
+    def leave_it_to_us(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+
+    event.listen(made.engine, "connect", leave_it_to_us)
+    event.listen(made.engine, "begin", lambda own: own.exec_driver_sql("BEGIN IMMEDIATE"))
+    made.engine.dispose()  # the connections so far
+    return made
 
 
 def masked(storage: str) -> str:
