@@ -24,13 +24,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
+from sqlalchemy.exc import DBAPIError
 
 from devise_exp import board, sweep, sweep_report, sweep_worker
 from devise_exp.board import Board
 from devise_exp.composing import composed
 from devise_exp.errors import InputError, one_line
 from devise_exp.study import study_of
-from devise_exp.study_storage import StorageError, opened
+from devise_exp.study_storage import StorageError, opened, reason
 
 TPE = {
     "_target_": "optuna.samplers.TPESampler", "_partial_": True, "n_startup_trials": 3,
@@ -458,6 +459,16 @@ def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^storage=mysql:.*the driver .*postgresql") as e:
         Board.open(study_of(spec()), "mysql://a:secret@127.0.0.1:1/x")
     assert "secret" not in str(e.value)
+
+
+def test_the_reason_is_the_driver_s_own_first_word() -> None:
+    try:
+        try:
+            raise DBAPIError("select 1", {}, OSError("terminating connection\nLINE 1"))
+        except DBAPIError:
+            raise RuntimeError("Can't reconnect until invalid transaction is rolled back")
+    except RuntimeError as error:
+        assert reason(error) == "terminating connection"
 
 
 def test_a_full_disk_leaves_no_half_line_for_other_workers(tmp_path: Path) -> None:

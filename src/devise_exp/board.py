@@ -15,7 +15,7 @@ from typing import Any
 
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from devise_exp.errors import InputError
 from devise_exp.study import Study
@@ -109,11 +109,12 @@ class Board:
                 return trial
         if len(trials) >= end:
             return None
+        own = create_trial(state=TrialState.RUNNING, user_attrs={"worker": me()})
         with self._answering():
-            trial = self.storage.get_trial(self.storage.create_new_trial(self.study_id))
+            trial = self.storage.get_trial(self.storage.create_new_trial(self.study_id, own))
         if trial.number < end:
             return trial
-        self._set(trial, TrialState.WAITING)  # another worker was quicker; it may be needed later
+        self._wait(trial)  # another worker was quicker; it may be needed later
         return None
 
     def _planned(self, trial: FrozenTrial, known: list[FrozenTrial]) -> Claimed:
@@ -180,7 +181,7 @@ class Board:
         """What this process has claimed and not finished waits for another worker."""
         for trial in self.trials():
             if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker") == me():
-                self.mark(trial._trial_id, "tries", trial.user_attrs["tries"] - 1)
+                self.mark(trial._trial_id, "tries", trial.user_attrs.get("tries", 1) - 1)
                 self._wait(trial)
 
     def _free_dead(self, trials: Sequence[FrozenTrial]) -> None:

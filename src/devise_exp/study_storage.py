@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 from devise_exp.errors import InputError
 
@@ -79,9 +79,14 @@ def masked(storage: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a storage says, in one line."""
-    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
-        error = error.__cause__
+    """What an error of a storage says, in one line; of several that led to each other the first
+    word of the database's own driver, since the others are but about transactions.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        if isinstance(each, DBAPIError) and each.orig is not None:
+            error = each.orig
+        each = each.__cause__ or each.__context__
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -28,6 +28,7 @@ from devise_exp.sweep_worker import STORAGE
 
 LOG = "workers.log"
 _DEATHS = 10  # so many workers may die before a sweep gives up
+_GRACE = 20.0  # seconds for workers to give back what they have begun
 
 
 def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
@@ -113,9 +114,10 @@ def _work(board: Board, n: int, folder: Path, storage: str) -> None:
     finally:
         for worker in workers:
             worker.terminate()
+        until = time.monotonic() + _GRACE
         for worker in workers:
             with suppress(subprocess.TimeoutExpired):
-                worker.wait(10)
+                worker.wait(max(0.0, until - time.monotonic()))
             worker.kill()
 
 
