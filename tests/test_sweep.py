@@ -462,13 +462,9 @@ def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
 
 
 def test_the_reason_is_the_driver_s_own_first_word() -> None:
-    try:
-        try:
-            raise DBAPIError("select 1", {}, OSError("terminating connection\nLINE 1"))
-        except DBAPIError:
-            raise RuntimeError("Can't reconnect until invalid transaction is rolled back")
-    except RuntimeError as error:
-        assert reason(error) == "terminating connection"
+    later = RuntimeError("Can't reconnect until invalid transaction is rolled back")
+    later.__context__ = DBAPIError("select 1", {}, OSError("terminating connection\nLINE 1"))
+    assert reason(later) == "terminating connection"
 
 
 def test_a_full_disk_leaves_no_half_line_for_other_workers(tmp_path: Path) -> None:
