@@ -33,14 +33,15 @@ test: setup
 browser: setup
 	$(BIN)/python -m pytest tests/browser
 
-# A grid under the joblib, Ray and Slurm launchers (experiments/clusters says what it needs and takes). The extras
+# A grid under the joblib, Ray and Slurm launchers, a sweep on PostgreSQL (experiments/clusters says what it needs and takes). The extras
 # stay in .venv; they are not pinned.
 clusters: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" VIRTUAL_ENV=$(CURDIR)/.venv uv pip install --quiet \
-	  --no-build-isolation -e '.[joblib,ray,slurm]'
+	  --no-build-isolation -e '.[joblib,ray,slurm,sweep,postgresql]'
 	$(BIN)/python experiments/clusters/grid.py
 	$(BIN)/python experiments/clusters/ray_grid.py
 	$(BIN)/python experiments/clusters/slurm_grid.py
+	$(BIN)/python experiments/clusters/postgres_sweep.py
 
 check: setup
 	$(BIN)/ruff check .

@@ -303,7 +303,13 @@ def test_a_disk_that_is_full_while_the_cache_is_filled(
         ended = train(f"word_vectors={vectors}", FEW)
     assert_one_line(ended, "free some space", "DEVISE_CACHE")
     assert_no_run_folder(tmp_path)
-    assert train(f"word_vectors={vectors}", FEW).code == 0  # nothing half-written stands in the way
+    # Nothing half-written stands in the way, or is taken for whole.
+    for place in ("cache", "other"):
+        monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / place))
+        ended = train(f"word_vectors={vectors}", FEW, f"hydra.run.dir=with_{place}")
+        assert ended.code == 0, ended.stderr
+    files = [tmp_path / f"with_{place}/metrics.json" for place in ("cache", "other")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_disk_that_is_full_while_the_run_is_saved(train: Command, tmp_path: Path) -> None:
@@ -320,8 +326,9 @@ def test_a_disk_that_is_full_while_the_run_is_saved(train: Command, tmp_path: Pa
     assert first == second
 
 
+@pytest.mark.parametrize("damage", ["halved", "gone"])
 def test_damaged_cache_entries_are_made_again(
-    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
     assert train("hydra.run.dir=first", "word_vectors=glove_6b_50d", FEW).code == 0
@@ -330,6 +337,8 @@ def test_damaged_cache_entries_are_made_again(
     for path in files:
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2])
+    if damage == "gone":  # as a folder for temporary files is emptied
+        shutil.rmtree(tmp_path / "cache")
     ended = train("hydra.run.dir=second", "word_vectors=glove_6b_50d", FEW)
     assert ended.code == 0, ended.stderr
     first, second = ((tmp_path / f"{n}/metrics.json").read_bytes() for n in ("first", "second"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import runpy
 import sys
 from dataclasses import dataclass
@@ -83,6 +84,12 @@ def test_a_failed_trial_is_a_row_and_the_exit_code(
     text = (ended.folder / "trials.md").read_text()
     assert text.count("lower optimizer.lr") == 2
     assert "4 trials, 2 failed" in ended.err
+    for trial in trials[:2]:
+        assert ended.err.count(f"{trial.folder / 'error.txt'}\n") == 2  # when it fails, and at last
+        whole = (trial.folder / "error.txt").read_text()
+        assert whole.startswith("Traceback")
+        assert "lower optimizer.lr" in whole.splitlines()[-1]
+    assert not any((trial.folder / "error.txt").exists() for trial in trials[2:])
     # The same grid by another launcher, in processes of its own: the same numbers.
     grids = "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"optimizer.lr={FAILING},0.01"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -113,3 +120,49 @@ def test_splits_that_differ_have_a_table_each(
     assert done.code == 0
     first, second = grid.tables_of(grid.trials_in(done.folder))
     assert first.fingerprint != second.fingerprint
+
+
+def test_a_note_that_cannot_be_read_is_a_failed_trial(tmp_path: Path) -> None:
+    good = {"number": 3, "overrides": ["seed=3"], "seconds": 1.5, "error": ""}
+    notes = {"0": "", "1": json.dumps(good)[:20], "2": "[]", "3": json.dumps(good)}
+    for name, text in notes.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / grid.NOTE).write_text(text)
+    (tmp_path / "4" / grid.NOTE).mkdir(parents=True)
+    found = grid.trials_in(tmp_path)
+    assert [trial.number for trial in found] == [0, 1, 2, 3, 4]
+    assert [bool(trial.error) for trial in found] == [True, True, True, False, True]
+    assert all("trial.json cannot be read" in trial.error for trial in found if trial.error)
+
+
+def test_no_error_breaks_the_table(tmp_path: Path) -> None:
+    failed = [grid.Trial(tmp_path, 0, ("a=x|y",), 1.0, "shape (2 | 3)\nand more")]
+    *_, row = grid._markdown([], failed).splitlines()
+    assert row == r"| 0 | a=x\|y | shape (2 \| 3)\\nand more |"
+    assert re.split(r"(?<!\\)\|", row)[2:3] == [r" a=x\|y "]
+
+
+def test_a_note_of_an_earlier_grid_that_stays_ends_the_new_one(
+    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    (tmp_path / "g/7/trial.json").mkdir(parents=True)  # a folder cannot be unlinked, as by root
+    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=0,1")
+    assert done.code == 2
+    (line,) = done.err.strip().splitlines()
+    assert line.startswith("error: ")
+    assert "trial.json: of an earlier grid, and cannot be removed" in line
+    assert not (tmp_path / "g/0").exists()
+
+
+def test_a_trial_that_leaves_no_note_is_told(
+    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    """A folder is in the way of what it would write."""
+    (tmp_path / "g/0/error.txt/sub").mkdir(parents=True)
+    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=0,1")
+    assert done.code == 1
+    assert "trial 0 is in no table" in done.err
+    assert [trial.number for trial in grid.trials_in(done.folder)] == [1]
+    assert "1 trials, 0 failed" in done.err

@@ -25,9 +25,9 @@ ORDER = [
     "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync", "scores",
     "run_figures", "choices", "comparison", "comparison_text", "drawing", "plots",
     "report_sections", "confusion_pictures", "html_report", "wandb_log", "grid", "fitting",
-    "stages", "followers", "checks", "run", "seeds", "study", "board", "trial", "sweep_worker",
-    "sweep_report", "sweep", "encoder", "saved_run", "reevaluation", "query", "search",
-    "contact_sheet", "look", "app_guard", "app", "cli_search", "cli_compare", "cli_look",
+    "stages", "followers", "checks", "run", "seeds", "study", "study_storage", "board", "trial",
+    "sweep_worker", "sweep_report", "sweep", "encoder", "saved_run", "reevaluation", "query",
+    "search", "contact_sheet", "look", "app_guard", "app", "cli_search", "cli_compare", "cli_look",
     "cli_sweep", "cli",
 ]  # fmt: skip
 GROUND = {"errors", "storage"}

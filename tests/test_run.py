@@ -529,6 +529,9 @@ def test_each_job_of_a_sweep_has_its_own_offline_run_in_wandb(
     assert len(ids) == 2
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
 @pytest.fixture(scope="module")
 def long_options(picture_tree: Path) -> list[str]:
     """Of a run long enough to be stopped while it trains."""
@@ -550,7 +553,7 @@ def stopped(
     long_options: list[str], uninterrupted: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[int, tuple[Path, int, str]]:
     """signal -> (working folder, exit code, stderr) of a training that got it midway."""
-    places = {number: tmp_path_factory.mktemp("stop") for number in (signal.SIGINT, signal.SIGKILL)}
+    places = {number: tmp_path_factory.mktemp("stop") for number in STOPS}
     train = (str(ROOT / "train.py"), *long_options)
     running = {number: OwnProcess(*train, cwd=place) for number, place in places.items()}
     waiting = dict(running)
@@ -559,7 +562,10 @@ def stopped(
         for number, process in list(waiting.items()):
             assert process.poll() is None, process.communicate()[1]
             if list(places[number].glob("outputs/*/*/checkpoints/last.ckpt")):
-                waiting.pop(number).send_signal(number)
+                del waiting[number]
+                for _ in range(1 + (number == signal.SIGTERM)):  # some schedulers send it twice
+                    process.send_signal(number)
+                    time.sleep(0.01)
     ended = {}
     for number, process in running.items():
         _, err = process.communicate(timeout=120)
@@ -567,7 +573,7 @@ def stopped(
     return ended
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", STOPS)
 def test_a_stopped_training_goes_on_to_the_same_figures(
     stopped: dict[int, tuple[Path, int, str]],
     uninterrupted: Path,
@@ -583,10 +589,11 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
     assert not (folder / "metrics.json").exists()
     with pytest.raises(InputError, match=f"python train.py resume={folder}"):
         RunFolder.existing(folder)
-    if number == signal.SIGINT:
-        assert code == 130
+    if number != signal.SIGKILL:
+        word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+        assert code == 128 + number
         final = err.strip().splitlines()[-1]
-        assert final.startswith("interrupted")
+        assert final.startswith(f"{word}: the run is not finished")
         assert final.endswith(f"python train.py resume={folder}")
         assert "Traceback" not in err
     else:
@@ -599,6 +606,12 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
     resumed, whole = (RunFolder.existing(f).embedded("devise") for f in (folder, uninterrupted))
     np.testing.assert_array_equal(resumed.seen, whole.seen)
     np.testing.assert_array_equal(resumed.unseen, whole.unseen)
+    own, other = (
+        torch.load(each / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+        for each in (folder, uninterrupted)
+    )
+    assert own.keys() == other.keys()
+    assert all(own[key].equal(other[key]) for key in own)
     assert [path.name for path in folder.parent.iterdir()] == [
         folder.name
     ]  # no folder for resuming

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -23,14 +25,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
+from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from devise_exp import board, sweep, sweep_report, sweep_worker
 from devise_exp.board import Board
 from devise_exp.cli import app
 from devise_exp.composing import composed
-from devise_exp.errors import InputError
+from devise_exp.errors import InputError, one_line
 from devise_exp.study import study_of
+from devise_exp.study_storage import StorageError, opened, reason
 
 TPE = {
     "_target_": "optuna.samplers.TPESampler", "_partial_": True, "n_startup_trials": 3,
@@ -77,11 +81,12 @@ def studies(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def in_process(studies: Path, folder: Path, name: str = "small", **options: Any) -> Board:
+def in_process(
+    studies: Path, folder: Path, name: str = "small", storage: str | None = None, **options: Any
+) -> Board:
     """Run a study in this process, without the command; its board when all are done."""
-    config = composed(
-        [f"study={name}", f"folder={folder}", f"storage={folder}/journal.log"], "sweep", studies
-    )
+    kept = f"storage={storage or folder / 'journal.log'}"
+    config = composed([f"study={name}", f"folder={folder}", kept], "sweep", studies)
     folder.mkdir(exist_ok=True)
     config.study.merge_with(options)
     OmegaConf.save(config, folder / "study.yaml", resolve=True)
@@ -170,6 +175,82 @@ def test_a_stopped_study_goes_on_to_the_same_trials(
     first = Board.open(alone.study, str(tmp_path / "journal.log")).trials()
     assert [trial.state for trial in first][4:] == [TrialState.WAITING]
     assert facts(in_process(studies, tmp_path).trials()) == facts(alone.trials())
+
+
+@pytest.mark.parametrize("whom", ["the sweep", "a worker"])
+def test_sigterm_loses_nothing(whom: str, alone: Board, studies: Path, tmp_path: Path) -> None:
+    """The trial at hand goes back as one that nobody has tried; a worker is replaced."""
+    told = ["study=small", f"folder={tmp_path}", "workers=2", "--config-dir", str(studies)]
+    process = command(*told)
+    other = Board.open(alone.study, str(tmp_path / "journal.log"))
+    stopped: list[int] = []
+    while not stopped:
+        assert process.poll() is None, process.communicate()
+        for trial in other.trials():
+            if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker"):
+                worker = int(trial.user_attrs["worker"].rpartition(":")[2])
+                stopped.append(process.pid if whom == "the sweep" else worker)
+                break
+        time.sleep(0.01)
+    os.kill(stopped[0], signal.SIGTERM)
+    printed, _ = process.communicate(timeout=120)
+    if whom == "the sweep":
+        assert process.returncode == 128 + signal.SIGTERM
+        line = printed.strip().splitlines()[-1]
+        assert line == "terminated: the sweep is not finished; the same command goes on"
+        assert not [t for t in other.trials() if t.state == TrialState.RUNNING]
+        process = command(*told)
+        printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    assert facts(other.trials()) == facts(alone.trials())
+    assert {trial.user_attrs["tries"] for trial in other.trials()} == {1}
+
+
+@pytest.mark.parametrize("full", ["journal", "sqlite", "the trial's disk"])
+def test_a_disk_that_is_full_in_the_middle_of_a_trial(
+    full: str, alone: Board, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, no trial fails of it, and the same study goes on to the same trials."""
+    real, runs, limits = sweep_worker.measure, [], resource.getrlimit(resource.RLIMIT_FSIZE)
+    file = tmp_path / "study.db" if full == "sqlite" else tmp_path / "journal.log"
+    storage = f"sqlite:///{file}" if full == "sqlite" else str(file)
+
+    def short(*arguments: Any) -> dict[str, float]:
+        runs.append(1)
+        if len(runs) == 5:
+            if full == "the trial's disk":
+                raise OSError(errno.ENOSPC, "No space left on device", "some/bank")
+            # Of the journal, some of the next line; of the database, not one page.
+            size = 1000 if full == "sqlite" else file.stat().st_size + 20
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_worker, "measure", short)
+        try:
+            with pytest.raises((InputError, OSError)) as raised:
+                in_process(studies, tmp_path, storage=storage)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    line = one_line(raised.value)
+    assert line is not None
+    if full != "the trial's disk":
+        assert line.startswith("storage=")
+        assert "no longer answers (" in line
+        assert line.endswith("and the same command goes on")
+    first = Board.open(alone.study, storage).trials()
+    assert not [trial for trial in first if trial.state == TrialState.FAIL]
+    left_by_this_process(Board.open(alone.study, storage))
+    assert facts(in_process(studies, tmp_path, storage=storage).trials()) == facts(alone.trials())
+
+
+def left_by_this_process(place: Board) -> None:
+    """What a worker that could give nothing back has left, once it has ended."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for trial in place.trials():
+        if trial.state == TrialState.RUNNING:
+            place.mark(trial._trial_id, "worker", f"{board.me().rpartition(':')[0]}:{gone.pid}")
 
 
 def test_more_trials_join_a_finished_study(alone: Board, studies: Path, tmp_path: Path) -> None:
@@ -308,6 +389,11 @@ WRONG = {
         ["study=small", "storage=postgresql://a:secret/x@127.0.0.1:1/x"],
         "storage=",
     ),
+    "a bare @": (
+        ["study=small", "storage=postgresql://a:secret@secret@127.0.0.1:1/x"],
+        "as %40",
+    ),
+    "no quotes": (["study=small", "storage=postgresql://a:secret#x@127.0.0.1:1/x"], "quotes"),
     "another sampler": (
         [
             "study=small",
@@ -364,9 +450,64 @@ def test_a_line_that_a_full_disk_has_cut_short_is_dropped(tmp_path: Path) -> Non
     assert Board.open(study, str(file)).trials()[0].values == [0.5]
 
 
+def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^storage=mysql:.*the driver .*postgresql") as e:
+        Board.open(study_of(spec()), "mysql://a:secret@127.0.0.1:1/x")
+    assert "secret" not in str(e.value)
+
+
+def test_the_reason_is_the_driver_s_own_first_word() -> None:
+    later = RuntimeError("Can't reconnect until invalid transaction is rolled back")
+    later.__context__ = DBAPIError("select 1", {}, OSError("terminating connection\nLINE 1"))
+    assert reason(later) == "terminating connection"
+
+
+def test_a_full_disk_leaves_no_half_line_for_other_workers(tmp_path: Path) -> None:
+    """Who goes on writing while another's line was cut short adds no line to its half."""
+    study, file = study_of(spec(trials=2)), tmp_path / "log"
+    first, second = (Board.open(study, str(file)) for _ in range(2))
+    claimed = first.claim()
+    assert claimed is not None
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, limits[1]))
+    try:
+        with pytest.raises(StorageError, match=r"no longer answers \(File too large\)"):
+            first.report(claimed, 0, 0.5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    second.finish(claimed, [0.5], {})
+    assert first.trials()[0].values == [0.5]
+    assert Board.open(study, str(file)).trials()[0].values == [0.5]
+
+
+def test_two_that_open_an_empty_database_at_once(tmp_path: Path) -> None:
+    study, opened_by = study_of(spec()), []
+    together = threading.Barrier(4)
+
+    def start() -> None:
+        together.wait()
+        opened_by.append(Board.open(study, f"sqlite:///{tmp_path}/new.db").study_id)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened_by) == 4
+    assert len(set(opened_by)) == 1
+
+
+def test_processors_are_counted_where_the_system_has_no_affinity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert 1 <= sweep.processors() <= (os.cpu_count() or 1)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert sweep.processors() == (os.cpu_count() or 1)
+
+
 def test_a_study_that_was_made_but_not_yet_named_is_opened(storage: str) -> None:
     study = study_of(spec())
-    board._storage(storage).create_new_study(study.directions, study.name)
+    opened(storage).create_new_study(study.directions, study.name)
     assert Board.open(study, storage).trials() == []
 
 

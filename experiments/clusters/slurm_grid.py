@@ -21,12 +21,20 @@ from pathlib import Path
 import grid
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-TRAINING = [*grid.QUICK, "trainer=ddp", "trainer.devices=2", "training.batch_size=128"]
-# How a training on two processes is started: sbatch's arguments, and what goes before the command.
+TRAINING = [*grid.QUICK, "trainer=ddp", "training.batch_size=128"]
+ONE_NODE = ["trainer.devices=2"]
+TWO_NODES = ["trainer.devices=1", "trainer.num_nodes=2"]
+# The nodes' names are Slurm's alone: no name server knows them, as one would on a cluster.
+SRUN = "env MASTER_ADDR=127.0.0.1 srun --kill-on-bad-exit "
+# How a training on two processes is started: sbatch's arguments, what goes before the command, and
+# what train.py is told.
 TWO_PROCESSES = {
-    "one task, which starts its own two ranks": (["--ntasks=1", "--cpus-per-task=2"], ""),
-    # A launch of both ranks by srun goes here: (["--ntasks=2", ...], "srun ").
-}
+    "one task, which starts its own two ranks": (
+        ["--ntasks=1", "--cpus-per-task=2"], "", ONE_NODE,
+    ),
+    "srun, two tasks on a node": (["--nodes=1", "--ntasks=2"], SRUN, ONE_NODE),
+    "srun, a task on each of two nodes": (["--nodes=2", "--ntasks-per-node=1"], SRUN, TWO_NODES),
+}  # fmt: skip
 CONFIG = """\
 ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
@@ -145,13 +153,13 @@ def train_on_two(work: Path) -> None:
     """
     folder = work / "ddp"
     environment = grid.environment(folder)
-    command = f"{sys.executable} train.py {' '.join(TRAINING)} hydra.run.dir={folder}"
     folder.mkdir()
     log = folder / "ddp.log"
     rows = []
     for number, way in enumerate(["outside Slurm", *TWO_PROCESSES]):
-        options, before = TWO_PROCESSES.get(way, ([], ""))
-        line, began = f"{before}{command}/{number}", time.monotonic()
+        options, before, told = TWO_PROCESSES.get(way, ([], "", ONE_NODE))
+        command = ["train.py", *TRAINING, *told, f"hydra.run.dir={folder / str(number)}"]
+        line, began = f"{before}{sys.executable} {' '.join(command)}", time.monotonic()
         batch = ["sbatch", "--wait", *options, f"--output={log}", "--open-mode=append", "--wrap"]
         with log.open("a") as output:
             started = [*batch, line] if number else line.split()

@@ -5,22 +5,21 @@ number of machines: an Optuna storage, a journal file or the URL of a database.
 from __future__ import annotations
 
 import os
-import re
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
-from optuna.storages import BaseStorage, JournalStorage, get_storage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from optuna.trial import FrozenTrial, TrialState
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from devise_exp.errors import InputError
 from devise_exp.study import Study
+from devise_exp.study_storage import answering, masked, opened, reason
 
 BEAT = 15.0  # seconds between two signs of life of a worker
 SILENT = 90.0  # seconds without one after which another machine's worker counts as dead
@@ -44,12 +43,13 @@ class Claimed:
 @dataclass(eq=False)
 class Board:
     """The trials of one study in a storage. Every claim is made in one step of the storage, so no
-    trial is run by two workers.
+    trial is run by two workers. Methods raise StorageError where the storage does not answer.
     """
 
     storage: BaseStorage
     study_id: int
     study: Study
+    place: str  # of the storage, as it was given
     plans: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     heard: dict[int, tuple[Any, float]] = field(default_factory=dict)  # trial id -> beat, when
 
@@ -58,7 +58,7 @@ class Board:
         """InputError where the storage cannot be reached, or holds another study of this name."""
         shown = masked(storage)
         try:
-            place = _storage(storage)
+            place = opened(storage)
             try:
                 study_id = place.create_new_study(study.directions, study.name)
             except DuplicatedStudyError:
@@ -66,11 +66,12 @@ class Board:
             if _IDENTITY not in place.get_study_user_attrs(study_id):
                 place.set_study_user_attr(study_id, _IDENTITY, study.identity())
             known = place.get_study_user_attrs(study_id)[_IDENTITY]
+        except InputError:
+            raise
         except Exception as error:  # drivers raise whatever they like
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
             raise InputError(
-                f"storage={shown}: cannot be used ({reason}): give a file that can be written, or "
-                "the URL of a database that runs, such as postgresql://USER:PASSWORD@HOST/NAME"
+                f"storage={shown}: cannot be used ({reason(error)}): give a file that can be "
+                "written, or the URL of a database that runs, such as postgresql://USER:PASSWORD@HOST/NAME"
             ) from error
         if known != study.identity():
             raise InputError(
@@ -78,11 +79,12 @@ class Board:
                 "objectives, overrides, sampler, pruner, round or seed): give study.name=ANOTHER "
                 "or another storage"
             )
-        return cls(place, study_id, study)
+        return cls(place, study_id, study, storage)
 
     def trials(self) -> list[FrozenTrial]:
         """Those of the study as it is now, by number; a storage may hold more for later."""
-        found = self.storage.get_all_trials(self.study_id, deepcopy=False)
+        with self._answering():
+            found = self.storage.get_all_trials(self.study_id, deepcopy=False)
         return sorted(found, key=lambda trial: trial.number)[: self.study.trials]
 
     def claim(self) -> Claimed | None:
@@ -107,10 +109,12 @@ class Board:
                 return trial
         if len(trials) >= end:
             return None
-        trial = self.storage.get_trial(self.storage.create_new_trial(self.study_id))
+        own = create_trial(state=TrialState.RUNNING, user_attrs={"worker": me()})
+        with self._answering():
+            trial = self.storage.get_trial(self.storage.create_new_trial(self.study_id, own))
         if trial.number < end:
             return trial
-        self._set(trial, TrialState.WAITING)  # another worker was quicker; it may be needed later
+        self._wait(trial)  # another worker was quicker; it may be needed later
         return None
 
     def _planned(self, trial: FrozenTrial, known: list[FrozenTrial]) -> Claimed:
@@ -123,17 +127,19 @@ class Board:
         values = self.plans[round_number][number % self.study.round]
         for key, value in values.items():
             kind = self.study.space[key]
-            self.storage.set_trial_param(_id, key, kind.to_internal_repr(value), kind)
+            with self._answering():
+                self.storage.set_trial_param(_id, key, kind.to_internal_repr(value), kind)
         return Claimed(_id, number, values, known)
 
     def mark(self, trial_id: int, key: str, value: Any) -> None:
         """Note something of a trial, unless another worker has finished it by now."""
-        with suppress(UpdateFinishedTrialError):
+        with self._answering(), suppress(UpdateFinishedTrialError):
             self.storage.set_trial_user_attr(trial_id, key, value)
 
     def report(self, claimed: Claimed, step: int, value: float) -> None:
         """An intermediate value of the first objective."""
-        self.storage.set_trial_intermediate_value(claimed.id, step, value)
+        with self._answering():
+            self.storage.set_trial_intermediate_value(claimed.id, step, value)
 
     def finish(
         self, claimed: Claimed, values: Sequence[float] | None, notes: Mapping[str, Any]
@@ -146,7 +152,7 @@ class Board:
         failed = TrialState.FAIL if "error" in notes else TrialState.PRUNED
         state = failed if values is None else TrialState.COMPLETE
         # A worker that thought this one dead may have finished it, to the same result.
-        with suppress(UpdateFinishedTrialError):
+        with self._answering(), suppress(UpdateFinishedTrialError):
             self.storage.set_trial_state_values(claimed.id, state, values)
 
     def free(self, trial: FrozenTrial) -> None:
@@ -164,16 +170,18 @@ class Board:
         self._set(trial, TrialState.WAITING)
 
     def _set(self, trial: FrozenTrial, state: TrialState) -> bool:
-        try:
+        with self._answering(), suppress(UpdateFinishedTrialError):
             return self.storage.set_trial_state_values(trial._trial_id, state)
-        except UpdateFinishedTrialError:
-            return False
+        return False
+
+    def _answering(self) -> AbstractContextManager[None]:
+        return answering(self.place)
 
     def give_back(self) -> None:
         """What this process has claimed and not finished waits for another worker."""
         for trial in self.trials():
             if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker") == me():
-                self.mark(trial._trial_id, "tries", trial.user_attrs["tries"] - 1)
+                self.mark(trial._trial_id, "tries", trial.user_attrs.get("tries", 1) - 1)
                 self._wait(trial)
 
     def _free_dead(self, trials: Sequence[FrozenTrial]) -> None:
@@ -187,7 +195,8 @@ class Board:
                 self.heard[trial._trial_id] = sign, now
                 continue
             if is_gone(sign[0]) or now - since > SILENT:
-                latest = self.storage.get_trial(trial._trial_id)
+                with self._answering():
+                    latest = self.storage.get_trial(trial._trial_id)
                 if latest.state == TrialState.RUNNING and latest.user_attrs == trial.user_attrs:
                     self.free(trial)
 
@@ -215,29 +224,3 @@ def _machine() -> str:
     """Containers of one host name have process numbers of their own."""
     space = Path("/proc/self/ns/pid")
     return f"{socket.gethostname()}/{space.stat().st_ino if space.exists() else 0}"
-
-
-def masked(storage: str) -> str:
-    """A storage as it may be shown: the URL of a database holds a password."""
-    return re.sub(r"://.*", "://...", storage)
-
-
-def _storage(given: str) -> BaseStorage:
-    if "://" in given:
-        return get_storage(given)
-    _mend(Path(given))
-    return JournalStorage(JournalFileBackend(given))
-
-
-def _mend(journal: Path) -> None:
-    """Cut off a last line that a full disk or a power cut has left without its end."""
-    if not journal.exists():
-        return
-    lock = JournalFileSymlinkLock(str(journal))
-    lock.acquire()
-    try:
-        content = journal.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(journal, content.rfind(b"\n") + 1)
-    finally:
-        lock.release()

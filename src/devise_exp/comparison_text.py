@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from devise_exp.comparison import BEST, TIED, Cell, Comparison
+from devise_exp.errors import printable
 from devise_exp.intervals import to_precision
 
 _LATEX = {
@@ -80,6 +81,11 @@ def rich_table(table: Comparison) -> Table:
     return found
 
 
+def escaped(text: object) -> str:
+    """Text as a cell of a Markdown table shows it."""
+    return re.sub(r"([\\`*_|<\[\]])", r"\\\1", printable(text))
+
+
 def markdown(table: Comparison, interval: bool = False) -> str:
     """GitHub Markdown: the best is bold, what does not differ from it italic."""
     marks = {BEST: "**{}**", TIED: "*{}*", "": "{}"}
@@ -90,7 +96,7 @@ def markdown(table: Comparison, interval: bool = False) -> str:
     def row(cells: Sequence[str]) -> str:
         return f"| {' | '.join(cells)} |"
 
-    names = [[re.sub(r"([\\`*_|<\[\]])", r"\\\1", n) for n in line.names] for line in table.lines]
+    names = [[escaped(name) for name in line.names] for line in table.lines]
     lines = [
         row([*table.heads, *table.columns.values()]),
         row(["---"] * len(table.heads) + ["---:"] * len(table.columns)),

@@ -7,7 +7,9 @@ import errno
 import functools
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any, ParamSpec
 Arguments = ParamSpec("Arguments")
 WRONG_INPUT = 2
 INTERRUPTED = 130
+TERMINATED = 128 + signal.SIGTERM
 _ALL_OPTIONS = "add --cfg job to the command to see every option"
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -27,6 +30,10 @@ class InputError(Exception):
     """Something a person can put right: the message is one line that says what, where and what to
     do.
     """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which schedulers send some time before they kill: it ends things as Ctrl-C does."""
 
 
 def one_line(error: BaseException) -> str | None:
@@ -43,9 +50,16 @@ def one_line(error: BaseException) -> str | None:
         return _config_line(error) or text
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'files'}: {error.strerror}: {_remedy(error.errno)}"
-    if isinstance(error, OSError | RuntimeError) and _CUT_SHORT.search(text):
+    if is_full_disk(error):
         return f"a file could not be written whole: {_remedy(errno.ENOSPC)}"
     return None
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a file could not be written for want of space."""
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return True
+    return isinstance(error, OSError | RuntimeError) and bool(_CUT_SHORT.search(str(error)))
 
 
 def _config_line(error: Exception) -> str | None:
@@ -59,7 +73,9 @@ def _config_line(error: Exception) -> str | None:
         choices = ", ".join(error.options or sorted(path.stem for path in there)) or "none"
         return f"{group}={option}: no such option; choose among {choices}"
     if isinstance(error, OverrideParseException):
-        return f"the argument {error.override!r} is neither group=option nor key=value"
+        shown = re.sub(r"://.*", "://...", error.override or "")  # it may hold a password
+        quotes = ": put its value into quotes, '...'" if shown != error.override else ""
+        return f"the argument {shown!r} is neither group=option nor key=value{quotes}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: add {error.full_key}=... to the command"
     if unknown := re.search(r"Could not override '([^']+)'", str(error)):
@@ -125,10 +141,13 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
         os.environ["HYDRA_FULL_ERROR"] = "1"
         sys.argv = [_quoted(argument) for argument in sys.argv]
         try:
-            main(*args, **kwargs)
+            with terminable():
+                main(*args, **kwargs)
         except KeyboardInterrupt as error:
-            print(f"interrupted{f': {error}' if str(error) else ''}", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+            by_signal = "terminated", TERMINATED
+            how, code = by_signal if _came_by_sigterm(error) else ("interrupted", INTERRUPTED)
+            print(f"{how}{f': {error}' if str(error) else ''}", file=sys.stderr)
+            sys.exit(code)
         except Exception as error:
             line = one_line(error)
             if line is None:
@@ -137,6 +156,36 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
             sys.exit(WRONG_INPUT)
 
     return run
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises Terminated where nothing else has been made of it: once, since a second one
+    must not break off what the first has begun to end.
+    """
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    came: list[int] = []
+
+    def terminate(number: int, frame: Any) -> None:
+        came.append(number)
+        if len(came) == 1:
+            raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        if not came:  # else the process is about to end, and has yet to say why
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _came_by_sigterm(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, Terminated):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _quoted(argument: str) -> str:

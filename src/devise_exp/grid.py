@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from devise_exp.comparison import Comparison, Line
     from devise_exp.run_figures import RunFigures
 
-NOTE = "trial.json"
+NOTE, TRACEBACK = "trial.json", "error.txt"
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,19 @@ class Grid(OneLine):
 
     def __init__(self) -> None:
         self.started = time.monotonic()
+        self.unkept = 0  # of this process
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         sweep = Path(config.hydra.sweep.dir)
         for note in sweep.glob(f"*/{NOTE}"):  # of an earlier grid in the same folder
-            note.unlink()
+            try:
+                note.unlink()
+            except OSError as error:  # Hydra would make a warning of it
+                say(
+                    f"error: {note}: of an earlier grid, and cannot be removed ({error.strerror}): "
+                    "remove it, or give hydra.sweep.dir=ANOTHER"
+                )
+                raise SystemExit(WRONG_INPUT) from error
         os.environ.setdefault("WANDB_RUN_GROUP", f"{sweep.parent.name} {sweep.name}".strip())
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -76,6 +85,7 @@ class Grid(OneLine):
         if own.mode.name != "MULTIRUN":
             return
         failed = job_return.status == JobStatus.FAILED
+        folder = Path(HydraConfig.get().runtime.output_dir)
         error = told(job_return._return_value) if failed else ""
         note = {
             "number": own.job.num,
@@ -83,17 +93,20 @@ class Grid(OneLine):
             "seconds": time.monotonic() - self.started,
             "error": error,
         }
-        with replacing(Path(HydraConfig.get().runtime.output_dir) / NOTE) as made:
-            made.write_text(json.dumps(note, indent=1))
+        try:
+            _keep(folder, note, job_return._return_value if failed else None)
+        except OSError as wrong:
+            self.unkept += 1
+            say(f"error: trial {own.job.num} is in no table: {told(wrong)}")
         if failed:
-            say(f"trial {own.job.num} failed: {error}")
+            say(f"trial {own.job.num} failed: {error}: {folder / TRACEBACK}")
             # Told as done, or Hydra would end the grid, without a table, at the first that failed.
             job_return.status, job_return.return_value = JobStatus.COMPLETED, float("nan")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
         trials = trials_in(folder)
-        if not trials:
+        if not trials and not self.unkept:
             return
         failed = [trial for trial in trials if trial.error]
         try:  # Hydra would make a warning of an error here
@@ -101,8 +114,19 @@ class Grid(OneLine):
         except Exception as error:
             say(f"error: no table of the grid: {told(error)}")
             raise SystemExit(1) from error
-        if failed:
+        if failed or self.unkept:
             raise SystemExit(1)
+
+
+def _keep(folder: Path, note: dict[str, Any], error: BaseException | None) -> None:
+    """What the table needs of a trial; and where it failed, the whole of its error for a person."""
+    if error is None:
+        (folder / TRACEBACK).unlink(missing_ok=True)  # of an earlier try
+    else:
+        with replacing(folder / TRACEBACK) as made:
+            made.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    with replacing(folder / NOTE) as made:
+        made.write_text(json.dumps(note, indent=1))
 
 
 def _tell(folder: Path, trials: list[Trial], failed: list[Trial]) -> None:
@@ -113,7 +137,9 @@ def _tell(folder: Path, trials: list[Trial], failed: list[Trial]) -> None:
     for table in tables:
         report.printed(comparison_text.rich_table(table))
     for trial in failed:
-        say(f"failed: trial {trial.number} ({' '.join(trial.overrides)}): {trial.error}")
+        file = trial.folder / TRACEBACK
+        more = f": {file}" if file.is_file() else ""
+        say(f"failed: trial {trial.number} ({' '.join(trial.overrides)}): {trial.error}{more}")
     with replacing(folder / "trials.csv") as made:
         made.write_text(_csv(trials), encoding="utf-8", newline="")
     with replacing(folder / "trials.md") as made:
@@ -122,13 +148,19 @@ def _tell(folder: Path, trials: list[Trial], failed: list[Trial]) -> None:
 
 
 def trials_in(folder: Path) -> list[Trial]:
-    """The trials whose jobs have ended, by number."""
-    found = []
-    for file in folder.glob(f"*/{NOTE}"):
+    """The trials whose jobs have ended, by number; one whose note cannot be read has failed."""
+    return sorted(map(_trial, folder.glob(f"*/{NOTE}")), key=lambda trial: trial.number)
+
+
+def _trial(file: Path) -> Trial:
+    try:
         note = json.loads(file.read_text(encoding="utf-8"))
-        told = tuple(note["overrides"])
-        found.append(Trial(file.parent, note["number"], told, note["seconds"], note["error"]))
-    return sorted(found, key=lambda trial: trial.number)
+        overrides, seconds = tuple(map(str, note["overrides"])), float(note["seconds"])
+        return Trial(file.parent, int(note["number"]), overrides, seconds, str(note["error"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        name = file.parent.name
+        number = int(name) if name.isdecimal() else -1
+        return Trial(file.parent, number, (), 0.0, f"{NOTE} cannot be read ({told(error)})")
 
 
 def tables_of(trials: list[Trial]) -> list[Comparison]:
@@ -175,11 +207,13 @@ def _csv(trials: list[Trial]) -> str:
 
 def _markdown(tables: list[Comparison], failed: list[Trial]) -> str:
     from devise_exp import comparison_text
+    from devise_exp.comparison_text import escaped
 
     parts = [comparison_text.FORMATS["markdown"](table) for table in tables]
     if failed:
         rows = [
-            f"| {trial.number} | {' '.join(trial.overrides)} | {trial.error} |" for trial in failed
+            f"| {trial.number} | {escaped(' '.join(trial.overrides))} | {escaped(trial.error)} |"
+            for trial in failed
         ]
         parts.append("\n".join(["| failed trial | told | error |", "| --- | --- | --- |", *rows]))
     return "\n\n".join(part.strip() for part in parts) + "\n"

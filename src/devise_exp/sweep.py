@@ -18,15 +18,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from devise_exp import sweep_report
-from devise_exp.board import Board, masked
+from devise_exp.board import Board
 from devise_exp.composing import composed
-from devise_exp.errors import InputError, say
+from devise_exp.errors import TERMINATED, InputError, say
 from devise_exp.storage import replacing
 from devise_exp.study import Study, study_of
-from devise_exp.sweep_worker import STORAGE, TERMINATED
+from devise_exp.study_storage import masked
+from devise_exp.sweep_worker import STORAGE
 
 LOG = "workers.log"
 _DEATHS = 10  # so many workers may die before a sweep gives up
+_GRACE = 20.0  # seconds for workers to give back what they have begun
 
 
 def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
@@ -54,7 +56,7 @@ def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     before = sum(trial.state.is_finished() for trial in board.trials())
     say(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
     started = time.perf_counter()
-    n = min(config.workers or len(os.sched_getaffinity(0)), study.round)
+    n = min(config.workers or processors(), study.round)
     _work(board, n, folder, str(storage))
     seconds = time.perf_counter() - started
     sweep_report.write(study, board.trials(), folder)
@@ -62,6 +64,13 @@ def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     say(f"written to {folder}: summary.md, trials.csv, figures")
     say(f"the best as a run: python train.py --config-dir {folder} experiment={study.name}")
     return folder
+
+
+def processors() -> int:
+    """Those that this process may use, where the system says which."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def check_space(study: Study) -> None:
@@ -105,9 +114,10 @@ def _work(board: Board, n: int, folder: Path, storage: str) -> None:
     finally:
         for worker in workers:
             worker.terminate()
+        until = time.monotonic() + _GRACE
         for worker in workers:
             with suppress(subprocess.TimeoutExpired):
-                worker.wait(10)
+                worker.wait(max(0.0, until - time.monotonic()))
             worker.kill()
 
 
@@ -157,4 +167,4 @@ def _progress() -> Progress:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
-    return lines[-1] or f"see {log}"
+    return lines[-1].removeprefix("error: ") or f"see {log}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +141,9 @@ def importances(study: Study, trials: Trials) -> dict[str, dict[str, float]]:
         def target(trial: FrozenTrial, i: int = i, sign: int = sign) -> float:
             return sign * float(trial.values[i])
 
-        found[name] = get_param_importances(memory, evaluator=evaluator, target=target)
+        with warnings.catch_warnings():  # of low values being sought, and of few trials
+            warnings.simplefilter("ignore", UserWarning)
+            found[name] = get_param_importances(memory, evaluator=evaluator, target=target)
     return found
 
 

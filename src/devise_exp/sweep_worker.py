@@ -18,11 +18,11 @@ from optuna import TrialPruned
 
 from devise_exp.board import BEAT, Board, Claimed, me
 from devise_exp.composing import composed
-from devise_exp.errors import command, told
+from devise_exp.errors import command, is_full_disk, told
 from devise_exp.study import study_of
+from devise_exp.study_storage import StorageError
 from devise_exp.trial import Shared, measure
 
-TERMINATED = 128 + signal.SIGTERM
 STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
 
 
@@ -69,10 +69,7 @@ def run(board: Board, claimed: Claimed, shared: Shared) -> None:
     watched = study.watched(claimed.known, claimed.values) if study.pruner else None
 
     def report(step: int, figure: float) -> None:
-        try:
-            board.report(claimed, step, figure)
-        except Exception as error:
-            raise StorageError from error
+        board.report(claimed, step, figure)
         if watched is not None:
             watched.report(figure, step)
             if watched.should_prune():
@@ -90,13 +87,11 @@ def run(board: Board, claimed: Claimed, shared: Shared) -> None:
     except (StorageError, MemoryError):  # no fault of the trial's: another worker may run it
         raise
     except Exception as error:
+        if is_full_disk(error):
+            raise
         notes["error"] = told(error)
     notes["seconds"] = time.perf_counter() - started
     board.finish(claimed, values, notes)
-
-
-class StorageError(Exception):
-    """The storage could not be written to."""
 
 
 def _end_with(parent: int) -> None:
@@ -106,11 +101,6 @@ def _end_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _stop(number: int, frame: Any) -> None:
-    raise SystemExit(TERMINATED)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     command(work)(Path(sys.argv[1]))

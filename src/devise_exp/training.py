@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,6 +108,19 @@ class _Checkpoints(Checkpoint):
         self.best, self.epoch = state_dict["best"], state_dict["epoch"]
 
 
+class _OwnSigterm(Callback):
+    """SIGTERM means during a training what it has meant before. Lightning would send the other
+    ranks a word in the middle of their steps, and go on to the end of the batch.
+    """
+
+    def __init__(self) -> None:
+        self.before = signal.getsignal(signal.SIGTERM)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.before)
+
+
 class _WholeFiles(TorchCheckpointIO):
     """Checkpoints by write-then-rename in their own folder; Lightning's way is by the temporary
     folder, from where a file may have to be copied.
@@ -155,10 +170,11 @@ def fit(
     reached uninterrupted. Returns the best val/hit@1 and its epoch.
     """
     checkpoints = _Checkpoints(folder, patience, resumable)
+    own = [checkpoints, _SeedEpoch(seed), _OwnSigterm()]
     bars = [RichProgressBar(leave=False, console_kwargs={"stderr": True})]
     trainer = make_trainer(
         # Nobody sees a bar where there is no terminal, and a log would fill with its lines.
-        callbacks=[checkpoints, _SeedEpoch(seed), *(bars if sys.stderr.isatty() else [])],
+        callbacks=[*own, *(bars if sys.stderr.isatty() else [])],
         enable_progress_bar=sys.stderr.isatty(),
         plugins=[_WholeFiles(), LightningEnvironment()],
         logger=logger,

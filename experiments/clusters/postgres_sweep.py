@@ -1,0 +1,227 @@
+"""A sweep on PostgreSQL: two machines' commands at once, a killed worker and a server that stops
+give the trials of one command alone with a journal; what is wrong with a database is one line.
+
+python experiments/clusters/postgres_sweep.py [FOLDER]     (as root; postgresql installed)
+
+The server listens on 127.0.0.1 alone; it goes, and its folder with it, at any end.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+import grid
+from optuna.trial import FrozenTrial, TrialState
+from slurm_grid import free_ports
+
+from devise_exp.board import Board
+from devise_exp.composing import composed
+from devise_exp.study import study_of
+
+STUDY = ["study=head", "study.trials=12", "study.round=4"]
+HEAD = "| storage | claims | trials equal | seconds |"
+COMMAND = "from devise_exp.cli import app; app()"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL of this script alone, its programs run by the user postgres."""
+
+    programs: Path
+    folder: Path
+    port: int
+    password: str
+
+    def url(self, database: str = "postgres", password: str | None = None) -> str:
+        told = quote(self.password if password is None else password, safe="")
+        return f"postgresql://devise:{told}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}"
+        self._control("-o", options, "-l", str(self.folder / "log"), "start")
+
+    def stop(self) -> None:
+        """At once: whoever is connected is cut off."""
+        self._control("-m", "fast", "stop")
+
+    def make_data(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(self.password)
+        shutil.chown(secret, "postgres")
+        access = ["-U", "devise", "-A", "scram-sha-256", f"--pwfile={secret}"]
+        self._run("initdb", "-D", str(self.folder / "data"), "--no-sync", *access)
+
+    def make_database(self, name: str) -> None:
+        secret = {**os.environ, "PGPASSWORD": self.password}
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "devise"]
+        subprocess.run([self.programs / "createdb", *where, name], env=secret, check=True)
+
+    def _control(self, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", *arguments)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = ["runuser", "-u", "postgres", "--", str(self.programs / program), *arguments]
+        done = subprocess.run(
+            command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        if done.returncode:
+            sys.exit(f"error: {program}: {done.stderr.strip()}")
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """The running server, with a password that an URL has to spell."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found or os.geteuid() != 0:
+        sys.exit("error: run as root, with PostgreSQL's server: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
+    shutil.chown(folder, "postgres")
+    made = Server(found[-1].parent, folder, free_ports(1)[0], f"{secrets.token_hex(8)}/@:")
+    try:
+        made.make_data()
+        made.start()
+        yield made
+    finally:
+        if (folder / "data/postmaster.pid").exists():
+            made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def begun(folder: Path, *more: str) -> subprocess.Popen:
+    """`devise-exp sweep` in a working folder of its own, what it says in FOLDER.log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", COMMAND, "sweep", *STUDY, f"folder={folder}", *more]
+    with folder.with_suffix(".log").open("a") as log:
+        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+
+
+def ended(process: subprocess.Popen, folder: Path, code: int = 0) -> str:
+    """The last line of a sweep that is over, or is about to be; exits with 1 where it ended in
+    another way than expected.
+    """
+    log = folder.with_suffix(".log")
+    found = process.wait()
+    if found != code:
+        sys.exit(f"error: the sweep ended with {found}, not {code}: see {log}")
+    return log.read_text().strip().split("\n")[-1]
+
+
+def board(storage: str) -> Board:
+    return Board.open(study_of(composed(STUDY, "sweep").study), storage)
+
+
+def facts(trials: list[FrozenTrial]) -> list[tuple]:
+    """All of the trials that must not hang on the storage, on workers or on what befell them."""
+    kept = ("number", "state", "params", "values", "intermediate_values")
+    return [tuple(getattr(trial, name) for name in kept) for trial in trials]
+
+
+def waited_for(process: subprocess.Popen, seen: Callable[[], bool]) -> None:
+    while not seen():
+        if process.poll() is not None:
+            sys.exit("error: the sweep ended before it could be disturbed")
+        time.sleep(0.05)
+
+
+def busy(trials: list[FrozenTrial], done: int) -> list[int]:
+    """The processes that run trials, once so many are done."""
+    if sum(trial.state.is_finished() for trial in trials) < done:
+        return []
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    workers = [trial.user_attrs.get("worker") for trial in running]
+    return [int(worker.rpartition(":")[2]) for worker in workers if worker]
+
+
+def two_at_once(work: Path, url: str) -> None:
+    """Two commands on an empty database, which both of them want to fill."""
+    folders = [work / "one", work / "two"]
+    both = [begun(each, "workers=1", f"storage={url}") for each in folders]
+    for process, folder in zip(both, folders, strict=True):
+        ended(process, folder)
+
+
+def with_a_killed_worker(work: Path, url: str) -> None:
+    folder = work / "killed"
+    process = begun(folder, "workers=2", f"storage={url}")
+    other, found = board(url), list[int]()
+    waited_for(process, lambda: bool(found.extend(busy(other.trials(), 2)) or found))
+    os.kill(found[0], signal.SIGKILL)
+    ended(process, folder)
+
+
+def with_a_stopped_server(work: Path, url: str, database: Server) -> str:
+    """The command ends with a line, which is returned, and goes on once the server does."""
+    folder = work / "stopped"
+    process = begun(folder, "workers=2", f"storage={url}")
+    other = board(url)
+    waited_for(process, lambda: bool(busy(other.trials(), 2)))
+    database.stop()
+    line = ended(process, folder, 2)
+    database.start()
+    ended(begun(folder, "workers=2", f"storage={url}"), folder)
+    return line
+
+
+def refused(work: Path, database: Server) -> dict[str, str]:
+    """What a person reads who gives a wrong password, or a port where nobody listens."""
+    nobody = replace(database, port=free_ports(1)[0])
+    wrong = {"wrong password": database.url(password="no/@:"), "no server": nobody.url()}
+    folder = work / "refused"
+    return {name: ended(begun(folder, f"storage={url}"), folder, 2) for name, url in wrong.items()}
+
+
+def row(name: str, place: Board, alone: Board, began: float) -> bool:
+    """Print a line of the table; whether the trials are those of `alone`."""
+    trials, expected = facts(place.trials()), facts(alone.trials())
+    claims = sum(trial.user_attrs["tries"] for trial in place.trials())
+    same = sum(one == two for one, two in zip(trials, expected, strict=True))
+    seconds = f"{time.monotonic() - began:.0f}"
+    print(f"| {name} | {claims} | {same} of {len(expected)} | {seconds} |", flush=True)
+    return trials == expected
+
+
+def main() -> None:
+    grid.clean_up_when_ended()
+    work = grid.work_folder() / "postgres"
+    os.environ.update(grid.environment(work))
+    print(f"\n## A sweep on PostgreSQL\n\n{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}", flush=True)
+    began = time.monotonic()
+    ended(begun(work / "alone", "workers=1"), work / "alone")
+    alone, lines = board(str(work / "alone/journal.log")), {}
+    equal = [row("a journal, one worker", alone, alone, began)]
+    with server() as database:
+        ways: dict[str, Callable[[str], str | None]] = {
+            "two commands at once, one worker each": lambda url: two_at_once(work, url),
+            "two workers, one killed": lambda url: with_a_killed_worker(work, url),
+            "server stopped, then started": lambda url: with_a_stopped_server(work, url, database),
+        }
+        for number, (name, way) in enumerate(ways.items()):
+            database.make_database(f"number{number}")
+            began, url = time.monotonic(), database.url(f"number{number}")
+            if line := way(url):
+                lines["server stopped"] = line
+            equal.append(row(name, board(url), alone, began))
+        lines |= refused(work, database)
+    secret = quote(database.password, safe="")
+    print("\n| what a person reads | |\n| --- | --- |")
+    for name, line in lines.items():
+        print(f"| {name} | `{line}` |")
+    safe = all(line.startswith("error: ") and secret not in line for line in lines.values())
+    if not all(equal) or not safe:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
