@@ -1,0 +1,159 @@
+"""One comparison, its grids run: python experiments/comparisons/make.py NAME [OVERRIDES ...]
+
+NAME is a key of PLANS. Overrides of train.py, such as data.root=ROOT or seeds=5, hold for all
+trials; out=FOLDER says where the run folders, table.md and figure.svg go (multirun/comparisons/NAME).
+Trials that are there already are not run again, so that one which failed can be made good.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from devise_exp import comparison, comparison_text, drawing, grid, run_figures
+from devise_exp.comparison import Comparison, Line
+
+ROOT = Path(__file__).parents[2]
+SHARED = ("method=none", "logger=none", "seeds=3")
+HIDDEN = ("split.seed", "trainer.max_epochs", "prior")  # of grids, but not of the rows' names
+COLUMNS = ("seen hit@1", "unseen hit@1", "unseen hit@5", "calibrated H", "AUSUC")
+GLOVE = ",".join(f"${{data.root}}/glove.6B.{dim}d.txt" for dim in (100, 200, 300))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """head: what the rows differ in; grids: of each python train.py -m its overrides; ordered:
+    whether the rows are steps of one quantity.
+    """
+
+    head: str
+    grids: tuple[tuple[str, ...], ...]
+    ordered: bool = False
+
+
+def steps(key: str, epochs: dict[str, int], *more: str) -> Plan:
+    """Rows that have fewer pictures train for more epochs, each for about 200 steps."""
+    grids = [(f"{key}={n}", f"trainer.max_epochs={e}", *more) for n, e in epochs.items()]
+    return Plan(key, tuple(grids), ordered=True)
+
+
+PLANS = {
+    "losses": Plan("loss", (("loss=softmax,hinge_rank,cosine,mse", "prior=none"),)),
+    "projections": Plan(
+        "projection",
+        (("projection=linear",), ("projection=mlp", "projection.hidden=250,500,1000,2000")),
+    ),
+    "word_vectors": Plan(
+        "word_vectors",
+        (
+            ("word_vectors=glove_6b_50d,random,sentence_minilm",),
+            ("word_vectors=glove", f"word_vectors.path={GLOVE}"),
+        ),
+    ),
+    "seen_classes": steps(
+        "split.n_seen",
+        {"9": 80, "18": 40, "36": 20, "54": 13, "72": 10},
+        "prior=none",
+        "split.seed=0,1,2",  # other classes each time, so one training of each
+        "seeds=1",
+    ),
+    "training_pictures": steps(
+        "split.train_per_class", {"1": 200, "2": 200, "5": 100, "10": 67, "20": 33, "null": 10}
+    ),
+    "backbones": Plan(
+        "backbone",
+        (
+            ("backbone=efficientnet_lite0,efficientnet_lite1,efficientnet_lite2",),
+            ("backbone=resnet18,resnet34,resnet50,vgg16",),
+        ),
+    ),
+}
+
+
+def run(plan: Plan, overrides: list[str], out: Path) -> list[grid.Trial]:
+    """The trials of all grids, in their order."""
+    trials = []
+    for i, told in enumerate(plan.grids):
+        folder = out / str(i)
+        found = grid.trials_in(folder)
+        if not found or any(trial.error for trial in found):
+            command = [sys.executable, str(ROOT / "train.py"), "-m", *SHARED, *told, *overrides]
+            subprocess.run([*command, f"hydra.sweep.dir={folder}"], check=False)
+        trials += grid.trials_in(folder)
+    return trials
+
+
+def name_of(trial: grid.Trial, plan: Plan) -> str:
+    """What the trial's row is called: the values that its grid gives it."""
+    keys = {told.partition("=")[0] for told_to in plan.grids for told in told_to} - {*HIDDEN, "seeds"}
+    given = [told.partition("=") for told in trial.overrides]
+    values = [value.rpartition("/")[2] for key, _, value in given if key in keys]
+    return " ".join("all" if value == "null" else value for value in values)
+
+
+def table_of(plan: Plan, trials: list[grid.Trial]) -> Comparison:
+    """A line for each row of the plan, empty where all its trials failed. What differs from the
+    best is marked where all rows have one split.
+    """
+    rows: dict[str, list[run_figures.RunFigures]] = {}
+    for trial in trials:
+        own = rows.setdefault(name_of(trial, plan), [])
+        own += [] if trial.error else run_figures.runs_in([trial.folder])
+    done = {name: runs for name, runs in rows.items() if runs}
+    splits = {run.metrics["split/fingerprint"] for runs in done.values() for run in runs}
+    alone = [{name: runs} for name, runs in done.items()] if len(splits) > 1 else [done]
+    tables = [comparison.of_recipes(plan.head, each) for each in alone]
+    shown = {key: head for key, head in tables[0].columns.items() if head in COLUMNS}
+    cells = {
+        line.names[0]: tuple(dict(zip(each.columns, line.cells, strict=True))[key] for key in shown)
+        for each in tables
+        for line in each.lines
+    }
+    lines = tuple(Line((name,), cells.get(name, (None,) * len(shown))) for name in rows)
+    n = max(table.n for table in tables)
+    print_of = ", ".join(sorted(splits)) if len(splits) == 1 else "of each row its own"
+    return replace(tables[0], columns=shown, lines=lines, n=n, fingerprint=print_of)
+
+
+def draw(plan: Plan, table: Comparison, file: Path) -> None:
+    """A panel for each column, a point with its deviation for each row."""
+    lines = [line for line in table.lines if any(line.cells)]
+    with drawing.figure(2.6 if plan.ordered else 0.9 + 0.25 * len(lines)) as figure:
+        panels = figure.subplots(1, len(table.columns), sharey=not plan.ordered)
+        for i, (axes, title) in enumerate(zip(panels, table.columns.values(), strict=True)):
+            known = [(line.names[0], cell) for line in lines if (cell := line.cells[i])]
+            names, cells = zip(*known, strict=True)
+            values = [100 * cell.value for cell in cells]
+            deviations = [100 * (cell.sd or 0) for cell in cells]
+            look = {"color": drawing.COLOURS[0], "markersize": 4, "capsize": 2}
+            if plan.ordered:
+                axes.errorbar(names, values, deviations, fmt="o-", **look)
+            else:
+                axes.errorbar(values, names, xerr=deviations, fmt="o", **look)
+            drawing.label(axes, title, plan.head if plan.ordered else "per cent", "")
+        if not plan.ordered:
+            panels[0].invert_yaxis()
+        figure.savefig(file, metadata={"Date": None})
+
+
+def main(name: str, *given: str) -> None:
+    if name not in PLANS:
+        raise SystemExit(f"{name}: choose among {', '.join(PLANS)}")
+    started, plan = time.monotonic(), PLANS[name]
+    outs = [told.removeprefix("out=") for told in given if told.startswith("out=")]
+    out = Path(outs[-1] if outs else f"multirun/comparisons/{name}").absolute()
+    trials = run(plan, [told for told in given if not told.startswith("out=")], out)
+    table = table_of(plan, trials)
+    errors = [f"- {name_of(trial, plan)}: {trial.error}" for trial in trials if trial.error]
+    minutes = f"{(time.monotonic() - started) / 60:.1f} minutes."
+    parts = [comparison_text.FORMATS["markdown"](table).strip(), *errors, minutes]
+    (out / "table.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    print((out / "table.md").read_text(encoding="utf-8"))
+    draw(plan, table, out / "figure.svg")
+
+
+if __name__ == "__main__":
+    main(*(sys.argv[1:] or [""]))
