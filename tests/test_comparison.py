@@ -95,7 +95,8 @@ def test_recipes_go_by_the_names_that_they_are_given(tmp_path: Path) -> None:
     )
     assert (table.heads, table.n) == (("loss",), 3)
     first, second = (cells(table)[name,] for name in ("a", "b"))
-    assert first and second
+    assert first is not None
+    assert second is not None
     assert (first.value, first.mark) == (pytest.approx(0.31), BEST)
     assert (second.value, second.mark) == (pytest.approx(0.15), "")
 

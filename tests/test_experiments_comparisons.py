@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 import yaml
 from omegaconf import DictConfig
+from PIL import Image
 
 from devise_exp import grid
 from devise_exp.comparison import BEST
@@ -48,8 +49,9 @@ def trial(
 
 
 def test_train_takes_what_the_plans_tell_it(
-    make: ModuleType, composed: Callable[..., DictConfig]
+    make: ModuleType, composed: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("GLOVE", "vectors")
     for plan in make.PLANS.values():
         for told in plan.grids:
             single = [each for each in told if "," not in each]
@@ -58,7 +60,7 @@ def test_train_takes_what_the_plans_tell_it(
                 swept = [f"{k}={v}" for (k, _, _), v in zip(several, values, strict=True)]
                 config = composed(*make.SHARED, *single, *swept, "data.root=pictures")
                 if "word_vectors=glove" in told:
-                    assert str(config.word_vectors.path).startswith("pictures/glove.6B.")
+                    assert str(config.word_vectors.path).startswith("vectors/glove.6B.")
 
 
 def test_a_table_has_a_row_for_each_trial_failed_ones_too(make: ModuleType, tmp_path: Path) -> None:
@@ -74,8 +76,8 @@ def test_a_table_has_a_row_for_each_trial_failed_ones_too(make: ModuleType, tmp_
     assert cosine is None
     assert (softmax.value, softmax.mark) == (pytest.approx(0.31), BEST)
     assert mse.value == pytest.approx(0.21)
-    make.draw(plan, table, tmp_path / "figure.svg")
-    assert "</svg>" in (tmp_path / "figure.svg").read_text()
+    make.draw(plan, table, tmp_path / "figure.png")
+    assert Image.open(tmp_path / "figure.png").size[0] > 900
 
 
 def test_rows_of_several_splits_are_not_ranked(make: ModuleType, tmp_path: Path) -> None:
@@ -90,5 +92,5 @@ def test_rows_of_several_splits_are_not_ranked(make: ModuleType, tmp_path: Path)
     assert table.n == 3
     assert [line.cells[1].value for line in table.lines] == pytest.approx([0.2, 0.5])
     assert {cell.mark for line in table.lines for cell in line.cells} == {""}
-    make.draw(plan, table, tmp_path / "figure.svg")
-    assert "</svg>" in (tmp_path / "figure.svg").read_text()
+    make.draw(plan, table, tmp_path / "figure.png")
+    assert Image.open(tmp_path / "figure.png").size[0] > 900

@@ -384,7 +384,9 @@ def test_classes_that_take_no_part_may_be_small() -> None:
 
 @pytest.mark.parametrize("wrong", [0, 1, 5, -1, 2.0, "3", True])
 def test_a_wrong_number_of_seen_classes(wrong: Any, animals: Data) -> None:
-    with pytest.raises(InputError, match=rf"split\.n_seen={wrong}: give a whole number from 2 to 4"):
+    with pytest.raises(
+        InputError, match=rf"split\.n_seen={wrong}: give a whole number from 2 to 4"
+    ):
         named(*animals, ["okapi"], n_seen=wrong)
 
 

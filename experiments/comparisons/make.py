@@ -1,8 +1,9 @@
-"""One comparison, its grids run: python experiments/comparisons/make.py NAME [OVERRIDES ...]
+"""One comparison: python experiments/comparisons/make.py NAME [OVERRIDES ...] [out=FOLDER]
 
 NAME is a key of PLANS. Overrides of train.py, such as data.root=ROOT or seeds=5, hold for all
-trials; out=FOLDER says where the run folders, table.md and figure.svg go (multirun/comparisons/NAME).
-Trials that are there already are not run again, so that one which failed can be made good.
+trials. Run folders, table.md and figure.png go to FOLDER, multirun/comparisons/NAME unless given;
+a grid that is there without failed trials is not run again. word_vectors takes the files of GloVe
+6B from the folder $GLOVE.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from devise_exp.comparison import Comparison, Line
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("method=none", "logger=none", "seeds=3")
-HIDDEN = ("split.seed", "trainer.max_epochs", "prior")  # of grids, but not of the rows' names
+# What grids say that is no part of their rows' names.
+HIDDEN = ("split.seed", "trainer.max_epochs", "prior", "rehearsals", "seeds", "data.root")
 COLUMNS = ("seen hit@1", "unseen hit@1", "unseen hit@5", "calibrated H", "AUSUC")
-GLOVE = ",".join(f"${{data.root}}/glove.6B.{dim}d.txt" for dim in (100, 200, 300))
+GLOVE = ",".join(f"${{oc.env:GLOVE}}/glove.6B.{dim}d.txt" for dim in (100, 200, 300))
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ PLANS = {
     ),
     "seen_classes": steps(
         "split.n_seen",
-        {"9": 80, "18": 40, "36": 20, "54": 13, "72": 10},
+        {"9": 80, "18": 40, "36": 20, "72": 10},
         "prior=none",
         "rehearsals=0",  # of nine classes there are too few to hold out, so no factor is chosen
         "split.seed=0,1,2",  # other classes each time, so one training of each
@@ -66,7 +68,8 @@ PLANS = {
     "backbones": Plan(
         "backbone",
         (
-            ("backbone=efficientnet_lite0,efficientnet_lite1",),
+            ("backbone=efficientnet_lite0", "data.root=null"),  # the shipped features
+            ("backbone=efficientnet_lite1",),
             ("backbone=efficientnet_lite2",),
             ("backbone=resnet18,resnet34,resnet50,vgg16",),
         ),
@@ -81,7 +84,7 @@ def run(plan: Plan, overrides: list[str], out: Path) -> list[grid.Trial]:
         folder = out / str(i)
         found = grid.trials_in(folder)
         if not found or any(trial.error for trial in found):
-            command = [sys.executable, str(ROOT / "train.py"), "-m", *SHARED, *told, *overrides]
+            command = [sys.executable, str(ROOT / "train.py"), "-m", *SHARED, *overrides, *told]
             subprocess.run([*command, f"hydra.sweep.dir={folder}"], check=False)
         trials += grid.trials_in(folder)
     return trials
@@ -89,7 +92,7 @@ def run(plan: Plan, overrides: list[str], out: Path) -> list[grid.Trial]:
 
 def name_of(trial: grid.Trial, plan: Plan) -> str:
     """What the trial's row is called: the values that its grid gives it."""
-    keys = {told.partition("=")[0] for told_to in plan.grids for told in told_to} - {*HIDDEN, "seeds"}
+    keys = {told.partition("=")[0] for each in plan.grids for told in each} - {*HIDDEN}
     given = [told.partition("=") for told in trial.overrides]
     values = [value.rpartition("/")[2] for key, _, value in given if key in keys]
     return " ".join("all" if value == "null" else value for value in values)
@@ -104,6 +107,8 @@ def table_of(plan: Plan, trials: list[grid.Trial]) -> Comparison:
         own = rows.setdefault(name_of(trial, plan), [])
         own += [] if trial.error else run_figures.runs_in([trial.folder])
     done = {name: runs for name, runs in rows.items() if runs}
+    if not done:
+        raise SystemExit("all trials have failed, for the reasons above")
     splits = {run.metrics["split/fingerprint"] for runs in done.values() for run in runs}
     alone = [{name: runs} for name, runs in done.items()] if len(splits) > 1 else [done]
     tables = [comparison.of_recipes(plan.head, each) for each in alone]
@@ -134,10 +139,11 @@ def draw(plan: Plan, table: Comparison, file: Path) -> None:
                 axes.errorbar(names, values, deviations, fmt="o-", **look)
             else:
                 axes.errorbar(values, names, xerr=deviations, fmt="o", **look)
+            axes.margins(0.1)
             drawing.label(axes, title, plan.head if plan.ordered else "per cent", "")
         if not plan.ordered:
             panels[0].invert_yaxis()
-        figure.savefig(file, metadata={"Date": None})
+        figure.savefig(file, dpi=110, facecolor="white")
 
 
 def main(name: str, *given: str) -> None:
@@ -150,10 +156,10 @@ def main(name: str, *given: str) -> None:
     table = table_of(plan, trials)
     errors = [f"- {name_of(trial, plan)}: {trial.error}" for trial in trials if trial.error]
     minutes = f"{sum(trial.seconds for trial in trials) / 60:.0f} minutes for all trials."
-    parts = [comparison_text.FORMATS["markdown"](table).strip(), *errors, minutes]
+    parts = [comparison_text.FORMATS["markdown"](table).strip(), "\n".join(errors), minutes]
     (out / "table.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     print((out / "table.md").read_text(encoding="utf-8"))
-    draw(plan, table, out / "figure.svg")
+    draw(plan, table, out / "figure.png")
 
 
 if __name__ == "__main__":

@@ -63,9 +63,9 @@ class Prepared:
 
     whole: the dataset as it was read; dataset: without what config.subset leaves out. class_ids:
     (N,) per row of dataset, -1 where its class has no word or takes no part in the split;
-    class_vectors: (C, D) unit rows. n_missing: classes without a word. pretraining: what the backbone's own classifier knows beside the unseen classes, None where that
-    is unknown or the network is trained on. held_out: seen classes that play the unseen ones, per
-    rehearsal.
+    class_vectors: (C, D) unit rows. n_missing: classes without a word. pretraining: what the
+    backbone's own classifier knows beside the unseen classes, None where that is unknown or the
+    network is trained on. held_out: seen classes that play the unseen ones, per rehearsal.
     """
 
     whole: ImageDataset

@@ -133,9 +133,7 @@ def named(
         # The last entry stays for labels of -1.
         labels = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[labels]
         classes, is_unseen = [c for c, k in zip(classes, kept, strict=True) if k], is_unseen[kept]
-    parts = _deal(
-        classes, labels, rows, ~is_unseen, seed, val_share, test_share, train_per_class
-    )
+    parts = _deal(classes, labels, rows, ~is_unseen, seed, val_share, test_share, train_per_class)
     unseen_rows = np.flatnonzero(np.isin(labels, np.flatnonzero(is_unseen)))
     return given(classes, labels, rows, (*parts, unseen_rows), name, seed, clean, is_unseen)
 
