@@ -19,9 +19,14 @@ from devise_exp.comparison import Comparison, Line
 ROOT = Path(__file__).parents[2]
 SHARED = ("method=none", "logger=none", "seeds=3")
 # What grids say that is no part of their rows' names.
-HIDDEN = ("split.seed", "trainer.max_epochs", "prior", "rehearsals", "seeds", "data.root")
+HIDDEN = {"split.seed", "trainer.max_epochs", "prior", "rehearsals", "seeds", "data.root"}
 COLUMNS = ("seen hit@1", "unseen hit@1", "unseen hit@5", "calibrated H", "AUSUC")
 GLOVE = ",".join(f"${{oc.env:GLOVE}}/glove.6B.{dim}d.txt" for dim in (100, 200, 300))
+# Epochs for about 200 steps each, whatever the number of pictures.
+CLASSES = {"9": 80, "18": 40, "36": 20, "72": 10}
+PICTURES = {"1": 200, "2": 200, "5": 100, "10": 67, "20": 33, "null": 10}
+# The map alone: nothing is chosen on rehearsals, for which nine classes are too few.
+ALONE = ("prior=none", "rehearsals=0")
 
 
 @dataclass(frozen=True)
@@ -36,44 +41,33 @@ class Plan:
 
 
 def steps(key: str, epochs: dict[str, int], *more: str) -> Plan:
-    """Rows that have fewer pictures train for more epochs, each for about 200 steps."""
     grids = [(f"{key}={n}", f"trainer.max_epochs={e}", *more) for n, e in epochs.items()]
     return Plan(key, tuple(grids), ordered=True)
 
 
+BACKBONES = (
+    ("backbone=efficientnet_lite0", "data.root=null"),  # the shipped features
+    ("backbone=efficientnet_lite1",),
+    ("backbone=efficientnet_lite2",),
+    ("backbone=resnet18,resnet34,resnet50,vgg16",),
+)
+PROJECTIONS = (
+    ("projection=linear",),
+    ("projection=mlp", "projection.hidden=250,500,1000,2000"),
+)
+VECTORS = (
+    ("word_vectors=glove_6b_50d,random,sentence_minilm",),
+    ("word_vectors=glove", f"word_vectors.path={GLOVE}"),
+)
 PLANS = {
+    "backbones": Plan("backbone", BACKBONES),
     "losses": Plan("loss", (("loss=softmax,hinge_rank,cosine,mse", "prior=none"),)),
-    "projections": Plan(
-        "projection",
-        (("projection=linear",), ("projection=mlp", "projection.hidden=250,500,1000,2000")),
-    ),
-    "word_vectors": Plan(
-        "word_vectors",
-        (
-            ("word_vectors=glove_6b_50d,random,sentence_minilm",),
-            ("word_vectors=glove", f"word_vectors.path={GLOVE}"),
-        ),
-    ),
-    "seen_classes": steps(
-        "split.n_seen",
-        {"9": 80, "18": 40, "36": 20, "72": 10},
-        "prior=none",
-        "rehearsals=0",  # of nine classes there are too few to hold out, so no factor is chosen
-        "split.seed=0,1,2",  # other classes each time, so one training of each
-        "seeds=1",
-    ),
-    "training_pictures": steps(
-        "split.train_per_class", {"1": 200, "2": 200, "5": 100, "10": 67, "20": 33, "null": 10}
-    ),
-    "backbones": Plan(
-        "backbone",
-        (
-            ("backbone=efficientnet_lite0", "data.root=null"),  # the shipped features
-            ("backbone=efficientnet_lite1",),
-            ("backbone=efficientnet_lite2",),
-            ("backbone=resnet18,resnet34,resnet50,vgg16",),
-        ),
-    ),
+    "projections": Plan("projection", PROJECTIONS),
+    "word_vectors": Plan("word_vectors", VECTORS),
+    # Other classes with each seed of the split, so one training of each.
+    "seen_classes": steps("split.n_seen", CLASSES, *ALONE, "split.seed=0,1,2", "seeds=1"),
+    "training_pictures": steps("split.train_per_class", PICTURES),
+    "training_pictures_alone": steps("split.train_per_class", PICTURES, *ALONE),
 }
 
 
@@ -92,7 +86,7 @@ def run(plan: Plan, overrides: list[str], out: Path) -> list[grid.Trial]:
 
 def name_of(trial: grid.Trial, plan: Plan) -> str:
     """What the trial's row is called: the values that its grid gives it."""
-    keys = {told.partition("=")[0] for each in plan.grids for told in each} - {*HIDDEN}
+    keys = {told.partition("=")[0] for each in plan.grids for told in each} - HIDDEN
     given = [told.partition("=") for told in trial.overrides]
     values = [value.rpartition("/")[2] for key, _, value in given if key in keys]
     return " ".join("all" if value == "null" else value for value in values)
@@ -120,13 +114,14 @@ def table_of(plan: Plan, trials: list[grid.Trial]) -> Comparison:
     }
     lines = tuple(Line((name,), cells.get(name, (None,) * len(shown))) for name in rows)
     n = max(table.n for table in tables)
-    print_of = ", ".join(sorted(splits)) if len(splits) == 1 else "of each row its own"
-    return replace(tables[0], columns=shown, lines=lines, n=n, fingerprint=print_of)
+    fingerprint = splits.pop() if len(splits) == 1 else "of each row its own"
+    return replace(tables[0], columns=shown, lines=lines, n=n, fingerprint=fingerprint)
 
 
 def draw(plan: Plan, table: Comparison, file: Path) -> None:
     """A panel for each column, a point with its deviation for each row."""
     lines = [line for line in table.lines if any(line.cells)]
+    look = {"color": drawing.COLOURS[0], "markersize": 4, "capsize": 2}
     with drawing.figure(2.6 if plan.ordered else 0.9 + 0.25 * len(lines)) as figure:
         panels = figure.subplots(1, len(table.columns), sharey=not plan.ordered)
         for i, (axes, title) in enumerate(zip(panels, table.columns.values(), strict=True)):
@@ -134,7 +129,6 @@ def draw(plan: Plan, table: Comparison, file: Path) -> None:
             names, cells = zip(*known, strict=True)
             values = [100 * cell.value for cell in cells]
             deviations = [100 * (cell.sd or 0) for cell in cells]
-            look = {"color": drawing.COLOURS[0], "markersize": 4, "capsize": 2}
             if plan.ordered:
                 axes.errorbar(names, values, deviations, fmt="o-", **look)
             else:
@@ -146,21 +140,21 @@ def draw(plan: Plan, table: Comparison, file: Path) -> None:
         figure.savefig(file, dpi=110, facecolor="white")
 
 
-def main(name: str, *given: str) -> None:
+def main(name: str = "", *given: str) -> None:
     if name not in PLANS:
-        raise SystemExit(f"{name}: choose among {', '.join(PLANS)}")
+        raise SystemExit(f"{name!r}: choose among {', '.join(PLANS)}")
     plan = PLANS[name]
     outs = [told.removeprefix("out=") for told in given if told.startswith("out=")]
     out = Path(outs[-1] if outs else f"multirun/comparisons/{name}").absolute()
     trials = run(plan, [told for told in given if not told.startswith("out=")], out)
     table = table_of(plan, trials)
     errors = [f"- {name_of(trial, plan)}: {trial.error}" for trial in trials if trial.error]
-    minutes = f"{sum(trial.seconds for trial in trials) / 60:.0f} minutes for all trials."
-    parts = [comparison_text.FORMATS["markdown"](table).strip(), "\n".join(errors), minutes]
-    (out / "table.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    print((out / "table.md").read_text(encoding="utf-8"))
+    minutes = f"{sum(trial.seconds for trial in trials) / 60:.1f} minutes for all trials."
+    text = "\n".join([comparison_text.FORMATS["markdown"](table), *errors, "", minutes, ""])
+    (out / "table.md").write_text(text, encoding="utf-8")
+    print(text)
     draw(plan, table, out / "figure.png")
 
 
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or [""]))
+    main(*sys.argv[1:])
