@@ -87,6 +87,20 @@ def test_runs_that_differ_in_the_seed_alone_are_one_line(tmp_path: Path) -> None
     assert (alone.value, alone.sd) == (0.2, None)
 
 
+def test_recipes_go_by_the_names_that_they_are_given(tmp_path: Path) -> None:
+    made = {name: by_seed(tmp_path / name, {"devise": v, "softmax": [0.9, 0.9, 0.9]})
+            for name, v in {"a": [0.30, 0.31, 0.32], "b": [0.1, 0.2, 0.15]}.items()}  # fmt: skip
+    table = comparison.of_recipes(
+        "loss", {name: run_figures.runs_in(folders) for name, folders in made.items()}
+    )
+    assert (table.heads, table.n) == (("loss",), 3)
+    first, second = (cells(table)[name,] for name in ("a", "b"))
+    assert first is not None
+    assert second is not None
+    assert (first.value, first.mark) == (pytest.approx(0.31), BEST)
+    assert (second.value, second.mark) == (pytest.approx(0.15), "")
+
+
 def test_a_folder_of_seeds_stands_for_its_runs_in_the_order_of_seeds(tmp_path: Path) -> None:
     by_seed(tmp_path / "job", {"devise": [i / 20 for i in range(12)]})
     (tmp_path / "multirun.yaml").write_text("Hydra's own")

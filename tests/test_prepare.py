@@ -12,10 +12,11 @@ import torch
 from omegaconf import DictConfig
 from torchvision import models
 
-from devise_exp import run
+from devise_exp import reevaluation, run
 from devise_exp.errors import InputError, one_line
 from devise_exp.prepare import Prepared, prepare
 from devise_exp.run_folder import RunFolder
+from devise_exp.training import BEST
 
 KNOWN = (  # to ImageNet
     "tench", "goldfish", "ostrich", "bulbul", "jay", "magpie", "vulture", "axolotl", "bullfrog",
@@ -186,3 +187,32 @@ def test_one_seen_class_is_refused(
     assert "at least one unseen class and two seen ones" in line
     named = config("split=named", "split.unseen=[dog]", "method=all", root=tmp_path / "pictures")
     assert "names all but one of the 2 classes" in refusal(named, tmp_path / "run")
+
+
+def test_classes_and_pictures_that_take_no_part_are_nowhere_in_the_run(
+    config: Callable[..., DictConfig], composed: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    """Not among the candidates, nor in the run folder, from which the same figures come again."""
+    told = config("method=none", "prior=none", "rehearsals=0", "split.n_seen=3",
+                  "split.train_per_class=2", "split=random", "split.n_unseen=2")  # fmt: skip
+    parts = prepare(told)
+    left_out = set(parts.whole.classes) - set(parts.split.classes)
+    assert (len(parts.split.seen), len(parts.split.unseen), len(left_out)) == (3, 2, 3)
+    assert parts.class_vectors.shape[0] == len(parts.resolutions) == 5
+    assert [r.name for r in parts.resolutions] == list(parts.split.classes)
+    assert parts.about()["labels/missing"] == 0
+    for part in (parts.split.train, parts.split.val, parts.split.test, parts.split.unseen_rows):
+        own = [parts.dataset.rows[row].split("/")[0] for row in part]
+        assert own == [parts.split.classes[c] for c in parts.class_ids[part]]
+    assert len(parts.split.train) == 3 * 2
+
+    figures = run.train(told, tmp_path / "run", quietly=True)
+    folder = RunFolder(tmp_path / "run")
+    assert {entry["name"] for entry in folder.classes()} == set(parts.split.classes)
+    assert len(folder.split()["train"]) == 6
+    assert {"all_unseen/hit@5", "all_unseen/hit@10"} & {*figures} == {"all_unseen/hit@5"}
+    again = reevaluation.evaluate(
+        composed(f"run_dir={folder.path}", f"checkpoint=checkpoints/{BEST}", name="evaluate")
+    )
+    assert again["all/H@1"] == pytest.approx(figures["all/H@1"])
+    assert again["unseen/hit@1"] == figures["unseen/hit@1"]

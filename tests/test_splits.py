@@ -328,3 +328,69 @@ def test_what_clean_can_be(animals: Data) -> None:
         assert function(*animals, unseen, clean="require").clean == "require"
         with pytest.raises(InputError, match=r"split\.clean=yes: choose report or require"):
             function(*animals, unseen, clean="yes")
+
+
+# Fewer seen classes, fewer training pictures
+
+
+@settings(max_examples=60, deadline=None)
+@given(datas, st.integers(0, 2**16), st.data())
+def test_smaller_sets_lie_within_larger_ones(data: Data, seed: int, drawn: st.DataObject) -> None:
+    """Of classes and of training rows; nothing else changes, in whatever order the data come."""
+    whole = random(*data, seed=seed)
+    before, part_of = parts(data, whole), {}
+    for n in drawn.draw(st.lists(st.integers(2, len(whole.seen)), min_size=1, max_size=3)):
+        for most in (1, 3, None):
+            split = random(*data, seed=seed, n_seen=n, train_per_class=most)
+            other = data.shuffled(n)
+            again = random(*other, seed=seed, n_seen=n, train_per_class=most)
+            part_of[n, most] = own = parts(data, split)
+            assert (own, split.fingerprint) == (parts(other, again), again.fingerprint)
+            seen = {split.classes[c] for c in split.seen}
+            assert len(seen) == n
+            assert {*split.classes} - seen == {whole.classes[c] for c in whole.unseen}
+            assert own["unseen"] == before["unseen"]
+            for part in ("val", "test"):
+                assert own[part] == {row for row in before[part] if row.split("/")[0] in seen}
+            counts = Counter(row.split("/")[0] for row in own["train"])
+            whole_counts = Counter(row.split("/")[0] for row in before["train"])
+            assert counts == {c: min(whole_counts[c], most or 99) for c in seen}
+    for (n, most), own in part_of.items():
+        for (m, more), larger in part_of.items():
+            if n <= m and (most or 99) <= (more or 99):
+                assert own["train"] <= larger["train"]
+
+
+def test_all_seen_classes_are_the_same_as_no_limit(animals: Data) -> None:
+    plain = named(*animals, ["okapi"])
+    for options in ({"n_seen": 4}, {"train_per_class": 35}, {"n_seen": 4, "train_per_class": 99}):
+        split = named(*animals, ["okapi"], **options)
+        assert (split.fingerprint, split.classes) == (plain.fingerprint, plain.classes)
+    assert plain.fingerprint == "d2332d77b05b1ac6"  # as it was before there were such limits
+
+
+def test_classes_that_take_no_part_may_be_small() -> None:
+    data = data_of({"cat": 5, "dog": 1, "emu": 4, "yak": 3})
+    with pytest.raises(InputError, match=r"test on in dog \(1\)"):
+        named(*data, ["cat"])
+    splits = []
+    for seed in range(20):
+        try:
+            splits.append(named(*data, ["cat"], seed=seed, n_seen=2))
+        except InputError:
+            continue  # the dog was drawn
+    assert {split.classes for split in splits} == {("cat", "emu", "yak")}
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 5, -1, 2.0, "3", True])
+def test_a_wrong_number_of_seen_classes(wrong: Any, animals: Data) -> None:
+    with pytest.raises(
+        InputError, match=rf"split\.n_seen={wrong}: give a whole number from 2 to 4"
+    ):
+        named(*animals, ["okapi"], n_seen=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "3", True])
+def test_a_wrong_number_of_training_pictures(wrong: Any, animals: Data) -> None:
+    with pytest.raises(InputError, match=rf"split\.train_per_class={wrong}: give a whole number"):
+        named(*animals, ["okapi"], train_per_class=wrong)

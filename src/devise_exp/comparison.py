@@ -145,6 +145,14 @@ def of_methods(runs: Sequence[RunFigures]) -> Comparison:
     return _table(("method",), SUMMARISED, lines)
 
 
+def of_recipes(head: str, recipes: Mapping[str, Sequence[RunFigures]]) -> Comparison:
+    """A line for the trained model of each recipe, under its name, over the seeds of its runs; they
+    share the images that a column is of.
+    """
+    lines = [(_Subject(tuple(runs), MODEL), (name,)) for name, runs in recipes.items()]
+    return _table((head,), SUMMARISED, lines)
+
+
 def _named(group: Sequence[RunFigures]) -> str:
     """The folder, or those of several seeds in a shell's braces."""
     paths = [run.path for run in group]

@@ -4,7 +4,7 @@ features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +40,17 @@ class Labelled:
     resolutions: tuple[Resolution, ...]
     vocabulary: WordVectors
 
-    def known(self) -> tuple[np.ndarray, tuple[Resolution, ...]]:
-        """Class ids, -1 where the class has no word vector, and resolutions of the other classes
-        only.
+    def known(
+        self, classes: Collection[str] | None = None
+    ) -> tuple[np.ndarray, tuple[Resolution, ...]]:
+        """Class ids, -1 where the class has no word vector or is none of `classes`, and resolutions
+        of the other classes only.
         """
-        kept = [i for i, resolution in enumerate(self.resolutions) if resolution.how != "missing"]
+        kept = [
+            i
+            for i, resolution in enumerate(self.resolutions)
+            if resolution.how != "missing" and (classes is None or resolution.name in classes)
+        ]
         position = np.full(len(self.resolutions), -1)
         position[kept] = np.arange(len(kept))
         return position[self.class_ids], tuple(self.resolutions[i] for i in kept)
@@ -56,10 +62,10 @@ class Prepared:
     split.classes.
 
     whole: the dataset as it was read; dataset: without what config.subset leaves out. class_ids:
-    (N,) per row of dataset, -1 where its class has no word; class_vectors: (C, D) unit rows.
-    pretraining: what the backbone's own classifier knows beside the unseen classes, None where that
-    is unknown or the network is trained on. held_out: seen classes that play the unseen ones, per
-    rehearsal.
+    (N,) per row of dataset, -1 where its class has no word or takes no part in the split;
+    class_vectors: (C, D) unit rows. n_missing: classes without a word. pretraining: what the
+    backbone's own classifier knows beside the unseen classes, None where that is unknown or the
+    network is trained on. held_out: seen classes that play the unseen ones, per rehearsal.
     """
 
     whole: ImageDataset
@@ -131,8 +137,8 @@ def prepare(config: DictConfig) -> Prepared:
     but caches.
     """
     labelled = read_labelled(config, config.labels.on_missing)
-    class_ids, resolutions = labelled.known()
     split = read_split(config, labelled)
+    class_ids, resolutions = labelled.known(split.classes)
     backbone = read_backbone(config)
     audit = _audit(_names(resolutions, split.unseen), backbone)
     if split.clean == "require":
@@ -146,7 +152,7 @@ def prepare(config: DictConfig) -> Prepared:
         labelled.dataset,
         class_ids,
         resolutions,
-        len(labelled.resolutions) - len(resolutions),
+        sum(resolution.how == "missing" for resolution in labelled.resolutions),
         labelled.vocabulary,
         labels.class_vectors(resolutions, labelled.vocabulary),
         split,

@@ -18,9 +18,10 @@ from devise_exp.errors import InputError
 class Split:
     """Classes as ids into `classes`; rows as indices into the dataset.
 
-    seen, unseen: class ids. train, val, test: rows of seen classes, disjoint, each class in all
-    three. unseen_rows: every row of the unseen classes. clean: report, or require that the
-    backbone's pretraining knew none of the unseen classes.
+    classes: those that take part, in the order of the data. seen, unseen: class ids. train, val,
+    test: rows of seen classes, disjoint, each class in all three. unseen_rows: every row of the
+    unseen classes. clean: report, or require that the backbone's pretraining knew none of the
+    unseen classes.
     """
 
     name: str
@@ -54,6 +55,8 @@ def random(
     val_share: float = 0.1,
     test_share: float = 0.2,
     clean: str = "report",
+    n_seen: int | None = None,
+    train_per_class: int | None = None,
 ) -> Split:
     """Unseen classes drawn by `seed`; n_unseen None is a fifth of the classes, at least one.
 
@@ -69,9 +72,11 @@ def random(
     _check_seed(seed)
     drawn = np.random.default_rng(seed).permutation(len(classes))[:count]
     chosen = [sorted(classes)[i] for i in drawn]
+    shares = val_share, test_share
     return named(
-        classes, labels, rows, chosen, f"random{count}", seed, val_share, test_share, clean
-    )
+        classes, labels, rows, chosen, f"random{count}", seed, *shares, clean, n_seen,
+        train_per_class,
+    )  # fmt: skip
 
 
 def named(
@@ -84,12 +89,17 @@ def named(
     val_share: float = 0.1,
     test_share: float = 0.2,
     clean: str = "report",
+    n_seen: int | None = None,
+    train_per_class: int | None = None,
 ) -> Split:
     """The listed classes are unseen, all others seen; `seed` deals the rows.
 
     classes: class names; labels: (N,) class id per row, -1 for a row that stands in no part;
-    rows: (N,) row names. Names alone decide the dealing and the fingerprint, so that both are the
-    same on every machine, in whatever order classes and rows come.
+    rows: (N,) row names. n_seen: only so many seen classes take part, drawn by `seed`, those of a
+    smaller number among those of a larger one. train_per_class: at most so many training rows of
+    each seen class, nested alike; the other parts stay as they are. Names alone decide the dealing
+    and the fingerprint, so that both are the same on every machine, in whatever order classes and
+    rows come.
     """
     _check_seed(seed)
     unseen = [str(name) for name in unseen]  # a class called 42 comes as a number from the config
@@ -116,7 +126,14 @@ def named(
             f"split.val_share={val_share} and split.test_share={test_share}: both above 0, "
             f"together below 1"
         )
-    parts = _deal(classes, labels, rows, ~is_unseen, seed, val_share, test_share)
+    if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
+        raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
+    if n_seen is not None:
+        kept = is_unseen | _drawn(classes, ~is_unseen, n_seen, seed)
+        # The last entry stays for labels of -1.
+        labels = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[labels]
+        classes, is_unseen = [c for c, k in zip(classes, kept, strict=True) if k], is_unseen[kept]
+    parts = _deal(classes, labels, rows, ~is_unseen, seed, val_share, test_share, train_per_class)
     unseen_rows = np.flatnonzero(np.isin(labels, np.flatnonzero(is_unseen)))
     return given(classes, labels, rows, (*parts, unseen_rows), name, seed, clean, is_unseen)
 
@@ -170,6 +187,19 @@ def given(
     )
 
 
+def _drawn(classes: Sequence[str], is_seen: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """(C,) bool: n of the seen classes, the first n of an order that `seed` alone decides."""
+    names = sorted(c for c, seen in zip(classes, is_seen, strict=True) if seen)
+    if type(n) is not int or not 2 <= n <= len(names):
+        raise InputError(
+            f"split.n_seen={n}: give a whole number from 2 to {len(names)}, the classes that are "
+            "not unseen, or null for all of them"
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    chosen = {names[i] for i in order[:n]}
+    return np.array([c in chosen for c in classes])
+
+
 def _deal(
     classes: Sequence[str],
     labels: np.ndarray,
@@ -178,9 +208,10 @@ def _deal(
     seed: int,
     val_share: float,
     test_share: float,
+    most: int | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Train, val and test rows, stratified: each seen class gives its share, at least one picture,
-    to each part.
+    to each part, but at most `most` to train.
 
     Classes that were merged may hold one photograph twice under one name (Caltech-101's
     Faces/image_0001.jpg and its crop Faces_easy/image_0001.jpg): the two go to the same part.
@@ -211,7 +242,7 @@ def _deal(
         n_test = min(n_test, len(own) - n_val - 1)
         val += chain.from_iterable(own[:n_val])
         test += chain.from_iterable(own[n_val : n_val + n_test])
-        train += chain.from_iterable(own[n_val + n_test :])
+        train += [*chain.from_iterable(own[n_val + n_test :])][:most]
     return np.sort(train), np.sort(val), np.sort(test)
 
 
