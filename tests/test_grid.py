@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import runpy
 import sys
@@ -155,14 +156,19 @@ def test_a_note_of_an_earlier_grid_that_stays_ends_the_new_one(
     assert not (tmp_path / "g/0").exists()
 
 
-def test_a_trial_that_leaves_no_note_is_told(
+@pytest.mark.parametrize("more", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")])
+def test_a_trial_that_leaves_no_note_is_a_failed_one(
     tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture,
+    capsys: pytest.CaptureFixture, more: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """A folder is in the way of what it would write."""
+    """A folder is in the way of what it would write; that of an earlier grid is none of this."""
     (tmp_path / "g/0/error.txt/sub").mkdir(parents=True)
-    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=0,1")
+    (tmp_path / "g/7").mkdir()
+    os.utime(tmp_path / "g/7", (0, 0))
+    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=0,1", *more)
     assert done.code == 1
-    assert "trial 0 is in no table" in done.err
     assert [trial.number for trial in grid.trials_in(done.folder)] == [1]
-    assert "1 trials, 0 failed" in done.err
+    assert "2 trials, 1 failed" in done.err
+    rows = list(csv.DictReader((done.folder / "trials.csv").open()))
+    assert [row["error"] != "" for row in rows] == [False, True]
+    assert "it has left no trial.json" in rows[1]["error"]

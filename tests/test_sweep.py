@@ -21,6 +21,7 @@ import optuna
 import pytest
 from conftest import draw
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import InstantiationException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
@@ -32,9 +33,9 @@ from devise_exp import board, sweep, sweep_report, sweep_worker
 from devise_exp.board import Board
 from devise_exp.cli import app
 from devise_exp.composing import composed
-from devise_exp.errors import InputError, one_line
+from devise_exp.errors import InputError, Terminated, one_line
 from devise_exp.study import study_of
-from devise_exp.study_storage import StorageError, opened, reason
+from devise_exp.study_storage import StorageError, answering, opened, reason
 
 TPE = {
     "_target_": "optuna.samplers.TPESampler", "_partial_": True, "n_startup_trials": 3,
@@ -206,6 +207,16 @@ def test_sigterm_loses_nothing(whom: str, alone: Board, studies: Path, tmp_path:
     assert {trial.user_attrs["tries"] for trial in other.trials()} == {1}
 
 
+def test_a_stop_in_the_middle_of_a_write_is_a_stop() -> None:
+    """As Optuna's lock tells it: it was about to remove a file that it had removed."""
+    with pytest.raises(Terminated), answering("journal.log"):
+        try:
+            raise Terminated
+        except BaseException:
+            Path("no/such/lock").unlink()
+            raise
+
+
 @pytest.mark.parametrize("full", ["journal", "sqlite", "the trial's disk"])
 def test_a_disk_that_is_full_in_the_middle_of_a_trial(
     full: str, alone: Board, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -219,7 +230,8 @@ def test_a_disk_that_is_full_in_the_middle_of_a_trial(
         runs.append(1)
         if len(runs) == 5:
             if full == "the trial's disk":
-                raise OSError(errno.ENOSPC, "No space left on device", "some/bank")
+                full_disk = OSError(errno.ENOSPC, "No space left on device", "some/bank")
+                raise InstantiationException("Error in call to target") from full_disk
             # Of the journal, some of the next line; of the database, not one page.
             size = 1000 if full == "sqlite" else file.stat().st_size + 20
             resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
@@ -228,7 +240,7 @@ def test_a_disk_that_is_full_in_the_middle_of_a_trial(
     with monkeypatch.context() as patch:
         patch.setattr(sweep_worker, "measure", short)
         try:
-            with pytest.raises((InputError, OSError)) as raised:
+            with pytest.raises((InputError, InstantiationException)) as raised:
                 in_process(studies, tmp_path, storage=storage)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -363,6 +375,20 @@ def test_another_machine_s_worker_is_dead_once_it_is_silent(
     start = time.monotonic()
     assert place.claim() is not None
     assert time.monotonic() - start >= 0.3
+
+
+def test_a_worker_that_woke_late_leaves_a_finished_trial_alone(storage: str) -> None:
+    study = study_of(spec(trials=1))
+    late, other = Board.open(study, storage), Board.open(study, storage)
+    claimed = late.claim()
+    assert claimed is not None
+    other.finish(claimed, [0.5], {})
+    late.report(claimed, 0, 0.25)
+    late.finish(claimed, [0.75], {"seconds": 1.0})
+    (trial,) = other.trials()
+    assert (trial.values, trial.intermediate_values, "seconds" in trial.user_attrs) == (
+        [0.5], {}, False,
+    )  # fmt: skip
 
 
 @settings(deadline=None, max_examples=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -154,6 +155,25 @@ def test_the_loss_falls_and_the_score_is_that_of_all_validation_rows(tmp_path: P
     assert watch.scores == pytest.approx(watch.own, abs=1e-7)
     assert best["val/hit@1"] == pytest.approx(data.hit_at_1(module), abs=1e-7)
     assert best["val/hit@1"] > 0.6 > 3 / CLASSES
+
+
+def test_sigterm_means_during_a_training_what_it_meant_before(tmp_path: Path) -> None:
+    """Lightning's own handler would speak to other ranks in the middle of their steps."""
+    heard = []
+
+    class Handler(Callback):
+        def on_train_batch_start(self, *given: Any) -> None:
+            heard.append(signal.getsignal(signal.SIGTERM))
+
+    def own(number: int, frame: Any) -> None:
+        raise SystemExit(number)
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        Training(bank(), epochs=1).run(tmp_path, Handler())
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert set(heard) == {own}
 
 
 def test_the_best_epoch_is_kept_the_first_of_equals_and_the_last_beside_it(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 NAME is a key of PLANS. Overrides of train.py, such as data.root=ROOT or seeds=5, hold for all
 trials. Run folders, table.md and figure.png go to FOLDER, multirun/comparisons/NAME unless given;
-a grid that is there without failed trials is not run again. word_vectors takes the files of GloVe
-6B from the folder $GLOVE.
+a grid that is there is not run again: remove its folder to try failed trials once more.
+word_vectors takes the files of GloVe 6B from the folder $GLOVE.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 from devise_exp import comparison, comparison_text, drawing, grid, run_figures
@@ -75,12 +76,17 @@ def run(plan: Plan, overrides: list[str], out: Path) -> list[grid.Trial]:
     """The trials of all grids, in their order."""
     trials = []
     for i, told in enumerate(plan.grids):
-        folder = out / str(i)
-        found = grid.trials_in(folder)
-        if not found or any(trial.error for trial in found):
-            command = [sys.executable, str(ROOT / "train.py"), "-m", *SHARED, *overrides, *told]
+        folder, options = out / str(i), [*SHARED, *overrides, *told]
+        if not grid.trials_in(folder):
+            command = [sys.executable, str(ROOT / "train.py"), "-m", *options]
             subprocess.run([*command, f"hydra.sweep.dir={folder}"], check=False)
-        trials += grid.trials_in(folder)
+        found = grid.trials_in(folder)
+        asked = dict(each.split("=", 1) for each in options)  # the last of a key counts
+        single = {f"{key}={value}" for key, value in asked.items() if "," not in value}
+        same = all(single <= {*trial.overrides} for trial in found)
+        if not same or len(found) < prod(len(value.split(",")) for value in asked.values()):
+            raise SystemExit(f"{folder}: a grid that was stopped or told otherwise: remove it")
+        trials += found
     return trials
 
 

@@ -114,9 +114,12 @@ class Backbone:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what decides the features: every tensor in order, and the preprocessing."""
+        """Hash of what decides the features: every tensor in order, as it is now, and the
+        preprocessing.
+        """
         digest = hashlib.blake2b(repr((self.name, self.preprocess)).encode(), digest_size=16)
-        for tensor in self.tensors or self.network.state_dict().values():
+        known = None if "network" in vars(self) else self.tensors
+        for tensor in known or self.network.state_dict().values():
             digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
             digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

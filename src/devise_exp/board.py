@@ -127,7 +127,7 @@ class Board:
         values = self.plans[round_number][number % self.study.round]
         for key, value in values.items():
             kind = self.study.space[key]
-            with self._answering():
+            with self._answering(), suppress(UpdateFinishedTrialError):
                 self.storage.set_trial_param(_id, key, kind.to_internal_repr(value), kind)
         return Claimed(_id, number, values, known)
 
@@ -137,8 +137,10 @@ class Board:
             self.storage.set_trial_user_attr(trial_id, key, value)
 
     def report(self, claimed: Claimed, step: int, value: float) -> None:
-        """An intermediate value of the first objective."""
-        with self._answering():
+        """An intermediate value of the first objective, unless another worker has finished the
+        trial by now.
+        """
+        with self._answering(), suppress(UpdateFinishedTrialError):
             self.storage.set_trial_intermediate_value(claimed.id, step, value)
 
     def finish(

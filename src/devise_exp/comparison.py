@@ -146,8 +146,8 @@ def of_methods(runs: Sequence[RunFigures]) -> Comparison:
 
 
 def of_recipes(head: str, recipes: Mapping[str, Sequence[RunFigures]]) -> Comparison:
-    """A line for the trained model of each recipe, under its name, over the seeds of its runs; they
-    share the images that a column is of.
+    """A line for the trained model of each recipe, under its name, over its runs: several seeds, on
+    one split or several.
     """
     lines = [(_Subject(tuple(runs), MODEL), (name,)) for name, runs in recipes.items()]
     return _table((head,), SUMMARISED, lines)

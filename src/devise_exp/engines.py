@@ -24,19 +24,21 @@ ALIKE = 0.9999  # the least cosine of a picture's features by two engines
 Engine = Callable[[Tensor], np.ndarray]  # (B, 3, crop, crop) -> (B, feature_dim) float32
 
 
+def check(engine: str) -> None:
+    if engine not in ENGINES:
+        raise InputError(f"features.engine={engine}: choose {', '.join(ENGINES)}")
+
+
 def name_of(engine: str, place: str, n: int) -> str:
     """Which engine runs n pictures where the config says `engine`; InputError for one that
     cannot.
     """
-    if engine not in ENGINES:
-        raise InputError(f"features.engine={engine}: choose {', '.join(ENGINES)}")
+    check(engine)
     installed, on_cpu = find_spec("openvino") is not None, place == "cpu"
     if engine == "openvino" and not (installed and on_cpu):
-        reason = "runs on the processor: set features.device=cpu" if installed else "is missing"
-        raise InputError(
-            f"features.engine=openvino: OpenVINO {reason} (pip install -e '.[openvino]'), or take "
-            "engine=auto"
-        )
+        missing = "is not installed: pip install -e '.[openvino]'"
+        reason = "runs on the processor: set features.device=cpu" if installed else missing
+        raise InputError(f"features.engine=openvino: OpenVINO {reason}, or take engine=auto")
     if engine == "auto":
         return "openvino" if installed and on_cpu and n >= WORTH_OPENVINO else "torch"
     return engine
@@ -46,18 +48,21 @@ def engine_of(name: str, backbone: Backbone, place: str) -> Engine:
     """The network of `backbone`, ready to run; "openvino" is torch's after all where the network
     cannot be converted, or its features would not be the same.
     """
-    by_torch = torch_engine(backbone.network, place)
     if name == "torch":
-        return by_torch
+        return torch_engine(backbone.network, place)
     size = backbone.preprocess.crop
+    sample = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(0))
     try:
         engine = openvino_engine(backbone.network, size, backbone.feature_dim)
+        found = engine(sample)
+    except MemoryError:
+        raise
     except Exception as error:  # its converter meets what it does not know with any exception
         reason = " ".join(str(error).split())[:200]
         say(f"warning: OpenVINO cannot run {backbone.name} ({reason}): torch does")
-        return by_torch
-    sample = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(0))
-    least = cosines(engine(sample), by_torch(sample)).min()
+        return torch_engine(backbone.network, place)
+    by_torch = torch_engine(backbone.network, place)
+    least = cosines(found, by_torch(sample)).min()
     if not least >= ALIKE:
         say(f"warning: OpenVINO's features of {backbone.name} differ (cosine {least:.4f}): torch's")
         return by_torch
@@ -102,7 +107,7 @@ def openvino_engine(network: nn.Module, size: int, feature_dim: int) -> Engine:
         features = np.empty((len(images), feature_dim), dtype=np.float32)
 
         def keep(request: Any, i: int) -> None:
-            features[i] = request.get_output_tensor(0).data.reshape(-1)
+            features[i] = request.get_output_tensor(0).data
 
         queue.set_callback(keep)
         for i, image in enumerate(images.contiguous().numpy()):

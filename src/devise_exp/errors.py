@@ -59,7 +59,9 @@ def is_full_disk(error: BaseException) -> bool:
     """Whether a file could not be written for want of space."""
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         return True
-    return isinstance(error, OSError | RuntimeError) and bool(_CUT_SHORT.search(str(error)))
+    if isinstance(error, OSError | RuntimeError) and _CUT_SHORT.search(str(error)):
+        return True
+    return error.__cause__ is not None and is_full_disk(error.__cause__)  # Hydra wraps what it met
 
 
 def _config_line(error: Exception) -> str | None:
@@ -74,7 +76,7 @@ def _config_line(error: Exception) -> str | None:
         return f"{group}={option}: no such option; choose among {choices}"
     if isinstance(error, OverrideParseException):
         shown = re.sub(r"://.*", "://...", error.override or "")  # it may hold a password
-        quotes = ": put its value into quotes, '...'" if shown != error.override else ""
+        quotes = ": put its value into quotes, '...'" if shown != (error.override or "") else ""
         return f"the argument {shown!r} is neither group=option nor key=value{quotes}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: add {error.full_key}=... to the command"

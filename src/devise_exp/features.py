@@ -48,18 +48,18 @@ def feature_bank(
     """The bank of `dataset` under `backbone`: opened from the cache, or made there first, by
     several processes where there are `helpers`; settings: those of `Settings`.
 
-    The key is content: the pictures, the weights, the preprocessing and dtype, so that no setting
+    The key is content: pictures, weights, preprocessing, dtype and engine, so that no setting
     can meet a bank of another. An extraction that was killed goes on where it was, with as many
     processes as there are now; a damaged entry is made again.
     """
     how = Settings(**settings)
-    key = _key(dataset, backbone, how.dtype)
+    key = _key(dataset, backbone, how)
     entry = cache_root() / "features" / key
     with locked(entry):
         features = _open(entry)
         if features is None:
             if dataset.images is None:
-                _write(entry, _ready_made(dataset, backbone, how.dtype), "shipped")
+                _write(entry, _ready_made(dataset, backbone, how.dtype))
             else:
                 _extract(entry, dataset, backbone, how, helpers)
             features = _open(entry)
@@ -75,10 +75,10 @@ def share_of(
 ) -> Iterator[bytes]:
     """A helper's batches, as rows of the bank: those from row `start` on that are its own."""
     how = Settings(**settings)
-    if _key(dataset, backbone, how.dtype) != key:
+    if _key(dataset, backbone, how) != key:
         raise InputError(
-            "the pictures or the weights of the backbone are others here than in the first "
-            "process: give all nodes the same"
+            "the pictures, the weights of the backbone or what runs it (OpenVINO, torch) are "
+            "others here than in the first process: give all nodes the same"
         )
     return batches(dataset, backbone, how, start)
 
@@ -109,10 +109,12 @@ def unpack(path: Path) -> tuple[np.ndarray, str, str]:
         return features, str(packed["dataset"]), str(packed["backbone"])
 
 
-def _key(dataset: ImageDataset, backbone: Backbone, dtype: str) -> str:
+def _key(dataset: ImageDataset, backbone: Backbone, how: Settings) -> str:
     made = "shipped" if dataset.images is None else "extracted"
-    origin = (dataset.fingerprint, backbone.fingerprint, dtype, made)
-    return hashlib.blake2b(repr(origin).encode(), digest_size=16).hexdigest()
+    origin = [dataset.fingerprint, backbone.fingerprint, how.dtype, made]
+    if dataset.images is not None and (engine := engine_name(how, len(dataset.rows))) != "torch":
+        origin.append(engine)
+    return hashlib.blake2b(repr(tuple(origin)).encode(), digest_size=16).hexdigest()
 
 
 def _ready_made(dataset: ImageDataset, backbone: Backbone, dtype: str) -> np.ndarray:
@@ -185,8 +187,7 @@ def _extract(
             done += len(values)
             pace = (done - before) / (time.perf_counter() - started)
             progress.update(task, completed=done, pace=f"{pace:.0f} pictures/s")
-    rows_made = np.memmap(unfinished, dtype, mode="r", shape=(n, dim))
-    _write(entry, rows_made, engine_name(how, n))
+    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=(n, dim)))
     unfinished.unlink()
 
 
@@ -208,12 +209,11 @@ def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
     return done
 
 
-def _write(entry: Path, rows: np.ndarray, engine: str) -> None:
+def _write(entry: Path, rows: np.ndarray) -> None:
     with replacing(entry) as made:
         made.mkdir()
         np.save(made / "features.npy", rows)
-        made_by = {"engine": engine, "shape": rows.shape}
-        meta = {"checksum": checksum(made / "features.npy"), **made_by}
+        meta = {"checksum": checksum(made / "features.npy"), "shape": rows.shape}
         (made / "meta.json").write_text(json.dumps(meta))
 
 

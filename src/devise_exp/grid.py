@@ -60,11 +60,10 @@ class Grid(OneLine):
     """
 
     def __init__(self) -> None:
-        self.started = time.monotonic()
-        self.unkept = 0  # of this process
+        self.started, self.began = time.monotonic(), 0.0
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        sweep = Path(config.hydra.sweep.dir)
+        sweep, self.began = Path(config.hydra.sweep.dir), time.time()
         for note in sweep.glob(f"*/{NOTE}"):  # of an earlier grid in the same folder
             try:
                 note.unlink()
@@ -96,8 +95,7 @@ class Grid(OneLine):
         try:
             _keep(folder, note, job_return._return_value if failed else None)
         except OSError as wrong:
-            self.unkept += 1
-            say(f"error: trial {own.job.num} is in no table: {told(wrong)}")
+            say(f"error: trial {own.job.num} cannot be in the table: {told(wrong)}")
         if failed:
             say(f"trial {own.job.num} failed: {error}: {folder / TRACEBACK}")
             # Told as done, or Hydra would end the grid, without a table, at the first that failed.
@@ -105,8 +103,8 @@ class Grid(OneLine):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         folder = Path(config.hydra.sweep.dir)
-        trials = trials_in(folder)
-        if not trials and not self.unkept:
+        trials = [*trials_in(folder), *_lost(folder, self.began)]
+        if not trials:
             return
         failed = [trial for trial in trials if trial.error]
         try:  # Hydra would make a warning of an error here
@@ -114,8 +112,19 @@ class Grid(OneLine):
         except Exception as error:
             say(f"error: no table of the grid: {told(error)}")
             raise SystemExit(1) from error
-        if failed or self.unkept:
+        if failed:
             raise SystemExit(1)
+
+
+def _lost(folder: Path, began: float) -> list[Trial]:
+    """Trials since `began` that could not leave a note, or were killed before."""
+    found = [
+        each
+        for each in folder.iterdir()
+        if each.name.isdecimal() and not (each / NOTE).exists() and each.stat().st_mtime >= began
+    ]
+    error = f"it has left no {NOTE}: it was killed, or its folder cannot be written"
+    return [Trial(each, int(each.name), (), 0.0, error) for each in sorted(found)]
 
 
 def _keep(folder: Path, note: dict[str, Any], error: BaseException | None) -> None:

@@ -138,7 +138,7 @@ def prepare(config: DictConfig) -> Prepared:
     """
     labelled = read_labelled(config, config.labels.on_missing)
     split = read_split(config, labelled)
-    class_ids, resolutions = labelled.known(split.classes)
+    class_ids, resolutions = labelled.known(set(split.classes))
     backbone = read_backbone(config)
     audit = _audit(_names(resolutions, split.unseen), backbone)
     if split.clean == "require":

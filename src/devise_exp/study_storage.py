@@ -94,12 +94,19 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def answering(storage: str) -> Iterator[None]:
-    """Whatever a storage, or the driver under it, raises, as a StorageError."""
+    """Whatever a storage, or the driver under it, raises, as a StorageError; but a stop is one,
+    also where putting a file in order after it has failed.
+    """
     try:
         yield
     except InputError:
         raise
     except Exception as error:
+        before = error.__context__
+        while before is not None:
+            if isinstance(before, KeyboardInterrupt):
+                raise before from None
+            before = before.__context__
         raise StorageError(
             f"storage={masked(storage)}: no longer answers ({reason(error)}): mend that, and the "
             "same command goes on"
@@ -107,7 +114,9 @@ def answering(storage: str) -> Iterator[None]:
 
 
 class _Journal(JournalFileBackend):
-    """One that no full disk leaves with half a line, to which the next would be added."""
+    """One that cuts off, at once, the half line that a full disk leaves: the next would be added
+    to it.
+    """
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         try:

@@ -116,8 +116,9 @@ class _OwnSigterm(Callback):
     def __init__(self) -> None:
         self.before = signal.getsignal(signal.SIGTERM)
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if threading.current_thread() is threading.main_thread():
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        own = threading.current_thread() is threading.main_thread()
+        if own and self.before is not None:  # None: set by other than Python
             signal.signal(signal.SIGTERM, self.before)
 
 
