@@ -209,12 +209,17 @@ def test_sigterm_loses_nothing(whom: str, alone: Board, studies: Path, tmp_path:
 
 def test_a_stop_in_the_middle_of_a_write_is_a_stop() -> None:
     """As Optuna's lock tells it: it was about to remove a file that it had removed."""
-    with pytest.raises(Terminated), answering("journal.log"):
-        try:
-            raise Terminated
-        except BaseException:
-            Path("no/such/lock").unlink()
-            raise
+
+    def write() -> None:
+        with answering("journal.log"):
+            try:
+                raise Terminated
+            except BaseException:
+                Path("no/such/lock").unlink()
+                raise
+
+    with pytest.raises(Terminated):
+        write()
 
 
 @pytest.mark.parametrize("full", ["journal", "sqlite", "the trial's disk"])
