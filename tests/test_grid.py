@@ -172,3 +172,24 @@ def test_a_trial_that_leaves_no_note_is_a_failed_one(
     rows = list(csv.DictReader((done.folder / "trials.csv").open()))
     assert [row["error"] != "" for row in rows] == [False, True]
     assert "it has left no trial.json" in rows[1]["error"]
+
+
+def test_a_stopped_grid_goes_on(
+    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    """What is there is kept, unless it is of another config."""
+    multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=3")
+    weights = tmp_path / "g/0/checkpoints/best.ckpt"
+    before = weights.stat().st_mtime_ns
+    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=3,4")
+    assert done.code == 0
+    assert "0: was finished before" in done.err
+    assert "2 trials, 0 failed" in done.err
+    assert weights.stat().st_mtime_ns == before
+    rows = list(csv.DictReader((done.folder / "trials.csv").open()))
+    assert [row["overrides"].split()[-1] for row in rows] == ["seed=3", "seed=4"]
+    assert all(row["error"] == "" and float(row["val/hit@1"]) > 0 for row in rows)
+    other = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=5")
+    assert other.code == 1
+    assert "this run is finished" in other.err

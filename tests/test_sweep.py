@@ -63,7 +63,7 @@ def studies(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     overrides = [
         "data=image_folder", f"data.root={pictures}", "backbone=resnet18",
         "backbone.weights=null", "features.num_workers=0", "features.dtype=float32",
-        "trainer.max_epochs=3", "projection.hidden=8", "rehearsals=1", "training.batch_size=16",
+        "trainer.max_epochs=3", "rehearsals=1", "training.batch_size=16",
     ]  # fmt: skip
     space = {
         "loss": ["softmax", "cosine"],
@@ -90,9 +90,9 @@ def in_process(
     config = composed([f"study={name}", f"folder={folder}", kept], "sweep", studies)
     folder.mkdir(exist_ok=True)
     config.study.merge_with(options)
-    OmegaConf.save(config, folder / "study.yaml", resolve=True)
+    os.environ[sweep_worker.STUDY] = OmegaConf.to_yaml(config.study, resolve=True)
     os.environ[sweep_worker.STORAGE] = config.storage
-    sweep_worker.work(folder)
+    sweep_worker.work()
     return Board.open(study_of(config.study), config.storage)
 
 
@@ -205,6 +205,35 @@ def test_sigterm_loses_nothing(whom: str, alone: Board, studies: Path, tmp_path:
     assert process.returncode == 0, printed
     assert facts(other.trials()) == facts(alone.trials())
     assert {trial.user_attrs["tries"] for trial in other.trials()} == {1}
+
+
+def test_a_stop_that_an_error_hides_is_no_failed_trial(
+    alone: Board, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What clears up after a stop may fail for want of what the stop has left undone."""
+
+    def stopped(*arguments: Any) -> dict[str, float]:
+        try:
+            raise Terminated
+        finally:
+            raise AttributeError("half made")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_worker, "measure", stopped)
+        with pytest.raises(Terminated):
+            in_process(studies, tmp_path)
+    (trial,) = Board.open(alone.study, str(tmp_path / "journal.log")).trials()
+    assert trial.state == TrialState.WAITING
+    assert facts(in_process(studies, tmp_path).trials()) == facts(alone.trials())
+
+
+def test_no_fewer_trials_than_are_done(alone: Board, studies: Path, tmp_path: Path) -> None:
+    storage = f"storage={alone.place}"
+    told = ["study=small", storage, f"folder={tmp_path}", "--config-dir", str(studies)]
+    done = CliRunner().invoke(app, ["sweep", *told, "study.trials=1"])
+    assert done.exit_code == 2
+    assert "study.trials=1: " in done.output
+    assert "done already: give as many or more" in done.output
 
 
 def test_a_stop_in_the_middle_of_a_write_is_a_stop() -> None:
@@ -411,6 +440,12 @@ def test_a_plan_hangs_on_the_study_and_what_is_known_alone(seed: int, values: li
 WRONG = {
     "no such study": (["study=nope"], "study=nope: no such option"),
     "unknown key": (["study=small", "study.space.optimizer={lr:1}"], "study.space"),
+    "no space": (["study=small", "study.space=null"], "study.space=None: give key: values"),
+    "no such key": (["study=small", "+study.trails=5"], "study.trails: no such key"),
+    "a key too few": (["study=small", "~study.seed"], "study.seed is needed"),
+    "a name outside": (["study=small", "study.name=../escape"], "study.name=../escape: give"),
+    "said twice": (["study=small", "study.overrides=['loss=mse']"], "loss is in the space too"),
+    "resumes": (["study=small", "study.overrides=['resume=x']"], "study.overrides: resume=x"),
     "no workers": (["study=small", "workers=0"], "workers=0"),
     "no trials": (["study=small", "study.trials=0"], "study.trials=0"),
     "unseen": (["study=unseen"], "unseen/hit@1"),

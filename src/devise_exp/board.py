@@ -87,6 +87,12 @@ class Board:
             found = self.storage.get_all_trials(self.study_id, deepcopy=False)
         return sorted(found, key=lambda trial: trial.number)[: self.study.trials]
 
+    def finished(self) -> int:
+        """How many trials are finished, of all that the storage has of the study."""
+        with self._answering():
+            found = self.storage.get_all_trials(self.study_id, deepcopy=False)
+        return sum(trial.state.is_finished() for trial in found)
+
     def claim(self) -> Claimed | None:
         """The next trial to run; waits for the round before it. None once every trial is done."""
         while True:

@@ -44,6 +44,11 @@ def one_line(error: BaseException) -> str | None:
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
         return text
+    mark = getattr(error, "problem_mark", None)  # a parser's of YAML
+    if mark is not None:
+        return (
+            f"{mark.name}, line {mark.line + 1}: this is no YAML: {getattr(error, 'problem', '')}"
+        )
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return one_line(error.__cause__) or text
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -146,11 +151,10 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
             with terminable():
                 main(*args, **kwargs)
         except KeyboardInterrupt as error:
-            by_signal = "terminated", TERMINATED
-            how, code = by_signal if _came_by_sigterm(error) else ("interrupted", INTERRUPTED)
-            print(f"{how}{f': {error}' if str(error) else ''}", file=sys.stderr)
-            sys.exit(code)
+            _stop(error)
         except Exception as error:
+            if (stop := stop_behind(error)) is not None:
+                _stop(stop)
             line = one_line(error)
             if line is None:
                 raise
@@ -184,10 +188,25 @@ def terminable() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _came_by_sigterm(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, Terminated):
+def _stop(error: KeyboardInterrupt) -> None:
+    """End as stopped, with what `error` says of going on."""
+    by_signal = "terminated", TERMINATED
+    terminated = isinstance(stop_behind(error), Terminated)
+    how, code = by_signal if terminated else ("interrupted", INTERRUPTED)
+    print(f"{how}{f': {error}' if str(error) else ''}", file=sys.stderr)
+    sys.exit(code)
+
+
+def stop_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """The stop, by Ctrl-C or SIGTERM, that came before `error`: what clears up after it may fail,
+    and would hide it.
+    """
+    found = None
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            found = error
         error = error.__cause__ or error.__context__
-    return error is not None
+    return found
 
 
 def _quoted(argument: str) -> str:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from devise_exp.errors import WRONG_INPUT, one_line, printable, say, told
+from devise_exp.errors import WRONG_INPUT, one_line, printable, say, stop_behind, told
 from devise_exp.storage import replacing
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ class Trial:
     overrides: tuple[str, ...]
     seconds: float
     error: str
+
+
+def grid_folder() -> Path | None:
+    """Of the grid that this process runs a trial of."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    return Path(HydraConfig.get().sweep.dir).absolute()
 
 
 class OneLine(Callback):
@@ -84,6 +92,8 @@ class Grid(OneLine):
         if own.mode.name != "MULTIRUN":
             return
         failed = job_return.status == JobStatus.FAILED
+        if failed and (stop := stop_behind(job_return._return_value)) is not None:
+            raise stop
         folder = Path(HydraConfig.get().runtime.output_dir)
         error = told(job_return._return_value) if failed else ""
         note = {

@@ -105,16 +105,20 @@ class RunFolder:
                 f"{self.path}: this run is finished: python evaluate.py run_dir={self.path}, or "
                 "train into another hydra.run.dir"
             )
+        if not self.is_of(config):
+            raise InputError(
+                f"{self.path}: holds an unfinished run of another config: go on with that one "
+                f"(resume={self.path}), or train into another hydra.run.dir"
+            )
+
+    def is_of(self, config: DictConfig) -> bool:
+        """Whether the run, finished or not, is one of this config."""
         settings: list[Any] = [
             OmegaConf.to_container(each, resolve=True) for each in (config, self.config())
         ]
         for each in settings:
             each.pop("choices", None)  # taken after the training, from elsewhere in a moved series
-        if settings[0] != settings[1]:
-            raise InputError(
-                f"{self.path}: holds an unfinished run of another config: go on with that one "
-                f"(resume={self.path}), or train into another hydra.run.dir"
-            )
+        return bool(settings[0] == settings[1])
 
     def check_same(self, split: Split, class_vectors: np.ndarray) -> None:
         """InputError where data or word vectors are no longer what this run was trained on: trained

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp import checks, comparison, comparison_text, report, run, stages
 from devise_exp.errors import InputError, say
+from devise_exp.grid import grid_folder
 from devise_exp.prepare import prepare
 from devise_exp.run_folder import RunFolder
 from devise_exp.storage import replacing
@@ -28,8 +29,20 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
 
     Returns the figures, over several seeds the means. Where config.resume names the folder of an
     unfinished series, that goes on, with config.seeds above 1 to so many seeds: finished runs are
-    kept.
+    kept. A trial that was finished before its grid was stopped is not trained again.
     """
+    try:
+        return _train(config, folder)
+    except KeyboardInterrupt as error:
+        grid = grid_folder()
+        if grid is None:
+            raise
+        raise KeyboardInterrupt(
+            f"the grid is not finished; the same command with hydra.sweep.dir={grid} goes on"
+        ) from error
+
+
+def _train(config: DictConfig, folder: Path) -> dict[str, float]:
     resumed = None if config.resume is None else Path(str(config.resume)).expanduser().resolve()
     if resumed and (resumed / CONFIG).is_file():
         run.remove_empty(folder)
@@ -42,7 +55,7 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
             run.remove_empty(folder)
             raise InputError(f"{key}={config[key]}: give a whole number from 1 on")
     if config.seeds == config.split_seeds == 1 and not (folder / CONFIG).is_file():
-        return run.train(config, folder)
+        return _of_grid(config, folder) or run.train(config, folder)
     folder = folder.resolve()
     try:
         _check(config, folder)
@@ -65,6 +78,17 @@ def train(config: DictConfig, folder: Path) -> dict[str, float]:
             f"the series is not finished; go on with: python train.py resume={folder}"
         ) from error
     return _summarise(folder, places)
+
+
+def _of_grid(config: DictConfig, folder: Path) -> dict[str, float] | None:
+    """The figures of a trial that was finished before its grid was stopped; None of any other."""
+    own = RunFolder(folder)
+    done = (folder / "config.yaml").is_file() and not own.unfinished
+    if grid_folder() is None or not done or not own.is_of(config):
+        return None
+    say(f"{folder.name}: was finished before")
+    figures: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return figures
 
 
 def _check(config: DictConfig, folder: Path) -> None:

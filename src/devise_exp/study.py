@@ -37,6 +37,9 @@ PRUNERS = (
     optuna.pruners.ThresholdPruner,
     type(None),
 )
+KEYS = {
+    "name", "overrides", "space", "objectives", "trials", "round", "seed", "sampler", "pruner",
+}  # fmt: skip
 _RANGE = {"low", "high", "log", "step"}
 
 
@@ -104,6 +107,7 @@ class Study:
 
 def study_of(config: DictConfig) -> Study:
     """The study of a config of conf/study; InputError for what is none."""
+    _check_keys(config)
     space = {str(key): _values(str(key), given) for key, given in config.space.items()}
     if not space:
         raise InputError(f"study {config.name}: its space is empty: give a key and its values")
@@ -122,7 +126,7 @@ def study_of(config: DictConfig) -> Study:
     if config.pruner is not None and (len(objectives) > 1 or next(iter(objectives))[:4] == "cost"):
         raise InputError("study.pruner: prunes by one objective that is no cost: give pruner=null")
     for override in config.overrides:
-        if re.match(r"~|experiment=|hydra", override):
+        if re.match(r"~|experiment=|hydra|resume=", str(override)):
             raise InputError(f"study.overrides: {override}: say what it changes, key by key")
     with option("study.sampler or study.pruner"):
         sampler, pruner = instantiate(config.sampler), config.pruner and instantiate(config.pruner)
@@ -137,6 +141,27 @@ def study_of(config: DictConfig) -> Study:
         str(config.name), tuple(config.overrides), space, objectives, config.trials, config.round,
         config.seed, sampler, pruner, planned_by,
     )  # fmt: skip
+
+
+def _check_keys(config: DictConfig) -> None:
+    if not OmegaConf.is_dict(config):
+        raise InputError(f"study: give the keys {', '.join(sorted(KEYS))}, as conf/study has them")
+    strange, missing = sorted(set(map(str, config)) - KEYS), sorted(KEYS - set(map(str, config)))
+    if strange or missing:
+        wrong = f"study.{strange[0]}: no such key" if strange else f"study.{missing[0]} is needed"
+        raise InputError(f"{wrong}; a study has {', '.join(sorted(KEYS))}: see conf/study")
+    if not re.fullmatch(r"\w[\w.-]*", str(config.name)) or config.name is None:
+        raise InputError(f"study.name={config.name}: give a name of letters, digits, _, - and .")
+    for key, is_kind, kind in (
+        ("space", OmegaConf.is_dict, "key: values"),
+        ("objectives", OmegaConf.is_dict, "figure: direction"),
+        ("overrides", OmegaConf.is_list, "[key=value, ...], or []"),
+    ):
+        if not is_kind(config[key]):
+            raise InputError(f"study.{key}={config[key]}: give {kind}")
+    both = sorted({str(each).partition("=")[0] for each in config.overrides} & set(config.space))
+    if both:
+        raise InputError(f"study.overrides: {both[0]} is in the space too: give it in one of them")
 
 
 def parts_of(config: DictConfig | None) -> Any:

@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from devise_exp.errors import InputError
+from devise_exp.errors import InputError, stop_behind
 
 _OPENINGS = 5  # two that make the tables of an empty database at once stand in each other's way
 _MADE_BY_ANOTHER = re.compile("already exists|duplicate key|UNIQUE constraint|is locked")
@@ -102,11 +102,8 @@ def answering(storage: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        before = error.__context__
-        while before is not None:
-            if isinstance(before, KeyboardInterrupt):
-                raise before from None
-            before = before.__context__
+        if (stop := stop_behind(error)) is not None:
+            raise stop from None
         raise StorageError(
             f"storage={masked(storage)}: no longer answers ({reason(error)}): mend that, and the "
             "same command goes on"

@@ -24,7 +24,7 @@ from devise_exp.errors import TERMINATED, InputError, say
 from devise_exp.storage import replacing
 from devise_exp.study import Study, study_of
 from devise_exp.study_storage import masked
-from devise_exp.sweep_worker import STORAGE
+from devise_exp.sweep_worker import STORAGE, STUDY
 
 LOG = "workers.log"
 _DEATHS = 10  # so many workers may die before a sweep gives up
@@ -53,11 +53,15 @@ def sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     config.storage = masked(str(storage))
     with replacing(folder / "study.yaml") as made:
         made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
-    before = sum(trial.state.is_finished() for trial in board.trials())
+    before = board.finished()
+    if before > study.trials:
+        raise InputError(
+            f"study.trials={study.trials}: {before} are done already: give as many or more"
+        )
     say(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
     started = time.perf_counter()
     n = min(config.workers or processors(), study.round)
-    _work(board, n, folder, str(storage))
+    _work(board, n, folder, {STORAGE: str(storage), STUDY: OmegaConf.to_yaml(config.study)})
     seconds = time.perf_counter() - started
     sweep_report.write(study, board.trials(), folder)
     sweep_report.show(study, board.trials(), study.trials - before, seconds)
@@ -85,7 +89,7 @@ def check_space(study: Study) -> None:
             composed(study.overrides_of({**first, key: value}))
 
 
-def _work(board: Board, n: int, folder: Path, storage: str) -> None:
+def _work(board: Board, n: int, folder: Path, told: dict[str, str]) -> None:
     """Keep `n` workers at it until every trial is done; another one takes a dead one's place."""
     workers: list[subprocess.Popen] = []
     deaths = 0
@@ -96,9 +100,9 @@ def _work(board: Board, n: int, folder: Path, storage: str) -> None:
                 trials = board.trials()
                 done = [trial for trial in trials if trial.state.is_finished()]
                 progress.update(task, completed=len(done), best=_best(board.study, done))
+                _check_first_round(board.study, done)
                 if len(done) == board.study.trials:
                     return
-                _check_first_round(board.study, done)
                 for worker in [each for each in workers if each.poll() is not None]:
                     workers.remove(worker)
                     deaths += worker.returncode != 0
@@ -107,7 +111,7 @@ def _work(board: Board, n: int, folder: Path, storage: str) -> None:
                         raise InputError(f"a worker ended: {_last_line(folder / LOG)}")
                 left = board.study.trials - len(done)
                 while len(workers) < min(n, left):
-                    workers.append(_start(folder, log, storage))
+                    workers.append(_start(folder, log, told))
                 time.sleep(0.5)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("the sweep is not finished; the same command goes on") from error
@@ -121,11 +125,11 @@ def _work(board: Board, n: int, folder: Path, storage: str) -> None:
             worker.kill()
 
 
-def _start(folder: Path, log: IO[bytes], storage: str) -> subprocess.Popen:
+def _start(folder: Path, log: IO[bytes], told: dict[str, str]) -> subprocess.Popen:
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return subprocess.Popen(
         [sys.executable, "-m", "devise_exp.sweep_worker", str(folder)],
-        env={**os.environ, **one, STORAGE: storage},
+        env={**os.environ, **one, **told},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

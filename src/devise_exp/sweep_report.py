@@ -18,7 +18,7 @@ from rich.table import Table
 
 from devise_exp import drawing
 from devise_exp.composing import CONF
-from devise_exp.errors import printable
+from devise_exp.errors import printable, say
 from devise_exp.report import printed
 from devise_exp.storage import replacing
 from devise_exp.study import Study
@@ -89,9 +89,14 @@ def summary(study: Study, trials: Trials) -> str:
         lines += ["", f"## How much of the differences in {name} each key accounts for", ""]
         lines += [_line(["key", "share"]), _line(["---", "---:"])]
         lines += [_line([key, f"{100 * share:.0f} %"]) for key, share in shares.items()]
-    if errors := {str(t.user_attrs["error"]) for t in trials if "error" in t.user_attrs}:
-        lines += ["", "## Errors", "", *(f"- {printable(error)}" for error in sorted(errors))]
+    if errors := errors_of(trials):
+        lines += ["", "## Errors", "", *(f"- {error}" for error in errors)]
     return "\n".join([*lines, ""])
+
+
+def errors_of(trials: Trials) -> list[str]:
+    """What has failed trials, each reason once, in a line."""
+    return sorted({printable(t.user_attrs["error"]) for t in trials if "error" in t.user_attrs})
 
 
 def show(study: Study, trials: Trials, n_now: int, seconds: float) -> None:
@@ -105,6 +110,8 @@ def show(study: Study, trials: Trials, n_now: int, seconds: float) -> None:
     for row in rows:
         table.add_row(*row)
     printed(table)
+    for error in errors_of(trials):
+        say(f"failed: {error}")
 
 
 def experiment(study: Study, best: FrozenTrial) -> str:

@@ -1,39 +1,40 @@
-"""A worker of a sweep, python -m devise_exp.sweep_worker FOLDER: trials until there are none."""
+"""A worker of a sweep, python -m devise_exp.sweep_worker FOLDER: trials until there are none. The
+folder only tells people which sweep it is of.
+"""
 
 from __future__ import annotations
 
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from optuna import TrialPruned
 
 from devise_exp.board import BEAT, Board, Claimed, me
 from devise_exp.composing import composed
-from devise_exp.errors import command, is_full_disk, told
+from devise_exp.errors import command, is_full_disk, stop_behind, told
 from devise_exp.study import study_of
 from devise_exp.study_storage import StorageError
 from devise_exp.trial import Shared, measure
 
 STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
+STUDY = "DEVISE_STUDY"  # its config, as YAML: a file in the folder another sweep could replace
 
 
-def work(folder: Path) -> None:
-    """Run trials of the study in `folder` (study.yaml) until all are done.
+def work() -> None:
+    """Run trials of the study in the environment until all are done.
 
     One thread a worker, so that a trial gives the same numbers beside any number of others.
     """
     torch.set_num_threads(1)
-    config = OmegaConf.load(folder / "study.yaml")
-    board, shared = Board.open(study_of(config.study), os.environ[STORAGE]), Shared()
+    study = study_of(DictConfig(OmegaConf.create(os.environ[STUDY])))
+    board, shared = Board.open(study, os.environ[STORAGE]), Shared()
     try:
         while (claimed := board.claim()) is not None:
             with_beat(board, claimed, shared)
@@ -87,6 +88,8 @@ def run(board: Board, claimed: Claimed, shared: Shared) -> None:
     except (StorageError, MemoryError):  # no fault of the trial's: another worker may run it
         raise
     except Exception as error:
+        if (stop := stop_behind(error)) is not None:
+            raise stop from None
         if is_full_disk(error):
             raise
         notes["error"] = told(error)
@@ -103,4 +106,4 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    command(work)(Path(sys.argv[1]))
+    command(work)()
