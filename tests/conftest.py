@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # As a shell starts what runs in the background; the commands that tests stop would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # torch and Lightning are imported late: the process that deals out the tests needs neither.
 CONF = Path(__file__).parents[1] / "conf"
