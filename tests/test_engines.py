@@ -17,6 +17,7 @@ from devise_exp import engines
 from devise_exp.backbone import Backbone, Preprocess, efficientnet_lite
 from devise_exp.engines import cosines, engine_of, name_of, openvino_engine, torch_engine
 from devise_exp.errors import InputError
+from devise_exp.extraction import Settings
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +123,7 @@ def test_auto_takes_openvino_for_many_pictures_on_a_processor() -> None:
     assert name_of("torch", "cpu", many) == "torch"
     assert name_of("openvino", "cpu", 1) == "openvino"
     with pytest.raises(InputError, match=r"features\.engine=onnx: choose auto, torch, openvino"):
-        name_of("onnx", "cpu", 1)
+        Settings(engine="onnx")
     with pytest.raises(InputError, match=r"engine=openvino: OpenVINO runs on the processor"):
         name_of("openvino", "cuda:0", 1)
 

@@ -83,15 +83,15 @@ class Board:
 
     def trials(self) -> list[FrozenTrial]:
         """Those of the study as it is now, by number; a storage may hold more for later."""
-        with self._answering():
-            found = self.storage.get_all_trials(self.study_id, deepcopy=False)
-        return sorted(found, key=lambda trial: trial.number)[: self.study.trials]
+        return sorted(self._all(), key=lambda trial: trial.number)[: self.study.trials]
 
     def finished(self) -> int:
         """How many trials are finished, of all that the storage has of the study."""
+        return sum(trial.state.is_finished() for trial in self._all())
+
+    def _all(self) -> list[FrozenTrial]:
         with self._answering():
-            found = self.storage.get_all_trials(self.study_id, deepcopy=False)
-        return sum(trial.state.is_finished() for trial in found)
+            return self.storage.get_all_trials(self.study_id, deepcopy=False)
 
     def claim(self) -> Claimed | None:
         """The next trial to run; waits for the round before it. None once every trial is done."""

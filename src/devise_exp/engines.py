@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
 from collections.abc import Callable
@@ -24,16 +23,10 @@ ALIKE = 0.9999  # the least cosine of a picture's features by two engines
 Engine = Callable[[Tensor], np.ndarray]  # (B, 3, crop, crop) -> (B, feature_dim) float32
 
 
-def check(engine: str) -> None:
-    if engine not in ENGINES:
-        raise InputError(f"features.engine={engine}: choose {', '.join(ENGINES)}")
-
-
 def name_of(engine: str, place: str, n: int) -> str:
-    """Which engine runs n pictures where the config says `engine`; InputError for one that
-    cannot.
+    """Which engine runs n pictures where the config says `engine`, one of ENGINES; InputError for
+    one that cannot.
     """
-    check(engine)
     installed, on_cpu = find_spec("openvino") is not None, place == "cpu"
     if engine == "openvino" and not (installed and on_cpu):
         missing = "is not installed: pip install -e '.[openvino]'"
@@ -89,7 +82,6 @@ def openvino_engine(network: nn.Module, size: int, feature_dim: int) -> Engine:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # tells nobody
     import openvino
 
-    logging.getLogger("openvino").setLevel(logging.ERROR)
     shape = (1, 3, size, size)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's tracer, of branches that the shape decides

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
-from devise_exp.engines import check, engine_of, name_of
+from devise_exp.engines import ENGINES, engine_of, name_of
 from devise_exp.errors import InputError
 
 
@@ -36,7 +36,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.dtype not in ("float16", "float32"):
             raise InputError(f"features.dtype={self.dtype}: choose float16 or float32")
-        check(self.engine)
+        if self.engine not in ENGINES:
+            raise InputError(f"features.engine={self.engine}: choose {', '.join(ENGINES)}")
         whole = isinstance(self.batch_size, int) and isinstance(self.num_workers, int)
         if not whole or self.batch_size < 1 or self.num_workers < 0:
             raise InputError(
