@@ -19,8 +19,9 @@ ORDER = [
     "senses", "sentence_encoder", "glosses", "sentence_vectors", "backbone", "timm_backbone",
     "mat_files", "xlsa17_files", "xlsa17", "engines", "extraction", "features", "pretraining",
     "ranks", "processes", "launchers", "projection", "losses", "task", "batches", "bank_training",
-    "recipe", "checkpoint", "module", "training", "embeddings", "index_files", "index", "metrics",
-    "intervals", "tradeoff", "rehearsals", "hierarchy", "protocols", "searches", "evaluation",
+    "recipe", "checkpoint", "module", "training", "embeddings", "index_files",
+    "exact_search", "index", "metrics", "intervals", "tradeoff", "rehearsals", "hierarchy",
+    "protocols", "searches", "evaluation",
     "retrieval", "rankings", "diagnostics", "prepare", "baselines", "closed_form", "ale",
     "methods", "retrieval_report", "report", "run_folder", "gallery", "gallery_sync", "scores",
     "run_figures", "choices", "comparison", "comparison_text", "drawing", "plots",
@@ -34,7 +35,7 @@ GROUND = {"errors", "storage"}
 LEAVES = ("labels", "word_vectors", "backbone", "projection", "losses", "index", "metrics")
 FAMILIES = {
     "word_vectors": {"word_vector_binary", "word_vector_files", "word_vector_store"},
-    "index": {"index_files"},
+    "index": {"exact_search", "index_files"},
 }
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 

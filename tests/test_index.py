@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,6 +115,43 @@ def test_exact_search_of_many_candidates_equals_float64() -> None:
         np.testing.assert_array_equal(index.search(queries, k)[0], expected)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 300),
+    different=st.integers(1, 300),
+    n_queries=st.integers(1, 9),
+    at_once=st.integers(1, 900),
+    seed=st.integers(0, 10_000),
+    share=st.floats(0, 1),
+)
+def test_exact_search_in_tiles_equals_the_slow_search(
+    n: int, different: int, n_queries: int, at_once: int, seed: int, share: float
+) -> None:
+    # Few different vectors are many ties, of which a tile may hold more than there is room for.
+    drawn = np.random.default_rng(seed).integers(min(n, different), size=n)
+    index = ExactIndex(gaussian(n, 5, seed)[drawn])
+    queries = ExactIndex(gaussian(n_queries, 5, seed + 1)).vectors
+    k = max(1, round(share * n))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("devise_exp.exact_search.NUMBERS_AT_ONCE", at_once)
+        ids, _ = index.search(queries, k)
+    assert ids.tolist() == slow_search(index, queries, k)
+
+
+def test_exact_search_of_nothing_but_ties_keeps_few_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n, queries = 100_000, gaussian(64, 4)
+    monkeypatch.setattr("devise_exp.exact_search.NUMBERS_AT_ONCE", 1 << 17)
+    index = ExactIndex(np.ones((n, 4)))
+    tracemalloc.start()
+    ids, _ = index.search(queries, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (ids == np.arange(3)).all()
+    assert peak < 64 * n * 8  # an id for every query and vector would be as much alone
+
+
 @pytest.mark.parametrize("dim", [1, 2, 3, 50])
 def test_unit_rows_keep_their_bits(dim: int) -> None:
     unit = ExactIndex(gaussian(3000, dim)).vectors
@@ -174,7 +212,7 @@ def test_a_query_has_the_same_answer_alone_as_in_a_batch(
     for row, query in enumerate(queries):
         ids, similarities = index.search(query[None], 7)
         assert_same((ids[0], similarities[0]), (together[0][row], together[1][row]))
-    monkeypatch.setattr("devise_exp.index.NUMBERS_AT_ONCE", 700)  # many small batches
+    monkeypatch.setattr("devise_exp.exact_search.NUMBERS_AT_ONCE", 700)  # many small tiles
     assert_same(index.search(queries, 7), together)
 
 

@@ -20,6 +20,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from devise_exp.errors import InputError
+from devise_exp.exact_search import (
+    best,
+    checked_queries,
+    dots,
+    rounding,
+    search_unit_rows,
+    unit_rows,
+)
 from devise_exp.index_files import GRAPH, VECTORS, checked_folder, saving, unreadable
 
 METHODS = ("hnsw", "brute_force")
@@ -27,9 +35,7 @@ WIDEST_DEFAULT_SEARCH = 4000
 # Of more vectors a search as wide would cost more than it finds: experiments/annoy_benchmark.
 MANY, DEFAULT_SEARCH_OF_MANY = 20_000, 400
 SPARE_NEIGHBOURS = 16
-NUMBERS_AT_ONCE = 1 << 23  # in the largest array of a batch: 32 MB of float32
 BUILD_WORTH_A_SPINNER = 5000
-GROUP = 64  # candidates that are first looked at by their best score only
 
 
 class Index(Protocol):
@@ -121,14 +127,14 @@ class NmslibIndex:
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
-        queries = _checked_queries(self.vectors, queries, k)
+        queries = checked_queries(self.vectors, queries, k)
         ids = np.empty((len(queries), k), dtype=np.int64)
         similarities = np.empty((len(queries), k), dtype=np.float32)
         settled, found_ids, found_similarities = self._nmslib_search(queries, k)
         ids[settled], similarities[settled] = found_ids, found_similarities
         if not settled.all():
             rest = ~settled
-            ids[rest], similarities[rest] = _exact_search(self.vectors, queries[rest], k)
+            ids[rest], similarities[rest] = search_unit_rows(self.vectors, queries[rest], k)
             self.exact_answers += int(rest.sum())
         return ids, similarities
 
@@ -159,23 +165,14 @@ class NmslibIndex:
         counts = np.array([len(found) for found in kept])
         rows = np.repeat(np.arange(len(kept)), counts)
         ids = np.concatenate(kept).astype(np.int64)
-        exact = _dots(self.vectors, queries[sound], ids, rows)
-        best_ids, best = _best(rows, ids, exact, len(kept), k)
+        exact = dots(self.vectors, queries[sound], ids, rows)
+        best_ids, similarities = best(rows, ids, exact, len(kept), k)
         # To nmslib's float32, a candidate left out is no nearer than the last one returned.
         last = np.minimum.reduceat(exact, np.cumsum(counts) - counts)
-        sure = (counts == n) | (best[:, -1] - last > 2 * _rounding(dim))
+        sure = (counts == n) | (similarities[:, -1] - last > 2 * rounding(dim))
         settled = sound.copy()
         settled[sound] = sure
-        return settled, best_ids[sure], best[sure].astype(np.float32)
-
-
-def search_unit_rows(
-    vectors: np.ndarray, queries: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Exact search as `Index.search`, among float32 rows (N, D) that have unit length already and
-    may be memory-mapped: nothing of them is copied.
-    """
-    return _exact_search(vectors, _checked_queries(vectors, queries, k), k)
+        return settled, best_ids[sure], similarities[sure].astype(np.float32)
 
 
 def load(folder: Path) -> Index:
@@ -199,117 +196,9 @@ def _default_search(n: int) -> int:
 
 
 def _candidates(vectors: np.ndarray) -> np.ndarray:
-    rows = _unit_rows(vectors, "candidate vectors")
+    rows = unit_rows(vectors, "candidate vectors")
     rows.flags.writeable = False
     return rows
-
-
-def _checked_queries(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    n, dim = vectors.shape
-    if not 1 <= k <= n:
-        raise InputError(f"k is {k}, but there are {n} candidates: set k to a number from 1 to {n}")
-    queries = _unit_rows(queries, "queries")
-    if queries.shape[1] != dim:
-        raise InputError(
-            f"queries have {queries.shape[1]} dimensions, but the index has {dim}: "
-            "embed them with the model and the word vectors that the index was made from"
-        )
-    return queries
-
-
-def _unit_rows(values: np.ndarray, what: str) -> np.ndarray:
-    """A float32 copy of `values` (N, D) at unit length; unit rows keep their bits."""
-    values = np.asarray(values)
-    if values.ndim != 2 or values.dtype.kind not in "fiu" or 0 in values.shape:
-        raise InputError(
-            f"{what}: found shape {values.shape} of {values.dtype}; "
-            "give numbers (rows, dimensions), at least one row"
-        )
-    with np.errstate(over="ignore"):  # a number too large for float32 is reported below
-        rows = np.array(values, dtype=np.float32, order="C")
-    each = np.arange(len(rows))
-    with np.errstate(invalid="ignore"):
-        length = np.sqrt(_dots(rows, rows, each, each))
-    wrong = np.flatnonzero(~np.isfinite(length) | (length == 0))
-    if len(wrong):
-        fault = "is all zero" if length[wrong[0]] == 0 else "holds NaN or infinity"
-        raise InputError(
-            f"row {wrong[0]} of the {what} {fault} ({len(wrong)} of {len(rows)} rows are bad): "
-            "leave such rows out, or mend what made them"
-        )
-    # Rounding to float32 moves a length by up to 6e-8; dividing again would change bits on load.
-    length[np.abs(length - 1) <= 1e-7] = 1.0
-    np.divide(rows, length[:, None], out=rows, casting="same_kind")
-    return rows
-
-
-def _dots(left: np.ndarray, right: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Dot products (P,) float64 of the rows left[i] and right[j], each summed in the same order.
-
-    A product of two float32 is exact in float64, so only the order of the sum matters; BLAS and
-    einsum change it with the size of the batch, a sum along the last axis does not.
-    """
-    dots = np.empty(len(i))
-    step = max(1, NUMBERS_AT_ONCE // 2 // left.shape[1])
-    for start in range(0, len(i), step):
-        part = slice(start, start + step)
-        dots[part] = (left[i[part]].astype(np.float64) * right[j[part]]).sum(axis=1)
-    return dots
-
-
-def _best(
-    rows: np.ndarray, ids: np.ndarray, similarities: np.ndarray, n_rows: int, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Best k ids and similarities (n_rows, k), from P triples with at least k for each row."""
-    order = np.lexsort((ids, -similarities, rows))
-    first = np.searchsorted(rows[order], np.arange(n_rows))
-    best = order[first[:, None] + np.arange(k)]
-    return ids[best], similarities[best]
-
-
-def _rounding(dim: int) -> float:
-    """Bound on the error of a float32 dot product of unit vectors, summed in any order."""
-    return float((dim + 16) * 2.0**-24)
-
-
-def _reached_by(scores: np.ndarray, k: int) -> np.ndarray:
-    """A score (Q,) that at least k of the N in each row of `scores` (Q, N) reach."""
-    q, n = scores.shape
-    groups = n // GROUP
-    if groups > 4 * k:
-        # The k-th best group maximum is such a score, little below the k-th best, far cheaper.
-        scores = scores[:, : groups * GROUP].reshape(q, GROUP, groups).max(axis=1)
-        n = groups
-    kth: np.ndarray = np.partition(scores, n - k, axis=1)[:, n - k]
-    return kth
-
-
-def _exact_search(
-    vectors: np.ndarray, queries: np.ndarray, k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    from rich.console import Console
-    from rich.progress import track
-
-    n, dim = vectors.shape
-    ids = np.empty((len(queries), k), dtype=np.int64)
-    similarities = np.empty((len(queries), k), dtype=np.float32)
-    step = max(1, NUMBERS_AT_ONCE // n)
-    for start in track(
-        range(0, len(queries), step),
-        description="exact search",
-        transient=True,
-        console=Console(stderr=True),
-        disable=len(queries) <= step,
-    ):
-        batch = queries[start : start + step]
-        scores = batch @ vectors.T  # (batch, N) float32
-        # Both the k-th score and a true neighbour's may be off by the rounding, hence twice.
-        near = scores >= (_reached_by(scores, k) - 2 * _rounding(dim))[:, None]
-        rows, found = np.divmod(np.flatnonzero(near), n)
-        exact = _dots(vectors, batch, found, rows)
-        part = slice(start, start + len(batch))
-        ids[part], similarities[part] = _best(rows, found, exact, len(batch), k)
-    return ids, similarities
 
 
 def _sound(found: np.ndarray, distances: np.ndarray, n: int, k: int) -> bool:

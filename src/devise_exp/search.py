@@ -11,8 +11,8 @@ import numpy as np
 from devise_exp.centring import uncentred
 from devise_exp.datasets import portable
 from devise_exp.errors import InputError
+from devise_exp.exact_search import search_unit_rows
 from devise_exp.gallery import Gallery, GalleryRow
-from devise_exp.index import search_unit_rows
 from devise_exp.pictures import opened
 from devise_exp.protocols import MODEL
 from devise_exp.query import WordQuery, word_query
