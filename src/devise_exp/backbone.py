@@ -42,13 +42,23 @@ class Preprocess:
     interpolation: str = "bilinear"
 
     def __call__(self, image: Image.Image) -> Tensor:
+        return self.normalised(self.pixels(image))
+
+    def pixels(self, image: Image.Image) -> Tensor:
+        """The picture at the network's size, (crop, crop, 3) uint8."""
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms import functional as TF
 
         size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
         resized = TF.resize(image, size, InterpolationMode(self.interpolation))
-        cropped = TF.center_crop(resized, [self.crop, self.crop])
-        return _normalised(cropped, self)
+        return _pixels(TF.center_crop(resized, [self.crop, self.crop]))
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """What the network is fed: (..., height, width, 3) uint8 -> (..., 3, height, width)."""
+        mean, std = (
+            torch.tensor(each, device=pixels.device).view(3, 1, 1) for each in (self.mean, self.std)
+        )
+        return (pixels.movedim(-1, -3).float() / 255 - mean) / std
 
 
 @dataclass(frozen=True)
@@ -69,14 +79,11 @@ class Augment:
         part = TF.resized_crop(image, top, left, height, width, size, mode)
         if torch.rand(()) < 0.5:
             part = TF.hflip(part)
-        return _normalised(part, self.plain)
+        return self.plain.normalised(_pixels(part))
 
 
-def _normalised(image: Image.Image, like: Preprocess) -> Tensor:
-    from torchvision.transforms import functional as TF
-
-    tensor: Tensor = TF.normalize(TF.to_tensor(image), list(like.mean), list(like.std))
-    return tensor
+def _pixels(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image))
 
 
 class Head(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,11 +17,22 @@ from devise_exp.backbone import Backbone
 from devise_exp.errors import InputError, say
 
 ENGINES = ("auto", "torch", "openvino")
+PRECISIONS = ("float32", "bfloat16")
 # Converting and compiling takes OpenVINO seconds, which so many pictures win back.
 WORTH_OPENVINO = 500
 ALIKE = 0.9999  # the least cosine of a picture's features by two engines
+NEARLY = 0.999  # the mean cosine of features in bfloat16 to those in float32
 
-Engine = Callable[[Tensor], np.ndarray]  # (B, 3, crop, crop) -> (B, feature_dim) float32
+
+@dataclass(frozen=True)
+class Engine:
+    """run: pixels (B, crop, crop, 3) uint8 -> features (B, feature_dim) float32. name and
+    precision: what does it in truth, and in which numbers.
+    """
+
+    name: str
+    precision: str
+    run: Callable[[Tensor], np.ndarray]
 
 
 def name_of(engine: str, place: str, n: int) -> str:
@@ -37,77 +49,112 @@ def name_of(engine: str, place: str, n: int) -> str:
     return engine
 
 
-def engine_of(name: str, backbone: Backbone, place: str) -> Engine:
-    """The network of `backbone`, ready to run; "openvino" is torch's after all where the network
-    cannot be converted, or its features would not be the same.
+def precision_of(precision: str, place: str) -> str:
+    """What the network is run in where the config says `precision`: bfloat16 only by a GPU or a
+    processor that has it, for which it is no detour.
     """
-    if name == "torch":
-        return torch_engine(backbone.network, place)
-    size = backbone.preprocess.crop
-    sample = torch.randn(4, 3, size, size, generator=torch.Generator().manual_seed(0))
+    if precision == "bfloat16" and place.startswith("cuda"):
+        return precision if torch.cuda.is_bf16_supported() else "float32"
+    on_cpu = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return precision if place == "cpu" and on_cpu else "float32"
+
+
+def engine_of(
+    name: str, precision: str, backbone: Backbone, place: str, sample: Callable[[], Tensor]
+) -> Engine:
+    """The network of `backbone`, ready to run, after a look at some pixels (B, crop, crop, 3):
+    torch in float32 after all where the network cannot be converted, or its features would not be
+    the same.
+    """
+    plain = torch_engine(backbone, place, "float32")
+    if (name, precision) == (plain.name, plain.precision):
+        return plain
+    pixels = sample()
     try:
-        engine = openvino_engine(backbone.network, size, backbone.feature_dim)
-        found = engine(sample)
+        make = openvino_engine if name == "openvino" else torch_engine
+        engine = make(backbone, place, precision)
+        found = engine.run(pixels)
     except MemoryError:
         raise
-    except Exception as error:  # its converter meets what it does not know with any exception
+    except Exception as error:  # OpenVINO meets what it does not know with any exception
         reason = " ".join(str(error).split())[:200]
-        say(f"warning: OpenVINO cannot run {backbone.name} ({reason}): torch does")
-        return torch_engine(backbone.network, place)
-    by_torch = torch_engine(backbone.network, place)
-    least = cosines(found, by_torch(sample)).min()
-    if not least >= ALIKE:
-        say(f"warning: OpenVINO's features of {backbone.name} differ (cosine {least:.4f}): torch's")
-        return by_torch
+        say(f"warning: {name} cannot run {backbone.name} ({reason}): torch does, in float32")
+        return plain
+    alike = cosines(found, plain.run(pixels))
+    exact = engine.precision == "float32"
+    if not (alike.min() >= ALIKE if exact else alike.mean() >= NEARLY):
+        say(
+            f"warning: the features of {backbone.name} by {name} in {engine.precision} differ "
+            f"(cosine {alike.min() if exact else alike.mean():.4f}): torch runs it, in float32"
+        )
+        return plain
     return engine
 
 
-def torch_engine(network: nn.Module, place: str) -> Engine:
+def torch_engine(backbone: Backbone, place: str, precision: str) -> Engine:
     """channels_last, which is the quicker layout of a convolution nearly everywhere."""
-    network = network.eval().to(device=place).to(memory_format=torch.channels_last)
+    network = _FromPixels(backbone).eval().to(device=place).to(memory_format=torch.channels_last)
+    low = precision == "bfloat16"
 
-    def run(images: Tensor) -> np.ndarray:
-        with torch.inference_mode():
-            images = images.to(place, memory_format=torch.channels_last)
-            features: np.ndarray = network(images).float().cpu().numpy()
-        return features
+    def run(pixels: Tensor) -> np.ndarray:
+        kind = torch.device(place).type
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=low):
+            features = network(pixels.to(place, non_blocking=True))
+        found: np.ndarray = features.float().cpu().numpy()
+        return found
 
-    return run
+    return Engine("torch", precision, run)
 
 
-def openvino_engine(network: nn.Module, size: int, feature_dim: int) -> Engine:
+def openvino_engine(backbone: Backbone, place: str, precision: str) -> Engine:
     """One picture at a time on each core, so that a picture's bits hang neither on its batch nor
-    on the number of cores.
+    on the number of cores. place: of no account, it runs on the processor.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # tells nobody
     import openvino
 
-    shape = (1, 3, size, size)
+    network = _FromPixels(backbone).eval().to("cpu").to(memory_format=torch.contiguous_format)
+    size = backbone.preprocess.crop
+    example = torch.zeros((1, size, size, 3), dtype=torch.uint8)
+    shape = (openvino.PartialShape([*example.shape]), openvino.Type.u8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's tracer, of branches that the shape decides
-        plain = network.eval().to(device="cpu").to(memory_format=torch.contiguous_format)
-        model = openvino.convert_model(plain, example_input=torch.zeros(shape), input=[*shape])
+        model = openvino.convert_model(network, example_input=example, input=[shape])
     cores = torch.get_num_threads()
     told = {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         "NUM_STREAMS": cores,
         "INFERENCE_NUM_THREADS": cores,
     }
-    queue = openvino.AsyncInferQueue(openvino.Core().compile_model(model, "CPU", told))
+    compiled = openvino.Core().compile_model(model, "CPU", told)
+    low = compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
+    queue = openvino.AsyncInferQueue(compiled)
 
-    def run(images: Tensor) -> np.ndarray:
-        features = np.empty((len(images), feature_dim), dtype=np.float32)
+    def run(pixels: Tensor) -> np.ndarray:
+        features = np.empty((len(pixels), backbone.feature_dim), dtype=np.float32)
 
         def keep(request: Any, i: int) -> None:
             features[i] = request.get_output_tensor(0).data
 
         queue.set_callback(keep)
-        for i, image in enumerate(images.contiguous().numpy()):
-            queue.start_async({0: image[None]}, i)
+        for i, picture in enumerate(pixels.contiguous().numpy()):
+            queue.start_async({0: picture[None]}, i)
         queue.wait_all()
         return features
 
-    return run
+    return Engine("openvino", "bfloat16" if low else "float32", run)
+
+
+class _FromPixels(nn.Module):
+    """The network and the normalising before it: pixels are a quarter of the bytes to hand over."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.network, self.preprocess = backbone.network, backbone.preprocess
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features: Tensor = self.network(self.preprocess.normalised(pixels))
+        return features
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -4,18 +4,23 @@ their own.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
-from devise_exp.engines import ENGINES, engine_of, name_of
-from devise_exp.errors import InputError
+from devise_exp.engines import ENGINES, PRECISIONS, Engine, engine_of, name_of, precision_of
+from devise_exp.errors import InputError, say
+
+SAMPLE = 8  # pictures by which an engine is compared with plain torch
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,11 @@ class Settings:
     """
 
     batch_size: int = 64
-    num_workers: int = 2
+    num_workers: int | None = None
     dtype: str = "float16"
     device: str = "auto"
     engine: str = "auto"
+    precision: str = "float32"
     rank: int = 0
     world: int = 1
     gpu: int = 0
@@ -38,41 +44,67 @@ class Settings:
             raise InputError(f"features.dtype={self.dtype}: choose float16 or float32")
         if self.engine not in ENGINES:
             raise InputError(f"features.engine={self.engine}: choose {', '.join(ENGINES)}")
-        whole = isinstance(self.batch_size, int) and isinstance(self.num_workers, int)
-        if not whole or self.batch_size < 1 or self.num_workers < 0:
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"features.precision={self.precision}: choose {' or '.join(PRECISIONS)}"
+            )
+        workers = 0 if self.num_workers is None else self.num_workers
+        whole = isinstance(self.batch_size, int) and isinstance(workers, int)
+        if not whole or self.batch_size < 1 or workers < 0:
             raise InputError(
                 f"features.batch_size={self.batch_size}, features.num_workers={self.num_workers}: "
-                "give a batch of 1 or more and 0 or more workers"
+                "give a batch of 1 or more, and 0 or more workers or null"
             )
 
 
-def batches(
+def extraction(
     dataset: ImageDataset, backbone: Backbone, how: Settings, start: int
-) -> Iterator[bytes]:
-    """Rows of the bank from `start` on, batch by batch, but those that are another process's.
+) -> tuple[Engine, Iterator[bytes]]:
+    """What runs the network, and rows of the bank from `start` on, batch by batch, but those that
+    are another process's.
 
     InputError for a device or an engine that is not there, and a picture that cannot be read.
     """
     n, size = len(dataset.rows), how.batch_size
     own = range(start + how.rank * size, n, how.world * size)
-    loader = DataLoader(
-        _Pictures(dataset, backbone),
-        batch_sampler=[list(range(i, min(i + size, n))) for i in own],
-        num_workers=how.num_workers,
-        collate_fn=_batch,
-    )
     place = _place(how.device, how.gpu)
-    run = engine_of(engine_name(how, n), backbone, place)
-    for images in loader:
-        if isinstance(images, str):
-            raise InputError(f"a picture can no longer be read: {images}: start again to skip it")
+    pictures = _Pictures(dataset, backbone)
+    loader = DataLoader(
+        pictures,
+        batch_sampler=[list(range(i, min(i + size, n))) for i in own],
+        num_workers=_workers(how),
+        collate_fn=_batch,
+        pin_memory=place.startswith("cuda"),
+    )
+    loaded = iter(loader)  # its processes decode while the engine is made
+    name, precision = made_by(how, n)
+    if precision != how.precision:
+        say(f"warning: {place} has no {how.precision}: the features are made in {precision}")
+    engine = engine_of(name, precision, backbone, place, partial(_first, pictures))
+    return engine, _rows(loaded, engine, how.dtype)
+
+
+def _rows(loaded: Iterator[Tensor | str], engine: Engine, dtype: str) -> Iterator[bytes]:
+    for pixels in loaded:
         with np.errstate(over="ignore"):  # said where the rows come together
-            yield run(images).astype(how.dtype).tobytes()
+            yield engine.run(_sound(pixels)).astype(dtype).tobytes()
 
 
-def engine_name(how: Settings, n: int) -> str:
-    """What runs the network over n pictures: torch or openvino. InputError for what cannot."""
-    return name_of(how.engine, _place(how.device, how.gpu), n)
+def made_by(how: Settings, n: int) -> tuple[str, str]:
+    """What runs the network over n pictures, torch or openvino, and its precision. InputError for
+    what cannot.
+    """
+    place = _place(how.device, how.gpu)
+    return name_of(how.engine, place, n), precision_of(how.precision, place)
+
+
+def _workers(how: Settings) -> int:
+    """Processes that decode: this process's share of the cores. Those that are ahead of the network
+    wait, so that it has the cores where it runs on them itself.
+    """
+    if how.num_workers is None:
+        return max(1, (os.cpu_count() or 1) // how.world)
+    return how.num_workers
 
 
 def _place(device: str, gpu: int) -> str:
@@ -90,7 +122,7 @@ def _place(device: str, gpu: int) -> str:
 
 
 class _Pictures(Dataset):
-    """Row index -> preprocessed picture, or the reason why it could not be read."""
+    """Row index -> pixels (crop, crop, 3) uint8, or the reason why they could not be read."""
 
     def __init__(self, dataset: ImageDataset, backbone: Backbone) -> None:
         assert dataset.images is not None
@@ -100,7 +132,7 @@ class _Pictures(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> torch.Tensor | str:
+    def __getitem__(self, index: int) -> Tensor | str:
         try:
             image = self.images[index]
         except MemoryError:
@@ -108,9 +140,21 @@ class _Pictures(Dataset):
         except Exception as error:  # decoders meet damaged bytes with nearly any exception
             # Text, for an error that leaves a loader's process brings its traceback along.
             return f"{self.rows[index]}: {' '.join(str(error).split())}"
-        return self.preprocess(image)
+        return self.preprocess.pixels(image)
 
 
-def _batch(items: list[Any]) -> torch.Tensor | str:
+def _first(pictures: _Pictures) -> Tensor:
+    """Pixels of the first pictures, by which an engine is looked at."""
+    return _sound(_batch([pictures[i] for i in range(min(SAMPLE, len(pictures)))]))
+
+
+def _batch(items: list[Any]) -> Tensor | str:
     broken = [item for item in items if isinstance(item, str)]
     return broken[0] if broken else torch.stack(items)
+
+
+def _sound(pixels: Tensor | str) -> Tensor:
+    """InputError where a picture of the batch could not be read."""
+    if isinstance(pixels, str):
+        raise InputError(f"a picture can no longer be read: {pixels}: start again to skip it")
+    return pixels

@@ -21,7 +21,7 @@ from rich.progress import Progress, TextColumn
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
 from devise_exp.errors import InputError
-from devise_exp.extraction import Settings, batches, engine_name
+from devise_exp.extraction import Settings, extraction, made_by
 from devise_exp.storage import cache_root, checksum, locked, replacing
 
 SHIPPED = "caltech101_efficientnet_lite0.npz"
@@ -48,9 +48,10 @@ def feature_bank(
     """The bank of `dataset` under `backbone`: opened from the cache, or made there first, by
     several processes where there are `helpers`; settings: those of `Settings`.
 
-    The key is content: pictures, weights, preprocessing, dtype and engine, so that no setting
-    can meet a bank of another. An extraction that was killed goes on where it was, with as many
-    processes as there are now; a damaged entry is made again.
+    The key is content: pictures, weights, preprocessing, dtype, engine and precision, so that no
+    setting can meet a bank of another; its meta.json says what has made it in truth. An extraction
+    that was killed goes on where it was, with as many processes as there are now; a damaged entry
+    is made again.
     """
     how = Settings(**settings)
     key = _key(dataset, backbone, how)
@@ -59,7 +60,7 @@ def feature_bank(
         features = _open(entry)
         if features is None:
             if dataset.images is None:
-                _write(entry, _ready_made(dataset, backbone, how.dtype))
+                _write(entry, _ready_made(dataset, backbone, how.dtype), "ready-made")
             else:
                 _extract(entry, dataset, backbone, how, helpers)
             features = _open(entry)
@@ -80,7 +81,7 @@ def share_of(
             "the pictures, the weights of the backbone or what runs it (OpenVINO, torch) are "
             "others here than in the first process: give all nodes the same"
         )
-    return batches(dataset, backbone, how, start)
+    return extraction(dataset, backbone, how, start)[1]
 
 
 def pack(bank: FeatureBank, dataset: ImageDataset, backbone: Backbone, path: Path) -> None:
@@ -110,10 +111,11 @@ def unpack(path: Path) -> tuple[np.ndarray, str, str]:
 
 
 def _key(dataset: ImageDataset, backbone: Backbone, how: Settings) -> str:
-    made = "shipped" if dataset.images is None else "extracted"
-    origin = [dataset.fingerprint, backbone.fingerprint, how.dtype, made]
-    if dataset.images is not None and (engine := engine_name(how, len(dataset.rows))) != "torch":
-        origin.append(engine)
+    way = "shipped" if dataset.images is None else "extracted"
+    origin = [dataset.fingerprint, backbone.fingerprint, how.dtype, way]
+    if dataset.images is not None:
+        made = made_by(how, len(dataset.rows))
+        origin += [part for part in made if part not in ("torch", "float32")]
     return hashlib.blake2b(repr(tuple(origin)).encode(), digest_size=16).hexdigest()
 
 
@@ -164,31 +166,40 @@ def _extract(
     unfinished = entry.with_name(f"{entry.name}.unfinished")
     done = _resume(unfinished, n, dim * dtype.itemsize, how.batch_size)
     title = f"features of {dataset.name} under {backbone.name}"
+    name, precision = made_by(how, n)
     with (
         helpers(entry.name, done) if helpers and done < n else nullcontext(()) as others,
         _progress() as progress,
         unfinished.open("ab") as file,
     ):
         task = progress.add_task(title, total=n, completed=done, pace="")
-        before, started = done, time.perf_counter()
-        turns = cycle([batches(dataset, backbone, how, done), *others])
+        before, started, turns = done, time.perf_counter(), cycle(others)
+        if done < n:
+            engine, own = extraction(dataset, backbone, how, done)
+            name, precision, turns = engine.name, engine.precision, cycle([own, *others])
         while done < n:
             rows = next(next(turns))
             values = np.frombuffer(rows, dtype).reshape(-1, dim)
-            if not np.isfinite(values).all():
-                advice = ", or set features.dtype=float32" if dtype == "float16" else ""
-                raise InputError(
-                    f"{backbone.name} gives values that {dtype} cannot hold, in rows {done} to "
-                    f"{done + len(values) - 1}: check the weights{advice}"
-                )
+            _check_finite(values, done, backbone)
             file.write(rows)
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
             done += len(values)
             pace = (done - before) / (time.perf_counter() - started)
             progress.update(task, completed=done, pace=f"{pace:.0f} pictures/s")
-    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=(n, dim)))
+    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=(n, dim)), f"{name} {precision}")
     unfinished.unlink()
+
+
+def _check_finite(values: np.ndarray, first: int, backbone: Backbone) -> None:
+    """InputError where rows of the bank, from number `first` on, hold what their type cannot."""
+    if np.isfinite(values).all():
+        return
+    advice = ", or set features.dtype=float32" if values.dtype == "float16" else ""
+    raise InputError(
+        f"{backbone.name} gives values that {values.dtype} cannot hold, in rows {first} to "
+        f"{first + len(values) - 1}: check the weights{advice}"
+    )
 
 
 def _progress() -> Progress:
@@ -209,11 +220,12 @@ def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
     return done
 
 
-def _write(entry: Path, rows: np.ndarray) -> None:
+def _write(entry: Path, rows: np.ndarray, made_by: str) -> None:
     with replacing(entry) as made:
         made.mkdir()
         np.save(made / "features.npy", rows)
-        meta = {"checksum": checksum(made / "features.npy"), "shape": rows.shape}
+        own = checksum(made / "features.npy")
+        meta = {"checksum": own, "shape": rows.shape, "made_by": made_by}
         (made / "meta.json").write_text(json.dumps(meta))
 
 
