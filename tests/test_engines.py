@@ -15,7 +15,16 @@ from torch import Tensor, nn
 
 from devise_exp import engines
 from devise_exp.backbone import Backbone, Preprocess, efficientnet_lite
-from devise_exp.engines import cosines, engine_of, name_of, openvino_engine, torch_engine
+from devise_exp.engines import (
+    PART,
+    Engine,
+    cosines,
+    engine_of,
+    has_bfloat16,
+    name_of,
+    openvino_engine,
+    torch_engine,
+)
 from devise_exp.errors import InputError
 from devise_exp.extraction import Settings
 
@@ -42,16 +51,26 @@ def backbone_of(network: nn.Module, dim: int = 32) -> Backbone:
     return Backbone("small", lambda: network, dim, Preprocess(28, 24), ())
 
 
-def pictures(n: int) -> Tensor:
-    return torch.randn(n, 3, 24, 24, generator=torch.Generator().manual_seed(n))
+def pictures(n: int, size: int = 24) -> Tensor:
+    drawn = torch.Generator().manual_seed(n)
+    return torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8, generator=drawn)
+
+
+def made(name: str, backbone: Backbone) -> Engine:
+    return engine_of(
+        name, "float32", backbone, "cpu", lambda: pictures(5, backbone.preprocess.crop)
+    )
 
 
 def test_both_engines_give_the_features_of_the_plain_network() -> None:
-    backbone, images = efficientnet_lite(0), torch.randn(3, 3, 224, 224)
+    backbone, pixels = efficientnet_lite(0), pictures(3, 224)
+    images = torch.stack([backbone.preprocess.normalised(each) for each in pixels])
     with torch.no_grad():
         expected = efficientnet_lite(0).network.eval()(images).numpy()
     for name in ("torch", "openvino"):
-        found = engine_of(name, backbone, "cpu")(images)
+        engine = made(name, backbone)
+        assert (engine.name, engine.precision) == (name, "float32")
+        found = engine.run(pixels)
         assert (found.dtype, found.shape) == (np.float32, (3, 1280))
         assert cosines(found, expected).min() > 0.99999
         assert np.allclose(found, expected, rtol=1e-2, atol=1e-3)
@@ -64,12 +83,35 @@ def test_openvino_gives_a_picture_the_same_bits_in_any_batch_on_any_cores(
 ) -> None:
     torch.set_num_threads(1)
     images = pictures(sum(sizes))
-    whole = openvino_engine(small(), 24, 32)(images)
+    backbone = backbone_of(small())
+    whole = openvino_engine(backbone, "float32").run(images)
     torch.set_num_threads(cores)
-    engine = openvino_engine(small(), 24, 32)
-    parts = [engine(part) for part in images.split(sizes)]
+    engine = openvino_engine(backbone, "float32")
+    parts = [engine.run(part) for part in images.split(sizes)]
     assert np.array_equal(np.concatenate(parts), whole)
     assert len(np.unique(whole, axis=0)) == len(whole)
+
+
+def test_torch_gives_a_picture_the_same_bits_in_any_batch_of_whole_parts() -> None:
+    engine, images = torch_engine(backbone_of(small()), "cpu", "float32"), pictures(5 * PART)
+    whole = engine.run(images)
+    for size in (PART, 2 * PART, 3 * PART):
+        parts = [engine.run(part) for part in images.split(size)]
+        assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_bfloat16_features_are_nearly_those_of_float32() -> None:
+    backbone, images = backbone_of(small()), pictures(9)
+    exact = torch_engine(backbone, "cpu", "float32").run(images)
+    engine = torch_engine(backbone, "cpu", "bfloat16")
+    found = engine.run(images)
+    assert (engine.precision, found.dtype) == ("bfloat16", np.float32)
+    assert not np.allclose(found, exact, rtol=1e-5)  # it has computed in fewer digits
+    assert cosines(found, exact).mean() > 0.999
+    # OpenVINO says what it has really computed in, which the processor decides.
+    other = openvino_engine(backbone, "bfloat16")
+    assert other.precision == ("bfloat16" if has_bfloat16("cpu") else "float32")
+    assert cosines(other.run(images), exact).mean() > 0.999
 
 
 class Asking(nn.Module):
@@ -98,20 +140,20 @@ def test_torch_stands_in_where_openvino_is_not_the_same(
 ) -> None:
     """A feature of 31 numbers, as this backbone says, is not what the network gives."""
     images, own = pictures(5), backbone_of(network, dim)
-    expected = torch_engine(network, "cpu")
-    found = engine_of("openvino", own, "cpu")
+    expected = torch_engine(own, "cpu", "float32")
+    found = made("openvino", own)
     told = capsys.readouterr()
     assert "warning: OpenVINO" in told.out + told.err
     if isinstance(network, Asking):
-        assert np.array_equal(found(images), expected(images))
-    assert found.__qualname__ == expected.__qualname__
+        assert np.array_equal(found.run(images), expected.run(images))
+    assert found.name == "torch"
 
 
 def test_features_that_are_not_alike_enough_are_torchs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(engines, "ALIKE", 1.1)
-    assert "torch_engine" in engine_of("openvino", backbone_of(small()), "cpu").__qualname__
+    assert made("openvino", backbone_of(small())).name == "torch"
     told = capsys.readouterr()
     assert "features of small differ (cosine 1.0000): torch's" in told.out + told.err
 
@@ -140,7 +182,9 @@ def test_without_openvino_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_openvino_tells_nobody() -> None:
     code = (
         "import sys, torch\nfrom devise_exp.engines import openvino_engine\n"
-        "openvino_engine(torch.nn.Flatten(), 2, 12)\n"
+        "from devise_exp.backbone import Backbone, Preprocess\n"
+        "own = Backbone('flat', torch.nn.Flatten, 12, Preprocess(2, 2), ())\n"
+        "openvino_engine(own, 'float32')\n"
         "stub = 'openvino.tools.ovc.telemetry_stub'\n"
         "print(sys.modules['openvino_telemetry'], stub in sys.modules)"
     )

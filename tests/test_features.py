@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import multiprocessing
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,8 +24,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch import nn
 
+from devise_exp import extraction
 from devise_exp.backbone import Backbone, Preprocess, efficientnet_lite, torchvision_backbone
 from devise_exp.datasets import ImageDataset, filtered, image_folder
+from devise_exp.engines import has_bfloat16
 from devise_exp.errors import InputError
 from devise_exp.features import (
     SHIPPED,
@@ -149,6 +153,55 @@ def test_openvino_makes_the_same_bank_in_batches_of_any_size(
     by_torch = bank_of(dataset, batch_size=7, engine="torch", dtype="float32")
     assert by_torch.key != whole.key  # no bank holds rows of both
     assert cosines(by_torch.features, rows).min() > 0.9999
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> ImageDataset:
+    """Large JPEGs of soft shapes, as a camera's are, and a PNG."""
+    root, rng = tmp_path_factory.mktemp("photographs") / "shapes", np.random.default_rng(0)
+    root.mkdir()
+    for i, size in enumerate([(900, 600), (500, 700), (448, 448), (200, 300)]):
+        coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+        coarse.resize(size, Image.Resampling.BICUBIC).save(root / f"{i}.jpg", quality=95)
+    coarse.resize((900, 700), Image.Resampling.BICUBIC).save(root / "4.png")
+    return image_folder(root.parent)
+
+
+def test_fast_features_are_nearly_the_exact_ones_in_a_bank_of_their_own(
+    photographs: ImageDataset, cache: Path
+) -> None:
+    exact, fast = (bank_of(photographs, dtype="float32", fast=fast) for fast in (False, True))
+    assert exact.key != fast.key
+    assert not np.array_equal(exact.features, fast.features)  # of JPEGs that were decoded small
+    assert cosines(exact.features, fast.features).mean() > 0.999
+    made_by = json.loads((cache / fast.key / "meta.json").read_text())["made_by"]
+    assert made_by == ("torch bfloat16" if has_bfloat16("cpu") else "torch float32")
+
+
+def test_fast_features_that_are_others_are_refused(
+    photographs: ImageDataset, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "NEARLY", 1.0)
+    with pytest.raises(
+        InputError,
+        match=r"fast=true: features of small .* cosine of 0\.\d+ to .*leave features\.fast=false$",
+    ):
+        bank_of(photographs, fast=True)
+    assert not any(path.is_dir() for path in cache.iterdir())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 500))
+def test_a_jpeg_decoded_small_keeps_what_is_needed(width: int, height: int, needed: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        path = f"{place}/picture.jpg"
+        Image.new("RGB", (width, height)).save(path)
+        small = PictureFiles([path]).of_at_least(needed)
+        taken = small.take([0])[0], small[:][0], small[0]
+        assert len({image.size for image in taken}) == 1
+        found, whole = min(taken[0].size), min(width, height)
+        assert found >= min(needed, whole)
+        assert found < 2 * needed + 2 or found == -(-whole // 8)  # an eighth is the least
 
 
 def test_the_bank_is_made_once(watched: ImageDataset, cache: Path) -> None:
@@ -368,7 +421,7 @@ def test_a_process_with_other_weights_or_pictures_is_told_so(
     helpers, _ = helpers_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
     with pytest.raises(InputError, match=r"what runs it \(OpenVINO, torch\) are others"):
         bank_of(dataset, helpers=helpers, world=2)
-    assert left_in(cache) == []
+    assert not any(path.is_dir() for path in cache.iterdir())
 
 
 # What cannot be extracted
@@ -420,6 +473,7 @@ def test_values_beyond_float16_ask_for_float32(dataset: ImageDataset, cache: Pat
         ({"device": "gpu"}, r"features\.device=gpu: .*auto takes"),
         ({"batch_size": 0}, r"features\.batch_size=0"),
         ({"num_workers": -1}, r"features\.num_workers=-1"),
+        ({"fast": "very"}, r"features\.fast=very: choose true or false"),
     ],
 )
 @pytest.mark.usefixtures("cache")
@@ -493,7 +547,7 @@ def test_nothing_else_is_shipped(cache: Path) -> None:
     ):
         with pytest.raises(InputError, match=r"pictures of caltech101 .*data\.root=FOLDER"):
             feature_bank(listed, backbone)
-        assert left_in(cache) == []
+        assert not any(path.is_dir() for path in cache.iterdir())
 
 
 @pytest.mark.usefixtures("cache")

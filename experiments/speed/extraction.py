@@ -106,13 +106,15 @@ def alone(backbone: Backbone, dataset: ImageDataset) -> dict[str, float]:
     """Pictures per second that decoding alone and the network alone reach, on all cores."""
     n, size = len(dataset.rows), backbone.preprocess.crop
     loader = DataLoader(
-        _Pictures(dataset, backbone), 64, num_workers=os.cpu_count() or 1, collate_fn=_batch
+        _Pictures(dataset, backbone, fast=False),
+        64,
+        num_workers=os.cpu_count() or 1,
+        collate_fn=_batch,
     )
     seconds, _ = timed(lambda: np.array([len(pixels) for pixels in loader]))
     paces = {"decoding": n / seconds}
     pixels = torch.randint(0, 256, (128, size, size, 3), dtype=torch.uint8)
-    for make in (torch_engine, openvino_engine):
-        engine = make(backbone, "cpu", "float32")
+    for engine in (torch_engine(backbone, "cpu", "float32"), openvino_engine(backbone, "float32")):
         engine.run(pixels[:BATCH])
         seconds, _ = timed(lambda run=engine.run: run(pixels))
         paces[f"network, {engine.name}"] = len(pixels) / seconds

@@ -53,6 +53,11 @@ class Preprocess:
         resized = TF.resize(image, size, InterpolationMode(self.interpolation))
         return _pixels(TF.center_crop(resized, [self.crop, self.crop]))
 
+    @property
+    def shorter_side(self) -> int:
+        """Of a picture after it was resized, in pixels, at least."""
+        return self.resize if isinstance(self.resize, int) else max(self.resize)
+
     def normalised(self, pixels: Tensor) -> Tensor:
         """What the network is fed: (..., height, width, 3) uint8 -> (..., 3, height, width)."""
         mean, std = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -17,17 +19,16 @@ from devise_exp.backbone import Backbone
 from devise_exp.errors import InputError, say
 
 ENGINES = ("auto", "torch", "openvino")
-PRECISIONS = ("float32", "bfloat16")
 # Converting and compiling takes OpenVINO seconds, which so many pictures win back.
 WORTH_OPENVINO = 500
 ALIKE = 0.9999  # the least cosine of a picture's features by two engines
-NEARLY = 0.999  # the mean cosine of features in bfloat16 to those in float32
+PART = 8  # pictures that torch runs at once on a processor: what it computes stays in the cache
 
 
 @dataclass(frozen=True)
 class Engine:
-    """run: pixels (B, crop, crop, 3) uint8 -> features (B, feature_dim) float32. name and
-    precision: what does it in truth, and in which numbers.
+    """run: pixels (B, crop, crop, 3) uint8 -> features (B, feature_dim) float32. name: torch or
+    openvino; precision: float32 or bfloat16, what it computes in.
     """
 
     name: str
@@ -49,66 +50,73 @@ def name_of(engine: str, place: str, n: int) -> str:
     return engine
 
 
-def precision_of(precision: str, place: str) -> str:
-    """What the network is run in where the config says `precision`: bfloat16 only by a GPU or a
-    processor that has it, for which it is no detour.
-    """
-    if precision == "bfloat16" and place.startswith("cuda"):
-        return precision if torch.cuda.is_bf16_supported() else "float32"
-    on_cpu = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return precision if place == "cpu" and on_cpu else "float32"
+def has_bfloat16(place: str) -> bool:
+    """Whether a GPU or the processor computes in bfloat16 itself; elsewhere it is a detour."""
+    if place.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    own: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return place == "cpu" and own
 
 
 def engine_of(
     name: str, precision: str, backbone: Backbone, place: str, sample: Callable[[], Tensor]
 ) -> Engine:
-    """The network of `backbone`, ready to run, after a look at some pixels (B, crop, crop, 3):
-    torch in float32 after all where the network cannot be converted, or its features would not be
-    the same.
+    """The network of `backbone`, ready to run; "openvino" is torch's after all where the network
+    cannot be converted, or the features of the pixels `sample` would not be the same.
     """
-    plain = torch_engine(backbone, place, "float32")
-    if (name, precision) == (plain.name, plain.precision):
-        return plain
-    pixels = sample()
+    if name == "torch":
+        return torch_engine(backbone, place, precision)
     try:
-        make = openvino_engine if name == "openvino" else torch_engine
-        engine = make(backbone, place, precision)
-        found = engine.run(pixels)
-    except MemoryError:
+        engine = openvino_engine(backbone, precision)
+        found = engine.run(pixels := sample())
+    except (MemoryError, InputError):
         raise
-    except Exception as error:  # OpenVINO meets what it does not know with any exception
+    except Exception as error:  # its converter meets what it does not know with any exception
         reason = " ".join(str(error).split())[:200]
-        say(f"warning: {name} cannot run {backbone.name} ({reason}): torch does, in float32")
-        return plain
-    alike = cosines(found, plain.run(pixels))
-    exact = engine.precision == "float32"
-    if not (alike.min() >= ALIKE if exact else alike.mean() >= NEARLY):
-        say(
-            f"warning: the features of {backbone.name} by {name} in {engine.precision} differ "
-            f"(cosine {alike.min() if exact else alike.mean():.4f}): torch runs it, in float32"
-        )
-        return plain
+        say(f"warning: OpenVINO cannot run {backbone.name} ({reason}): torch does")
+        return torch_engine(backbone, place, precision)
+    if engine.precision == "float32":
+        by_torch = torch_engine(backbone, place, precision)
+        least = cosines(found, by_torch.run(pixels)).min()
+        if not least >= ALIKE:
+            say(
+                f"warning: OpenVINO's features of {backbone.name} differ (cosine {least:.4f}): "
+                "torch's"
+            )
+            return by_torch
     return engine
 
 
 def torch_engine(backbone: Backbone, place: str, precision: str) -> Engine:
     """channels_last, which is the quicker layout of a convolution nearly everywhere."""
     network = _FromPixels(backbone).eval().to(device=place).to(memory_format=torch.channels_last)
-    low = precision == "bfloat16"
+    kind, low = torch.device(place).type, precision == "bfloat16"
+    if kind == "cpu":
+        _keep_freed_memory()
 
     def run(pixels: Tensor) -> np.ndarray:
-        kind = torch.device(place).type
+        parts = pixels.split(PART if kind == "cpu" else len(pixels))
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=low):
-            features = network(pixels.to(place, non_blocking=True))
-        found: np.ndarray = features.float().cpu().numpy()
+            features = [network(part.to(place, non_blocking=True)).float() for part in parts]
+        found: np.ndarray = torch.cat(features).cpu().numpy()
         return found
 
     return Engine("torch", precision, run)
 
 
-def openvino_engine(backbone: Backbone, place: str, precision: str) -> Engine:
+def _keep_freed_memory() -> None:
+    """glibc hands what a layer has freed back to the system and asks for it anew for the next one,
+    which takes up to half the time of a network; let it keep 256 MB.
+    """
+    with suppress(AttributeError, OSError):  # no glibc
+        allocator = ctypes.CDLL(None)
+        allocator.mallopt(ctypes.c_int(-1), ctypes.c_int(256 << 20))  # M_TRIM_THRESHOLD
+        allocator.mallopt(ctypes.c_int(-3), ctypes.c_int(32 << 20))  # M_MMAP_THRESHOLD, its most
+
+
+def openvino_engine(backbone: Backbone, precision: str) -> Engine:
     """One picture at a time on each core, so that a picture's bits hang neither on its batch nor
-    on the number of cores. place: of no account, it runs on the processor.
+    on the number of cores. On a processor without bfloat16 it computes in float32.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # tells nobody
     import openvino

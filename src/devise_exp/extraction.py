@@ -17,10 +17,20 @@ from torch.utils.data import DataLoader, Dataset
 
 from devise_exp.backbone import Backbone
 from devise_exp.datasets import ImageDataset
-from devise_exp.engines import ENGINES, PRECISIONS, Engine, engine_of, name_of, precision_of
-from devise_exp.errors import InputError, say
+from devise_exp.engines import (
+    ENGINES,
+    Engine,
+    cosines,
+    engine_of,
+    has_bfloat16,
+    name_of,
+    torch_engine,
+)
+from devise_exp.errors import InputError
+from devise_exp.pictures import PictureFiles
 
 SAMPLE = 8  # pictures by which an engine is compared with plain torch
+NEARLY = 0.999  # the mean cosine of fast features to exact ones
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Settings:
     dtype: str = "float16"
     device: str = "auto"
     engine: str = "auto"
-    precision: str = "float32"
+    fast: bool = False
     rank: int = 0
     world: int = 1
     gpu: int = 0
@@ -44,10 +54,8 @@ class Settings:
             raise InputError(f"features.dtype={self.dtype}: choose float16 or float32")
         if self.engine not in ENGINES:
             raise InputError(f"features.engine={self.engine}: choose {', '.join(ENGINES)}")
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"features.precision={self.precision}: choose {' or '.join(PRECISIONS)}"
-            )
+        if not isinstance(self.fast, bool):
+            raise InputError(f"features.fast={self.fast}: choose true or false")
         workers = 0 if self.num_workers is None else self.num_workers
         whole = isinstance(self.batch_size, int) and isinstance(workers, int)
         if not whole or self.batch_size < 1 or workers < 0:
@@ -68,7 +76,7 @@ def extraction(
     n, size = len(dataset.rows), how.batch_size
     own = range(start + how.rank * size, n, how.world * size)
     place = _place(how.device, how.gpu)
-    pictures = _Pictures(dataset, backbone)
+    pictures = _Pictures(dataset, backbone, how.fast)
     loader = DataLoader(
         pictures,
         batch_sampler=[list(range(i, min(i + size, n))) for i in own],
@@ -78,10 +86,21 @@ def extraction(
     )
     loaded = iter(loader)  # its processes decode while the engine is made
     name, precision = made_by(how, n)
-    if precision != how.precision:
-        say(f"warning: {place} has no {how.precision}: the features are made in {precision}")
-    engine = engine_of(name, precision, backbone, place, partial(_first, pictures))
+    exact = partial(_first, _Pictures(dataset, backbone, fast=False))
+    engine = engine_of(name, precision, backbone, place, exact)
+    if how.fast:
+        expected = torch_engine(backbone, place, "float32").run(exact())
+        _check_fast(cosines(engine.run(_first(pictures)), expected), backbone)
     return engine, _rows(loaded, engine, how.dtype)
+
+
+def _check_fast(alike: np.ndarray, backbone: Backbone) -> None:
+    """alike: cosines of some pictures' fast features to their exact ones."""
+    if not alike.mean() >= NEARLY:
+        raise InputError(
+            f"features.fast=true: features of {backbone.name} come out with a mean cosine of "
+            f"{alike.mean():.5f} to the exact ones, under {NEARLY}: leave features.fast=false"
+        )
 
 
 def _rows(loaded: Iterator[Tensor | str], engine: Engine, dtype: str) -> Iterator[bytes]:
@@ -95,7 +114,8 @@ def made_by(how: Settings, n: int) -> tuple[str, str]:
     what cannot.
     """
     place = _place(how.device, how.gpu)
-    return name_of(how.engine, place, n), precision_of(how.precision, place)
+    precision = "bfloat16" if how.fast and has_bfloat16(place) else "float32"
+    return name_of(how.engine, place, n), precision
 
 
 def _workers(how: Settings) -> int:
@@ -122,12 +142,16 @@ def _place(device: str, gpu: int) -> str:
 
 
 class _Pictures(Dataset):
-    """Row index -> pixels (crop, crop, 3) uint8, or the reason why they could not be read."""
+    """Row index -> pixels (crop, crop, 3) uint8, or the reason why they could not be read. fast: a
+    large JPEG is decoded at a reduced size, still twice what is needed.
+    """
 
-    def __init__(self, dataset: ImageDataset, backbone: Backbone) -> None:
+    def __init__(self, dataset: ImageDataset, backbone: Backbone, fast: bool) -> None:
         assert dataset.images is not None
         self.images, self.rows = dataset.images, dataset.rows
         self.preprocess = backbone.preprocess
+        if fast and isinstance(self.images, PictureFiles):
+            self.images = self.images.of_at_least(2 * self.preprocess.shorter_side)
 
     def __len__(self) -> int:
         return len(self.rows)

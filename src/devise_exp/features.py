@@ -48,7 +48,7 @@ def feature_bank(
     """The bank of `dataset` under `backbone`: opened from the cache, or made there first, by
     several processes where there are `helpers`; settings: those of `Settings`.
 
-    The key is content: pictures, weights, preprocessing, dtype, engine and precision, so that no
+    The key is content: pictures, weights, preprocessing, dtype, engine and exactness, so that no
     setting can meet a bank of another; its meta.json says what has made it in truth. An extraction
     that was killed goes on where it was, with as many processes as there are now; a damaged entry
     is made again.
@@ -116,6 +116,7 @@ def _key(dataset: ImageDataset, backbone: Backbone, how: Settings) -> str:
     if dataset.images is not None:
         made = made_by(how, len(dataset.rows))
         origin += [part for part in made if part not in ("torch", "float32")]
+        origin += ["fast"] if how.fast else []
     return hashlib.blake2b(repr(tuple(origin)).encode(), digest_size=16).hexdigest()
 
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple, SupportsIndex, overload
 
@@ -26,10 +27,14 @@ UNREADABLE = "cannot be read"
 
 
 class PictureFiles(Sequence[Image.Image]):
-    """Pictures at `paths`, each opened as RGB when asked for; no file stays open, so it pickles."""
+    """Pictures at `paths`, each opened as RGB when asked for; no file stays open, so it pickles.
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self.paths = tuple(paths)
+    shorter: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its shorter
+    side keeps so many pixels; None: as it is.
+    """
+
+    def __init__(self, paths: Iterable[str], shorter: int | None = None) -> None:
+        self.paths, self.shorter = tuple(paths), shorter
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -40,10 +45,13 @@ class PictureFiles(Sequence[Image.Image]):
     def __getitem__(self, index: slice) -> PictureFiles: ...
     def __getitem__(self, index: SupportsIndex | slice) -> Image.Image | PictureFiles:
         if isinstance(index, slice):
-            return PictureFiles(self.paths[index])
+            return PictureFiles(self.paths[index], self.shorter)
         path = self.paths[index]
         try:
             with Image.open(path) as image:
+                if self.shorter is not None:
+                    scale = self.shorter / min(image.size)
+                    image.draft(None, (ceil(scale * image.width), ceil(scale * image.height)))
                 return as_rgb(image)
         except OSError as error:
             raise InputError(
@@ -52,7 +60,11 @@ class PictureFiles(Sequence[Image.Image]):
             ) from error
 
     def take(self, indices: Iterable[int]) -> PictureFiles:
-        return PictureFiles(self.paths[index] for index in indices)
+        return PictureFiles((self.paths[index] for index in indices), self.shorter)
+
+    def of_at_least(self, shorter: int) -> PictureFiles:
+        """The same, decoded small."""
+        return PictureFiles(self.paths, shorter)
 
 
 class PictureArrays(Sequence[Image.Image]):
