@@ -117,7 +117,7 @@ def test_evaluate_offers_every_index(composed: Callable[..., DictConfig]) -> Non
         name = option.split("/")[1]
         targets[name] = composed(f"index={name}", "run_dir=x", name="evaluate").index
     assert not targets.pop("own")  # the run's own
-    assert set(targets) == {"exact", "hnsw", "brute_force"}
+    assert set(targets) == {"exact", "hnsw", "brute_force", "auto"}
     for name, node in targets.items():
         assert instantiate(node)(torch.eye(3).numpy()).name == name
 

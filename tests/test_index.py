@@ -16,14 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from devise_exp import index as index_module
 from devise_exp.errors import InputError
-from devise_exp.index import ExactIndex, Index, NmslibIndex, load
+from devise_exp.index import AutoIndex, ExactIndex, Index, NmslibIndex, load
 
 CONF = Path(__file__).parents[1] / "conf" / "index"
 MAKERS: dict[str, Callable[[np.ndarray], Index]] = {
     "exact": ExactIndex,
     "hnsw": NmslibIndex,
     "brute_force": lambda vectors: NmslibIndex(vectors, method="brute_force"),
+    "auto": AutoIndex,
 }
 every_index = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
@@ -232,6 +234,22 @@ def test_vectors_and_queries_of_any_length_are_normalised(
     np.testing.assert_array_equal(similarities, np.array([[0.6, 0, -1]], dtype=np.float32))
     with pytest.raises(ValueError, match="read-only"):
         index.vectors[0, 0] = 1
+
+
+def test_auto_builds_a_graph_once_vectors_and_queries_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(index_module, "WORTH_A_GRAPH", 100)
+    vectors, queries = gaussian(100, 8), gaussian(60, 8, seed=1)
+    few, many = AutoIndex(vectors[:99]), AutoIndex(vectors)
+    expected = ExactIndex(vectors).search(queries, 5)
+    for _ in range(2):
+        few.search(queries, 5)
+        assert many.graph is None
+        assert_same(many.search(queries, 5), expected)
+    assert few.graph is None
+    assert many.graph is not None
+    assert_same(many.search(queries, 5), NmslibIndex(vectors).search(queries, 5))
 
 
 def test_two_builds_give_the_same_graph() -> None:

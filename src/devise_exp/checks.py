@@ -29,7 +29,7 @@ def check(config: DictConfig, parts: Prepared) -> None:
     if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
         raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
     if "_target_" not in (config.index or {}):
-        raise InputError("index=own is for evaluate.py: choose hnsw, brute_force or exact")
+        raise InputError("index=own is for evaluate.py: choose hnsw, brute_force, exact or auto")
     with option("index"):
         instantiate(config.index)(parts.class_vectors[:2])
     if config.prior and parts.pretraining is not None:

@@ -36,6 +36,7 @@ WIDEST_DEFAULT_SEARCH = 4000
 MANY, DEFAULT_SEARCH_OF_MANY = 20_000, 400
 SPARE_NEIGHBOURS = 16
 BUILD_WORTH_A_SPINNER = 5000
+WORTH_A_GRAPH = 500_000  # vectors, and queries
 
 
 class Index(Protocol):
@@ -175,6 +176,39 @@ class NmslibIndex:
         return settled, best_ids[sure], similarities[sure].astype(np.float32)
 
 
+class AutoIndex:
+    """Exact search, and nmslib's HNSW by its defaults from the search on that has made it pay.
+
+    A graph takes minutes to build and is quicker a query only among very many vectors, so it pays
+    from WORTH_A_GRAPH vectors and as many queries on (experiments/speed/search.py measures both).
+    `vectors` (N, D) of any length. InputError for a row that is all zero or not finite.
+    """
+
+    name = "auto"
+
+    def __init__(self, vectors: np.ndarray) -> None:
+        self.vectors = _candidates(vectors)
+        self.graph: NmslibIndex | None = None
+        self._asked = 0
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
+        self._asked += len(queries)
+        if self.graph is None and min(len(self), self._asked) >= WORTH_A_GRAPH:
+            self.graph = NmslibIndex(self.vectors)
+        if self.graph is None:
+            return search_unit_rows(self.vectors, queries, k)
+        return self.graph.search(queries, k)
+
+    def save(self, folder: Path) -> None:
+        """See `Index.save`; what it has built is not kept."""
+        with saving(folder, self.name, {}) as made:
+            np.save(made / VECTORS, self.vectors)
+
+
 def load(folder: Path) -> Index:
     """The index that `save` wrote as `folder`, its graph restored, not rebuilt.
 
@@ -183,8 +217,8 @@ def load(folder: Path) -> Index:
     name, settings = checked_folder(folder)
     try:
         vectors = np.load(folder / VECTORS, allow_pickle=False)
-        if name == ExactIndex.name:
-            return ExactIndex(vectors, **settings)
+        if name in (ExactIndex.name, AutoIndex.name):
+            return (ExactIndex if name == ExactIndex.name else AutoIndex)(vectors, **settings)
         graph = folder / GRAPH if name == "hnsw" else None
         return NmslibIndex(vectors, name, **settings, graph=graph)
     except (TypeError, ValueError, RuntimeError) as error:

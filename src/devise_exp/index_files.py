@@ -12,7 +12,7 @@ from devise_exp.errors import InputError
 from devise_exp.storage import checksum, replacing
 
 FORMAT = 1
-NAMES = ("exact", "hnsw", "brute_force")
+NAMES = ("exact", "auto", "hnsw", "brute_force")
 META, VECTORS, GRAPH = "meta.json", "vectors.npy", "graph.bin"
 
 

@@ -41,10 +41,10 @@ _BUILDERS = {  # what the config of a run folder, which may be anybody's, may bu
         "xlsa17.res101",
     ),
     "projection": ("projection.linear", "projection.mlp"),
-    "index": ("index.ExactIndex", "index.NmslibIndex"),
+    "index": ("index.ExactIndex", "index.NmslibIndex", "index.AutoIndex"),
 }
 _PICKLE = "trust_pickle"  # a pickle would run whatever it holds
-_INSTEAD = {"index": "choose index=hnsw, brute_force or exact"}
+_INSTEAD = {"index": "choose index=hnsw, brute_force, exact or auto"}
 _ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
 _TRAIN = ("train", "train_truth")
 _FIELDS = (*_ARRAYS, *_TRAIN, "factor", "trained_map")
