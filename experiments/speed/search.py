@@ -7,8 +7,8 @@ vectors. numpy sorts all scores of a block of queries, torch takes topk of its m
 in blocks of 100 queries. Also one query alone, as a search from the command line is.
 
 The second table is what index=auto rests on: nmslib's HNSW by its defaults over the smallest of
-these numbers of vectors and a fifth of it, what building it costs, and from how many queries on that
-is won back.
+these numbers of vectors and a fifth of it, what building it costs, and from how many queries on
+that is won back.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def main(seeds: int = 20, epochs: int = 3) -> None:
         slow, apart = timed(lambda c=config, t=task: one_by_one(c, t, seeds, epochs))
         fast, stacked = timed(lambda c=config, t=task: all_at_once(c, t, seeds, epochs))
         furthest = max(
-            float((apart[key] - stacked[key]).abs().max() / apart[key].abs().max())
+            float(((apart[key] - stacked[key]).abs().max() / apart[key].abs().max()).detach())
             for key in stacked
         )
         ratio = f"{slow / fast:.2f}"

@@ -147,6 +147,8 @@ class _Pictures(Dataset):
     """
 
     def __init__(self, dataset: ImageDataset, backbone: Backbone, fast: bool) -> None:
+        import torchvision.transforms.functional  # noqa: F401  # once, not in every process anew
+
         assert dataset.images is not None
         self.images, self.rows = dataset.images, dataset.rows
         self.preprocess = backbone.preprocess
