@@ -36,7 +36,7 @@ WIDEST_DEFAULT_SEARCH = 4000
 MANY, DEFAULT_SEARCH_OF_MANY = 20_000, 400
 SPARE_NEIGHBOURS = 16
 BUILD_WORTH_A_SPINNER = 5000
-WORTH_A_GRAPH = 500_000  # vectors, and queries
+WORTH_A_GRAPH = 1_000_000  # vectors, and queries: experiments/speed
 
 
 class Index(Protocol):
@@ -179,8 +179,8 @@ class NmslibIndex:
 class AutoIndex:
     """Exact search, and nmslib's HNSW by its defaults from the search on that has made it pay.
 
-    A graph takes minutes to build and is quicker a query only among very many vectors, so it pays
-    from WORTH_A_GRAPH vectors and as many queries on (experiments/speed/search.py measures both).
+    A graph of a million vectors takes most of an hour to build and then wins two milliseconds a
+    query, so it pays from WORTH_A_GRAPH vectors and as many queries on.
     `vectors` (N, D) of any length. InputError for a row that is all zero or not finite.
     """
 
