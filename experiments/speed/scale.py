@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -65,17 +65,22 @@ class Memory:
         self.peak = 0
         threading.Thread(target=self._watch, daemon=True).start()
 
+    def look(self) -> int:
+        self.peak = max(self.peak, sum(_own(pid) for pid in _family(os.getpid())))
+        return self.peak
+
     def _watch(self) -> None:
         while True:
-            self.peak = max(self.peak, sum(_own(pid) for pid in _family(os.getpid())))
+            self.look()
             time.sleep(0.1)
 
 
 def _family(pid: int) -> Iterator[int]:
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            yield from _family(int(child))
+    with suppress(OSError):  # a thread or process has ended
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from _family(int(child))
 
 
 def _own(pid: int) -> int:
@@ -92,7 +97,7 @@ def row_of(table: Table, memory: Memory, what: str, n: int) -> Iterator[None]:
     memory.peak, start = 0, time.perf_counter()
     yield
     seconds = time.perf_counter() - start
-    table.add_row(what, f"{seconds:.0f}", f"{n / seconds:,.0f}", f"{memory.peak / 2**20:.2f}")
+    table.add_row(what, f"{seconds:.0f}", f"{n / seconds:,.0f}", f"{memory.look() / 2**20:.2f}")
 
 
 def dataset_of(n: int) -> ImageDataset:

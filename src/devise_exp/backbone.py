@@ -55,8 +55,8 @@ class Preprocess:
 
     @property
     def shorter_side(self) -> int:
-        """Of a picture after it was resized, in pixels, at least."""
-        return self.resize if isinstance(self.resize, int) else max(self.resize)
+        """The shorter side of a resized picture, in pixels."""
+        return self.resize if isinstance(self.resize, int) else min(self.resize)
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """What the network is fed: (..., height, width, 3) uint8 -> (..., 3, height, width)."""

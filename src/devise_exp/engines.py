@@ -53,14 +53,12 @@ def name_of(engine: str, place: str, n: int) -> str:
 def has_bfloat16(place: str) -> bool:
     """Whether a GPU or the processor computes in bfloat16 itself; elsewhere it is a detour."""
     if place.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
+        return torch.cuda.get_device_capability(place)[0] >= 8  # Ampere and later
     own: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return place == "cpu" and own
 
 
-def engine_of(
-    name: str, precision: str, backbone: Backbone, place: str, sample: Callable[[], Tensor]
-) -> Engine:
+def engine_of(name: str, precision: str, backbone: Backbone, place: str, sample: Tensor) -> Engine:
     """The network of `backbone`, ready to run; "openvino" is torch's after all where the network
     cannot be converted, or the features of the pixels `sample` would not be the same.
     """
@@ -68,8 +66,8 @@ def engine_of(
         return torch_engine(backbone, place, precision)
     try:
         engine = openvino_engine(backbone, precision)
-        found = engine.run(pixels := sample())
-    except (MemoryError, InputError):
+        found = engine.run(sample)
+    except MemoryError:
         raise
     except Exception as error:  # its converter meets what it does not know with any exception
         reason = " ".join(str(error).split())[:200]
@@ -77,7 +75,7 @@ def engine_of(
         return torch_engine(backbone, place, precision)
     if engine.precision == "float32":
         by_torch = torch_engine(backbone, place, precision)
-        least = cosines(found, by_torch.run(pixels)).min()
+        least = cosines(found, by_torch.run(sample)).min()
         if not least >= ALIKE:
             say(
                 f"warning: OpenVINO's features of {backbone.name} differ (cosine {least:.4f}): "
@@ -97,7 +95,7 @@ def torch_engine(backbone: Backbone, place: str, precision: str) -> Engine:
     def run(pixels: Tensor) -> np.ndarray:
         parts = pixels.split(PART if kind == "cpu" else len(pixels))
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=low):
-            features = [network(part.to(place, non_blocking=True)).float() for part in parts]
+            features = [network(part.to(place)).float() for part in parts]
         found: np.ndarray = torch.cat(features).cpu().numpy()
         return found
 
@@ -106,7 +104,7 @@ def torch_engine(backbone: Backbone, place: str, precision: str) -> Engine:
 
 def _keep_freed_memory() -> None:
     """glibc hands what a layer has freed back to the system and asks for it anew for the next one,
-    which takes up to half the time of a network; let it keep 256 MB.
+    which may take as long as the layer itself; let it keep 256 MB.
     """
     with suppress(AttributeError, OSError):  # no glibc
         allocator = ctypes.CDLL(None)
@@ -116,7 +114,8 @@ def _keep_freed_memory() -> None:
 
 def openvino_engine(backbone: Backbone, precision: str) -> Engine:
     """One picture at a time on each core, so that a picture's bits hang neither on its batch nor
-    on the number of cores. On a processor without bfloat16 it computes in float32.
+    on the number of cores. Where the processor has no bfloat16 it may compute in float32 after all,
+    and says so.
     """
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # tells nobody
     import openvino

@@ -9,6 +9,7 @@ nor on the queries beside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,8 @@ import numpy as np
 from devise_exp.errors import InputError
 
 NUMBERS_AT_ONCE = 1 << 21  # scores in a tile, 8 MB; candidates kept beyond those that are needed
-QUERIES_AT_ONCE = 1024
-WORTH_A_BAR = 10**10  # scores, which take some seconds
+QUERIES_AT_ONCE = 256
+WORTH_A_BAR = 10**9  # scores, which take some seconds
 GROUP = 64  # candidates that are first looked at by their best score only
 
 
@@ -38,20 +39,18 @@ def search_unit_rows(
 
     InputError for a bad query row, no queries, another D, or k outside 1 to N.
     """
-    from rich.console import Console
-    from rich.progress import track
-
     queries = checked_queries(vectors, queries, k)
     ids = np.empty((len(queries), k), dtype=np.int64)
     similarities = np.empty((len(queries), k), dtype=np.float32)
     step = max(1, min(QUERIES_AT_ONCE, NUMBERS_AT_ONCE // (4 * k)))
-    for start in track(
-        range(0, len(queries), step),
-        description="exact search",
-        transient=True,
-        console=Console(stderr=True),
-        disable=len(queries) * len(vectors) < WORTH_A_BAR,
-    ):
+    starts: Iterable[int] = range(0, len(queries), step)
+    if len(queries) * len(vectors) >= WORTH_A_BAR:
+        from rich.console import Console
+        from rich.progress import track
+
+        console = Console(stderr=True)
+        starts = track(starts, "exact search", transient=True, console=console)
+    for start in starts:
         part = slice(start, start + step)
         found = _candidates(vectors, queries[part], k)
         ids[part], similarities[part] = settled(vectors, queries[part], found, k)

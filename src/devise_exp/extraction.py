@@ -4,10 +4,8 @@ their own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,6 +74,8 @@ def extraction(
     n, size = len(dataset.rows), how.batch_size
     own = range(start + how.rank * size, n, how.world * size)
     place = _place(how.device, how.gpu)
+    if place.startswith("cuda"):
+        torch.cuda.set_device(place)  # or the loader would pin memory by way of the first GPU
     pictures = _Pictures(dataset, backbone, how.fast)
     loader = DataLoader(
         pictures,
@@ -86,11 +86,13 @@ def extraction(
     )
     loaded = iter(loader)  # its processes decode while the engine is made
     name, precision = made_by(how, n)
-    exact = partial(_first, _Pictures(dataset, backbone, fast=False))
-    engine = engine_of(name, precision, backbone, place, exact)
+    sample = torch.empty(0)
+    if how.fast or name != "torch":
+        sample = _some(_Pictures(dataset, backbone, fast=False))
+    engine = engine_of(name, precision, backbone, place, sample)
     if how.fast:
-        expected = torch_engine(backbone, place, "float32").run(exact())
-        _check_fast(cosines(engine.run(_first(pictures)), expected), backbone)
+        expected = torch_engine(backbone, place, "float32").run(sample)
+        _check_fast(cosines(engine.run(_some(pictures)), expected), backbone)
     return engine, _rows(loaded, engine, how.dtype)
 
 
@@ -119,11 +121,11 @@ def made_by(how: Settings, n: int) -> tuple[str, str]:
 
 
 def _workers(how: Settings) -> int:
-    """Processes that decode: this process's share of the cores. Those that are ahead of the network
-    wait, so that it has the cores where it runs on them itself.
+    """Processes that decode: this process's share of the threads, two at least. Those that are
+    ahead of the network wait, so that it has the cores where it runs on them itself.
     """
     if how.num_workers is None:
-        return max(1, (os.cpu_count() or 1) // how.world)
+        return max(2, torch.get_num_threads() // how.world)
     return how.num_workers
 
 
@@ -143,7 +145,7 @@ def _place(device: str, gpu: int) -> str:
 
 class _Pictures(Dataset):
     """Row index -> pixels (crop, crop, 3) uint8, or the reason why they could not be read. fast: a
-    large JPEG is decoded at a reduced size, still twice what is needed.
+    large JPEG is decoded at a reduced size, at least twice what is needed.
     """
 
     def __init__(self, dataset: ImageDataset, backbone: Backbone, fast: bool) -> None:
@@ -153,7 +155,7 @@ class _Pictures(Dataset):
         self.images, self.rows = dataset.images, dataset.rows
         self.preprocess = backbone.preprocess
         if fast and isinstance(self.images, PictureFiles):
-            self.images = self.images.of_at_least(2 * self.preprocess.shorter_side)
+            self.images = self.images.reduced(2 * self.preprocess.shorter_side)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -169,9 +171,10 @@ class _Pictures(Dataset):
         return self.preprocess.pixels(image)
 
 
-def _first(pictures: _Pictures) -> Tensor:
-    """Pixels of the first pictures, by which an engine is looked at."""
-    return _sound(_batch([pictures[i] for i in range(min(SAMPLE, len(pictures)))]))
+def _some(pictures: _Pictures) -> Tensor:
+    """Pixels of some pictures from first to last, by which an engine is looked at."""
+    n = len(pictures)
+    return _sound(_batch([pictures[i] for i in np.linspace(0, n - 1, min(SAMPLE, n), dtype=int)]))
 
 
 def _batch(items: list[Any]) -> Tensor | str:

@@ -49,8 +49,8 @@ def feature_bank(
     several processes where there are `helpers`; settings: those of `Settings`.
 
     The key is content: pictures, weights, preprocessing, dtype, engine and exactness, so that no
-    setting can meet a bank of another; its meta.json says what has made it in truth. An extraction
-    that was killed goes on where it was, with as many processes as there are now; a damaged entry
+    setting can meet a bank of another; its meta.json notes what ran the network. An extraction that
+    was killed goes on where it was, with as many processes as there are now; a damaged entry
     is made again.
     """
     how = Settings(**settings)
@@ -78,8 +78,9 @@ def share_of(
     how = Settings(**settings)
     if _key(dataset, backbone, how) != key:
         raise InputError(
-            "the pictures, the weights of the backbone or what runs it (OpenVINO, torch) are "
-            "others here than in the first process: give all nodes the same"
+            "the pictures, the weights of the backbone or what runs it (OpenVINO or torch, with "
+            "or without bfloat16) are others here than in the first process: give all nodes the "
+            "same"
         )
     return extraction(dataset, backbone, how, start)[1]
 
@@ -221,12 +222,12 @@ def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
     return done
 
 
-def _write(entry: Path, rows: np.ndarray, made_by: str) -> None:
+def _write(entry: Path, rows: np.ndarray, by: str) -> None:
     with replacing(entry) as made:
         made.mkdir()
         np.save(made / "features.npy", rows)
         own = checksum(made / "features.npy")
-        meta = {"checksum": own, "shape": rows.shape, "made_by": made_by}
+        meta = {"checksum": own, "shape": rows.shape, "made_by": by}
         (made / "meta.json").write_text(json.dumps(meta))
 
 

@@ -179,8 +179,9 @@ class NmslibIndex:
 class AutoIndex:
     """Exact search, and nmslib's HNSW by its defaults from the search on that has made it pay.
 
-    A graph of a million vectors takes most of an hour to build and then wins two milliseconds a
-    query, so it pays from WORTH_A_GRAPH vectors and as many queries on.
+    A graph is built in minutes per hundred thousand vectors and does not win them back by so much
+    a query below WORTH_A_GRAPH vectors and as many queries, carried on from what
+    experiments/speed/search.py measures.
     `vectors` (N, D) of any length. InputError for a row that is all zero or not finite.
     """
 
@@ -196,6 +197,7 @@ class AutoIndex:
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
+        queries = checked_queries(self.vectors, queries, k)
         self._asked += len(queries)
         if self.graph is None and min(len(self), self._asked) >= WORTH_A_GRAPH:
             self.graph = NmslibIndex(self.vectors)

@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple, SupportsIndex, overload
 
@@ -29,12 +28,12 @@ UNREADABLE = "cannot be read"
 class PictureFiles(Sequence[Image.Image]):
     """Pictures at `paths`, each opened as RGB when asked for; no file stays open, so it pickles.
 
-    shorter: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its shorter
-    side keeps so many pixels; None: as it is.
+    min_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its
+    shorter side keeps so many pixels; None: as it is.
     """
 
-    def __init__(self, paths: Iterable[str], shorter: int | None = None) -> None:
-        self.paths, self.shorter = tuple(paths), shorter
+    def __init__(self, paths: Iterable[str], min_side: int | None = None) -> None:
+        self.paths, self.min_side = tuple(paths), min_side
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -45,13 +44,12 @@ class PictureFiles(Sequence[Image.Image]):
     def __getitem__(self, index: slice) -> PictureFiles: ...
     def __getitem__(self, index: SupportsIndex | slice) -> Image.Image | PictureFiles:
         if isinstance(index, slice):
-            return PictureFiles(self.paths[index], self.shorter)
+            return PictureFiles(self.paths[index], self.min_side)
         path = self.paths[index]
         try:
             with Image.open(path) as image:
-                if self.shorter is not None:
-                    scale = self.shorter / min(image.size)
-                    image.draft(None, (ceil(scale * image.width), ceil(scale * image.height)))
+                if self.min_side is not None:
+                    image.draft(None, (self.min_side, self.min_side))
                 return as_rgb(image)
         except OSError as error:
             raise InputError(
@@ -60,11 +58,11 @@ class PictureFiles(Sequence[Image.Image]):
             ) from error
 
     def take(self, indices: Iterable[int]) -> PictureFiles:
-        return PictureFiles((self.paths[index] for index in indices), self.shorter)
+        return PictureFiles((self.paths[index] for index in indices), self.min_side)
 
-    def of_at_least(self, shorter: int) -> PictureFiles:
-        """The same, decoded small."""
-        return PictureFiles(self.paths, shorter)
+    def reduced(self, min_side: int) -> PictureFiles:
+        """The same, JPEGs decoded at a reduced size."""
+        return PictureFiles(self.paths, min_side)
 
 
 class PictureArrays(Sequence[Image.Image]):
