@@ -130,7 +130,7 @@ def main(n: int) -> None:
             dataset = dataset_of(n)
             split = splits.random(dataset.classes, dataset.labels, dataset.rows, UNSEEN)
         with row_of(table, memory, "bank", n):
-            features = feature_bank(dataset, backbone()).features
+            features = feature_bank(dataset, backbone(), batch_size=1024).features
         with row_of(table, memory, "bank, opened again", n):
             features = feature_bank(dataset, backbone()).features
         task = task_of(split, dataset.labels, vectors, features, seed=0)

@@ -5,10 +5,6 @@ python experiments/speed/search.py [VECTORS ...]
 1,000 queries of 300 dimensions, the ten nearest of VECTORS (100,000 and 1,000,000) random unit
 vectors. numpy sorts all scores of a block of queries, torch takes topk of its matrix product, both
 in blocks of 100 queries. Also one query alone, as a search from the command line is.
-
-The second table is what index=auto rests on: nmslib's HNSW by its defaults over the smallest of
-these numbers of vectors and a fifth of it, what building it costs, and from how many queries on
-that is won back.
 """
 
 from __future__ import annotations
@@ -23,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from devise_exp.exact_search import search_unit_rows
-from devise_exp.index import NmslibIndex
 
 QUERIES, DIM, K, BLOCK, TIMES = 1000, 300, 10, 100, 3
 
@@ -59,22 +54,6 @@ def best_of(work: Callable[[], np.ndarray], times: int) -> tuple[float, np.ndarr
     return min(seconds), found
 
 
-def graphs(sizes: list[int], table: Table) -> None:
-    queries = unit_rows(QUERIES, 1)
-    for n in sizes:
-        vectors = unit_rows(n, 0)
-        start = time.perf_counter()
-        graph = NmslibIndex(vectors)
-        building = time.perf_counter() - start
-        exactly, true = best_of(lambda v=vectors: ours(v, queries), TIMES)
-        seconds, found = best_of(lambda g=graph: g.search(queries, K)[0], TIMES)
-        recall = np.mean([len(set(a) & set(b)) / K for a, b in zip(true, found, strict=True)])
-        won = (exactly - seconds) / QUERIES
-        pays = f"{building / won:,.0f} queries" if won > 0 else "never"
-        each = (f"{1000 * s / QUERIES:.2f}" for s in (seconds, exactly))
-        table.add_row(f"{n:,}", f"{building:.0f}", *each, f"{recall:.3f}", pays)
-
-
 def main(sizes: list[int]) -> None:
     table = Table("vectors", "queries", "", "seconds", "exact search is", "same ids")
     for n in sizes:
@@ -90,10 +69,6 @@ def main(sizes: list[int]) -> None:
                 ratio = f"{theirs / seconds:.1f} times as fast"
                 table.add_row(f"{n:,}", str(len(own)), name, f"{theirs:.4f}", ratio, same)
     console = Console(width=100)
-    console.print(table)
-    columns = ("building, s", "a query, ms", "exactly, ms", "recall@10", "pays from")
-    table = Table("vectors", *columns)
-    graphs([min(sizes) // 5, min(sizes)], table)
     console.print(table)
     console.print(f"{torch.get_num_threads()} threads; the quickest of {TIMES} runs")
 

@@ -17,7 +17,7 @@ import numpy as np
 from devise_exp.errors import InputError
 
 NUMBERS_AT_ONCE = 1 << 21  # scores in a tile, 8 MB; candidates kept beyond those that are needed
-QUERIES_AT_ONCE = 256
+QUERIES_AT_ONCE = 1024
 WORTH_A_BAR = 10**9  # scores, which take some seconds
 GROUP = 64  # candidates that are first looked at by their best score only
 

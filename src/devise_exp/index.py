@@ -181,7 +181,7 @@ class AutoIndex:
 
     A graph is built in minutes per hundred thousand vectors and does not win them back by so much
     a query below WORTH_A_GRAPH vectors and as many queries, carried on from what
-    experiments/speed/search.py measures.
+    experiments/speed/graph.py measures.
     `vectors` (N, D) of any length. InputError for a row that is all zero or not finite.
     """
 
