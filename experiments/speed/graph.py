@@ -3,8 +3,8 @@
 python experiments/speed/graph.py [VECTORS ...]
 
 nmslib's HNSW by its defaults over VECTORS (20,000 and 100,000) random unit vectors of 300
-dimensions, for 1,000 queries: what building it costs, and from how many queries on that is won back,
-at the recall it has.
+dimensions, for 1,000 queries: what building it costs, and from how many queries on that is won
+back, at the recall it has.
 """
 
 from __future__ import annotations

@@ -84,7 +84,10 @@ def extraction(
         collate_fn=_batch,
         pin_memory=place.startswith("cuda"),
     )
-    loaded = iter(loader)  # its processes decode while the engine is made
+    # The network first, for the loader's processes then have what it imports; these decode while
+    # the engine is made of it.
+    backbone.network.eval()
+    loaded = iter(loader)
     name, precision = made_by(how, n)
     sample = torch.empty(0)
     if how.fast or name != "torch":
@@ -149,8 +152,6 @@ class _Pictures(Dataset):
     """
 
     def __init__(self, dataset: ImageDataset, backbone: Backbone, fast: bool) -> None:
-        import torchvision.transforms.functional  # noqa: F401  # once, not in every process anew
-
         assert dataset.images is not None
         self.images, self.rows = dataset.images, dataset.rows
         self.preprocess = backbone.preprocess
