@@ -175,7 +175,7 @@ def test_fast_features_are_nearly_the_exact_ones_in_a_bank_of_their_own(
     assert not np.array_equal(exact.features, fast.features)  # of JPEGs that were decoded small
     assert cosines(exact.features, fast.features).mean() > 0.999
     made_by = json.loads((cache / fast.key / "meta.json").read_text())["made_by"]
-    assert made_by == ("torch bfloat16" if has_bfloat16("cpu") else "torch float32")
+    assert made_by == f"torch {'bfloat16' if has_bfloat16('cpu') else 'float32'} fast"
 
 
 def test_fast_features_that_are_others_are_refused(
@@ -475,7 +475,9 @@ def test_values_beyond_float16_ask_for_float32(dataset: ImageDataset, cache: Pat
         ({"device": "gpu"}, r"features\.device=gpu: .*auto takes"),
         ({"batch_size": 0}, r"features\.batch_size=0"),
         ({"num_workers": -1}, r"features\.num_workers=-1"),
-        ({"fast": "very"}, r"features\.fast=very: choose true or false"),
+        ({"num_workers": True}, r"features\.num_workers=True"),
+        ({"batch_size": True}, r"features\.batch_size=True"),
+        ({"fast": "true"}, r"features\.fast='true': choose true or false"),
     ],
 )
 @pytest.mark.usefixtures("cache")

@@ -5,7 +5,7 @@ python experiments/speed/scale.py [PICTURES]
 PICTURES (1,000,000) pictures of 8 x 8 pixels in 1,000 classes, 200 of them unseen, are drawn as
 they are asked for, and a small network makes 1,280 features of each, so that decoding and network
 are cheap and all else is what a million pictures need: the bank row by row, the split, one epoch of
-the default map, hit@k with intervals through nmslib. Memory is what the process and its workers
+the default map, hit@k with intervals by exact search. Memory is what the process and its workers
 hold of their own (anonymous pages, shared ones divided), not pages of the bank that are read from
 disk.
 """
@@ -120,7 +120,7 @@ def backbone() -> Backbone:
 
 def main(n: int) -> None:
     table = Table("", "seconds", "pictures/s", "peak memory, GiB", title=f"{n:,} pictures")
-    memory, config = Memory(), composed(["trainer.max_epochs=1"])
+    memory, config = Memory(), composed(["trainer.max_epochs=1", "index=exact"])
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((CLASSES, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

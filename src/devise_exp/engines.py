@@ -44,7 +44,7 @@ def name_of(engine: str, place: str, n: int) -> str:
     if engine == "openvino" and not (installed and on_cpu):
         missing = "is not installed: pip install -e '.[openvino]'"
         reason = "runs on the processor: set features.device=cpu" if installed else missing
-        raise InputError(f"features.engine=openvino: OpenVINO {reason}, or take engine=auto")
+        raise InputError(f"features.engine=openvino: OpenVINO {reason}, or features.engine=auto")
     if engine == "auto":
         return "openvino" if installed and on_cpu and n >= WORTH_OPENVINO else "torch"
     return engine

@@ -24,7 +24,7 @@ from devise_exp.engines import (
     name_of,
     torch_engine,
 )
-from devise_exp.errors import InputError
+from devise_exp.errors import InputError, say
 from devise_exp.pictures import PictureFiles
 
 SAMPLE = 8  # pictures by which an engine is compared with plain torch
@@ -53,14 +53,12 @@ class Settings:
         if self.engine not in ENGINES:
             raise InputError(f"features.engine={self.engine}: choose {', '.join(ENGINES)}")
         if not isinstance(self.fast, bool):
-            raise InputError(f"features.fast={self.fast}: choose true or false")
-        workers = 0 if self.num_workers is None else self.num_workers
-        whole = isinstance(self.batch_size, int) and isinstance(workers, int)
-        if not whole or self.batch_size < 1 or workers < 0:
-            raise InputError(
-                f"features.batch_size={self.batch_size}, features.num_workers={self.num_workers}: "
-                "give a batch of 1 or more, and 0 or more workers or null"
-            )
+            raise InputError(f"features.fast={self.fast!r}: choose true or false")
+        if type(self.batch_size) is not int or self.batch_size < 1:
+            raise InputError(f"features.batch_size={self.batch_size!r}: give 1 or more")
+        workers = self.num_workers
+        if workers is not None and (type(workers) is not int or workers < 0):
+            raise InputError(f"features.num_workers={workers!r}: give 0 or more, or null")
 
 
 def extraction(
@@ -89,6 +87,8 @@ def extraction(
     backbone.network.eval()
     loaded = iter(loader)
     name, precision = made_by(how, n)
+    if how.fast and precision == "float32":
+        say(f"features.fast: no bfloat16 on this {place}: only large JPEGs are quicker")
     sample = torch.empty(0)
     if how.fast or name != "torch":
         sample = _some(_Pictures(dataset, backbone, fast=False))
@@ -142,7 +142,9 @@ def _place(device: str, gpu: int) -> str:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).split("\n")[0]
-        raise InputError(f"features.device={device}: {reason}; auto takes what is there") from error
+        raise InputError(
+            f"features.device={device}: {reason}; features.device=auto takes what is there"
+        ) from error
     return device
 
 

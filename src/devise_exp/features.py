@@ -189,7 +189,11 @@ def _extract(
             done += len(values)
             pace = (done - before) / (time.perf_counter() - started)
             progress.update(task, completed=done, pace=f"{pace:.0f} pictures/s")
-    _write(entry, np.memmap(unfinished, dtype, mode="r", shape=(n, dim)), f"{name} {precision}")
+    _write(
+        entry,
+        np.memmap(unfinished, dtype, mode="r", shape=(n, dim)),
+        f"{name} {precision}{' fast' if how.fast else ''}",
+    )
     unfinished.unlink()
 
 
