@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader
 from devise_exp.backbone import Backbone, efficientnet_lite, torchvision_backbone
 from devise_exp.datasets import ImageDataset
 from devise_exp.engines import cosines, openvino_engine, torch_engine
-from devise_exp.extraction import _batch, _Pictures
+from devise_exp.extraction import Pixels, stacked
 from devise_exp.features import feature_bank
 from devise_exp.pictures import PictureFiles
 from devise_exp.published_datasets import caltech101
@@ -116,8 +116,8 @@ def measure(name: str, dataset: ImageDataset, table: Table) -> None:
 
 def decoding(name: str, dataset: ImageDataset) -> float:
     """Pictures per second that are decoded for the bank, on all cores."""
-    pictures = _Pictures(dataset, BACKBONES[name](), fast=False)
-    loader = DataLoader(pictures, 64, num_workers=os.cpu_count() or 1, collate_fn=_batch)
+    pictures = Pixels(dataset, BACKBONES[name](), fast=False)
+    loader = DataLoader(pictures, 64, num_workers=os.cpu_count() or 1, collate_fn=stacked)
     start = time.perf_counter()
     n = sum(len(pixels) for pixels in loader)
     return n / (time.perf_counter() - start)

@@ -162,12 +162,12 @@ def dots(left: np.ndarray, right: np.ndarray, i: np.ndarray, j: np.ndarray) -> n
     A product of two float32 is exact in float64, so only the order of the sum matters; BLAS and
     einsum change it with the size of the batch, a sum along the last axis does not.
     """
-    dots = np.empty(len(i))
+    found = np.empty(len(i))
     step = max(1, NUMBERS_AT_ONCE // 2 // left.shape[1])
     for start in range(0, len(i), step):
         part = slice(start, start + step)
-        dots[part] = (left[i[part]].astype(np.float64) * right[j[part]]).sum(axis=1)
-    return dots
+        found[part] = (left[i[part]].astype(np.float64) * right[j[part]]).sum(axis=1)
+    return found
 
 
 def best(

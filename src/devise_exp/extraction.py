@@ -74,12 +74,12 @@ def extraction(
     place = _place(how.device, how.gpu)
     if place.startswith("cuda"):
         torch.cuda.set_device(place)  # or the loader would pin memory by way of the first GPU
-    pictures = _Pictures(dataset, backbone, how.fast)
+    pictures = Pixels(dataset, backbone, how.fast)
     loader = DataLoader(
         pictures,
         batch_sampler=[list(range(i, min(i + size, n))) for i in own],
         num_workers=_workers(how),
-        collate_fn=_batch,
+        collate_fn=stacked,
         pin_memory=place.startswith("cuda"),
     )
     # The network first, for the loader's processes then have what it imports; these decode while
@@ -91,7 +91,7 @@ def extraction(
         say(f"features.fast: no bfloat16 on this {place}: only large JPEGs are quicker")
     sample = torch.empty(0)
     if how.fast or name != "torch":
-        sample = _some(_Pictures(dataset, backbone, fast=False))
+        sample = _some(Pixels(dataset, backbone, fast=False))
     engine = engine_of(name, precision, backbone, place, sample)
     if how.fast:
         expected = torch_engine(backbone, place, "float32").run(sample)
@@ -148,7 +148,7 @@ def _place(device: str, gpu: int) -> str:
     return device
 
 
-class _Pictures(Dataset):
+class Pixels(Dataset):
     """Row index -> pixels (crop, crop, 3) uint8, or the reason why they could not be read. fast: a
     large JPEG is decoded at a reduced size, at least twice what is needed.
     """
@@ -174,13 +174,13 @@ class _Pictures(Dataset):
         return self.preprocess.pixels(image)
 
 
-def _some(pictures: _Pictures) -> Tensor:
+def _some(pictures: Pixels) -> Tensor:
     """Pixels of some pictures from first to last, by which an engine is looked at."""
     n = len(pictures)
-    return _sound(_batch([pictures[i] for i in np.linspace(0, n - 1, min(SAMPLE, n), dtype=int)]))
+    return _sound(stacked([pictures[i] for i in np.linspace(0, n - 1, min(SAMPLE, n), dtype=int)]))
 
 
-def _batch(items: list[Any]) -> Tensor | str:
+def stacked(items: list[Any]) -> Tensor | str:
     broken = [item for item in items if isinstance(item, str)]
     return broken[0] if broken else torch.stack(items)
 
