@@ -7,15 +7,15 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from filelock import FileLock
-from PIL import Image
+from helpers.configs import ALONE, CHOOSING, FEW
+from helpers.images import COLOURS, draw
+from helpers.paths import CONF
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -24,37 +24,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # As a shell starts what runs in the background; the commands that tests stop would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
 # torch and Lightning are imported late: the process that deals out the tests needs neither.
-CONF = Path(__file__).parents[1] / "conf"
-COLOURS = {
-    "cat": (200, 30, 30),
-    "dog": (30, 200, 30),
-    "lion": (200, 120, 30),
-    "tiger": (120, 200, 30),
-    "boat": (30, 30, 200),
-    "ship": (30, 120, 200),
-    "airplane": (120, 30, 200),
-    "helicopter": (200, 30, 200),
-}
-
-
-# The trained map alone: no other method, no prior, and nothing that is chosen on rehearsals.
-ALONE = ("method=none", "prior=none", "rehearsals=0")
-# A quick run on a few of the shipped features; and one that has choices to make on rehearsals.
-FEW = (
-    "subset.limit_per_class=4", "subset.min_images=90", "split.n_unseen=3", "split.seed=5",
-    "split=random", "word_vectors=random", "projection=linear", "trainer.max_epochs=2",
-    "training.batch_size=16", "optimizer.lr=0.003", "index=exact", "logger=none", "seed=1",
-    "rehearsals=1",
-)  # fmt: skip
-CHOOSING = (
-    *FEW,
-    "method=[conse_pretraining,eszsl,ale,devise_cosine]",
-    "method.ale.rates=[0.3,1]",
-    "prior.weights=[0.1,0.3,1]",
-)
-
-
 def of_all_workers(factory: pytest.TempPathFactory) -> Path:
     """A folder of this test run, the same for all of its workers."""
     base = factory.getbasetemp()
@@ -80,24 +51,6 @@ def _own_logging() -> Iterator[None]:
     handlers = logging.root.handlers[:]
     yield
     logging.root.handlers[:] = handlers
-
-
-def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 40) -> None:
-    """A picture of one colour with noise."""
-    noise = np.random.default_rng(seed).integers(-25, 26, (size, size, 3))
-    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
-def wandb_inspect(run_file: Path, *options: str) -> str:
-    """What `wandb leet inspect` reads out of an offline run, without a Python for each question."""
-    from wandb.util import get_core_path
-
-    command = [get_core_path(), "leet", "inspect", "--no-observability", *options]
-    place = ["--run-file", str(run_file), str(run_file.parents[1])]
-    done = subprocess.run([*command, *place], capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +87,7 @@ def searchable(
     """The folder of a quick run on its own copy of the small pictures, pictures/ beside it, stored
     in every space. What a test changes it has to copy first, or to put back.
     """
-    from devise_exp import run
+    from devise_exp.pipelines import run
 
     place = tmp_path_factory.mktemp("searchable")
     pictures = shutil.copytree(picture_tree, place / "pictures")
@@ -149,12 +102,12 @@ def searchable(
 
 def trained_once(base: Path, name: str, config: DictConfig) -> tuple[Path, dict[str, float]]:
     """The folder of a series and what its training returned, by the first worker that asks."""
-    from devise_exp import seeds
+    from devise_exp.pipelines.series import train_series
 
     told = base / f"{name}.json"
     with FileLock(f"{told}.lock"):
         if not told.exists():
-            told.write_text(json.dumps(seeds.train(config, base / name)))
+            told.write_text(json.dumps(train_series(config, base / name)))
     values: dict[str, float] = json.loads(told.read_text())
     return base / name, values
 

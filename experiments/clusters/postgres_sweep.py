@@ -26,13 +26,13 @@ import grid
 from optuna.trial import FrozenTrial, TrialState
 from slurm_grid import free_ports
 
-from devise_exp.board import Board
-from devise_exp.composing import composed
-from devise_exp.study import study_of
+from devise_exp.core.config import compose_config
+from devise_exp.pipelines.sweep.study import study_of
+from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 STUDY = ["study=head", "study.trials=12", "study.round=4"]
 HEAD = "| storage | claims | trials equal | seconds |"
-COMMAND = "from devise_exp.cli import app; app()"
+COMMAND = "from devise_exp.ui.cli.main import app; app()"
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def ended(process: subprocess.Popen, folder: Path, code: int = 0) -> str:
     return log.read_text().strip().split("\n")[-1]
 
 
-def board(storage: str) -> Board:
-    return Board.open(study_of(composed(STUDY, "sweep").study), storage)
+def board(storage: str) -> TrialQueue:
+    return TrialQueue.open(study_of(compose_config(STUDY, "sweep").study), storage)
 
 
 def facts(trials: list[FrozenTrial]) -> list[tuple]:
@@ -182,7 +182,7 @@ def refused(work: Path, database: Server) -> dict[str, str]:
     return {name: ended(begun(folder, f"storage={url}"), folder, 2) for name, url in wrong.items()}
 
 
-def row(name: str, place: Board, alone: Board, began: float) -> bool:
+def row(name: str, place: TrialQueue, alone: TrialQueue, began: float) -> bool:
     """Print a line of the table; whether the trials are those of `alone`."""
     trials, expected = facts(place.trials()), facts(alone.trials())
     claims = sum(trial.user_attrs["tries"] for trial in place.trials())

@@ -14,8 +14,12 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
-from devise_exp import comparison, comparison_text, drawing, grid, run_figures
-from devise_exp.comparison import Comparison, Line
+from devise_exp.pipelines.grid import GridJob, trials_in
+from devise_exp.reports.comparison import Comparison, Line, of_recipes
+from devise_exp.reports.comparison_formats import FORMATS
+from devise_exp.reports.figures import style
+from devise_exp.reports.figures.style import COLOURS
+from devise_exp.runs.results import RunResults, runs_in
 
 ROOT = Path(__file__).parents[2]
 SHARED = ("method=none", "logger=none", "seeds=3")
@@ -72,15 +76,15 @@ PLANS = {
 }
 
 
-def run(plan: Plan, overrides: list[str], out: Path) -> list[grid.Trial]:
+def run(plan: Plan, overrides: list[str], out: Path) -> list[GridJob]:
     """The trials of all grids, in their order."""
     trials = []
     for i, told in enumerate(plan.grids):
         folder, options = out / str(i), [*SHARED, *overrides, *told]
-        if not grid.trials_in(folder):
+        if not trials_in(folder):
             command = [sys.executable, str(ROOT / "train.py"), "-m", *options]
             subprocess.run([*command, f"hydra.sweep.dir={folder}"], check=False)
-        found = grid.trials_in(folder)
+        found = trials_in(folder)
         asked = dict(each.split("=", 1) for each in options)  # the last of a key counts
         single = {f"{key}={value}" for key, value in asked.items() if "," not in value}
         same = all(single <= {*trial.overrides} for trial in found)
@@ -90,7 +94,7 @@ def run(plan: Plan, overrides: list[str], out: Path) -> list[grid.Trial]:
     return trials
 
 
-def name_of(trial: grid.Trial, plan: Plan) -> str:
+def name_of(trial: GridJob, plan: Plan) -> str:
     """What the trial's row is called: the values that its grid gives it."""
     keys = {told.partition("=")[0] for each in plan.grids for told in each} - HIDDEN
     given = [told.partition("=") for told in trial.overrides]
@@ -98,20 +102,20 @@ def name_of(trial: grid.Trial, plan: Plan) -> str:
     return " ".join("all" if value == "null" else value for value in values)
 
 
-def table_of(plan: Plan, trials: list[grid.Trial]) -> Comparison:
+def table_of(plan: Plan, trials: list[GridJob]) -> Comparison:
     """A line for each row of the plan, empty where all its trials failed. What differs from the
     best is marked where all rows have one split.
     """
-    rows: dict[str, list[run_figures.RunFigures]] = {}
+    rows: dict[str, list[RunResults]] = {}
     for trial in trials:
         own = rows.setdefault(name_of(trial, plan), [])
-        own += [] if trial.error else run_figures.runs_in([trial.folder])
+        own += [] if trial.error else runs_in([trial.folder])
     done = {name: runs for name, runs in rows.items() if runs}
     if not done:
         raise SystemExit("all trials have failed, for the reasons above")
     splits = {run.metrics["split/fingerprint"] for runs in done.values() for run in runs}
     alone = [{name: runs} for name, runs in done.items()] if len(splits) > 1 else [done]
-    tables = [comparison.of_recipes(plan.head, each) for each in alone]
+    tables = [of_recipes(plan.head, each) for each in alone]
     shown = {key: head for key, head in tables[0].columns.items() if head in COLUMNS}
     cells = {
         line.names[0]: tuple(dict(zip(each.columns, line.cells, strict=True))[key] for key in shown)
@@ -127,8 +131,8 @@ def table_of(plan: Plan, trials: list[grid.Trial]) -> Comparison:
 def draw(plan: Plan, table: Comparison, file: Path) -> None:
     """A panel for each column, a point with its deviation for each row."""
     lines = [line for line in table.lines if any(line.cells)]
-    look = {"color": drawing.COLOURS[0], "markersize": 4, "capsize": 2}
-    with drawing.figure(2.6 if plan.ordered else 0.9 + 0.25 * len(lines)) as figure:
+    look = {"color": COLOURS[0], "markersize": 4, "capsize": 2}
+    with style.figure(2.6 if plan.ordered else 0.9 + 0.25 * len(lines)) as figure:
         panels = figure.subplots(1, len(table.columns), sharey=not plan.ordered)
         for i, (axes, title) in enumerate(zip(panels, table.columns.values(), strict=True)):
             known = [(line.names[0], cell) for line in lines if (cell := line.cells[i])]
@@ -140,7 +144,7 @@ def draw(plan: Plan, table: Comparison, file: Path) -> None:
             else:
                 axes.errorbar(values, names, xerr=deviations, fmt="o", **look)
             axes.margins(0.1)
-            drawing.label(axes, title, plan.head if plan.ordered else "per cent", "")
+            style.label(axes, title, plan.head if plan.ordered else "per cent", "")
         if not plan.ordered:
             panels[0].invert_yaxis()
         figure.savefig(file, dpi=110, facecolor="white")
@@ -156,7 +160,7 @@ def main(name: str = "", *given: str) -> None:
     table = table_of(plan, trials)
     errors = [f"- {name_of(trial, plan)}: {trial.error}" for trial in trials if trial.error]
     minutes = f"{sum(trial.seconds for trial in trials) / 60:.1f} minutes for all trials."
-    text = "\n".join([comparison_text.FORMATS["markdown"](table), *errors, "", minutes, ""])
+    text = "\n".join([FORMATS["markdown"](table), *errors, "", minutes, ""])
     (out / "table.md").write_text(text, encoding="utf-8")
     print(text)
     draw(plan, table, out / "figure.png")

@@ -1,4 +1,5 @@
-"""Make src/devise_exp/assets/hypernyms.tsv.gz from WordNet 3.0 and the classes in classes.ini.
+"""Make src/devise_exp/text/wordnet/assets/hypernyms.tsv.gz
+from WordNet 3.0 and the classes in classes.ini.
 
 python experiments/hypernym_table/make.py FOLDER [--out FILE] [--show DATASET]
 """
@@ -11,11 +12,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from devise_exp.errors import InputError, command
-from devise_exp.hierarchy import VERSION
-from devise_exp.senses import SenseTable, hypernyms_of, likely_sense, table_bytes
-from devise_exp.storage import replacing
-from devise_exp.wordnet import WordNet
+from devise_exp.core.command import command
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import atomic_path
+from devise_exp.text.wordnet.database import WordNet
+from devise_exp.text.wordnet.hierarchy import VERSION
+from devise_exp.text.wordnet.senses import SenseTable, hypernyms_of, likely_sense, table_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = Path(__file__).with_name("classes.ini")
@@ -86,7 +88,7 @@ def _words(wordnet: WordNet, id: str) -> tuple[str, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the table of classes and hypernyms.")
     parser.add_argument("folder", type=Path, help="WordNet 3.0: holds index.noun and data.noun")
-    default = ROOT / "src" / "devise_exp" / "assets" / "hypernyms.tsv.gz"
+    default = ROOT / "src" / "devise_exp" / "text" / "wordnet" / "assets" / "hypernyms.tsv.gz"
     parser.add_argument("--out", type=Path, default=default)
     parser.add_argument("--show", metavar="DATASET", help="print the chosen senses, to be checked")
     arguments = parser.parse_args()
@@ -99,7 +101,7 @@ def main() -> None:
         print(
             f"{name}: {id} {', '.join(synset.lemmas)}: {synset.gloss}" if synset else f"{name}: -"
         )
-    with replacing(arguments.out) as made:
+    with atomic_path(arguments.out) as made:
         made.write_bytes(table_bytes(table))
     n = sum(map(len, table.senses.values()))
     print(f"{arguments.out}: {n} classes, {arguments.out.stat().st_size} bytes")

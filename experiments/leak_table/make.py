@@ -1,4 +1,5 @@
-"""Make src/devise_exp/assets/imagenet1k_kinds.tsv.gz from three files of WordNet and ImageNet.
+"""Make src/devise_exp/evaluation/assets/imagenet1k_kinds.tsv.gz
+from three files of WordNet and ImageNet.
 
 python experiments/leak_table/make.py FOLDER [--out FILE]
 """
@@ -11,10 +12,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from devise_exp.errors import InputError, command
-from devise_exp.labels import split_synonyms
-from devise_exp.leaks import INCLUDES, IS, IS_A_KIND_OF, KindTable, Sense, kinds_bytes
-from devise_exp.storage import replacing
+from devise_exp.core.command import command
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import atomic_path
+from devise_exp.evaluation.leakage import INCLUDES, IS, IS_A_KIND_OF, KindTable, Sense, kinds_bytes
+from devise_exp.text.names import split_synonyms
 
 ROOT = Path(__file__).resolve().parents[2]
 Graph = Mapping[str, list[str]]
@@ -107,11 +109,11 @@ def main() -> None:
         description="Make the table of kinds of the ImageNet-1k classes."
     )
     parser.add_argument("folder", type=Path, help="folder with the three files the README lists")
-    default = ROOT / "src" / "devise_exp" / "assets" / "imagenet1k_kinds.tsv.gz"
+    default = ROOT / "src" / "devise_exp" / "evaluation" / "assets" / "imagenet1k_kinds.tsv.gz"
     parser.add_argument("--out", type=Path, default=default)
     arguments = parser.parse_args()
     table = make_table(arguments.folder)
-    with replacing(arguments.out) as made:
+    with atomic_path(arguments.out) as made:
         made.write_bytes(kinds_bytes(table))
     print(f"{arguments.out}: {len(table.senses)} senses, {arguments.out.stat().st_size} bytes")
 

@@ -19,14 +19,24 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from devise_exp import centring, closed_form, fitting, methods, pretraining, tradeoff
-from devise_exp.baselines import unit
-from devise_exp.embeddings import TrainedMap
-from devise_exp.methods import Project
-from devise_exp.prepare import features_of, prepare
-from devise_exp.pretraining import Prior, Priors
-from devise_exp.task import Fitted, Rehearsal, Task, rehearsal
-from devise_exp.training import quiet
+from devise_exp.core.vectors import centre_of, normalize_rows
+from devise_exp.evaluation.metrics import calibrated_stacking
+from devise_exp.evaluation.metrics.calibrated_stacking import (
+    Curve,
+    best_gamma,
+    top_answers,
+    tradeoff_curve,
+)
+from devise_exp.methods import selection
+from devise_exp.methods.baselines import closed_form
+from devise_exp.methods.baselines.closed_form import ridge_to_features
+from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.prior import Prior, Priors, conse
+from devise_exp.methods.selection import Project, cached_per_task
+from devise_exp.methods.task import ClassFold, FittedMethod, Task, class_fold
+from devise_exp.pipelines.fit import fit_to
+from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.training.lightning import silence_lightning
 
 SEEDS, WEIGHTS, COSTS = (0, 1, 2), (0.25, 0.5, 0.75, 1.0), (0.005, 0.01, 0.015, 0.02, 0.03, 1)
 HEAD = "| | weight | rehearsal AUSUC | rehearsal seen | unseen | seen | H@1 |"
@@ -49,25 +59,25 @@ class Setting:
         self.parts = prepare(config)
         self.features = features_of(config, self.parts)
         vectors, seen = self.parts.class_vectors, self.parts.split.seen
-        moved = unit(vectors - centring.centre_of(vectors, seen)) if centred else vectors
+        moved = normalize_rows(vectors - centre_of(vectors, seen)) if centred else vectors
         self.task = replace(self.parts.task(self.features, config.seed), class_vectors=moved)
         self.rehearsals = self.parts.rehearsals(self.task)
 
     def trained(self, *overrides: str) -> list[Project]:
         """The run's recipe, once per seed; a task is trained on once."""
         given = [[*self.overrides, *overrides, f"seed={seed}"] for seed in SEEDS]
-        fits = [partial(fitting.fit_to, compose("config", each)) for each in given]
-        return [methods.remembered(fit, {}) for fit in fits]
+        fits = [partial(fit_to, compose("config", each)) for each in given]
+        return [cached_per_task(fit, {}) for fit in fits]
 
-    def others(self, task: Task) -> Sequence[Rehearsal]:
+    def others(self, task: Task) -> Sequence[ClassFold]:
         """What a method fitted to the task, or to one of its rehearsals, chooses by."""
-        nested = [rehearsal(task, r.task.unseen) for r in self.rehearsals if r.task is not task]
+        nested = [class_fold(task, r.task.unseen) for r in self.rehearsals if r.task is not task]
         return self.rehearsals if task is self.task else nested
 
     def measured(self, fit: Callable, hubs: str = "", own: bool = False) -> tuple[float, ...]:
         """The columns after the weight; hubs are those of the training images or of the `own`."""
 
-        def curve(task: Task, *sides: np.ndarray) -> tradeoff.Curve:
+        def curve(task: Task, *sides: np.ndarray) -> Curve:
             fitted, best = fit(task), []
             rows = (*sides, task.train)
             scores = [fitted.embed(self.features[r]) @ fitted.class_vectors.T for r in rows]
@@ -76,13 +86,16 @@ class Setting:
                 lowered = each - HUBS[hubs](pool) if hubs else each
                 first = [c[lowered[:, c].argmax(axis=1)][:, None] for c in (task.seen, task.unseen)]
                 seen, unseen = ((ids, np.take_along_axis(lowered, ids, 1)) for ids in first)
-                best.append(tradeoff.best_answers(seen, unseen, task.class_ids[images]))
-            return tradeoff.curve(*best)
+                best.append(top_answers(seen, unseen, task.class_ids[images]))
+            return tradeoff_curve(*best)
 
         rehearsed = [curve(each.task, each.seen_rows, each.unseen_rows) for each in self.rehearsals]
         test = curve(self.task, self.parts.split.test, self.parts.split.unseen_rows)
-        seen, unseen = test.at(mean(tradeoff.best_factor(c) for c in rehearsed))
-        area, kept = mean(map(tradeoff.area, rehearsed)), mean(c.seen[0] for c in rehearsed)
+        seen, unseen = test.at(mean(best_gamma(c) for c in rehearsed))
+        area, kept = (
+            mean(map(calibrated_stacking.ausuc, rehearsed)),
+            mean(c.seen[0] for c in rehearsed),
+        )
         return area, kept, test.unseen[-1], test.seen[0], 2 * seen * unseen / (seen + unseen)
 
 
@@ -102,7 +115,7 @@ class Uncentred(Prior):
 
     def directions(self, features: np.ndarray) -> np.ndarray:
         shares = self.pretraining.probabilities(features, self.temperature)
-        return pretraining.conse(shares, self.pretraining.vectors, self.top)
+        return conse(shares, self.pretraining.vectors, self.top)
 
 
 def priors(*weights: float, t: float = 2, top: int = 10, kind: type = Prior) -> Priors:
@@ -112,14 +125,14 @@ def priors(*weights: float, t: float = 2, top: int = 10, kind: type = Prior) -> 
 def figures(on: Setting, projects: Maps, make: Priors, at: float | None = None, **hubs) -> Figures:
     """With the prior of weight `at`, or the one that a run chooses."""
 
-    def fit(project: Project, weight: float, task: Task) -> Fitted:
+    def fit(project: Project, weight: float, task: Task) -> FittedMethod:
         moves = [prior for prior in make(task.pretraining) if prior.weight == weight]
-        return Fitted("", task.class_vectors, TrainedMap(project(task), *moves))
+        return FittedMethod("", task.class_vectors, TrainedProjection(project(task), *moves))
 
     found, weight = [], at
     for each in projects:
         if at is None:
-            prior = methods.devise(each(on.task), each, make, on.task, on.rehearsals)[1]
+            prior = selection.devise(each(on.task), each, make, on.task, on.rehearsals)[1]
             weight = prior.weight if prior else 0.0
         found.append((weight, *on.measured(partial(fit, each, weight), **hubs)))
     return found
@@ -133,11 +146,13 @@ def block(name: str, on: Setting, projects: Maps, make: Priors | None = None) ->
 def to_features(on: Setting, weight: float) -> Figures:
     """Words mapped to features; their cosine and the prior's, weighted, are added up."""
 
-    def fit(task: Task) -> Fitted:
-        own = closed_form.ridge_to_features(task, on.others(task))
+    def fit(task: Task) -> FittedMethod:
+        own = ridge_to_features(task, on.others(task))
         (prior,), root = priors(weight)(task.pretraining), weight**0.5
-        vectors = unit(np.hstack([own.class_vectors, root * task.class_vectors]))
-        return Fitted("", vectors, lambda x: np.hstack([own.embed(x), root * prior.directions(x)]))
+        vectors = normalize_rows(np.hstack([own.class_vectors, root * task.class_vectors]))
+        return FittedMethod(
+            "", vectors, lambda x: np.hstack([own.embed(x), root * prior.directions(x)])
+        )
 
     return [(weight, *on.measured(fit))]
 
@@ -163,7 +178,7 @@ def main() -> None:
         rows += block(name, glove, glove.trained(*overrides))
     for name, method in {"ESZSL": closed_form.eszsl, "SAE": closed_form.sae}.items():
         project = partial(lambda m, task: Mapped(m(task, glove.others(task)).embed), method)
-        rows += block(name, glove, [methods.remembered(project, {})])
+        rows += block(name, glove, [cached_per_task(project, {})])
     rows += [("words to features", partial(to_features, glove, w)) for w in (0, 0.05, 0.1, 0.2)]
     show("Losses and closed forms", rows)
 
@@ -173,13 +188,13 @@ def main() -> None:
         name = f"temperature {t}, {f'top {top}' if top < 1000 else 'all'}"
         rows.append((name, partial(figures, glove, own, priors(t=t, top=top))))
     choice = partial(figures, glove, own, priors())
-    rows += [(f"seen cost {c}", patch.object(methods, "SEEN_COST", c)(choice)) for c in COSTS]
+    rows += [(f"seen cost {c}", patch.object(selection, "SEEN_COST", c)(choice)) for c in COSTS]
     rows.append(("the prior alone", partial(figures, glove, own[:1], priors(1e6), 1e6)))
     show("Forms of the prior, softmax 0.2", rows)
 
     about = Setting(centred=True)
     rows = block("centred word vectors", about, about.trained())
-    mean_map = methods.remembered(lambda task: Mapped(*(TrainedMap(p(task)) for p in own)), {})
+    mean_map = cached_per_task(lambda task: Mapped(*(TrainedProjection(p(task)) for p in own)), {})
     rows.append(("maps of three seeds averaged", partial(figures, glove, [mean_map], priors())))
     for hubs, own_images in product(HUBS, (False, True)):
         corrected = partial(figures, glove, own, priors(), hubs=hubs, own=own_images)
@@ -197,6 +212,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    quiet()
+    silence_lightning()
     with initialize("../../conf", version_base="1.3"):
         main()

@@ -1,7 +1,8 @@
 """Make the feature bank that the package ships: python experiments/shipped_bank/make.py ROOT.
 
 ROOT holds caltech101/101_ObjectCategories. Writes
-src/devise_exp/assets/caltech101_efficientnet_lite0.npz and prints how near it is to the extraction
+src/devise_exp/features/assets/caltech101_efficientnet_lite0.npz
+and prints how near it is to the extraction
 it was made from.
 """
 
@@ -10,18 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from devise_exp.backbone import efficientnet_lite
-from devise_exp.features import SHIPPED, feature_bank, pack, unpack
-from devise_exp.published_datasets import caltech101
+from devise_exp.data.caltech import caltech101
+from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
+from devise_exp.features.bank import feature_bank
+from devise_exp.features.shipped import SHIPPED, dequantize, quantize
 
-ASSETS = Path(__file__).parents[2] / "src" / "devise_exp" / "assets"
+ASSETS = Path(__file__).parents[2] / "src" / "devise_exp" / "features" / "assets"
 
 
 def main(root: str) -> None:
     dataset, backbone = caltech101(root), efficientnet_lite(0)
     bank = feature_bank(dataset, backbone, dtype="float32")
-    pack(bank, dataset, backbone, ASSETS / SHIPPED)
-    packed, _, _ = unpack(ASSETS / SHIPPED)
+    quantize(bank.features, dataset, backbone, ASSETS / SHIPPED)
+    packed, _, _ = dequantize(ASSETS / SHIPPED)
     lengths = np.linalg.norm(packed, axis=1) * np.linalg.norm(bank.features, axis=1)
     cosines = (packed * bank.features).sum(axis=1) / lengths
     size = (ASSETS / SHIPPED).stat().st_size / 1e6

@@ -23,14 +23,14 @@ from rich.table import Table
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from devise_exp.backbone import Backbone
-from devise_exp.bank_training import Recipe, fit
-from devise_exp.batches import BankRows, Rows
-from devise_exp.datasets import ImageDataset
-from devise_exp.features import feature_bank
-from devise_exp.losses import hinge_rank
-from devise_exp.published_datasets import caltech101
-from devise_exp.task import GuardedFeatures
+from devise_exp.data.caltech import caltech101
+from devise_exp.data.dataset import ImageDataset
+from devise_exp.features.backbones.base import Backbone
+from devise_exp.features.bank import feature_bank
+from devise_exp.methods.losses import hinge_rank
+from devise_exp.methods.task import GuardedFeatures
+from devise_exp.training.batches import FeatureInputs, RowBatches
+from devise_exp.training.loop import TrainSettings, train_projection
 
 PICTURES, DIM, EPOCHS, EPOCHS_TIMED, WORKERS, BATCH = 1000, 300, 30, 3, 2, 32
 
@@ -69,11 +69,13 @@ def on_the_bank(dataset: ImageDataset, vectors: torch.Tensor, cache: str) -> flo
     start, backbone = time.perf_counter(), BACKBONES["resnet18"]()
     features = feature_bank(dataset, backbone).features
     every = np.arange(len(dataset.rows))
-    rows = Rows(
-        BankRows(GuardedFeatures(features, np.ones(len(every), dtype=bool))), every, dataset.labels
+    rows = RowBatches(
+        FeatureInputs(GuardedFeatures(features, np.ones(len(every), dtype=bool))),
+        every,
+        dataset.labels,
     )
-    recipe = Recipe(hinge_rank, torch.optim.Adam, None, EPOCHS, BATCH)
-    fit(nn.Linear(backbone.feature_dim, DIM), vectors, recipe, rows, rows, seed=0)
+    recipe = TrainSettings(hinge_rank, torch.optim.Adam, None, EPOCHS, BATCH)
+    train_projection(nn.Linear(backbone.feature_dim, DIM), vectors, recipe, rows, rows, seed=0)
     return time.perf_counter() - start
 
 

@@ -29,13 +29,15 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
 
-from devise_exp.backbone import Backbone, efficientnet_lite, torchvision_backbone
-from devise_exp.datasets import ImageDataset
-from devise_exp.engines import cosines, openvino_engine, torch_engine
-from devise_exp.extraction import Pixels, stacked
-from devise_exp.features import feature_bank
-from devise_exp.pictures import PictureFiles
-from devise_exp.published_datasets import caltech101
+from devise_exp.data.caltech import caltech101
+from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.images import ImageFiles
+from devise_exp.features.backbones.base import Backbone
+from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
+from devise_exp.features.backbones.torchvision import torchvision_backbone
+from devise_exp.features.bank import feature_bank
+from devise_exp.features.engines import cosines, openvino_engine, torch_engine
+from devise_exp.features.extraction import Pixels, stacked
 
 BATCH, WORKERS, FEW = 32, (0, 1, 2), 100
 BACKBONES: dict[str, Callable[[], Backbone]] = {
@@ -91,7 +93,7 @@ def some(dataset: ImageDataset, n: int) -> ImageDataset:
         dataset,
         rows=tuple(dataset.rows[i] for i in chosen),
         labels=dataset.labels[chosen],
-        images=PictureFiles(dataset.images.paths[i] for i in chosen),
+        images=ImageFiles(dataset.images.paths[i] for i in chosen),
         fingerprint=f"{dataset.fingerprint} {n}",
     )
 

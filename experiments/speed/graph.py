@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from search import QUERIES, TIMES, K, best_of, ours, unit_rows
 
-from devise_exp.index import NmslibIndex
+from devise_exp.index.nmslib_index import NmslibIndex
 
 
 def main(sizes: list[int]) -> None:

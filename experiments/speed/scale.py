@@ -29,15 +29,16 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from devise_exp import protocols, recipe, splits
-from devise_exp.backbone import Backbone, Preprocess
-from devise_exp.composing import composed
-from devise_exp.datasets import ImageDataset
-from devise_exp.embeddings import embed
-from devise_exp.evaluation import evaluate
-from devise_exp.features import feature_bank
-from devise_exp.protocols import MODEL, Embedded
-from devise_exp.task import task_of
+from devise_exp.core.config import compose_config
+from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.splits import random_split
+from devise_exp.evaluation.evaluator import evaluate
+from devise_exp.evaluation.protocols import MODEL, MethodOutput, standard_protocols
+from devise_exp.features.backbones.base import Backbone, Preprocess
+from devise_exp.features.bank import feature_bank
+from devise_exp.methods.embedding import embed
+from devise_exp.methods.task import make_task
+from devise_exp.pipelines.fit_projection import fit_plain
 
 CLASSES, UNSEEN, SIDE, FEATURES, DIM = 1000, 200, 8, 1280, 50
 
@@ -120,7 +121,7 @@ def backbone() -> Backbone:
 
 def main(n: int) -> None:
     table = Table("", "seconds", "pictures/s", "peak memory, GiB", title=f"{n:,} pictures")
-    memory, config = Memory(), composed(["trainer.max_epochs=1", "index=exact"])
+    memory, config = Memory(), compose_config(["trainer.max_epochs=1", "index=exact"])
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((CLASSES, DIM)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -128,20 +129,20 @@ def main(n: int) -> None:
         os.environ["DEVISE_CACHE"] = cache
         with row_of(table, memory, "dataset and split", n):
             dataset = dataset_of(n)
-            split = splits.random(dataset.classes, dataset.labels, dataset.rows, UNSEEN)
+            split = random_split(dataset.classes, dataset.labels, dataset.rows, UNSEEN)
         with row_of(table, memory, "bank", n):
             features = feature_bank(dataset, backbone(), batch_size=1024).features
         with row_of(table, memory, "bank, opened again", n):
             features = feature_bank(dataset, backbone()).features
-        task = task_of(split, dataset.labels, vectors, features, seed=0)
+        task = make_task(split, dataset.labels, vectors, features, seed=0)
         with row_of(table, memory, "one epoch, with validation", len(split.train)):
-            projection, _ = recipe.fit_plain(config, task)
+            projection, _ = fit_plain(config, task)
         rows = split.test, split.unseen_rows
         with row_of(table, memory, "embedding", sum(map(len, rows))):
             seen, unseen = (embed(projection, features[own]) for own in rows)
         truths = [dataset.labels[own] for own in rows]
-        model = Embedded(MODEL, vectors, seen, truths[0], unseen, truths[1])
-        chosen = protocols.between(split.seen, split.unseen)
+        model = MethodOutput(MODEL, vectors, seen, truths[0], unseen, truths[1])
+        chosen = standard_protocols(split.seen, split.unseen)
         with row_of(table, memory, "evaluation, four protocols", sum(map(len, rows))):
             values = evaluate([model], chosen, instantiate(config.index)).report.values
     console = Console(width=100)

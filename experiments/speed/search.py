@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from devise_exp.exact_search import search_unit_rows
+from devise_exp.index.exact_search import search_unit_rows
 
 QUERIES, DIM, K, BLOCK, TIMES = 1000, 300, 10, 100, 3
 

@@ -22,12 +22,12 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from devise_exp import recipe
-from devise_exp.batches import ShuffledBatches
-from devise_exp.composing import composed
-from devise_exp.losses import softmax
-from devise_exp.prepare import features_of, prepare
-from devise_exp.task import Task
+from devise_exp.core.config import compose_config
+from devise_exp.methods.losses import softmax
+from devise_exp.methods.task import Task
+from devise_exp.pipelines.fit_projection import projection_of, rows_of
+from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.training.batches import SeededBatchSampler
 
 BATCH = 256
 Weights = dict[str, Tensor]  # (SEEDS, ...) each
@@ -37,17 +37,17 @@ def maps(config: DictConfig, task: Task, seeds: int) -> list[nn.Module]:
     dim, made = task.class_vectors.shape[1], []
     for seed in range(seeds):
         config.seed = seed
-        made.append(recipe.projection_of(config, task.features.dim, dim))
+        made.append(projection_of(config, task.features.dim, dim))
     return made
 
 
 def one_by_one(config: DictConfig, task: Task, seeds: int, epochs: int) -> Weights:
     vectors = torch.from_numpy(task.class_vectors[task.seen])
-    train, _ = recipe.rows_of(task)
+    train, _ = rows_of(task)
     inputs, trained = train.inputs(train.rows), maps(config, task, seeds)
     for seed, projection in enumerate(trained):
         optimizer = torch.optim.Adam(projection.parameters())
-        order = ShuffledBatches(len(inputs), BATCH, seed)
+        order = SeededBatchSampler(len(inputs), BATCH, seed)
         for epoch in range(epochs):
             order.set_epoch(epoch)
             for batch in order:
@@ -61,7 +61,7 @@ def all_at_once(config: DictConfig, task: Task, seeds: int, epochs: int) -> Weig
     vectors = torch.from_numpy(task.class_vectors[task.seen])
     trained = maps(config, task, seeds)
     weights, buffers = stack_module_state(trained)
-    train, _ = recipe.rows_of(task)
+    train, _ = rows_of(task)
     inputs = train.inputs(train.rows)
     optimizer = torch.optim.Adam(list(weights.values()))
 
@@ -69,7 +69,7 @@ def all_at_once(config: DictConfig, task: Task, seeds: int, epochs: int) -> Weig
         return softmax(functional_call(trained[0], (own, state), rows), targets, vectors)
 
     losses = torch.vmap(of_one, randomness="different")
-    orders = [ShuffledBatches(len(inputs), BATCH, seed) for seed in range(seeds)]
+    orders = [SeededBatchSampler(len(inputs), BATCH, seed) for seed in range(seeds)]
     for epoch in range(epochs):
         for order in orders:
             order.set_epoch(epoch)
@@ -90,7 +90,7 @@ def timed(work: Callable[[], Weights]) -> tuple[float, Weights]:
 def main(seeds: int = 20, epochs: int = 3) -> None:
     table = Table("", "one by one, s", "at once, s", "times as fast", "apart")
     for name in ("linear", "mlp"):
-        config = composed([f"projection={name}"])
+        config = compose_config([f"projection={name}"])
         parts = prepare(config)
         task = parts.task(features_of(config, parts), 0)
         slow, apart = timed(lambda c=config, t=task: one_by_one(c, t, seeds, epochs))

@@ -22,24 +22,26 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from devise_exp import fitting, recipe, training
-from devise_exp.batches import ShuffledBatches, epoch_seed
-from devise_exp.composing import composed
-from devise_exp.prepare import Prepared, features_of, prepare
-from devise_exp.run_folder import RunFolder
-from devise_exp.task import Task
+from devise_exp.core.config import compose_config
+from devise_exp.methods.task import Task
+from devise_exp.pipelines.fit import fit_map
+from devise_exp.pipelines.fit_projection import fit_plain, projection_of, rows_of
+from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
+from devise_exp.runs.folder import RunFolder
+from devise_exp.training.batches import SeededBatchSampler, epoch_seed
+from devise_exp.training.lightning import silence_lightning
 
 TIMES = 3
 
 
 def bare_loop(config: DictConfig, task: Task) -> torch.nn.Module:
-    train, _ = recipe.rows_of(task)
+    train, _ = rows_of(task)
     inputs = train.inputs(train.rows)  # (N, feature_dim) float32
     vectors = torch.from_numpy(task.class_vectors[task.seen])
-    network = recipe.projection_of(config, inputs.shape[1], vectors.shape[1])
+    network = projection_of(config, inputs.shape[1], vectors.shape[1])
     optimizer = instantiate(config.optimizer)([{"params": list(network.parameters())}])
     scheduler, loss = instantiate(config.scheduler)(optimizer), instantiate(config.loss)
-    batches = ShuffledBatches(len(inputs), config.training.batch_size, config.seed)
+    batches = SeededBatchSampler(len(inputs), config.training.batch_size, config.seed)
     for epoch in range(config.trainer.max_epochs):
         torch.manual_seed(epoch_seed(config.seed, epoch))
         batches.set_epoch(epoch)
@@ -51,25 +53,23 @@ def bare_loop(config: DictConfig, task: Task) -> torch.nn.Module:
     return network
 
 
-def of_a_run(config: DictConfig, parts: Prepared, features: np.ndarray) -> None:
+def of_a_run(config: DictConfig, parts: ExperimentData, features: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        fitting.fit_map(config, RunFolder(Path(folder)), parts, features)
+        fit_map(config, RunFolder(Path(folder)), parts, features)
 
 
 def main(epochs: int) -> None:
-    config = composed([f"trainer.max_epochs={epochs}"])
+    config = compose_config([f"trainer.max_epochs={epochs}"])
     parts = prepare(config)
     features = features_of(config, parts)
     task = parts.task(features, config.seed)
     ways = {
         "bare loop": lambda: bare_loop(config, task),
-        "training on the bank (of rehearsals, methods, trials)": lambda: recipe.fit_plain(
-            config, task
-        ),
+        "training on the bank (of rehearsals, methods, trials)": lambda: fit_plain(config, task),
         "on the bank, of a run": lambda: of_a_run(config, parts, features),
     }
     seconds: dict[str, float] = dict.fromkeys(ways, float("inf"))
-    training.quiet()
+    silence_lightning()
     for _ in range(TIMES):
         for name, way in ways.items():
             start = time.perf_counter()

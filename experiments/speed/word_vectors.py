@@ -30,12 +30,12 @@ WAYS = {
         "[vectors[f'word{7 * i}'] for i in range(100)]",
     ),
     "converted, the first time": (
-        "from devise_exp.word_vectors import from_file",
-        f"vectors = from_file(path); {LOOKUPS}",
+        "from devise_exp.text import load_word_vectors",
+        f"vectors = load_word_vectors(path); {LOOKUPS}",
     ),
     "converted, every other start": (
-        "from devise_exp.word_vectors import from_file",
-        f"vectors = from_file(path); {LOOKUPS}",
+        "from devise_exp.text import load_word_vectors",
+        f"vectors = load_word_vectors(path); {LOOKUPS}",
     ),
 }
 PROCESS = """

@@ -23,9 +23,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from devise_exp.board import Board
-from devise_exp.composing import composed
-from devise_exp.study import study_of
+from devise_exp.core.config import compose_config
+from devise_exp.pipelines.sweep.study import study_of
+from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
@@ -50,7 +50,13 @@ def swept(study: list[str], folder: Path) -> tuple[float, int]:
     thread = threading.Thread(target=watch)
     thread.start()
     start = time.perf_counter()
-    command = [sys.executable, "-c", "from devise_exp.cli import app; app()", "sweep", *study]
+    command = [
+        sys.executable,
+        "-c",
+        "from devise_exp.ui.cli.main import app; app()",
+        "sweep",
+        *study,
+    ]
     subprocess.run([*command, f"workers={WORKERS}", f"folder={folder}"], check=True)
     seconds = time.perf_counter() - start
     done.set()
@@ -93,8 +99,8 @@ def main(n: int, n_separate: int) -> None:
         pruned = add("devise-exp sweep", n, seconds)
         seconds, other_peak = swept(whole, place / "whole")
         ours = add("devise-exp sweep study.pruner=null", n, seconds)
-        study = study_of(composed(whole, "sweep").study)
-        trials = Board.open(study, str(place / "whole" / "journal.log")).trials()[:n_separate]
+        study = study_of(compose_config(whole, "sweep").study)
+        trials = TrialQueue.open(study, str(place / "whole" / "journal.log")).trials()[:n_separate]
         told = [study.overrides_of(trial.params) for trial in trials]
         seconds, scores = separately(told, BARE, place / "bare")
         bare = add("python train.py, told to do no more", len(told), seconds)

@@ -14,9 +14,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from devise_exp import retrieval
-from devise_exp.protocols import MODEL
-from devise_exp.run_folder import RunFolder
+from devise_exp.evaluation.image_retrieval import evaluate_word_queries
+from devise_exp.evaluation.protocols import MODEL
+from devise_exp.runs.folder import RunFolder
 
 FIGURES = [
     f"search/{side}/{name}" for side in ("seen", "unseen", "all_unseen") for name in ("P@10", "mAP")
@@ -27,7 +27,7 @@ def figures(run: RunFolder, name: str, compared_as: str) -> dict[str, float]:
     """A stored model's figures; a model that is not called devise is ranked by plain cosine."""
     model = replace(run.embedded(name), name=compared_as)
     none = np.zeros(len(model.class_vectors), dtype=bool)
-    return retrieval.by_words([model], *run.class_ids(), none)[0]
+    return evaluate_word_queries([model], *run.class_ids(), none)[0]
 
 
 def main() -> None:

@@ -10,16 +10,16 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from conftest import COLOURS
+from helpers.images import COLOURS
 from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions, Keys
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from devise_exp import search
-from devise_exp.app import EXAMPLES, serving
-from devise_exp.saved_run import SavedRun
+from devise_exp.search.answers import find_images
+from devise_exp.search.saved_run import Run
+from devise_exp.ui.page.page import EXAMPLES, serving
 
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -30,8 +30,8 @@ PATIENCE = 60  # seconds; only a page that stays empty waits as long
 
 
 @pytest.fixture(scope="module")
-def saved(searchable: Path) -> SavedRun:
-    return SavedRun.open(searchable)
+def saved(searchable: Path) -> Run:
+    return Run.open(searchable)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def page(browser: Chrome, saved: SavedRun) -> Iterator[Chrome]:
+def page(browser: Chrome, saved: Run) -> Iterator[Chrome]:
     with serving(saved) as url:
         browser.get(url)
         wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#words textarea"))
@@ -76,8 +76,8 @@ def told(page: Chrome) -> str:
     return page.find_element(By.ID, "told").text
 
 
-def expected(saved: SavedRun, text: str = "", image: Path | None = None) -> list[str]:
-    hits = search.pictures(saved, text, image, k=12).hits
+def expected(saved: Run, text: str = "", image: Path | None = None) -> list[str]:
+    hits = find_images(saved, text, image, k=12).hits
     return [f"{hit.similarity:.3f} {hit.row.label}" for hit in hits]
 
 
@@ -127,7 +127,7 @@ def drop(page: Chrome, file: Path) -> None:
         page.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "data": data, **at})
 
 
-def test_words_fill_the_grid(page: Chrome, saved: SavedRun, tmp_path: Path) -> None:
+def test_words_fill_the_grid(page: Chrome, saved: Run, tmp_path: Path) -> None:
     box = page.find_element(By.CSS_SELECTOR, "#words textarea")
     assert box.get_attribute("placeholder") == EXAMPLES
     assert colours_on_screen(page, tmp_path / "empty.png") == set()
@@ -140,7 +140,7 @@ def test_words_fill_the_grid(page: Chrome, saved: SavedRun, tmp_path: Path) -> N
 
 
 def test_a_dropped_picture_shows_tags_and_pictures_like_it(
-    page: Chrome, saved: SavedRun, picture_tree: Path, tmp_path: Path
+    page: Chrome, saved: Run, picture_tree: Path, tmp_path: Path
 ) -> None:
     asked = tmp_path / "dropped.png"  # a copy: none of the gallery's own files
     shutil.copy(picture_tree / "boat" / "03.png", asked)

@@ -1,0 +1,5 @@
+"""What every package may use: errors for people, console, atomic files, configs, unit vectors."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

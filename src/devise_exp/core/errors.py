@@ -1,0 +1,119 @@
+"""The one error that a person, not a programmer, is meant to read, and how a command ends on it."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from devise_exp.core.paths import CONF
+
+_ALL_OPTIONS = "add --cfg job to the command to see every option"
+_NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+# How numpy and torch say that the disk is full.
+_CUT_SHORT = re.compile(r"requested and \d+ written|inline_container.*(unexpected pos|writing)")
+
+
+class InputError(Exception):
+    """Something a person can put right: the message is one line that says what, where and what to
+    do.
+    """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which schedulers send some time before they kill: it ends things as Ctrl-C does."""
+
+
+def user_message(error: BaseException) -> str | None:
+    """The line a person should read for `error`, or None where only a traceback would help."""
+    from hydra.errors import HydraException, InstantiationException
+    from omegaconf.errors import OmegaConfBaseException
+
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return text
+    mark = getattr(error, "problem_mark", None)  # a parser's of YAML
+    if mark is not None:
+        return (
+            f"{mark.name}, line {mark.line + 1}: this is no YAML: {getattr(error, 'problem', '')}"
+        )
+    if isinstance(error, InstantiationException) and error.__cause__ is not None:
+        return user_message(error.__cause__) or text
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _config_line(error) or text
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'files'}: {error.strerror}: {_remedy(error.errno)}"
+    if is_full_disk(error):
+        return f"a file could not be written whole: {_remedy(errno.ENOSPC)}"
+    return None
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a file could not be written for want of space."""
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return True
+    if isinstance(error, OSError | RuntimeError) and _CUT_SHORT.search(str(error)):
+        return True
+    return error.__cause__ is not None and is_full_disk(error.__cause__)  # Hydra wraps what it met
+
+
+def _config_line(error: Exception) -> str | None:
+    """Of what Hydra says in several lines, or in its own terms."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import MissingMandatoryValue
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = error.missing_cfg_file.removesuffix(".yaml").rpartition("/")
+        there = (CONF / group).glob("*.yaml")  # in a list: not told
+        choices = ", ".join(error.options or sorted(path.stem for path in there)) or "none"
+        return f"{group}={option}: no such option; choose among {choices}"
+    if isinstance(error, OverrideParseException):
+        shown = re.sub(r"://.*", "://...", error.override or "")  # it may hold a password
+        quotes = ": put its value into quotes, '...'" if shown != (error.override or "") else ""
+        return f"the argument {shown!r} is neither group=option nor key=value{quotes}"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is needed: add {error.full_key}=... to the command"
+    if unknown := re.search(r"Could not override '([^']+)'", str(error)):
+        return _unknown_option(unknown[1], getattr(error.__cause__, "parent_node", None))
+    return None
+
+
+def _unknown_option(key: str, parent: Any) -> str:
+    """`parent`: the config node that has no such key, where Hydra says which one it is."""
+    path, _, own = key.rpartition(".")
+    siblings = [str(k) for k in parent or () if not str(k).startswith("_")]
+    near = difflib.get_close_matches(own, siblings, 3)
+    start = f"no option {key}"
+    if near:
+        return f"{start}: did you mean {' or '.join(f'{path}.{n}'.lstrip('.') for n in near)}?"
+    if path and siblings:
+        return f"{start}: {path} has {', '.join(siblings)}"
+    if path and parent is not None and "_target_" not in parent:
+        return f"{start}: to add an entry write ++{key}=VALUE"
+    return f"{start}: {_ALL_OPTIONS}"
+
+
+def _remedy(number: int | None) -> str:
+    if number in _NO_SPACE:
+        return "free some space, or set DEVISE_CACHE or hydra.run.dir to another disk"
+    if number in _NOT_ALLOWED:
+        return "mend the permissions, or set DEVISE_CACHE or hydra.run.dir to another folder"
+    return "check the path; DEVISE_CACHE is the cache folder, hydra.run.dir the run folder"
+
+
+@contextmanager
+def as_input_error(group: str) -> Iterator[None]:
+    """What a library says of a value of `group` that it cannot take, as an InputError."""
+    try:
+        yield
+    except Exception as error:
+        # Known by its name: importing Lightning for that would take seconds and 300 MB.
+        misconfigured = type(error).__name__ == "MisconfigurationException"
+        if not misconfigured and not isinstance(error, RuntimeError | TypeError | ValueError):
+            raise
+        reason = str(error).rstrip(" .!")
+        raise InputError(f"{group}: {reason}: choose another option or value") from error

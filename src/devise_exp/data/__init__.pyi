@@ -1,0 +1,13 @@
+from .caltech import caltech101 as caltech101
+from .caltech import caltech256 as caltech256
+from .dataset import ImageDataset as ImageDataset
+from .folders import image_folder as image_folder
+from .imagenet_sets import imagenet as imagenet
+from .imagenet_sets import tiny_imagenet200 as tiny_imagenet200
+from .intel import intel_scenes as intel_scenes
+from .splits import Split as Split
+from .splits import named_split as named_split
+from .splits import random_split as random_split
+from .torchvision_sets import cifar100 as cifar100
+from .torchvision_sets import flowers102 as flowers102
+from .torchvision_sets import food101 as food101

@@ -1,0 +1,241 @@
+"""Pictures: opened as RGB when asked for, and checked once, before anything relies on them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import stat
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, SupportsIndex, overload
+
+import numpy as np
+import PIL
+from PIL import Image, ImageOps
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import atomic_path, cache_dir, file_lock
+
+LARGEST_FILE = 2**30  # bytes; a file is read whole, and none of the allowed pixel count is larger
+UNREADABLE = "cannot be read"
+
+
+class ImageFiles(Sequence[Image.Image]):
+    """Pictures at `paths`, each opened as RGB when asked for; no file stays open, so it pickles.
+
+    min_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its
+    shorter side keeps so many pixels; None: as it is.
+    """
+
+    def __init__(self, paths: Iterable[str], min_side: int | None = None) -> None:
+        self.paths, self.min_side = tuple(paths), min_side
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Image.Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> ImageFiles: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Image.Image | ImageFiles:
+        if isinstance(index, slice):
+            return ImageFiles(self.paths[index], self.min_side)
+        path = self.paths[index]
+        try:
+            with Image.open(path) as image:
+                if self.min_side is not None:
+                    image.draft(None, (self.min_side, self.min_side))
+                return as_rgb(image)
+        except OSError as error:
+            raise InputError(
+                f"{path}: the picture could be opened when the dataset was scanned but not now "
+                f"({error.strerror or error}); restore it or start again without it"
+            ) from error
+
+    def take(self, indices: Iterable[int]) -> ImageFiles:
+        return ImageFiles((self.paths[index] for index in indices), self.min_side)
+
+    def reduced(self, min_side: int) -> ImageFiles:
+        """The same, JPEGs decoded at a reduced size."""
+        return ImageFiles(self.paths, min_side)
+
+
+class ImageArrays(Sequence[Image.Image]):
+    """Pictures held in memory as one uint8 array of shape (N, height, width, 3)."""
+
+    def __init__(self, arrays: np.ndarray) -> None:
+        if arrays.ndim != 4 or arrays.shape[3] != 3 or arrays.dtype != np.uint8:
+            raise ValueError(f"pictures of shape {arrays.shape} and type {arrays.dtype}")
+        self.arrays = arrays
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Image.Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> ImageArrays: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Image.Image | ImageArrays:
+        chosen = self.arrays[index]
+        return ImageArrays(chosen) if isinstance(index, slice) else Image.fromarray(chosen)
+
+    def take(self, indices: Iterable[int]) -> ImageArrays:
+        return ImageArrays(self.arrays[list(indices)])
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """`image` upright (EXIF) in 8-bit RGB: 16 bits are scaled, transparency lies on white."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # convert() would clip all but the darkest of 16 bits to white
+        grey = np.clip(np.asarray(image, dtype=np.float64) / 257, 0, 255)
+        image = Image.fromarray(grey.round().astype(np.uint8))
+    elif image.mode == "F":
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+        spread = max(float(np.ptp(values)), np.finfo(np.float32).tiny)
+        image = Image.fromarray(np.uint8(255 * (values - values.min()) / spread))
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        white = Image.new("RGBA", layered.size, "white")
+        image = Image.alpha_composite(white, layered)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Any picture file, or its bytes, upright in RGB; `name` is what errors call it.
+
+    InputError where it cannot be read, is no picture, is damaged or too large.
+    """
+    content = source if isinstance(source, bytes) else _read_whole(source)
+    if isinstance(content, bytes) and len(content) > LARGEST_FILE:
+        content = f"too large: {len(content):,} bytes"
+    with _strict_decoding():
+        found = content if isinstance(content, str) else _decoded(content)
+    if isinstance(found, str):
+        called = name or ("the picture" if isinstance(source, bytes) else str(source))
+        raise InputError(f"{called}: {found}: give another picture file")
+    return found
+
+
+def fingerprint_of(contents: Iterable[tuple[str, bytes]]) -> str:
+    """Hash over the sorted (row name, content hash); the order they come in does not matter."""
+    total = hashlib.blake2b(digest_size=16)
+    for row, content in sorted(contents):
+        total.update(row.encode() + b"\0" + content)
+    return total.hexdigest()
+
+
+class ImageScan(NamedTuple):
+    """What reading every picture once has shown: broken maps the row name to the reason."""
+
+    fingerprint: str
+    broken: dict[str, str]
+
+
+def scan_images(files: dict[str, str]) -> ImageScan:
+    """Read and decode each of `files` (row name -> path) once; the fingerprint is of good ones.
+
+    The outcome is kept in the cache under the paths, sizes and times of the files (and the version
+    of Pillow, which decides what decodes), so a later scan of them only asks for size and time.
+    """
+    stamps = hashlib.blake2b(PIL.__version__.encode(), digest_size=16)
+    for row in sorted(files):
+        try:
+            status = Path(files[row]).stat()
+            stamps.update(os.fsencode(Path(files[row]).absolute()))
+            stamps.update(f"\0{row}\0{status.st_size} {status.st_mtime_ns}\n".encode())
+        except OSError:
+            stamps.update(f"{row}\0missing\n".encode())
+    memo = cache_dir() / "scans" / f"{stamps.hexdigest()}.json"
+    with file_lock(memo):
+        known = _remembered(memo)
+        if known is not None:
+            return known
+        found = _read(files)
+        # Permissions may be mended without a change of size or time: look again the next time.
+        if not any(reason.startswith(UNREADABLE) for reason in found.broken.values()):
+            with atomic_path(memo) as place:
+                place.write_text(json.dumps(found._asdict()), encoding="utf-8")
+    return found
+
+
+def _remembered(memo: Path) -> ImageScan | None:
+    try:
+        return ImageScan(**json.loads(memo.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # not there, or not ours: it is made again
+        return None
+
+
+def _read(files: dict[str, str]) -> ImageScan:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    rows, good, broken = sorted(files), [], {}
+    console = Console(stderr=True)
+    with (
+        _strict_decoding(),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
+        shown = progress.add_task(f"scanning {len(rows):,} pictures", total=len(rows))
+        for start in range(0, len(rows), 512):  # a block at a time: map() queues all it is given
+            block = rows[start : start + 512]
+            checked = pool.map(_content_or_reason, (files[row] for row in block))
+            for row, outcome in zip(block, checked, strict=True):
+                if isinstance(outcome, bytes):
+                    good.append((row, outcome))
+                else:
+                    broken[row] = outcome
+                progress.advance(shown)
+    return ImageScan(fingerprint_of(good), broken)
+
+
+def _content_or_reason(path: str) -> bytes | str:
+    """The hash of the picture's bytes, or why it cannot be used."""
+    content = _read_whole(Path(path))
+    if isinstance(content, str):
+        return content
+    found = _decoded(content, draft=(64, 64))  # still read to its end, but at an eighth the size
+    return found if isinstance(found, str) else hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _read_whole(path: Path) -> bytes | str:
+    """The file's bytes, or why they cannot be used."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return f"{UNREADABLE}: not a file"
+        if status.st_size > LARGEST_FILE:
+            return f"too large: {status.st_size:,} bytes"
+        return path.read_bytes()
+    except OSError as error:
+        return f"{UNREADABLE}: {error.strerror}"
+
+
+def _decoded(content: bytes, draft: tuple[int, int] | None = None) -> Image.Image | str:
+    """The picture in RGB, a JPEG at no less than the size `draft`, or why it cannot be used."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if draft:
+                image.draft("RGB", draft)
+            return as_rgb(image)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return f"too large: over {Image.MAX_IMAGE_PIXELS:,} pixels"
+    except PIL.UnidentifiedImageError:
+        return "not a picture that Pillow can open"
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders meet damaged bytes with nearly any exception
+        return f"damaged: {' '.join(str(error).split())}"
+
+
+@contextmanager
+def _strict_decoding() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a decoder's doubts; what matters ends in an exception
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

@@ -1,0 +1,91 @@
+"""Published datasets that torchvision reads, each as an ImageDataset; their parts are joined."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
+from devise_exp.data.images import ImageArrays, fingerprint_of
+from devise_exp.data.sources import DatasetSource
+
+CIFAR100 = DatasetSource(
+    "cifar100",
+    "cifar-100-python/{train,test,meta}",
+    "cifar-100-python.tar.gz of www.cs.toronto.edu/~kriz/cifar.html",
+)
+FOOD101 = DatasetSource(
+    "food101",
+    "food-101/{images/<class>/*.jpg,meta/train.json,meta/test.json}",
+    "food-101.tar.gz of data.vision.ee.ethz.ch/cvl",
+)
+FLOWERS102 = DatasetSource(
+    "flowers102",
+    "flowers-102/{jpg/image_00001.jpg,imagelabels.mat,setid.mat}",
+    "102flowers.tgz, imagelabels.mat and setid.mat of www.robots.ox.ac.uk/~vgg/data/flowers/102",
+)
+
+
+def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
+    """CIFAR-100 (Krizhevsky 2009), its 100 fine classes: 60,000 pictures of 32 × 32, in memory."""
+    import torchvision.datasets
+
+    place = Path(root).expanduser()
+    arrays, rows, names = [], [], []
+    for part, train in (("train", True), ("test", False)):
+        data = CIFAR100.opened(torchvision.datasets.CIFAR100, place, download, train=train)
+        arrays.append(data.data)  # (n, 32, 32, 3) uint8
+        names += [data.classes[target] for target in data.targets]
+        rows += [
+            f"{data.classes[target]}/{part}_{index:05d}"
+            for index, target in enumerate(data.targets)
+        ]
+    pictures = np.concatenate(arrays)
+    order = sorted(range(len(rows)), key=rows.__getitem__)
+    rows, pictures = [rows[index] for index in order], pictures[order]
+    classes, labels = np.unique([names[index] for index in order], return_inverse=True)
+    contents = (hashlib.blake2b(each.tobytes(), digest_size=16).digest() for each in pictures)
+    return ImageDataset(
+        name="cifar100",
+        classes=tuple(classes.tolist()),
+        labels=labels.astype(np.int64),
+        rows=tuple(rows),
+        fingerprint=fingerprint_of(zip(rows, contents, strict=True)),
+        images=ImageArrays(pictures),
+    )
+
+
+def food101(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:
+    """Food-101 (Bossard et al. 2014): 101,000 pictures in 101 classes."""
+    from torchvision.datasets import Food101
+
+    parts = [
+        FOOD101.opened(Food101, Path(root).expanduser(), download, split=split)
+        for split in ("train", "test")
+    ]
+    return _from_lists("food101", parts, strict)
+
+
+def flowers102(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:
+    """Oxford 102 Flower (Nilsback and Zisserman 2008): 8,189 pictures in 102 classes."""
+    from torchvision.datasets import Flowers102
+
+    parts = [
+        FLOWERS102.opened(Flowers102, Path(root).expanduser(), download, split=split)
+        for split in ("train", "val", "test")
+    ]
+    return _from_lists("flowers102", parts, strict)
+
+
+def _from_lists(name: str, parts: Iterable[Any], strict: bool) -> ImageDataset:
+    """Join torchvision's datasets that list their files; a file listed but not there is broken."""
+    pictures = [
+        ImageEntry(part.classes[label], f"{part.classes[label]}/{path.name}", str(path))
+        for part in parts
+        for path, label in zip(part._image_files, part._labels, strict=True)
+    ]
+    return dataset_from_images(name, pictures, strict)

@@ -1,0 +1,12 @@
+from .calibrated_stacking import ausuc as ausuc
+from .calibrated_stacking import tradeoff_curve as tradeoff_curve
+from .hierarchical import hierarchical_precision as hierarchical_precision
+from .hits import class_mean as class_mean
+from .hits import harmonic_mean as harmonic_mean
+from .hits import hit_at_k as hit_at_k
+from .intervals import class_interval as class_interval
+from .intervals import interval as interval
+from .intervals import paired_test as paired_test
+from .retrieval import average_precision as average_precision
+from .retrieval import index_recall as index_recall
+from .retrieval import precision_at_k as precision_at_k

@@ -1,0 +1,163 @@
+"""How far a figure can be believed: intervals, and tests of whether two methods differ.
+
+A figure varies with the images drawn (`interval`), with the classes chosen (`class_interval`), with
+the queries of a search (`mean_interval`) and with the seed of the training (`seed_interval`); each
+interval, of 95 per cent, holds the other three fixed. N is the number of images, S the number of
+seeds. Every function is pure: the same arguments, in whatever order of images, give the same
+numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from devise_exp.core.errors import InputError
+from devise_exp.evaluation.metrics.hits import per_class
+
+LEVEL = 0.95
+DRAWS_AT_ONCE = 1 << 20  # of a bootstrap: 8 MB of row numbers
+
+
+def interval(
+    hits: np.ndarray,
+    truth: np.ndarray | None = None,
+    resamples: int = 2000,
+) -> tuple[float, float]:
+    """Bootstrap percentile interval (lo, hi) of a share (Efron and Tibshirani 1993).
+
+    `hits` (N,) bool. Without `truth`, of the share over images; with class ids `truth` (N,), of the
+    class mean, where images are resampled within their class. It says how the figure varies with
+    the images drawn, not with the classes chosen. A share of exactly 0 or 1 gets an interval of no
+    width, and a class of one image adds none: resampling cannot see past its sample.
+    """
+    _check_bootstrap(resamples)
+    counts, shares = per_class(hits, _one_class(hits) if truth is None else truth)
+    # The hits among n images drawn with replacement are Binomial(n, share): draw those instead.
+    draws = np.random.default_rng(0).binomial(counts, shares, size=(resamples, len(counts)))
+    return _percentiles((draws / counts).mean(axis=1))
+
+
+def class_interval(
+    hits: np.ndarray,
+    truth: np.ndarray,
+    resamples: int = 2000,
+) -> tuple[float, float]:
+    """Bootstrap percentile interval (lo, hi) of the class mean, where classes are resampled.
+
+    `hits` (N,) bool, `truth` (N,) class ids. Each class keeps its share of hits, so the interval
+    says how the figure varies with the classes chosen; it is the wider one where classes differ.
+    With fewer than some twenty classes it is too narrow, with one class it has no width.
+    """
+    _, shares = per_class(hits, truth)
+    return mean_interval(shares, resamples)
+
+
+def mean_interval(values: np.ndarray, resamples: int = 2000) -> tuple[float, float]:
+    """Bootstrap percentile interval (lo, hi) of the mean of `values` (Q,), one per query or class.
+
+    It says how the figure varies with the queries drawn, not with the pictures they search.
+    """
+    values = _numbers(values, "values", 1)
+    _check_bootstrap(resamples)
+    n, rng = len(values), np.random.default_rng(0)
+    ordered = np.sort(values)  # so that the order of the queries makes no difference
+    rows = min(resamples, max(1, DRAWS_AT_ONCE // n))
+    means = [
+        ordered[rng.integers(n, size=(rows, n))].mean(axis=1) for _ in range(0, resamples, rows)
+    ]
+    return _percentiles(np.concatenate(means)[:resamples])
+
+
+def seed_interval(values: np.ndarray) -> tuple[float, float, float, float]:
+    """(mean, sd, lo, hi) of a figure over seeds: sample standard deviation, Student's t interval.
+
+    `values` (S,), S >= 2, one per training on the same split. It says how the figure varies with
+    the seed of the training, for these images and classes.
+    """
+    values = _numbers(values, "values", 2)
+    mean, sd = float(values.mean()), float(values.std(ddof=1))
+    half = _student_quantile(len(values) - 1) * sd / len(values) ** 0.5
+    return mean, sd, mean - half, mean + half
+
+
+def paired_seeds(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, float]:
+    """(mean of a - b, lo, hi, p): the paired t test of two methods trained with the same seeds.
+
+    `a`, `b` (S,), S >= 2; p is two-sided. Differences that do not vary at all leave nothing to
+    test: p is then 1 where they are 0, else 0.
+    """
+    from scipy.special import stdtr
+
+    a, b = _numbers(a, "a", 2), _numbers(b, "b", 2)
+    if len(a) != len(b):
+        raise InputError(f"a has {len(a)} seeds but b has {len(b)}: give both the same seeds")
+    difference, sd, lo, hi = seed_interval(a - b)
+    if sd < 1e-12:  # what rounding leaves of equal differences
+        return difference, lo, hi, float(abs(difference) < 1e-12)
+    t = difference / (sd / len(a) ** 0.5)
+    return difference, lo, hi, float(2 * stdtr(len(a) - 1, -abs(t)))
+
+
+def paired_test(
+    hits_a: np.ndarray,
+    hits_b: np.ndarray,
+    truth: np.ndarray | None = None,
+    resamples: int = 10_000,
+) -> tuple[float, float, float, float]:
+    """(difference a - b, lo, hi, p): whether two methods differ on the same images.
+
+    `hits_a`, `hits_b` (N,) bool, row by row of the same images. Without `truth`, of the shares over
+    images; with class ids `truth` (N,), of the class means, stratified by class. lo and hi: paired
+    bootstrap percentiles (images are drawn, each with both its hits). p: two-sided permutation test
+    that flips the signs of the images' differences at random (Good 2005); over images it is
+    McNemar's exact test, up to the draws. p is at least 1 / (resamples + 1). Like `interval`, it
+    speaks of further images of these classes by these two trained models.
+    """
+    _check_bootstrap(resamples)
+    groups = _one_class(hits_a) if truth is None else truth
+    counts, shares_a = per_class(hits_a, groups)
+    _, shares_b = per_class(hits_b, groups)
+    # Of an image's difference only the sign counts: `better` +1, `worse` -1, all others 0.
+    better = np.rint(counts * per_class(hits_a & ~hits_b, groups)[1]).astype(np.int64)  # (C,)
+    worse = np.rint(counts * per_class(hits_b & ~hits_a, groups)[1]).astype(np.int64)
+    difference = float((shares_a - shares_b).mean())
+    rng, size = np.random.default_rng(0), (resamples, len(counts))
+    # Multinomial draws of (better, worse, others), as two binomials.
+    gains = rng.binomial(counts, better / counts, size=size)
+    left = np.maximum(counts - better, 1)
+    losses = rng.binomial(counts - gains, worse / left)
+    lo, hi = _percentiles(((gains - losses) / counts).mean(axis=1))
+    flipped = 2 * rng.binomial(better + worse, 0.5, size=size) - (better + worse)
+    as_far = np.abs((flipped / counts).mean(axis=1)) >= abs(difference) - 1e-12  # rounding
+    return difference, lo, hi, float((1 + as_far.sum()) / (1 + resamples))
+
+
+def _student_quantile(freedom: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
+def _one_class(hits: np.ndarray) -> np.ndarray:
+    return np.zeros(np.shape(hits)[:1], dtype=np.int64)
+
+
+def _check_bootstrap(resamples: int) -> None:
+    if resamples < 1:
+        raise InputError(f"resamples is {resamples}: set at least 1 resample")
+
+
+def _percentiles(means: np.ndarray) -> tuple[float, float]:
+    lo, hi = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(lo), float(hi)
+
+
+def _numbers(values: np.ndarray, what: str, least: int) -> np.ndarray:
+    """`values` as an array; InputError unless they are `least` or more finite numbers."""
+    values = np.asarray(values)
+    if values.ndim != 1 or len(values) < least or not np.isfinite(values).all():
+        raise InputError(
+            f"{what}: found shape {values.shape} of {values.dtype}; "
+            f"give {least} or more finite numbers in one dimension"
+        )
+    return values

@@ -1,0 +1,5 @@
+"""Images to feature vectors, once per backbone, kept in a content-keyed bank."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

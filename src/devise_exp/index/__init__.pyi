@@ -1,0 +1,5 @@
+from .auto import AutoIndex as AutoIndex
+from .exact import ExactIndex as ExactIndex
+from .nmslib_index import NmslibIndex as NmslibIndex
+from .protocol import Index as Index
+from .saved import load as load

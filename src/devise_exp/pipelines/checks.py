@@ -1,0 +1,126 @@
+"""Before a run: every part of a config built once, and what a person should know of its data."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from omegaconf import DictConfig, OmegaConf
+
+from devise_exp.core.console import notify
+from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
+from devise_exp.pipelines import reused_hyperparameters
+from devise_exp.pipelines.fit import build_module, seen_vectors
+from devise_exp.pipelines.prepare import ExperimentData
+from devise_exp.reports.wandb import check_wandb
+from devise_exp.runs.folder import SPACES
+from devise_exp.text import labels
+from devise_exp.training.lightning import image_rows
+
+
+def check(config: DictConfig, parts: ExperimentData) -> None:
+    """Every part built and every option looked at before anything is written; InputError for a
+    wrong one.
+    """
+    check_training(config, parts)
+    for protocol in standard_protocols(parts.split.seen, parts.split.unseen):
+        ks_of(protocol, config.ks)
+    if config.logger:
+        check_wandb(config.logger.offline)
+    if not isinstance(config.train_figures, bool):
+        raise InputError(f"train_figures={config.train_figures}: say true or false")
+    others = SPACES[1:]
+    if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
+        raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
+    if "_target_" not in (config.index or {}):
+        raise InputError("index=own is for evaluate.py: choose hnsw, brute_force, exact or auto")
+    with as_input_error("index"):
+        instantiate(config.index)(parts.class_vectors[:2])
+    if config.prior and parts.pretraining is not None:
+        with as_input_error("prior"):
+            instantiate(config.prior)(parts.pretraining)
+    _check_methods(config)
+    reused_hyperparameters.read(config, parts)
+
+
+def _check_methods(config: DictConfig) -> None:
+    for name, spec in (config.method or {}).items():
+        if not OmegaConf.is_dict(spec) or not re.fullmatch(r"\w+", str(name)) or name == MODEL:
+            raise InputError(
+                f"method.{name}: give a method of conf/method by a name of letters, digits and _, "
+                f"or leave it out with '~method.{name}'"
+            )
+        loss = spec.get("loss", config.loss)
+        if "_target_" not in spec and not OmegaConf.is_dict(loss):
+            raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
+        with as_input_error(f"method.{name}"):
+            instantiate(spec if "_target_" in spec else loss)
+
+
+def announce(parts: ExperimentData) -> None:
+    """What the run is about to use, and warnings that a person should see before they trust a
+    table.
+    """
+    split, how = parts.split, labels.summary(parts.resolutions)
+    words = ", ".join(f"{n} {name}" for name, n in how.items() if n)
+    notify(f"{len(parts.dataset.rows)} pictures of {parts.dataset.name}; classes by words: {words}")
+    notify(
+        f"split {split.name} ({split.fingerprint}): {len(split.seen)} seen and "
+        f"{len(split.unseen)} unseen classes"
+    )
+    if parts.dataset.skipped:
+        shown = "; ".join(parts.dataset.skipped[:3])
+        notify(f"warning: skipped {len(parts.dataset.skipped)}: {shown} (all in about.json)")
+    if len(split.unseen) == 1:
+        notify("warning: among a single unseen label every hit@k is 100: hold out more classes")
+    if parts.audit.leaked:
+        notify(
+            f"warning: {len(parts.audit.leaked)} of {len(split.unseen)} unseen classes were in "
+            f"the backbone's pretraining: {', '.join(parts.audit.leaked)} (about.json says how)"
+        )
+    if not parts.audit.checked_by:
+        notify(
+            "warning: the backbone's pretraining classes are unknown, so no leak could be audited"
+        )
+
+
+def check_training(config: DictConfig, parts: ExperimentData) -> None:
+    """Build every part once, so that a wrong option ends the run before anything is written."""
+    if not isinstance(config.seed, int):
+        raise InputError(f"seed={config.seed}: give a whole number from 0 on")
+    for key, least in (
+        ("trainer.max_epochs", 1),
+        ("training.batch_size", 1),
+        ("training.num_workers", 0),
+        ("tuning.max_epochs", 1),
+        ("tuning.batch_size", 1),
+        ("tuning.num_workers", 0),
+    ):
+        value = OmegaConf.select(config, key)
+        if not isinstance(value, int) or value < least:
+            raise InputError(f"{key}={value}: give a whole number from {least} on")
+    patience = config.training.patience
+    if patience is not None and (not isinstance(patience, int) or patience < 1):
+        raise InputError(f"training.patience={patience}: give a whole number from 1 on, or null")
+    if parts.backbone.trainable:
+        image_rows(parts.dataset, parts.backbone)
+    clipped = config.trainer.gradient_clip_val is not None
+    if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
+        raise InputError(
+            f"trainer.precision={config.trainer.precision} cannot clip gradients of a fused "
+            "optimizer: set optimizer.fused=false"
+        )
+    with as_input_error("seed or projection"):
+        module = build_module(config, parts.backbone.feature_dim, seen_vectors(parts))
+        embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
+    with as_input_error("loss"):
+        module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
+    with as_input_error("optimizer or scheduler"):
+        module.configure_optimizers()
+    with as_input_error("trainer"):
+        # As in `fit`, or Lightning would look for Slurm and have its own say.
+        environment = LightningEnvironment()
+        instantiate(config.trainer)(logger=False, enable_checkpointing=False, plugins=[environment])

@@ -1,0 +1,212 @@
+"""From a config and prepared data to a trained module; every rank of a training comes here.
+
+The map is trained first, on the features of the backbone as it was pretrained. With
+backbone.trainable the network follows (the paper's second stage, Frome et al. 2013, section 3.2):
+the map goes on together with the backbone, on augmented pictures, the backbone at its own rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import nn
+
+from devise_exp.core.console import notify
+from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.selection import Project, projection_method
+from devise_exp.methods.task import ClassFold, FittedMethod, Method, Task
+from devise_exp.pipelines.fit_projection import fit_plain, is_plain, projection_of, rows_of
+from devise_exp.pipelines.prepare import ExperimentData
+from devise_exp.runs.folder import RunFolder
+from devise_exp.text.word_vectors.vectors import random_word_vectors
+from devise_exp.training.batches import FeatureInputs, Inputs, RowBatches
+from devise_exp.training.checkpoint import load_part
+from devise_exp.training.distributed.ranks import processes_per_node
+from devise_exp.training.lightning import BEST, fit_with_lightning, image_rows
+from devise_exp.training.module import DeviseModule
+
+Trained = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
+
+
+def processes_of(config: DictConfig) -> tuple[int, int]:
+    """How many config.trainer asks for on each machine, and on how many machines."""
+    trainer, nodes = config.trainer, config.trainer.get("num_nodes", 1)
+    if not isinstance(nodes, int) or nodes < 1:
+        raise InputError(f"trainer.num_nodes={nodes}: give a whole number from 1 on")
+    with as_input_error("trainer.devices"):
+        return processes_per_node(
+            trainer.strategy, trainer.devices, trainer.accelerator, nodes
+        ), nodes
+
+
+def fit_map(
+    config: DictConfig,
+    run: RunFolder,
+    parts: ExperimentData,
+    features: np.ndarray,
+    logger: Any = False,
+) -> Trained:
+    """The map alone, on features (N, feature_dim) of the backbone."""
+    module = build_module(config, parts.backbone.feature_dim, seen_vectors(parts))
+    guarded = parts.task(features, config.seed).features
+    inputs, make_trainer = FeatureInputs(guarded), instantiate(config.trainer)
+    place = map_folder(config, run)
+    return module, _fit(config, parts, module, make_trainer, (inputs, inputs), place, logger)
+
+
+def fit_network(
+    config: DictConfig, run: RunFolder, parts: ExperimentData, logger: Any = False
+) -> Trained:
+    """The map that `fit_map` has left in the run folder and the network of parts.backbone, which is
+    changed in place.
+    """
+    module = untrained(config, parts)
+    module.make_scheduler = None  # the config's is made for the epochs of the map
+    load_part(module.projection, map_folder(config, run) / BEST, "projection")
+    make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
+    inputs = image_rows(parts.dataset, parts.backbone)
+    sizes = {key: config.tuning[key] for key in ("batch_size", "num_workers")}
+    return module, _fit(
+        config, parts, module, make_trainer, inputs, run.checkpoints, logger, **sizes
+    )
+
+
+def fit_to(config: DictConfig, task: Task) -> nn.Module:
+    """The projection trained by the run's own recipe on a task, on one device; nothing of it is
+    kept on disk.
+    """
+    if is_plain(config.trainer):
+        return fit_plain(config, task)[0]
+    module = build_module(config, task.features.dim, task.class_vectors[task.seen])
+    with TemporaryDirectory() as folder:
+        fit_with_lightning(
+            module,
+            partial(instantiate(config.trainer), devices=1, num_nodes=1, strategy="auto"),
+            *rows_of(task),
+            Path(folder),
+            config.seed,
+            resumable=False,
+            **config.training,
+        )
+    return module.projection
+
+
+def methods_of(
+    config: DictConfig, parts: ExperimentData, project: Project
+) -> Iterator[tuple[str, Method, bool]]:
+    """The methods of config.method: name, method, and whether it is a map trained to the class
+    vectors.
+
+    One with a `_target_` is built as it is; any other is DeViSE without a prior, with what its
+    config says instead of the run's. `project` trains by the run's own recipe.
+    """
+    for name, spec in (config.method or {}).items():
+        if name == "conse_pretraining" and parts.pretraining is None:
+            why = (
+                "its network is trained on"
+                if parts.backbone.trainable
+                else "the classifier of its pretraining is unknown"
+            )
+            notify(f"no conse_pretraining of this backbone: {why}")
+            continue
+        if "_target_" in spec:
+            yield str(name), instantiate(spec), False
+            continue
+        loss = spec.get("loss", config.loss)
+        train = project
+        if loss != config.loss:
+            other = config.copy()
+            other.loss = loss
+            train = partial(fit_to, other)
+        if spec.get("class_vectors") == "random":
+            yield str(name), _random_vectors(train, parts), True
+        else:
+            yield str(name), projection_method(str(name), train), True
+
+
+def _random_vectors(project: Project, parts: ExperimentData) -> Method:
+    """The control whose classes have random vectors, one each, so that no two are near by meaning
+    or by a word they share.
+    """
+
+    def fit_method(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+        table = random_word_vectors(task.class_vectors.shape[1], task.seed)
+        vectors = np.stack([table.vector(name) for name in parts.split.classes])
+        trained = TrainedProjection(project(replace(task, class_vectors=vectors)))
+        return FittedMethod("random_vectors", vectors, trained)
+
+    return fit_method
+
+
+def untrained(config: DictConfig, parts: ExperimentData) -> DeviseModule:
+    """A module of the run's shape, to load a checkpoint into."""
+    network = _trainable_network(parts)
+    return build_module(config, parts.backbone.feature_dim, seen_vectors(parts), network)
+
+
+def map_folder(config: DictConfig, run: RunFolder) -> Path:
+    """Where the checkpoints of the map are: those of the run, where the network is not trained."""
+    return run.checkpoints / "map" if config.backbone.trainable else run.checkpoints
+
+
+def _fit(
+    config: DictConfig,
+    parts: ExperimentData,
+    module: DeviseModule,
+    make_trainer: Callable[..., pl.Trainer],
+    inputs: tuple[Inputs, Inputs],
+    folder: Path,
+    logger: Any = False,
+    **sizes: int,
+) -> dict[str, float]:
+    train, val = parts.split.train, parts.split.val
+    return fit_with_lightning(
+        module,
+        make_trainer,
+        RowBatches(inputs[0], train, parts.targets(train)),
+        RowBatches(inputs[1], val, parts.targets(val)),
+        folder,
+        config.seed,
+        logger=logger,
+        **{**config.training, **sizes},
+    )
+
+
+def build_module(
+    config: DictConfig, feature_dim: int, seen_vectors: np.ndarray, network: nn.Module | None = None
+) -> DeviseModule:
+    """A new module whose weights the seed decides; seen_vectors: (S, D)."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    return DeviseModule(
+        projection_of(config, feature_dim, seen_vectors.shape[1]),
+        instantiate(config.loss),
+        torch.from_numpy(seen_vectors),
+        instantiate(config.optimizer),
+        instantiate(config.scheduler),
+        network,
+        config.tuning.backbone_lr_factor,
+    )
+
+
+def seen_vectors(parts: ExperimentData) -> np.ndarray:
+    vectors: np.ndarray = parts.class_vectors[parts.split.seen]
+    return vectors
+
+
+def _trainable_network(parts: ExperimentData) -> nn.Module | None:
+    if not parts.backbone.trainable:
+        return None
+    # As for features: faster, and the same bits whether features were extracted before or not.
+    network: nn.Module = parts.backbone.network.to(memory_format=torch.channels_last)
+    return network

@@ -1,0 +1,284 @@
+"""The wiring of a run: config and data to a trained module, a run folder and its evaluation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from devise_exp.core.console import notify
+from devise_exp.core.files import atomic_path
+from devise_exp.core.vectors import centre_of
+from devise_exp.data.images import ImageFiles
+from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.methods import selection
+from devise_exp.methods.baselines.softmax import seen_classifier
+from devise_exp.methods.embedding import TrainedProjection, embed_spaces
+from devise_exp.methods.selection import CalibratedMethod, cached_per_task
+from devise_exp.methods.task import ClassFold, FittedMethod, Task
+from devise_exp.pipelines import checks, distributed, reused_hyperparameters
+from devise_exp.pipelines.distributed import all_ranks, fit_map, fit_network
+from devise_exp.pipelines.fit import fit_to, methods_of
+from devise_exp.pipelines.prepare import ExperimentData, prepare
+from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
+from devise_exp.reports import run_tables
+from devise_exp.reports.html.page import write_html
+from devise_exp.reports.run_tables import run_title
+from devise_exp.reports.wandb import close_wandb, log_curves, log_to_wandb
+from devise_exp.runs import gallery
+from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.gallery import GalleryRow
+from devise_exp.training.lightning import silence_lightning
+from devise_exp.training.module import DeviseModule
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A method by its name in the config: what it chose, and what was made of it: fitted, or what
+    it makes of the images where an earlier seed has said so. is_map: whether it is a map trained to
+    the class vectors.
+    """
+
+    name: str
+    about: dict[str, Any]
+    made: CalibratedMethod | MethodOutput
+    is_map: bool
+
+
+Ready = tuple[ExperimentData, np.ndarray]  # with the features of its rows
+
+
+def train(
+    config: DictConfig, folder: Path, quietly: bool = False, ready: Ready | None = None
+) -> dict[str, float]:
+    """Train, evaluate and fill the run folder; prints the tables, unless `quietly`, and returns
+    their figures and val/hit@1. ready: what the config prepares, where that is at hand.
+
+    Wrong input ends before anything is written. Where config.resume names an unfinished run
+    folder, that run goes on by its own config.
+    """
+    silence_lightning()
+    run = RunFolder(folder)
+    try:
+        if config.resume is not None:
+            run = RunFolder(Path(str(config.resume)).expanduser().resolve())
+            config = run.config()
+        run.check_free_for(config)
+        with all_ranks(config):
+            parts, features = ready or (prepare(config), None)
+            run.check_same(parts.split, parts.class_vectors)
+            checks.check(config, parts)
+            if features is None:
+                features = distributed.features(config, parts)
+            run.begin(config)
+            return _train(config, run, parts, features, quietly)
+    except KeyboardInterrupt as error:
+        hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
+        raise KeyboardInterrupt(f"the run is not finished{hint}") from error
+    finally:
+        remove_empty(folder)
+
+
+def _train(
+    config: DictConfig, run: RunFolder, parts: ExperimentData, features: np.ndarray, quietly: bool
+) -> dict[str, float]:
+    about = parts.about()
+    run.save_classes(parts.split, parts.resolutions, parts.class_vectors, parts.dataset.rows)
+    placed = parts.hierarchy()
+    run.save_hierarchy(placed.as_dict())
+    about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
+    task = parts.task(features, config.seed)
+    # A network that was trained on the held-out classes too says nothing of unseen ones.
+    rehearsals = () if parts.backbone.trainable else parts.rehearsals(task)
+    checks.announce(parts)
+    about |= _chosen_by(config, len(rehearsals))
+    logger = _logger(config, run)
+    try:
+        module, best = fit_map(config, run, parts, features, logger)
+        frozen = FittedMethod(
+            "frozen_backbone", parts.class_vectors, TrainedProjection(module.projection)
+        )
+        before = features
+        if parts.backbone.trainable:
+            module, best = fit_network(config, run, parts, logger)
+            features = distributed.features(config, parts, run)  # the backbone is another now
+            task = parts.task(features, config.seed)
+        about |= best
+        trained, fits = _fit_methods(config, parts, module, task, rehearsals)
+        if trained.prior is not None:
+            run.save_prior(trained.prior)
+        models = _embed_all(config, parts, features, fits)
+        if parts.backbone.trainable:
+            models.insert(1, embedded(parts, before, CalibratedMethod(frozen, None), True))
+        for each in models:
+            run.save_embedded(each)
+        _save_galleries(config, run, parts, task, trained, features)
+        make_index = instantiate(config.index)
+        about["index"] = index_name(config.index)
+        chose = {each.name: each.about for each in fits}
+        names = {each.name: chose.get(each.name, {}) for each in models}
+        run.save_about(about, parts.audit.leaks, parts.dataset.skipped, names)
+        chosen = protocols_of(run, models, train=config.train_figures)
+        result, evaluated = evaluate_run(run, models, chosen, make_index, config.ks, about)
+        run.save_arrays("neighbours", evaluated.neighbours)
+        run.save_diagnostics(diagnose_run(run, models, chosen, evaluated))
+        make_index(parts.class_vectors).save(run.path / "index")
+        run_tables.write(result, run.path, run_title(about))
+        write_html(run.path)
+        if logger:
+            log_to_wandb(logger, result, run.path)
+            log_curves(logger.experiment, run.path)
+    finally:
+        if logger:
+            close_wandb()
+    run.finish()
+    if not quietly:
+        point_latest(run.path)
+        run_tables.show(result, run_title(about))
+        notify(f"run folder: {run.path} (report.html has the figures as pictures)")
+    return result.values | best
+
+
+def _chosen_by(config: DictConfig, n_rehearsals: int) -> dict[str, str | int]:
+    """Whose choices the figures rest on: so many rehearsals, or another run."""
+    if config.choices is not None:
+        return {"choices": Path(str(config.choices)).name}
+    if config.rehearsals and not n_rehearsals:
+        notify("warning: no rehearsal is possible, so no prior and no calibration were chosen")
+    return {"rehearsals": n_rehearsals}
+
+
+def _fit_methods(
+    config: DictConfig,
+    parts: ExperimentData,
+    module: DeviseModule,
+    task: Task,
+    rehearsals: Sequence[ClassFold],
+) -> tuple[TrainedProjection, list[_Fit]]:
+    """The trained map with its prior; and every method, that of the trained map first, fitted and
+    calibrated by training and validation rows: no others can be had of a task.
+    """
+    known = reused_hyperparameters.read(config, parts)
+    project = cached_per_task(partial(fit_to, config), {task: module.projection})
+    priors = instantiate(config.prior) if config.prior else None
+    first, prior = known.model(task, module.projection) or selection.devise(
+        module.projection, project, priors, task, rehearsals
+    )
+    fits = [_Fit(MODEL, first.fitted.about, first, True)]
+    for name, method, is_map in methods_of(config, parts, project):
+        own = known.of(name)
+        if own and own.embedded:
+            fits.append(_Fit(name, own.about, own.embedded, is_map))
+            continue
+        # Random vectors mean nothing, so there is nothing to calibrate.
+        to_choose_by = () if name == "random_vectors" else rehearsals
+        made = own.fit(method, task) if own else selection.calibrate(method, task, to_choose_by)
+        fits.append(_Fit(name, made.fitted.about, made, is_map))
+    return TrainedProjection(module.projection, prior), fits
+
+
+def _embed_all(
+    config: DictConfig, parts: ExperimentData, features: np.ndarray, fits: Sequence[_Fit]
+) -> list[MethodOutput]:
+    """What all methods make of the evaluated rows; features: (N, feature_dim)."""
+    return [
+        each.made
+        if isinstance(each.made, MethodOutput)
+        else embedded(
+            parts, features, each.made, each.is_map, config.train_figures and each.name == MODEL
+        )
+        for each in fits
+    ]
+
+
+def _save_galleries(
+    config: DictConfig,
+    run: RunFolder,
+    parts: ExperimentData,
+    task: Task,
+    trained: TrainedProjection,
+    features: np.ndarray,
+) -> None:
+    """The pictures that the model was not trained on, in every space that the config asks for."""
+    split, dataset = parts.split, parts.dataset
+    files = dataset.images.paths if isinstance(dataset.images, ImageFiles) else None
+    rows, ids = [], []
+    for part, own in (("val", split.val), ("test", split.test), ("unseen", split.unseen_rows)):
+        for i in own:
+            label, path = split.classes[parts.class_ids[i]], files[i] if files else None
+            rows.append(GalleryRow(dataset.rows[i], label, path, part))
+        ids.append(own)
+    spaces = run.spaces()
+    classifier = None
+    if "classifier" in spaces:
+        classifier = seen_classifier(task)
+        run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
+    centre = centre_of(parts.class_vectors, split.seen)
+    held_out = features[np.concatenate(ids)]
+    vectors = embed_spaces(spaces, trained, centre, classifier, held_out)
+    gallery.save(run.gallery, rows, vectors, instantiate(config.index))
+
+
+def embedded(
+    parts: ExperimentData,
+    features: np.ndarray,
+    method: CalibratedMethod,
+    trained_map: bool,
+    train: bool = False,
+) -> MethodOutput:
+    """What a method makes of the evaluated rows (and of those it was trained on, with `train`);
+    features: (N, feature_dim). Here, and nowhere before, test and unseen rows are looked at.
+    """
+    embed, ids = method.fitted.embed, parts.class_ids
+    test, unseen = parts.split.test, parts.split.unseen_rows
+    trained = parts.split.train if train else None
+    return MethodOutput(
+        method.fitted.name,
+        method.fitted.class_vectors,
+        embed(np.asarray(features[test])),
+        ids[test],
+        embed(np.asarray(features[unseen])),
+        ids[unseen],
+        None if trained is None else embed(np.asarray(features[trained])),
+        None if trained is None else ids[trained],
+        method.factor,
+        trained_map,
+    )
+
+
+def _logger(config: DictConfig, run: RunFolder) -> Any:
+    if not config.logger:
+        return False
+    os.environ.setdefault("WANDB_SILENT", "true")  # the run folder is named at the end anyway
+    # Lightning's offline=True only sets a variable, which W&B, once set up, no longer reads.
+    mode = "offline" if config.logger.offline else "online"
+    logger = instantiate(config.logger)(save_dir=run.path, name=run.path.name, mode=mode)
+    logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+    return logger
+
+
+def point_latest(folder: Path) -> None:
+    """outputs/latest, under the working folder, names the last run."""
+    latest = Path("outputs/latest")
+    if latest.exists() and not latest.is_symlink():
+        return  # somebody's own folder
+    if folder.absolute().is_relative_to(Path.cwd()):
+        with atomic_path(latest) as made:
+            made.symlink_to(os.path.relpath(folder, latest.parent))
+
+
+def remove_empty(folder: Path) -> None:
+    """Hydra makes the run folder before we know that the input is right."""
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()

@@ -1,0 +1,104 @@
+"""All figures of a run in one pass over its stored embeddings: hit@k in every protocol, the quality
+of search, and the diagnostics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.vectors import centre_of, centred
+from devise_exp.evaluation import diagnostics, evaluator, published_results
+from devise_exp.evaluation.diagnostics import Classes
+from devise_exp.evaluation.evaluator import EvalReport, Evaluation
+from devise_exp.evaluation.image_retrieval import evaluate_image_queries, evaluate_word_queries
+from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, standard_protocols
+from devise_exp.evaluation.ranking_analysis import ProtocolRanking, top_similarity
+from devise_exp.index.protocol import Index
+from devise_exp.runs import gallery
+from devise_exp.runs.folder import RunFolder
+from devise_exp.text.names import split_words
+from devise_exp.text.wordnet.hierarchy import hierarchy_from_dict
+
+SEARCHED = (MODEL, "frozen_backbone", "softmax", "conse", "conse_pretraining", "random_vectors")
+
+
+def protocols_of(
+    run: RunFolder,
+    models: Sequence[MethodOutput],
+    extra: np.ndarray | None = None,
+    train: bool = False,
+) -> tuple[Protocol, ...]:
+    """The protocols that the trained model, the first, can be evaluated in."""
+    calibrated = models[0].factor is not None
+    return standard_protocols(*run.class_ids(), extra, train, run.leaked(), calibrated)
+
+
+def evaluate_run(
+    run: RunFolder,
+    models: Sequence[MethodOutput],
+    chosen: Sequence[Protocol],
+    make_index: Callable[[np.ndarray], Index],
+    ks: Sequence[int] | int | None,
+    about: dict[str, Any],
+) -> tuple[EvalReport, Evaluation]:
+    """The report of `models`, the trained one first, and what it was made from."""
+    try:
+        hops = hierarchy_from_dict(run.hierarchy()).distances
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{run.path}/hierarchy.json: damaged: train the run again") from error
+    evaluated = evaluator.evaluate(models, chosen, make_index, ks, about, hops)
+    report = evaluated.report
+    compound = np.array([len(split_words(entry["name"])) > 1 for entry in run.classes()])
+    searched = [model for model in models if model.name in SEARCHED]
+    found = [evaluate_word_queries(searched, *run.class_ids(), compound)]
+    centre = centre_of(models[0].class_vectors, run.class_ids()[0])
+    spaces = {MODEL: (centred(models[0].seen, centre), centred(models[0].unseen, centre))}
+    for space in run.spaces()[1:]:
+        stored = gallery.load(run.gallery, space)
+        spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)
+    found.append(evaluate_image_queries(spaces, models[0].seen_truth, models[0].unseen_truth))
+    published = published_results.published(about["split/name"])
+    known = {f"method/published_devise/{k}": v for k, v in published.items() if k in report.values}
+    found.append((known, {}))
+    for values, sizes in found:
+        report = report.with_figures(values, sizes)
+    return report, evaluated
+
+
+def diagnose_run(
+    run: RunFolder,
+    models: Sequence[MethodOutput],
+    chosen: Sequence[Protocol],
+    evaluated: Evaluation,
+) -> dict[str, Any]:
+    """diagnostics.json of a run: hubs, confusions, per-class figures, trade-off curves."""
+    model, entries = models[0], run.classes()
+    ranked = []
+    for protocol in chosen:
+        if protocol.name in evaluated.neighbours and protocol.candidates.max() < len(entries):
+            images, truth = getattr(model, protocol.images), evaluated.truth[protocol.name]
+            if protocol.classes is not None:
+                images = images[
+                    np.isin(getattr(model, f"{protocol.images}_truth"), protocol.classes)
+                ]
+            near = evaluated.neighbours[protocol.name]
+            top = top_similarity(images, model.class_vectors, near)
+            ranked.append(ProtocolRanking(protocol.name, truth, protocol.candidates, near, top))
+    classes = Classes(
+        [entry["name"] for entry in entries],
+        [" ".join(entry["words"]) for entry in entries],
+        *run.class_ids(),
+        run.leaks(),
+    )
+    factors = {each.name: each.factor for each in models if each.factor is not None}
+    return diagnostics.diagnose(classes, models, ranked, evaluated.curves, factors)
+
+
+def index_name(config: DictConfig) -> str:
+    """The index of a config as the tables name it."""
+    return f"{config._target_.rsplit('.', 1)[-1]} {config.get('method', '')}".strip()

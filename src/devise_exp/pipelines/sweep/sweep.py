@@ -1,0 +1,176 @@
+"""A sweep: a study's trials run by several workers, watched, and reported when all are done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from omegaconf import OmegaConf
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from devise_exp.core.command import TERMINATED
+from devise_exp.core.config import compose_config
+from devise_exp.core.console import notify
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import atomic_path
+from devise_exp.pipelines.sweep import report
+from devise_exp.pipelines.sweep.storage import masked
+from devise_exp.pipelines.sweep.study import Study, study_of
+from devise_exp.pipelines.sweep.trial_queue import TrialQueue
+from devise_exp.pipelines.sweep.worker import STORAGE, STUDY
+
+LOG = "workers.log"
+_DEATHS = 10  # so many workers may die before a sweep gives up
+_GRACE = 20.0  # seconds for workers to give back what they have begun
+
+
+def run_sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
+    """Run the study of conf/sweep.yaml with `overrides` to its end, from where it was stopped, and
+    write its report; returns its folder. more: a folder with further studies, study/NAME.yaml.
+
+    InputError for a study that is none, and where every trial of the first round failed.
+    """
+    config = compose_config(overrides, "sweep", more)
+    study = study_of(config.study)
+    if config.workers is not None and (type(config.workers) is not int or config.workers < 1):
+        raise InputError(f"workers={config.workers}: give a whole number from 1 on, or null")
+    check_space(study)
+    folder = Path(config.folder).expanduser().absolute()
+    storage = config.storage or folder / "journal.log"
+    if "://" not in str(storage):
+        storage = Path(storage).expanduser().absolute()
+    if config.storage is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    board = TrialQueue.open(study, str(storage))
+    folder.mkdir(parents=True, exist_ok=True)
+    config.storage = masked(str(storage))
+    with atomic_path(folder / "study.yaml") as made:
+        made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    before = board.finished()
+    if before > study.trials:
+        raise InputError(
+            f"study.trials={study.trials}: {before} are done already: give as many or more"
+        )
+    notify(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
+    started = time.perf_counter()
+    n = min(config.workers or processors(), study.round)
+    _work(board, n, folder, {STORAGE: str(storage), STUDY: OmegaConf.to_yaml(config.study)})
+    seconds = time.perf_counter() - started
+    report.write(study, board.trials(), folder)
+    report.show(study, board.trials(), study.trials - before, seconds)
+    notify(f"written to {folder}: summary.md, trials.csv, figures")
+    notify(f"the best as a run: python train.py --config-dir {folder} experiment={study.name}")
+    return folder
+
+
+def processors() -> int:
+    """Those that this process may use, where the system says which."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_space(study: Study) -> None:
+    """InputError for a key or a choice that train.py would not take."""
+    first = {
+        key: each.choices[0] if isinstance(each, CategoricalDistribution) else each.low  # type: ignore[attr-defined]
+        for key, each in study.space.items()
+    }
+    compose_config(study.overrides_of(first))
+    for key, each in study.space.items():
+        for value in each.choices[1:] if isinstance(each, CategoricalDistribution) else ():
+            compose_config(study.overrides_of({**first, key: value}))
+
+
+def _work(board: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None:
+    """Keep `n` workers at it until every trial is done; another one takes a dead one's place."""
+    workers: list[subprocess.Popen] = []
+    deaths = 0
+    try:
+        with (folder / LOG).open("ab") as log, _progress() as progress:
+            task = progress.add_task(board.study.name, total=board.study.trials, best="")
+            while True:
+                trials = board.trials()
+                done = [trial for trial in trials if trial.state.is_finished()]
+                progress.update(task, completed=len(done), best=_best(board.study, done))
+                _check_first_round(board.study, done)
+                if len(done) == board.study.trials:
+                    return
+                for worker in [each for each in workers if each.poll() is not None]:
+                    workers.remove(worker)
+                    deaths += worker.returncode != 0
+                    wrong = worker.returncode > 0 and worker.returncode != TERMINATED
+                    if wrong or deaths > _DEATHS:
+                        raise InputError(f"a worker ended: {_last_line(folder / LOG)}")
+                left = board.study.trials - len(done)
+                while len(workers) < min(n, left):
+                    workers.append(_start(folder, log, told))
+                time.sleep(0.5)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("the sweep is not finished; the same command goes on") from error
+    finally:
+        for worker in workers:
+            worker.terminate()
+        until = time.monotonic() + _GRACE
+        for worker in workers:
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(max(0.0, until - time.monotonic()))
+            worker.kill()
+
+
+def _start(folder: Path, log: IO[bytes], told: dict[str, str]) -> subprocess.Popen:
+    one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return subprocess.Popen(
+        [sys.executable, "-m", "devise_exp.pipelines.sweep.worker", str(folder)],
+        env={**os.environ, **one, **told},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,  # Ctrl-C is this process's to hear
+    )
+
+
+def _check_first_round(study: Study, done: Sequence[FrozenTrial]) -> None:
+    first = [trial for trial in done if trial.number < study.round]
+    whole = len(first) == min(study.round, study.trials)
+    if whole and all(trial.state == TrialState.FAIL for trial in first):
+        why = first[0].user_attrs.get("error", "unknown")
+        raise InputError(
+            f"every trial of the first round failed; the first one: {why}: mend that and delete "
+            "the study's folder, or give study.name=ANOTHER"
+        )
+
+
+def _best(study: Study, done: Sequence[FrozenTrial]) -> str:
+    """The best value of the first objective so far."""
+    values = [trial.values[0] for trial in done if trial.state == TrialState.COMPLETE]
+    name, direction = next(iter(study.objectives.items()))
+    if not values:
+        return ""
+    return f"best {name} {max(values) if direction == 'maximize' else min(values):.4g}"
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[best]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
+    return lines[-1].removeprefix("error: ") or f"see {log}"

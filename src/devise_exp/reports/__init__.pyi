@@ -1,0 +1,2 @@
+from .comparison import compare as compare
+from .html.page import write_html as write_html

@@ -1,0 +1,78 @@
+"""A run's page, figures and tables in W&B."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from devise_exp.core.errors import InputError
+from devise_exp.evaluation.evaluator import EvalReport
+from devise_exp.reports.comparison import of_methods
+from devise_exp.reports.comparison_formats import text_of
+from devise_exp.reports.figures import style
+from devise_exp.reports.html.page import PAGE, plots_of
+from devise_exp.reports.run_tables import flat, tidy
+from devise_exp.runs.results import read
+
+
+def check_wandb(offline: bool) -> None:
+    """InputError where logging online would end in a prompt or a wait for a login."""
+    import wandb
+
+    if not offline and not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
+        raise InputError(
+            "logger.offline=false needs a W&B account: run `wandb login` or set WANDB_API_KEY, "
+            "or leave "
+            "logger.offline=true and `wandb sync` the run later"
+        )
+
+
+def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
+    """One results table, and the figures as the run's summary."""
+    import wandb
+
+    run = logger.experiment
+    records = tidy(report)
+    cells = [[record[name] for name in records[0]] for record in records]
+    run.log({"results": wandb.Table(columns=list(records[0]), data=cells)})
+    run.summary.update({**flat(report), "run_folder": str(folder)})
+
+
+def close_wandb() -> None:
+    """End the W&B run, so that the next job of a sweep gets its own."""
+    import wandb
+
+    wandb.finish()
+
+
+_CLASS_COLUMNS = (
+    *("name", "seen", "words", "images", "hit@1", "hit@5", "all_hit@1", "calibrated_hit@1"),
+    "leak",
+)
+
+
+def log_curves(run: Any, folder: Path) -> None:
+    """Log what a run folder tells into a W&B run, as one step: each figure as a picture
+    (plots/NAME), the methods and the classes as tables, and report.html.
+
+    run: an active wandb.Run. Where it is offline, pictures lie inside its folder.
+    """
+    import wandb
+
+    found: dict[str, Any] = {
+        f"plots/{plot.name}": wandb.Image(style.picture(plot), caption=plot.title)
+        for plot in plots_of(folder)
+    }
+    table = of_methods([read(folder)])
+    rows = [[*line.names, *map(text_of, line.cells)] for line in table.lines]
+    found["methods"] = wandb.Table(columns=[*table.heads, *table.columns.values()], data=rows)
+    diagnostics = folder / "diagnostics.json"
+    if diagnostics.is_file():
+        classes = json.loads(diagnostics.read_text(encoding="utf-8"))["classes"]
+        data = [[entry[column] for column in _CLASS_COLUMNS] for entry in classes]
+        found["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
+    page = folder / PAGE
+    found["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
+    run.log(found)

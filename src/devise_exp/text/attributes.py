@@ -1,0 +1,47 @@
+"""Class attributes of Xian et al. 2018 as word vectors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import cache_dir
+from devise_exp.data.xlsa17 import files
+from devise_exp.data.xlsa17.files import SPLITS, title
+from devise_exp.data.xlsa17.matlab import PUBLISHED
+from devise_exp.text.names import split_words
+from devise_exp.text.word_vectors.table import Chunk, Source, open_or_build
+from devise_exp.text.word_vectors.vectors import WordVectors
+
+if TYPE_CHECKING:
+    pass
+
+
+def attributes(root: str | Path, name: str) -> WordVectors:
+    """The attributes of each class, D = A, as the unit vector of its name ("killer whale").
+
+    Names are in lower case, without marks. Raises InputError for a class without attributes.
+    """
+    classes, vectors = files.attributes(root, name)
+    words = [" ".join(split_words(each)).lower() for each in classes]
+    alike = [word for word, n in Counter(words).items() if n > 1 or not word]
+    if alike:
+        raise InputError(
+            f"{SPLITS} of {name}: allclasses_names has several classes called "
+            f"{alike[0]!r}, so words cannot tell them apart: {PUBLISHED}"
+        )
+    content = repr(words).encode() + vectors.tobytes()
+    fingerprint = hashlib.blake2b(content, digest_size=16).hexdigest()
+
+    def read(folder: Path) -> Source:
+        return Source(Path(SPLITS), vectors.shape[1], "class", chunks())
+
+    def chunks() -> Generator[Chunk, None, None]:
+        yield Chunk([word.encode() for word in words], vectors, 1, 1.0)
+
+    table = open_or_build(cache_dir() / "word_vectors" / fingerprint, read, None)
+    return WordVectors(f"{title(name)}_attributes", fingerprint, table)

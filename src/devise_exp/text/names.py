@@ -1,0 +1,82 @@
+"""How class names are written: their parts, words, inflections and spelling keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+_NUMBER_PREFIX = re.compile(r"^\d{3}\.(?=\S)")  # Caltech-256 and CUB number their classes: 001.ak47
+_SUFFIX_101 = re.compile(r"(?<=[^\W\d_]{2})-101$")  # Caltech-256 marks Caltech-101's classes
+_POSSESSIVE = re.compile(r"['’]s\b|(?<=s)['’](?!\w)", re.IGNORECASE)
+_CAMEL_CASE = re.compile(r"(?<=[a-z0-9]{2})(?=[A-Z][a-z])|(?<=[A-Z]{2})(?=[A-Z][a-z])")  # not iPod
+_SEPARATORS = re.compile(r"[\W_]+")
+_PLURALS = {
+    "cactus": "cacti", "child": "children", "die": "dice", "foot": "feet", "fungus": "fungi",
+    "goose": "geese", "louse": "lice", "man": "men", "mouse": "mice", "octopus": "octopi",
+    "ox": "oxen", "person": "people", "tooth": "teeth", "woman": "women",
+}  # fmt: skip
+_SINGULARS = {plural: singular for singular, plural in _PLURALS.items()}
+
+
+def split_synonyms(name: str) -> tuple[str, ...]:
+    """The synonyms of a class name such as "pitcher, ewer"."""
+    return tuple(synonym for part in name.split(",") if (synonym := part.strip()))
+
+
+def split_words(name: str) -> tuple[str, ...]:
+    """The words of one name in its own case, without the marks that data sets add to names."""
+    plain = _CAMEL_CASE.sub(" ", _POSSESSIVE.sub("", without_marks(name)))
+    return tuple(_SEPARATORS.sub(" ", plain).split())
+
+
+def inflections(word: str) -> tuple[str, ...]:
+    """What `word` may be as a singular and as a plural (lower case, without itself)."""
+    lower = word.lower()
+    forms = dict.fromkeys((*_singular_forms(lower), *_plural_forms(lower)))
+    return tuple(form for form in forms if form not in ("", lower))
+
+
+def without_marks(name: str) -> str:
+    return _SUFFIX_101.sub("", _NUMBER_PREFIX.sub("", name.strip()))
+
+
+def _singular_forms(word: str) -> Iterator[str]:
+    if word in _SINGULARS:
+        yield _SINGULARS[word]
+    if word.endswith("ies"):
+        yield word[:-3] + "y"
+    if word.endswith("ves"):
+        yield from (word[:-3] + "f", word[:-3] + "fe")
+    if word.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
+        yield word[:-2]
+    # Glass, bus and iris are no plurals: "bu" might be some stray entry.
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
+        yield word[:-1]
+
+
+def _plural_forms(word: str) -> Iterator[str]:
+    if word in _PLURALS:
+        yield _PLURALS[word]
+    if word.endswith(("f", "fe")):
+        yield word.removesuffix("e")[:-1] + "ves"
+    if word.endswith(("s", "x", "z", "ch", "sh", "o")):
+        yield word + "es"
+    if re.search(r"[^aeiou]y$", word):
+        yield word[:-1] + "ies"
+    elif not word.endswith(("s", "x", "z", "ch", "sh")):
+        yield word + "s"
+
+
+def spelling_key(phrase: str) -> str:
+    """One spelling for "sea horse", "Sea_Horse" and "seahorse"."""
+    return "".join(split_words(phrase)).lower()
+
+
+def spelling_keys(phrases: Iterable[str]) -> tuple[str, ...]:
+    """The spelling keys of all synonyms in all phrases, in singular and plural."""
+    keys: dict[str, None] = {}
+    for synonym in (synonym for phrase in phrases for synonym in split_synonyms(phrase)):
+        *first, last = split_words(synonym) or ("",)
+        for form in (last, *inflections(last)):
+            keys["".join((*first, form)).lower()] = None
+    return tuple(key for key in keys if key)

@@ -1,0 +1,182 @@
+"""Which of WordNet's senses a class name has: a shipped table of data sets' classes, and a rule.
+
+The table (experiments/hypernym_table) holds, of each class, the one sense its pictures show.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import as_file, files
+from itertools import product
+from pathlib import Path
+
+from devise_exp.core.errors import InputError
+from devise_exp.text.names import (
+    inflections,
+    spelling_key,
+    spelling_keys,
+    split_synonyms,
+    split_words,
+)
+from devise_exp.text.wordnet.database import Synset, WordNet
+
+_ANIMAL, _PHYSICAL = "n00015388", "n00001930"  # of WordNet 3.0: animal, physical entity
+HYPERNYMS_ROW = "is a kind of"  # marks a row of the table that holds hypernyms, not senses
+_ID_IN_NAME = re.compile(r"(?<!\w)n\d{8}(?!\w)")
+
+Hypernyms = Mapping[str, tuple[str, ...]]  # the ids that each sense is a kind or an instance of
+
+
+@dataclass(frozen=True)
+class SenseTable:
+    """The senses of data sets' classes: data set -> class name -> id, and the hypernyms above them.
+
+    A name may be followed by synonyms, split at commas; the id of a class that no noun of WordNet
+    names is "".
+    """
+
+    senses: Mapping[str, Mapping[str, str]]
+    hypernyms: Hypernyms
+
+    def sense(self, name: str, dataset: str = "") -> str | None:
+        """The sense of a class of `dataset`, else of a class of any other data set with that name;
+        an id in the name is itself the sense. "" for a class without a noun, None for an unknown
+        one.
+        """
+        for id in _ID_IN_NAME.findall(name):
+            if id in self.hypernyms:
+                return str(id)
+        # Tiny ImageNet's classes are ImageNet's.
+        own = "imagenet" if "imagenet" in dataset else dataset
+        others = (by_name for each, by_name in self._found.items() if each != own)
+        for exact, by_key in (*([self._found[own]] if own in self._found else []), *others):
+            if name in exact:
+                return exact[name]
+            votes = Counter(
+                sense
+                for synonym in split_synonyms(name)
+                for key in spelling_keys([synonym])
+                for sense in by_key.get(key, ())
+            )
+            if votes:
+                return votes.most_common(1)[0][0]
+        return None
+
+    @cached_property
+    def _found(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]]]:
+        """Of each data set: class name -> sense, and spelling key of a synonym -> senses."""
+        found = {}
+        for dataset, senses in self.senses.items():
+            exact = {split_synonyms(name)[0]: sense for name, sense in senses.items()}
+            by_key: dict[str, tuple[str, ...]] = {}
+            for name, sense in senses.items():
+                for key in {spelling_key(synonym) for synonym in split_synonyms(name)}:
+                    by_key[key] = (*by_key.get(key, ()), sense)
+            found[dataset] = (exact, by_key)
+        return found
+
+
+def likely_sense(wordnet: WordNet, name: str) -> Synset | None:
+    """The sense that a class name, or its synonyms split at commas, most likely has; None for an
+    unknown name.
+
+    That with the most of the synonyms among its words; of these an animal goes before its fur, meat
+    and namesakes, what has a body (a physical entity) before what has none, a common noun before a
+    proper name, and then the more frequent one. The rule errs where pictures show a rarer thing
+    (drum: a fish).
+    """
+    keys = set(spelling_keys([name]))
+    found = {
+        sense.id: sense
+        for synonym in split_synonyms(name)
+        for lemma in _lemmas(synonym)
+        for sense in wordnet.senses(lemma)
+    }
+
+    def likelihood(sense: Synset) -> tuple[int, bool, bool, bool]:
+        named = [lemma for lemma in sense.lemmas if spelling_key(lemma) in keys]
+        above = hypernyms_of([sense.id], wordnet)
+        common = any(lemma == lemma.lower() for lemma in named)
+        return len(named), _ANIMAL in above, _PHYSICAL in above, common
+
+    return max(found.values(), key=likelihood, default=None)  # the first of the likeliest
+
+
+def hypernyms_of(ids: Iterable[str], wordnet: WordNet) -> dict[str, tuple[str, ...]]:
+    """The hypernyms of these senses and of everything above them."""
+    found: dict[str, tuple[str, ...]] = {}
+    waiting = list(ids)
+    while waiting:
+        if (id := waiting.pop()) not in found:
+            found[id] = wordnet.synset(id).hypernyms
+            waiting += found[id]
+    return found
+
+
+def hops_above(id: str, hypernyms: Hypernyms) -> dict[str, int]:
+    """The fewest hops from a sense up to itself and to everything that it is a kind of."""
+    hops = {id: 0}
+    waiting = deque([id])
+    while waiting:
+        below = waiting.popleft()
+        for above in hypernyms[below]:
+            if above not in hops:
+                hops[above] = hops[below] + 1
+                waiting.append(above)
+    return hops
+
+
+@cache
+def shipped_sense_table() -> SenseTable:
+    """The table of this project's data sets, from WordNet 3.0."""
+    with as_file(files("devise_exp.text.wordnet") / "assets" / "hypernyms.tsv.gz") as path:
+        return read_table(path)
+
+
+def read_table(path: Path) -> SenseTable:
+    """Read a table: gzipped lines "data set, tab, class name, tab, id" and "is a kind of, tab, id,
+    tab, ids of its hypernyms".
+    """
+    senses: dict[str, dict[str, str]] = {}
+    hypernyms: dict[str, tuple[str, ...]] = {}
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                kind, name, ids = line.rstrip("\n").split("\t")
+                if kind == HYPERNYMS_ROW:
+                    hypernyms[name] = tuple(ids.split())
+                else:
+                    senses.setdefault(kind, {})[name] = ids
+        named = {id for by_name in senses.values() for id in by_name.values() if id}
+        if loose := named.union(*hypernyms.values()) - hypernyms.keys():
+            raise ValueError(f"nothing says what {min(loose)} is a kind of")
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(
+            f"{path} is no table of senses ({error}): make it with "
+            "experiments/hypernym_table/make.py"
+        ) from None
+    return SenseTable(senses, hypernyms)
+
+
+def table_bytes(table: SenseTable) -> bytes:
+    """The file that read_table reads; equal tables give equal bytes. Data sets keep their order."""
+    rows = [(set_, *row) for set_, senses in table.senses.items() for row in sorted(senses.items())]
+    rows += [(HYPERNYMS_ROW, id, " ".join(above)) for id, above in sorted(table.hypernyms.items())]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def _lemmas(synonym: str) -> Iterable[str]:
+    """Spellings under which WordNet may have one name (in-line skate, sea_horse, t-shirt,
+    lightbulb), the name's own number before the other.
+    """
+    yield synonym
+    *first, last = [word.lower() for word in split_words(synonym)] or [""]
+    for form, joint in product((last, *inflections(last)), "_-"):
+        yield joint.join((*first, form))
+    yield "".join((*first, last))

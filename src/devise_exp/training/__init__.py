@@ -1,0 +1,5 @@
+"""Fitting the projection, and the network, on one or many devices."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,48 @@
+"""The commands that show pictures: devise-exp look | app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from devise_exp.core.command import command
+
+
+@command
+def look(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[OPTION=VALUE]...", help="As for train.py: data=... data.root=..."),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="How many pictures.")] = 24,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("look"),
+    seed: Annotated[int, typer.Option(help="Draws and augments the pictures.")] = 0,
+) -> None:
+    """Before training: how each class gets its words, and a sheet of training pictures."""
+    from devise_exp.pipelines import dry_run  # late: torch
+
+    dry_run.preview(overrides or [], out, n, seed)
+
+
+@command
+def app(
+    run: Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")],
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; the default is for this machine alone.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port; the first free one from 7860 on unless given.", min=1, max=65535),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Where the pictures are, if not where they were in training."),
+    ] = None,
+) -> None:
+    """A page to search a run's pictures by words or by a picture (needs the extra `app`)."""
+    from devise_exp.search.saved_run import Run
+    from devise_exp.ui.page import page  # late: it imports gradio
+
+    page.serve(Run.open(run), host, port, pictures)

@@ -1,0 +1,231 @@
+"""The commands that ask a finished run: devise-exp search | similar | tag | words | index."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperCommand
+
+from devise_exp.core.command import command
+from devise_exp.core.console import notify, print_content, printable
+from devise_exp.core.errors import InputError
+
+if TYPE_CHECKING:
+    from devise_exp.search.answers import Answer
+
+LONGEST_NAME = 80  # letters of a folder that is named after a question
+
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
+K = Annotated[
+    int | None, typer.Option("-k", help="How many pictures; 12, or all of fewer, unless given.")
+]
+Among = Annotated[
+    str, typer.Option(help="Which pictures: all, val, test, unseen, or a FOLDER that was indexed.")
+]
+Pictures = Annotated[
+    Path | None, typer.Option(help="Where the pictures are, if not where they were in training.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for grid.png and page.html; RUN/searches/... unless given."),
+]
+Space = Annotated[
+    str, typer.Option(help="What pictures are compared in: devise, backbone or classifier.")
+]
+
+
+class QueryCommand(TyperCommand):
+    """A command whose text may begin with a minus, which is no option: "-grass horse"."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        text = [arg for arg in args if re.match(r"-(?!-|k=?\d*$|\d+$).", arg)]
+        if text and "--" not in args:
+            args = [*(arg for arg in args if arg not in text), "--", *text]
+        return super().parse_args(ctx, args)
+
+
+@command
+def search(
+    run: RunArgument,
+    text: Annotated[
+        str,
+        typer.Argument(help='Words: "ocean", "horse -grass", "2*cat sofa".', show_default=False),
+    ] = "",
+    image: Annotated[Path | None, typer.Option(help="A picture to search by as well.")] = None,
+    among: Among = "all",
+    k: K = None,
+    pictures: Pictures = None,
+    out: Out = None,
+) -> None:
+    """Pictures for words, for a picture (--image), or for both together."""
+    from devise_exp.search.answers import find_images
+    from devise_exp.search.saved_run import Run
+
+    answer = find_images(Run.open(run), text, image, among, k, located=pictures)
+    _show(answer, out or _place(run, text, image.stem if image else "", _whole(among)))
+
+
+@command
+def similar(
+    run: RunArgument,
+    file: Annotated[Path, typer.Argument(help="A picture file.")],
+    among: Among = "all",
+    space: Space = "devise",
+    k: K = None,
+    pictures: Pictures = None,
+    out: Out = None,
+) -> None:
+    """Pictures like this one."""
+    from devise_exp.search.answers import find_images
+    from devise_exp.search.saved_run import Run
+
+    saved = Run.open(run)
+    answer = find_images(saved, "", file, among, k, space, pictures)
+    _show(answer, out or _place(run, "like", file.stem, _whole(among), space))
+
+
+@command
+def tag(
+    run: RunArgument,
+    files: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="FILE...")],
+    k: Annotated[int, typer.Option("-k", help="How many labels for each.")] = 5,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(
+            help="Words beyond the run's labels: all, or the N most frequent.", metavar="all|N"
+        ),
+    ] = None,
+) -> None:
+    """Words for pictures: the run's labels, or any words."""
+    from devise_exp.data.folders import portable
+    from devise_exp.data.images import ImageFiles, open_image
+    from devise_exp.search.answers import tag_images
+    from devise_exp.search.saved_run import Run
+
+    if vocabulary not in (None, "all") and not str(vocabulary).isdecimal():
+        raise InputError(f"--vocabulary {vocabulary}: give all or a number of words")
+    most_frequent = None if vocabulary in (None, "all") else int(str(vocabulary))
+    saved = Run.open(run)
+    for file in files:  # before the network is built
+        open_image(file)
+    vectors = saved.embed(ImageFiles(str(file) for file in files))["devise"]
+    found = tag_images(saved, vectors, k, vocabulary is not None, most_frequent)
+    for file, words_found in zip(files, found, strict=True):
+        typer.echo(printable(portable(str(file))))
+        print_content(_nearest(words_found, "word" if vocabulary else "label"))
+
+
+@command
+def words(
+    run: RunArgument,
+    text: Annotated[str, typer.Argument(help='Words: "said", "king -man +woman".')],
+    k: Annotated[int, typer.Option("-k", help="How many words.")] = 10,
+    most_frequent: Annotated[
+        int | None, typer.Option(help="Search the N most frequent words only.", metavar="N")
+    ] = None,
+) -> None:
+    """The words nearest to a text in the run's word vectors."""
+    from devise_exp.search.answers import nearest_words
+    from devise_exp.search.saved_run import Run
+
+    print_content(_nearest(nearest_words(Run.open(run), text, k, most_frequent), "word"))
+
+
+@command
+def index(
+    run: RunArgument,
+    folder: Annotated[Path, typer.Argument(help="A folder of pictures, with or without classes.")],
+) -> None:
+    """Make a folder of your own pictures searchable; again, to take in what has changed."""
+    from devise_exp.search.saved_run import Run
+
+    try:
+        report = Run.open(run).index_folder(folder)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("the same command goes on from here") from error
+    for reason in report.skipped[:3]:
+        notify(f"skipped {reason}")
+    typer.echo(
+        f"{report.n:,} pictures: {report.added:,} added, {report.changed:,} changed, "
+        f"{report.dropped:,} dropped, {len(report.skipped):,} skipped"
+    )
+    asking = f"devise-exp search {shlex.quote(str(run))} WORDS --among {shlex.quote(str(folder))}"
+    typer.echo(f"search them: {asking}")
+
+
+def _show(answer: Answer, out: Path) -> None:
+    """The hits as a table, and as a contact sheet in `out`."""
+    labelled = any(hit.row.label for hit in answer.hits)
+    columns = ["", "picture", *(["label"] if labelled else []), "similarity"]
+    table = _table(columns)
+    for place, hit in enumerate(answer.hits, start=1):
+        label = [Text(printable(hit.row.label))] if labelled else []
+        table.add_row(str(place), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
+    title = f"{answer.asked}: nearest {len(answer.hits)} of {answer.n:,} pictures ({answer.among})"
+    typer.echo(title)
+    print_content(table)
+    absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
+    if absent:
+        notify(
+            f"{absent} of these {len(answer.hits)} pictures are not on disk, so the sheet has "
+            "their names: --pictures FOLDER says where they are"
+        )
+    try:
+        _write_sheet(answer, title, out)
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror or error}: choose another --out") from error
+
+
+def _write_sheet(answer: Answer, title: str, out: Path) -> None:
+    from devise_exp.core.files import atomic_path
+    from devise_exp.reports.contact_sheet import Tile, grid, page
+
+    tiles = []
+    for hit in answer.hits:
+        row, note = hit.row, f"{hit.similarity:.3f}"
+        picture = Path(row.path) if row.path and Path(row.path).is_file() else None
+        marked = row.label == answer.of_class if answer.of_class and row.label else None
+        if row.label:
+            note += f"  {printable(row.name)}"
+        tiles.append(Tile(picture, printable(row.label or row.name), note, marked))
+    with atomic_path(out / "grid.png") as made:
+        grid(tiles, title).save(made)
+    with atomic_path(out / "page.html") as made:
+        made.write_text(page(tiles, answer.asked, title), encoding="utf-8")
+    typer.echo(out / "grid.png")
+    typer.echo(out / "page.html")
+
+
+def _place(run: Path, *question: str) -> Path:
+    """RUN/searches/<name>, named after what was asked for; a minus becomes the word."""
+    parts = [part for part in question if part not in ("", "all", "devise")]
+    plain = re.sub(r"(?:^|(?<=\s))[-−]\s*", "minus ", " ".join(parts)).replace("*", "x")
+    name = re.sub(r"[^\w.+-]+", "_", plain).strip("._")[:LONGEST_NAME]
+    return run / "searches" / (name or "search")
+
+
+def _whole(among: str) -> str:
+    """A part of the run, or a folder by its one whole name."""
+    from devise_exp.search.saved_run import PARTS
+
+    return among if among in PARTS else str(Path(among).expanduser().resolve())
+
+
+def _nearest(found: list[tuple[str, float]], heading: str) -> Table:
+    table = _table(["", heading, "similarity"])
+    for place, (name, similarity) in enumerate(found, start=1):
+        table.add_row(str(place), Text(name), f"{similarity:.3f}")
+    return table
+
+
+def _table(columns: list[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in ("", "similarity") else "left")
+    return table

@@ -1,0 +1,36 @@
+"""The command that searches hyperparameters: devise-exp sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from devise_exp.core.command import command
+from devise_exp.core.errors import InputError
+
+
+@command
+def sweep(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[OPTION=VALUE]...",
+            help="study=NAME of conf/study; workers=2, storage=URL, study.trials=200 ... "
+            "(conf/sweep.yaml).",
+        ),
+    ] = None,
+    config_dir: Annotated[
+        Path | None,
+        typer.Option(help="A folder of your own studies, FOLDER/study/NAME.yaml."),
+    ] = None,
+) -> None:
+    """Search hyperparameters by a study (needs the extra `sweep`); the same command goes on."""
+    try:
+        from devise_exp.pipelines.sweep.sweep import run_sweep  # late: torch and optuna
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise InputError("sweeps need optuna: pip install -e '.[sweep]'") from error
+    run_sweep(overrides or [], config_dir)

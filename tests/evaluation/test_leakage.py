@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from helpers.paths import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+from torchvision.models import ResNet18_Weights
+
+from devise_exp.core.errors import InputError
+from devise_exp.evaluation.leakage import (
+    INCLUDES,
+    IS,
+    IS_A_KIND_OF,
+    RELATIONS,
+    AuditReport,
+    KindTable,
+    Overlap,
+    Sense,
+    audit,
+    imagenet1k_kinds,
+    kinds_bytes,
+    read_kinds,
+)
+
+MAKE = ROOT / "experiments" / "leak_table" / "make.py"
+IMAGENET = ResNet18_Weights.DEFAULT.meta["categories"]
+# A hand-made world with three classes: killer whale (0), hook (1), crane the bird (2).
+WORDNET = {
+    "n1": "animal, beast",
+    "n2": "dolphin",
+    "n3": "killer whale, orca, sea wolf",
+    "n4": "hook, claw",
+    "n5": "anchor, ground tackle",
+    "n6": "crane",
+    "n7": "sandhill crane",
+    "n8": "okapi",
+    "n9": "crane",  # the machine, no class
+    "n10": "tool",
+}
+HYPERNYMS = [("n1", "n2"), ("n2", "n3"), ("n10", "n4"), ("n4", "n5"), ("n1", "n6"), ("n6", "n7")]
+HYPERNYMS += [("n1", "n8"), ("n10", "n9")]
+CLASSES = {"0": ["n3", "killer_whale"], "1": ["n4", "hook"], "2": ["n6", "crane"]}
+CATEGORIES = ["killer whale, orca", "hook", "crane"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    given = tmp_path / "wordnet"
+    given.mkdir()
+    (given / "words.txt").write_text("".join(f"{k}\t{v}\n" for k, v in WORDNET.items()))
+    (given / "wordnet.parent-child.txt").write_text("".join(f"{p} {c}\n" for p, c in HYPERNYMS))
+    (given / "imagenet_class_index.json").write_text(json.dumps(CLASSES))
+    return given
+
+
+@pytest.fixture
+def make() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_leak_table", MAKE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_make_keeps_what_is_includes_or_is_a_kind_of_a_class(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "kinds.tsv.gz"
+    command = [sys.executable, str(MAKE), str(folder), "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert sorted(gzip.decompress(out.read_bytes()).decode().splitlines()) == [
+        "includes\tanimal, beast\t0 2",
+        "includes\tdolphin\t0",
+        "includes\ttool\t1",
+        "is\tcrane\t2",
+        "is\thook, claw\t1",
+        "is\tkiller whale, orca, sea wolf\t0",
+        "is a kind of\tanchor, ground tackle\t1",
+        "is a kind of\tsandhill crane\t2",
+    ]
+    first = out.read_bytes()
+    subprocess.run(command, check=True, capture_output=True)
+    assert out.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("words.txt", None, r"words.txt is missing.*README"),
+        ("words.txt", "n1 animal\n", r"words.txt, line 1"),
+        ("words.txt", "n1\tanimal\n", r"no words for \d+ synsets"),
+        ("wordnet.parent-child.txt", "n1 n2\nn3\n", r"parent-child.txt, line 2"),
+        ("imagenet_class_index.json", '["tench"]', "no class index"),
+        ("imagenet_class_index.json", "{", "no class index"),
+    ],
+)
+def test_make_names_a_wrong_file(
+    folder: Path, make: ModuleType, file: str, content: str | None, message: str
+) -> None:
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_text(content)
+    with pytest.raises(InputError, match=message):
+        make.make_table(folder)
+
+
+@pytest.fixture
+def table(folder: Path, make: ModuleType) -> KindTable:
+    made = make.make_table(folder)
+    assert isinstance(made, KindTable)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("orca", (), [(IS, 0)]),
+        ("sea_wolf", (), [(IS, 0)]),  # a synonym that the categories do not give
+        ("SeaWolves", (), [(IS, 0)]),
+        ("seawolf", (), [(IS, 0)]),
+        ("dolphins", (), [(INCLUDES, 0)]),
+        ("animal", (), [(INCLUDES, 0), (INCLUDES, 2)]),
+        ("anchor", (), [(IS_A_KIND_OF, 1)]),
+        ("001.sandhill-crane", (), [(IS_A_KIND_OF, 2)]),
+        ("crane", (), [(IS, 2)]),  # whichever crane is meant
+        ("okapi", (), []),
+        ("flipper", (), []),
+        ("flipper", "porpoise, dolphin", [(INCLUDES, 0)]),
+        ("flipper", ("porpoise", "dolphin"), [(INCLUDES, 0)]),
+        ("tool", ("hook",), [(IS, 1)]),  # the stronger relation
+        ("???", ("",), []),
+    ],
+)
+def test_an_audit_by_kind(
+    table: KindTable, name: str, given: str | tuple[str, ...], expected: list[tuple[str, int]]
+) -> None:
+    report = audit({name: given}, CATEGORIES, table)
+    assert report.checked_by == ("words", "kinds")
+    found = [(leak.relation, CATEGORIES.index(leak.category)) for leak in report.leaks]
+    assert found == expected
+    assert report.leaked == ((name,) if expected else ())
+
+
+def test_a_leak_says_by_which_sense(table: KindTable) -> None:
+    (leak,) = audit({"anchor": ()}, CATEGORIES, table).leaks
+    assert leak == Overlap("anchor", "is a kind of", "hook", "anchor, ground tackle")
+
+
+def test_each_unseen_class_has_one_verdict_its_strongest_leak(table: KindTable) -> None:
+    unseen = {"tool": ("crane",), "animal": (), "okapi": (), "sandhill crane": ()}
+    report = audit(unseen, CATEGORIES, table)
+    assert len(report.leaks) == 5  # tool includes hook, and animal two classes
+    assert report.verdicts([*unseen, "emu"]) == {
+        "tool": "is crane",
+        "animal": "includes killer whale, orca",
+        "okapi": "clean",
+        "sandhill crane": "is a kind of crane",
+        "emu": "clean",
+    }
+    assert audit(unseen, None).verdicts(["okapi"]) == {"okapi": "not checked"}
+
+
+def test_other_pretraining_is_audited_by_words_only(table: KindTable) -> None:
+    unseen = {"dolphins": (), "sea_horse": ("hippocampus",), "okapi": ()}
+    report = audit(unseen, ["Dolphin", "seahorse", "zebra"], table)
+    assert report.checked_by == ("words",)
+    assert [(leak.name, leak.relation, leak.category) for leak in report.leaks] == [
+        ("dolphins", IS, "Dolphin"),
+        ("sea_horse", IS, "seahorse"),
+    ]
+    assert audit(unseen, CATEGORIES).checked_by == ("words",)
+
+
+def test_unknown_pretraining_cannot_be_audited(table: KindTable) -> None:
+    assert audit({"dolphin": ()}, None, table) == AuditReport((), ())
+
+
+def test_a_table_describes_its_own_classes_in_order(table: KindTable) -> None:
+    assert table.describes(CATEGORIES)
+    assert table.describes(["Orca", "claw", "cranes, crane"])
+    assert not table.describes(CATEGORIES[:2])
+    assert not table.describes(CATEGORIES[::-1])
+
+
+def test_the_shipped_table_is_of_imagenet() -> None:
+    table = imagenet1k_kinds()
+    assert sorted(table.class_keys) == list(range(1000))
+    assert table.describes(IMAGENET)
+    assert not table.describes(IMAGENET[1:] + IMAGENET[:1])
+
+
+@pytest.mark.parametrize(
+    ("name", "relation", "category"),
+    [
+        ("dolphin", INCLUDES, "killer whale"),
+        ("kangaroo", INCLUDES, "wallaby"),
+        ("ewer", IS, "pitcher"),
+        ("lamp", INCLUDES, "table lamp"),
+        ("elephants", INCLUDES, "African elephant"),
+        ("grand_piano", IS, "grand piano"),
+        ("GreatWhiteShark", IS, "great white shark"),
+        ("crane", IS, "crane bird"),
+        ("binocular", IS, "binoculars"),
+        ("soccer_ball", IS, "soccer ball"),
+        ("anchor", IS_A_KIND_OF, "hook"),
+    ],
+)
+def test_leaks_of_imagenet(name: str, relation: str, category: str) -> None:
+    report = audit({name: ()}, IMAGENET, imagenet1k_kinds())
+    assert (relation, category) in [(leak.relation, leak.category) for leak in report.leaks]
+
+
+def test_very_general_names_leak_through_every_class() -> None:
+    assert len(audit({"entity": ()}, IMAGENET, imagenet1k_kinds()).leaks) == 1000
+    assert len(audit({"animal": ()}, IMAGENET, imagenet1k_kinds()).leaks) == 398
+
+
+def test_what_imagenet_does_not_know_is_clean() -> None:
+    clean = {"okapi": (), "emu": (), "sea_horse": ("seahorse",), "helicopter": (), "ibis": ()}
+    assert audit(clean, IMAGENET, imagenet1k_kinds()) == AuditReport(("words", "kinds"), ())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not gzip",
+        gzip.compress(b"is\tdolphin\n", mtime=0),
+        gzip.compress(b"is\tdolphin\t1-x\n", mtime=0),
+    ],
+)
+def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "kinds.tsv.gz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"kinds.tsv.gz is no table of kinds.*make.py"):
+        read_kinds(path)
+    path.unlink()
+    with pytest.raises(InputError, match="no table of kinds"):
+        read_kinds(path)
+
+
+SENSES = st.builds(
+    Sense,
+    st.lists(st.text("abc ", min_size=1).map(str.strip).filter(bool), min_size=1).map(tuple),
+    st.sampled_from(RELATIONS),
+    st.sets(st.integers(0, 30), min_size=1).map(lambda indices: tuple(sorted(indices))),
+)
+
+
+@given(st.lists(SENSES))
+def test_a_written_table_reads_back(tmp_path_factory: pytest.TempPathFactory, senses: list) -> None:
+    path = tmp_path_factory.mktemp("kinds") / "kinds.tsv.gz"
+    path.write_bytes(kinds_bytes(KindTable(tuple(senses))))
+    assert sorted(read_kinds(path).senses, key=repr) == sorted(senses, key=repr)
+
+
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=4))
+def test_any_names_can_be_audited(unseen: dict[str, str]) -> None:
+    report = audit(unseen, IMAGENET, imagenet1k_kinds())
+    assert set(report.leaked) <= set(unseen)

@@ -1,0 +1,27 @@
+"""Small images that are easily told apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+COLOURS = {
+    "cat": (200, 30, 30),
+    "dog": (30, 200, 30),
+    "lion": (200, 120, 30),
+    "tiger": (120, 200, 30),
+    "boat": (30, 30, 200),
+    "ship": (30, 120, 200),
+    "airplane": (120, 30, 200),
+    "helicopter": (200, 30, 200),
+}
+
+
+def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 40) -> None:
+    """A picture of one colour with noise."""
+    noise = np.random.default_rng(seed).integers(-25, 26, (size, size, 3))
+    pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)

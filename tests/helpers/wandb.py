@@ -1,0 +1,16 @@
+"""What W&B wrote, read back by its own tool."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def wandb_inspect(run_file: Path, *options: str) -> str:
+    """What `wandb leet inspect` reads out of an offline run, without a Python for each question."""
+    from wandb.util import get_core_path
+
+    command = [get_core_path(), "leet", "inspect", "--no-observability", *options]
+    place = ["--run-file", str(run_file), str(run_file.parents[1])]
+    done = subprocess.run([*command, *place], capture_output=True, text=True, check=True)
+    return done.stdout

@@ -1,0 +1,257 @@
+"""A run that rehearses: the prior that it keeps, its calibrated figures, and what has no say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.images import draw
+from omegaconf import DictConfig
+from PIL import Image
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.vectors import centre_of, centred
+from devise_exp.methods.baselines import seen_only
+from devise_exp.methods.baselines.softmax import fit_softmax
+from devise_exp.methods.task import ClassFold, FittedMethod, Task
+from devise_exp.pipelines import reevaluation, run
+from devise_exp.pipelines.fit import methods_of
+from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.runs.folder import RunFolder
+from devise_exp.search.encoder import ImageEncoder
+
+NAMES = (
+    "cat", "dog", "lion", "tiger", "boat", "ship", "airplane", "helicopter", "giraffe", "octopus",
+    "sunflower", "pyramid", "street", "glacier",
+)  # fmt: skip
+QUICK = (
+    "data=image_folder", "word_vectors=random", "split.n_unseen=3", "projection=linear",
+    "optimizer.lr=0.003", "trainer.max_epochs=2", "training.batch_size=16",
+    "features.num_workers=0", "features.dtype=float32", "features.batch_size=14", "logger=none",
+    "prior.weights=[0.1,0.3,0.5,1]", "split.seed=2", "method=[conse_pretraining,random_vectors]",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fourteen classes of three pictures each, enough for rehearsals."""
+    root = tmp_path_factory.mktemp("tree")
+    for c, name in enumerate(NAMES):
+        for i in range(3):
+            colour = [(c * step + 40) % 200 + 25 for step in (37, 91, 53)]
+            draw(root / name / f"{i}.png", (colour[0], colour[1], colour[2]), 100 * c + i, size=24)
+    return root
+
+
+@pytest.fixture(scope="module")
+def config(composed: Callable[..., DictConfig], tree: Path) -> DictConfig:
+    return composed(*QUICK, f"data.root={tree}")
+
+
+@pytest.fixture(scope="module")
+def trained(
+    config: DictConfig, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunFolder, dict[str, float]]:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return RunFolder(folder), run.train(config, folder, quietly=True)
+
+
+def test_a_run_keeps_the_prior_that_pictures_are_embedded_with(
+    trained: tuple[RunFolder, dict[str, float]], tree: Path
+) -> None:
+    folder, _ = trained
+    prior = folder.prior()
+    assert prior is not None
+    assert folder.chosen("devise")["prior/weight"] == prior.weight > 0
+    model, split = folder.embedded("devise"), folder.split()
+    centre = centre_of(folder.class_vectors(), folder.class_ids()[0])
+    rows = split["test"][:2] + split["unseen"]
+    images = [Image.open(tree / row).convert("RGB") for row in rows]
+    encoder = ImageEncoder(folder, centre)
+    saved = centred(np.concatenate([model.seen[:2], model.unseen]), centre)
+    np.testing.assert_allclose(encoder(images)["devise"], saved, atol=1e-4)
+    encoder.trained = replace(encoder.trained, prior=None)
+    assert np.abs(encoder(images[:2])["devise"] - saved[:2]).max() > 0.02  # the prior counts
+
+
+@pytest.mark.parametrize("options", [(), ("checkpoint=checkpoints/best.ckpt", "index=exact")])
+def test_evaluating_again_gives_calibrated_and_hierarchical_figures_as_well(
+    trained: tuple[RunFolder, dict[str, float]],
+    composed: Callable[..., DictConfig],
+    options: tuple[str, ...],
+) -> None:
+    folder, values = trained
+    again = reevaluation.evaluate(composed(f"run_dir={folder.path}", *options, name="evaluate"))
+    kept = {name: v for name, v in values.items() if name not in ("val/hit@1", "epoch")}
+    assert again == kept
+    names = {"calibrated/H@1", "calibrated/factor", "all/AUSUC", "unseen/hp@2",
+             "calibrated_unseen/hit@1/class_mean", "method/chance/all_seen/hp@5",
+             "method/conse_pretraining/calibrated/factor", "unseen_clean/hit@1",
+             "method/conse_pretraining/all/AUSUC", "unseen_leaked/hit@1"}  # fmt: skip
+    assert names <= set(again)
+    assert not [name for name in again if name.startswith("method/random_vectors/calibrated")]
+    assert values["calibrated/factor"] == folder.embedded("devise").factor
+
+
+def test_test_and_unseen_images_have_no_say_in_anything_a_run_chooses(
+    trained: tuple[RunFolder, dict[str, float]], config: DictConfig, tmp_path: Path
+) -> None:
+    folder, values = trained
+    alone = config.copy()
+    alone.method = {}
+    parts = prepare(alone)
+    features = np.array(features_of(alone, parts))
+    closed = np.concatenate([parts.split.test, parts.split.unseen_rows])
+    features[closed] = np.random.default_rng(0).normal(size=(len(closed), features.shape[1]))
+    spoilt = run.train(alone, tmp_path / "run", quietly=True, ready=(parts, features))
+    assert spoilt["seen/hit@5"] != values["seen/hit@5"]  # they did count in the evaluation
+    other = RunFolder(tmp_path / "run")
+    assert other.chosen("devise") == folder.chosen("devise")
+    assert other.embedded("devise").factor == folder.embedded("devise").factor is not None
+    for name, array in folder.arrays("prior").items():
+        np.testing.assert_array_equal(array, other.arrays("prior")[name])
+    states = [torch.load(f.checkpoints / "best.ckpt", weights_only=True) for f in (folder, other)]
+    for name, tensor in states[0]["state_dict"].items():
+        assert torch.equal(tensor, states[1]["state_dict"][name])
+
+
+# Choices of another run
+
+
+@pytest.mark.parametrize(
+    ("options", "different", "keys"),
+    [
+        (["loss=mse"], "loss", "loss"),
+        (["training.batch_size=8"], "training", "training.batch_size"),
+        (["projection=mlp", "loss=cosine"], "projection and loss", "projection.hidden"),
+        (["split.seed=1"], "split", "split.seed"),
+    ],
+)
+def test_choices_of_another_recipe_are_refused_by_the_keys_that_differ(
+    trained: tuple[RunFolder, dict[str, float]],
+    composed: Callable[..., DictConfig],
+    tree: Path,
+    tmp_path: Path,
+    options: list[str],
+    different: str,
+    keys: str,
+) -> None:
+    config = composed(*QUICK, f"data.root={tree}", *options, f"choices={trained[0].path}")
+    with pytest.raises(InputError) as caught:
+        run.train(config, tmp_path / "run")
+    line = str(caught.value)
+    assert f"{trained[0].path}: that run has another {different}, so" in line
+    assert keys in line
+    assert "\n" not in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_took_choices_says_whose_and_claims_no_rehearsal(
+    trained: tuple[RunFolder, dict[str, float]], config: DictConfig, tmp_path: Path
+) -> None:
+    first = trained[0]
+    assert first.about()["rehearsals"] == 2
+    own = config.copy()
+    own.update(seed=1, choices=str(first.path), rehearsals=0)
+    run.train(own, tmp_path / "run", quietly=True)
+    second = RunFolder(tmp_path / "run")
+    assert second.about()["choices"] == first.path.name
+    assert "rehearsals" not in second.about()
+    for name in ("devise", "conse_pretraining", "random_vectors"):
+        assert second.chosen(name) == first.chosen(name)
+        assert second.embedded(name).factor == first.embedded(name).factor
+    assert second.embedded("devise").factor is not None
+
+
+# What is looked at, and when
+
+
+LOOKED: list[str] = []
+
+
+class Watched(np.ndarray):
+    """Features that note when rows beyond training and validation are asked for."""
+
+    closed: np.ndarray
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.closed = getattr(other, "closed", np.zeros(0, dtype=int))
+
+    def __getitem__(self, rows: Any) -> Any:
+        asked = np.asarray(rows) if isinstance(rows, np.ndarray) else np.arange(len(self))[rows]
+        if len(self.closed) and np.isin(asked, self.closed).any():
+            LOOKED.append("looked")
+        return np.asarray(self)[rows]
+
+
+def late(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+    LOOKED.append("fitted")
+    return seen_only.prototypes(task)
+
+
+def test_all_methods_are_fitted_before_a_test_or_unseen_image_is_looked_at(
+    config: DictConfig, tmp_path: Path
+) -> None:
+    own = config.copy()
+    target = {"_target_": f"{__name__}.late", "_partial_": True}
+    own.update(method={"one": target, "two": target}, rehearsals=0, prior=None)
+    parts = prepare(own)
+    features = np.array(features_of(own, parts)).view(Watched)
+    features.closed = np.concatenate([parts.split.test, parts.split.unseen_rows])
+    LOOKED.clear()
+    run.train(own, tmp_path / "run", quietly=True, ready=(parts, features))
+    assert LOOKED[:2] == ["fitted", "fitted"]
+    assert set(LOOKED[2:]) == {"looked"}
+
+
+def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
+    config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = config.copy()
+    target = "devise_exp.methods.baselines.softmax.softmax"
+    method = {"softmax": {"_target_": target, "_partial_": True}}
+    own.update(rehearsals=0, prior=None, spaces=["classifier"], method=method)
+    trained: list[int] = []
+    real = fit_softmax
+
+    def counted(*arguments: Any) -> Any:
+        trained.append(1)
+        return real(*arguments)
+
+    monkeypatch.setattr(seen_only, "fit_softmax", counted)
+    run.train(own, tmp_path / "run", quietly=True)
+    assert len(trained) == 1
+
+
+def test_rehearsals_that_had_to_be_left_out_are_not_counted(
+    config: DictConfig, tmp_path: Path
+) -> None:
+    own = config.copy()
+    own.method = {}
+    parts = prepare(own)
+    resolutions = list(parts.resolutions)
+    general = parts.held_out[0][0]
+    resolutions[general] = replace(resolutions[general], name="entity")
+    spoilt = replace(parts, resolutions=tuple(resolutions))
+    run.train(own, tmp_path / "run", quietly=True, ready=(spoilt, features_of(own, parts)))
+    assert RunFolder(tmp_path / "run").about()["rehearsals"] == 1
+
+
+def test_why_there_is_no_conse_of_the_pretraining_is_said_rightly(
+    config: DictConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = replace(prepare(config), pretraining=None)
+    trainable = replace(parts, backbone=replace(parts.backbone, trainable=True))
+    said = []
+    for each in (parts, trainable):
+        list(methods_of(config, each, lambda task: pytest.fail("no map is trained")))
+        captured = capsys.readouterr()
+        said.append(captured.out + captured.err)
+    assert "unknown" in said[0]
+    assert "trained on" in said[1]
+    assert "unknown" not in said[1]

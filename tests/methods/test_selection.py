@@ -1,0 +1,340 @@
+"""What is chosen on rehearsals against brute force, and that nothing else has a say in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from devise_exp.methods import selection
+from devise_exp.methods.baselines import closed_form, seen_only
+from devise_exp.methods.baselines.conse import conse_pretraining
+from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.prior import PretrainedClassifier, Prior, priors
+from devise_exp.methods.selection import (
+    SEEN_COST,
+    CalibratedMethod,
+    cached_per_task,
+    projection_method,
+)
+from devise_exp.methods.task import ClassFold, FittedMethod, GuardedFeatures, Task, class_fold
+
+N_SEEN, N_UNSEEN, DIM, FEATURE_DIM = 12, 3, 5, 8
+WEIGHTS = (0.3, 1.0, 3.0)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def synthetic(seed: int, known_noise: float = 0.3, images: int = 9) -> Task:
+    """Features that are a noisy linear map of the class vectors; the pretraining's classifier knows
+    that map but for `known_noise`. A third of the images of a seen class are for validation, the
+    first is closed, as are all of unseen classes.
+    """
+    rng = np.random.default_rng(seed)
+    n = N_SEEN + N_UNSEEN
+    vectors = unit(rng.normal(size=(n, DIM)))
+    ids = np.tile(rng.permutation(n), images)
+    relation = rng.normal(size=(DIM, FEATURE_DIM))
+    features = vectors[ids] @ relation + rng.normal(size=(len(ids), FEATURE_DIM))
+    seen = np.sort(rng.permutation(n)[:N_SEEN])
+    turn, is_seen = np.arange(len(ids)) // n, np.isin(ids, seen)
+    parts = {
+        "train": np.flatnonzero(is_seen & (turn % 3 > 0)),
+        "val": np.flatnonzero(is_seen & (turn % 3 == 0) & (turn > 0)),
+    }
+    opened = np.zeros(len(ids), dtype=bool)
+    opened[np.concatenate(list(parts.values()))] = True
+    categories = unit(rng.normal(size=(25, DIM)))
+    classifier = 4 * categories @ np.linalg.pinv(relation).T
+    classifier += known_noise * rng.normal(size=classifier.shape)
+    known = PretrainedClassifier(
+        tuple(f"category {i}" for i in range(25)),
+        classifier.astype(np.float32),
+        np.zeros(25, dtype=np.float32),
+        categories,
+    )
+    unseen = np.setdiff1d(np.arange(n), seen)
+    guarded = GuardedFeatures(features.astype(np.float32), opened)
+    return Task(guarded, ids, vectors, seen, unseen, **parts, seed=seed, pretraining=known)
+
+
+def rehearsals_of(task: Task, n: int = 2) -> list[ClassFold]:
+    """Each holds out three other seen classes, and one category."""
+    return [class_fold(task, task.seen[3 * i : 3 * i + 3], {f"category {i}"}) for i in range(n)]
+
+
+def ridge(task: Task) -> nn.Module:
+    """A projection trained on the training rows alone."""
+    x, y = task.features[task.train], task.class_vectors[task.class_ids[task.train]]
+    weight = np.linalg.solve(x.T @ x + 30 * np.eye(x.shape[1]), x.T @ y)
+    layer = nn.Linear(*weight.shape, bias=False)
+    layer.weight.data = torch.from_numpy(weight.T.astype(np.float32))
+    return layer
+
+
+some_priors = partial(priors, weights=WEIGHTS, temperature=1.5, top=6)
+
+
+def devise(task: Task, rehearsals: Sequence[ClassFold]) -> tuple[CalibratedMethod, Prior | None]:
+    return selection.devise(ridge(task), ridge, some_priors, task, rehearsals)
+
+
+# Brute force
+
+
+def cosines(images: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    images, vectors = images.astype(np.float64), vectors.astype(np.float64)
+    lengths = np.linalg.norm(images, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)
+    return np.asarray(images @ vectors.T / lengths)
+
+
+def stretches(
+    images: tuple[np.ndarray, np.ndarray], truths: tuple[np.ndarray, np.ndarray],
+    vectors: np.ndarray, seen: np.ndarray, unseen: np.ndarray,
+) -> tuple[list[float], list[tuple[float, float]]]:  # fmt: skip
+    """The factors at which an answer changes, and the two class means before, between and after
+    them, from the whole score matrix at a factor within each stretch.
+    """
+    scores = [cosines(rows, vectors) for rows in images]
+    gaps = [s[:, seen].max(axis=1) - s[:, unseen].max(axis=1) for s in scores]
+    edges = sorted(set(np.concatenate(gaps).tolist()))
+    within = [edges[0] - 1, *((a + b) / 2 for a, b in pairwise(edges))]
+    within.append(edges[-1] + 1)
+    labels = np.concatenate([seen, unseen])
+    means = []
+    for factor in within:
+        both = []
+        for score, truth in zip(scores, truths, strict=True):
+            lowered = score[:, labels] - factor * np.isin(labels, seen)
+            right = labels[lowered.argmax(axis=1)] == truth
+            both.append(float(np.mean([right[truth == c].mean() for c in np.unique(truth)])))
+        means.append((both[0], both[1]))
+    return edges, means
+
+
+def slow_area(means: list[tuple[float, float]]) -> float:
+    return sum((u2 - u1) * (s1 + s2) / 2 for (s1, u1), (s2, u2) in pairwise(means))
+
+
+def slow_factor(edges: list[float], means: list[tuple[float, float]]) -> float:
+    """The middle of the widest stretch of factors with the greatest H."""
+    h = [2 * s * u / (s + u) if s + u else 0.0 for s, u in means]
+    if max(h) == 0:
+        return 0.0
+    at_best = [value >= max(h) - 1e-9 for value in h]
+    starts = [i for i, best in enumerate(at_best) if best and not at_best[i - 1]]
+    found = []
+    for start in starts:
+        end = at_best.index(False, start) - 1  # the last stretch is at 0
+        low, high = edges[start - 1], edges[end]
+        found.append((high - low, (low + high) / 2))
+    return max(found)[1]
+
+
+def on_rehearsal(task: Task, each: ClassFold, fitted: FittedMethod) -> Any:
+    rows = each.seen_rows, each.unseen_rows
+    bank = task.features.features
+    images = fitted.embed(bank[rows[0]]), fitted.embed(bank[rows[1]])
+    truths = task.class_ids[rows[0]], task.class_ids[rows[1]]
+    return stretches(images, truths, fitted.class_vectors, each.task.seen, each.task.unseen)
+
+
+def slow_devise(task: Task, rehearsals: Sequence[ClassFold]) -> tuple[float, float, float, float]:
+    """(weight, factor, area, seen) of the best of all weights, no prior being weight 0."""
+    found = []
+    for weight in (0.0, *WEIGHTS):
+        area = seen = factor = 0.0
+        for each in rehearsals:
+            layer = ridge(each.task).weight.detach().numpy()
+            assert each.task.pretraining is not None
+            prior = Prior(each.task.pretraining, weight, 1.5, 6)
+
+            def embed(x: np.ndarray, layer: np.ndarray = layer, prior: Prior = prior) -> np.ndarray:
+                return unit(unit(x @ layer.T) + prior.weight * prior.directions(x))
+
+            edges, means = on_rehearsal(task, each, FittedMethod("", task.class_vectors, embed))
+            area += slow_area(means) / len(rehearsals)
+            seen += means[0][0] / len(rehearsals)
+            factor += slow_factor(edges, means) / len(rehearsals)
+        found.append((weight, factor, area, seen))
+    able = [each for each in found if each[3] >= found[0][3] - SEEN_COST - 1e-12]
+    return max(able, key=lambda each: (round(each[2], 9), -each[0]))
+
+
+def test_the_prior_and_its_factor_are_those_of_brute_force() -> None:
+    weights = set()
+    for seed in range(14):
+        task = synthetic(seed, known_noise=0.2 + seed % 3)
+        rehearsals = rehearsals_of(task, 1 + seed % 3)
+        first, prior = devise(task, rehearsals)
+        weight, factor, area, seen = slow_devise(task, rehearsals)
+        assert (prior.weight if prior else 0.0) == weight
+        assert first.factor == pytest.approx(factor, abs=1e-5)
+        assert first.fitted.about == pytest.approx(
+            {"prior/weight": weight, "rehearsal/seen": seen, "rehearsal/AUSUC": area}, abs=1e-6
+        )
+        if prior is not None:
+            assert prior.pretraining is task.pretraining  # of the whole task, not of a rehearsal
+        weights.add(weight)
+    assert len(weights) >= 3  # not a trivial choice
+
+
+def test_a_prior_that_costs_seen_hits_is_not_chosen() -> None:
+    """Even where the area under the curve is larger."""
+    refused = 0
+    for seed in range(14):
+        task = synthetic(seed, known_noise=0.2 + seed % 3)
+        rehearsals = rehearsals_of(task)
+        first, _ = devise(task, rehearsals)
+        _, without = selection.devise(ridge(task), ridge, None, task, rehearsals)
+        assert without is None
+        bare = selection.devise(ridge(task), ridge, None, task, rehearsals)[0].fitted.about
+        about = first.fitted.about
+        assert about["rehearsal/seen"] >= bare["rehearsal/seen"] - SEEN_COST - 1e-12
+        assert about["rehearsal/AUSUC"] >= bare["rehearsal/AUSUC"]
+        free = max(_areas(task, rehearsals))
+        refused += free > about["rehearsal/AUSUC"] + 1e-9
+    assert refused > 0
+
+
+def _areas(task: Task, rehearsals: Sequence[ClassFold]) -> list[float]:
+    """Of every weight, whatever it costs."""
+    found = []
+    for weight in WEIGHTS:
+        areas = []
+        for each in rehearsals:
+            assert each.task.pretraining is not None
+            prior = Prior(each.task.pretraining, weight, 1.5, 6)
+            fitted = FittedMethod(
+                "", task.class_vectors, TrainedProjection(ridge(each.task), prior)
+            )
+            areas.append(slow_area(on_rehearsal(task, each, fitted)[1]))
+        found.append(float(np.mean(areas)))
+    return found
+
+
+def test_the_trained_map_embeds_with_its_prior() -> None:
+    task = synthetic(2)
+    first, prior = devise(task, rehearsals_of(task))
+    assert prior is not None
+    rows = task.features[task.val]
+    plain = unit(rows @ ridge(task).weight.detach().numpy().T)
+    np.testing.assert_allclose(first.fitted.embed(rows), prior.moved(plain, rows), atol=1e-5)
+    assert np.abs(first.fitted.embed(rows) - plain).max() > 0.1
+
+
+def test_without_a_rehearsal_nothing_is_chosen() -> None:
+    task = synthetic(0)
+    first, prior = devise(task, [])
+    assert (first.factor, prior, first.fitted.about) == (None, None, {})
+    rows = task.features[task.val]
+    expected = unit(rows @ ridge(task).weight.detach().numpy().T)
+    np.testing.assert_allclose(first.fitted.embed(rows), expected, atol=1e-6)
+    assert selection.calibrate(closed_form.eszsl, task, []).factor is None
+
+
+def test_without_a_pretraining_a_factor_is_chosen_and_no_prior() -> None:
+    task = replace(synthetic(0), pretraining=None)
+    first, prior = devise(task, rehearsals_of(task))
+    assert prior is None
+    assert first.factor is not None
+    assert first.fitted.about["prior/weight"] == 0
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_methods_factor_is_the_mean_of_scans_on_each_rehearsal(n: int) -> None:
+    for seed in range(3):
+        task = synthetic(seed)
+        rehearsals = rehearsals_of(task, n)
+        method = projection_method("ridge", ridge)
+        found = selection.calibrate(method, task, rehearsals)
+        scans = [
+            slow_factor(*on_rehearsal(task, each, method(each.task, []))) for each in rehearsals
+        ]
+        assert found.factor == pytest.approx(np.mean(scans), abs=1e-5)
+        # One rule for all: the trained model's, where it has no prior either.
+        bare, _ = selection.devise(ridge(task), ridge, None, task, rehearsals)
+        assert bare.factor == pytest.approx(found.factor, abs=1e-9)
+
+
+def test_a_method_chooses_its_hyperparameters_for_each_factor_on_the_other_rehearsals() -> None:
+    task = synthetic(1)
+    rehearsals = rehearsals_of(task, 3)
+    given: list[tuple[Task, list[ClassFold]]] = []
+
+    def watched(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+        given.append((task, list(rehearsals)))
+        return closed_form.eszsl(task, rehearsals)
+
+    selection.calibrate(watched, task, rehearsals)
+    assert given[0] == (task, rehearsals)
+    assert [inner for inner, _ in given[1:]] == [each.task for each in rehearsals]
+    for inner, others in given[1:]:
+        held_out = set(inner.unseen.tolist())
+        outers = [each for each in rehearsals if each.task is not inner]
+        assert inner.pretraining is not None
+        for each, outer in zip(others, outers, strict=True):
+            assert each.task.unseen.tolist() == outer.task.unseen.tolist()
+            gone = held_out | set(outer.task.unseen.tolist())
+            assert set(each.task.seen.tolist()) == set(task.seen.tolist()) - gone
+            rows = np.concatenate([each.seen_rows, each.unseen_rows, each.task.train])
+            assert not held_out & set(task.class_ids[rows].tolist())
+            assert outer.task.pretraining is not None
+            assert each.task.pretraining is not None
+            both = set(inner.pretraining.categories) & set(outer.task.pretraining.categories)
+            assert set(each.task.pretraining.categories) == both
+
+
+@pytest.mark.parametrize("method", [seen_only.prototypes, seen_only.majority])
+def test_a_method_that_names_no_unseen_class_gets_no_factor(method: Any) -> None:
+    task = synthetic(0)
+    assert selection.calibrate(method, task, rehearsals_of(task)).factor is None
+
+
+def test_a_task_is_trained_on_once() -> None:
+    task = synthetic(0)
+    trained: list[Task] = []
+
+    def counted(task: Task) -> nn.Module:
+        trained.append(task)
+        return ridge(task)
+
+    whole = ridge(task)
+    project = cached_per_task(counted, {task: whole})
+    rehearsals = rehearsals_of(task)
+    selection.devise(whole, project, some_priors, task, rehearsals)
+    selection.calibrate(projection_method("bare", project), task, rehearsals)
+    assert project(task) is whole
+    assert trained == [each.task for each in rehearsals]
+
+
+def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
+    task = synthetic(2)
+    closed = ~task.features.open
+    features, ids = task.features.features.copy(), task.class_ids.copy()
+    features[closed] = np.nan
+    ids[closed] = np.roll(ids[closed], 3)
+    spoilt = replace(task, features=replace(task.features, features=features), class_ids=ids)
+    rows = task.features[task.val]
+    found = []
+    for each in (task, spoilt):
+        first, prior = devise(each, rehearsals_of(each))
+        assert prior is not None
+        others = [
+            selection.calibrate(method, each, rehearsals_of(each))
+            for method in (closed_form.eszsl, conse_pretraining)
+        ]
+        embeddings = [fit.fitted.embed(rows).tobytes() for fit in (first, *others)]
+        chosen = [(fit.factor, fit.fitted.about) for fit in (first, *others)]
+        found.append((prior.weight, chosen, embeddings))
+    assert found[0] == found[1]
+    assert all(factor is not None for factor, _ in found[0][1])

@@ -1,0 +1,146 @@
+"""What is to be seen before training: the report of the labels, and the pictures of a batch."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from helpers.images import COLOURS, draw
+from PIL import Image
+from typer.testing import CliRunner
+
+from devise_exp.core import config
+from devise_exp.core.config import compose_config
+from devise_exp.core.errors import InputError
+from devise_exp.pipelines import dry_run, prepare
+from devise_exp.pipelines.dry_run import training_tiles
+from devise_exp.reports.contact_sheet import Tile
+from devise_exp.ui.cli import images
+
+SMALL = ["data=image_folder", "backbone=resnet18", "backbone.weights=null"]
+
+
+def options(tree: Path, *more: str) -> list[str]:
+    return [*SMALL, f"data.root={tree}", *more]
+
+
+def report(folder: Path) -> dict[str, dict[str, str]]:
+    """labels.csv by class."""
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        return {line["class"]: line for line in csv.DictReader(file)}
+
+
+def tiles(tree: Path, seed: int, *more: str) -> list[Tile]:
+    config = compose_config(options(tree, *more))
+    labelled = prepare.read_labelled(config, "drop")
+    split, backbone = prepare.read_split(config, labelled), prepare.read_backbone(config)
+    return training_tiles(labelled, split, backbone, 12, seed)
+
+
+def pixels(tile: Tile) -> np.ndarray:
+    assert isinstance(tile.picture, Image.Image)
+    return np.asarray(tile.picture, dtype=float)
+
+
+def test_the_report_has_every_class_with_its_words_and_side(
+    picture_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dry_run.preview(options(picture_tree, "split=named", "split.unseen=[ship,cat]"), tmp_path, n=5)
+    lines = report(tmp_path)
+    assert set(lines) == set(COLOURS)
+    assert {name for name, line in lines.items() if line["side"] == "unseen"} == {"ship", "cat"}
+    assert {(line["pictures"], line["how"]) for line in lines.values()} == {("10", "exact")}
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in COLOURS)
+    assert "6 seen, 2 unseen" in printed
+    assert (tmp_path / "pictures.html").read_text(encoding="utf-8").count("<img ") == 5
+    with Image.open(tmp_path / "pictures.png") as sheet:
+        assert len(sheet.getcolors(1 << 24)) > 5
+
+
+def test_missing_classes_are_reported_with_near_spellings_and_by_their_alias(
+    picture_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(picture_tree, tmp_path / "tree")
+    for name in ("elefantx", "zzqxqz"):
+        draw(tmp_path / "tree" / name / "one.png", (9, 9, 9), seed=0)
+    asked = options(
+        tmp_path / "tree", "++labels.aliases.zzqxqz=umbrelax", "++labels.aliases.cat=kitten"
+    )
+    dry_run.preview(asked, tmp_path / "out", n=1)
+    lines = report(tmp_path / "out")
+    assert lines["elefantx"]["how"] == lines["zzqxqz"]["how"] == "missing"
+    assert "elefant" in lines["elefantx"]["near"]
+    assert "umbrella" in lines["zzqxqz"]["near"]
+    assert lines["elefantx"]["side"] == ""
+    assert (lines["cat"]["words"], lines["cat"]["how"]) == ("kitten", "alias")
+    assert "7 exact, 1 alias, 2 missing" in capsys.readouterr().out
+
+
+def test_a_split_that_cannot_be_made_is_part_of_the_report(
+    picture_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dry_run.preview(options(picture_tree, "split=named", "split.unseen=[sheep]"), tmp_path, n=3)
+    assert {line["side"] for line in report(tmp_path).values()} == {""}
+    assert "no class sheep" in capsys.readouterr().out
+    assert (tmp_path / "pictures.html").read_text(encoding="utf-8").count("<img ") == 3
+
+
+def test_without_pictures_there_is_the_report_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dry_run.preview([], tmp_path)  # the default: Caltech-101's listing, without its pictures
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+    assert report(tmp_path)["anchor"]["words"] == "ship anchor"
+    assert "no pictures to show" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trainable", ["false", "true"])
+def test_tiles_show_the_pictures_of_their_class_without_normalisation(
+    picture_tree: Path, trainable: str
+) -> None:
+    shown = tiles(picture_tree, 0, f"backbone.trainable={trainable}")
+    assert len({tile.title for tile in shown}) > 2
+    for tile in shown:
+        np.testing.assert_allclose(pixels(tile).mean(axis=(0, 1)), COLOURS[tile.title], atol=12)
+
+
+def test_only_training_pictures_are_shown(picture_tree: Path) -> None:
+    shown = tiles(picture_tree, 0, "split=named", "split.unseen=[ship,cat]")
+    assert {tile.title for tile in shown}.isdisjoint({"ship", "cat"})
+
+
+def test_the_seed_draws_and_augments(picture_tree: Path) -> None:
+    def sheet(seed: int, trainable: str) -> list[bytes]:
+        shown = tiles(picture_tree, seed, f"backbone.trainable={trainable}")
+        return [pixels(tile).tobytes() for tile in shown]
+
+    assert sheet(0, "true") == sheet(0, "true")
+    assert sheet(0, "true") != sheet(1, "true")
+    assert set(sheet(0, "true")).isdisjoint(sheet(0, "false"))  # the same pictures, augmented
+
+
+def test_without_a_clone_there_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(config, "CONF", tmp_path / "conf")
+    with pytest.raises(InputError, match="clone the project"):
+        dry_run.preview([], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["data=nope"], ["data.rot=1"], ["-n", "0"], ["data=image_folder", "data.root=/nowhere"]],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(images.look)
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert result.output.startswith("error:")
+    assert len(result.output.splitlines()) == 1
+    assert not (tmp_path / "out").exists()

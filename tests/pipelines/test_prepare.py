@@ -1,0 +1,218 @@
+"""From a config to a split that may be believed: leaks, rehearsals and data with few classes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import DictConfig
+from torchvision import models
+
+from devise_exp.core.errors import InputError, user_message
+from devise_exp.pipelines import reevaluation, run
+from devise_exp.pipelines.prepare import ExperimentData, prepare
+from devise_exp.runs.folder import RunFolder
+from devise_exp.training.lightning import BEST
+
+KNOWN = (  # to ImageNet
+    "tench", "goldfish", "ostrich", "bulbul", "jay", "magpie", "vulture", "axolotl", "bullfrog",
+    "banjo", "accordion", "cello",
+)  # fmt: skip
+UNKNOWN = (
+    "helicopter", "giraffe", "octopus", "sunflower", "bonsai", "raccoon", "skateboard", "waterfall",
+    "windmill", "hibiscus", "cormorant", "menorah",
+)  # fmt: skip
+CLEAN = ("helicopter",)  # of the small pictures; ImageNet has cats, dogs, boats and airliners
+
+
+@pytest.fixture(scope="module")
+def config(composed: Callable[..., DictConfig], picture_tree: Path) -> Callable[..., DictConfig]:
+    """config("rehearsals=1", ...) of the small pictures, with a backbone of ImageNet's classes."""
+
+    def make(*overrides: str, root: Path = picture_tree) -> DictConfig:
+        return composed(
+            "data=image_folder", f"data.root={root}", "word_vectors=random", "projection=linear",
+            "trainer.max_epochs=1", "features.num_workers=0", "logger=none", *overrides,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def wide_tree(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve classes that ImageNet does not know and twelve that it does, of three pictures."""
+    root = tmp_path_factory.mktemp("wide")
+    for name in (*KNOWN, *UNKNOWN):
+        (root / name).mkdir()
+        for i in range(3):
+            shutil.copy(picture_tree / "cat" / f"{i:02}.png", root / name)
+    return root
+
+
+def refusal(config: DictConfig, folder: Path) -> str:
+    """The line that a run ends in, with nothing written."""
+    with pytest.raises(InputError) as caught:
+        run.train(config, folder)
+    assert not folder.exists()
+    line = user_message(caught.value)
+    assert line is not None
+    return line
+
+
+# Leaks
+
+
+def leaky(*unseen: str) -> tuple[str, ...]:
+    return "split=named", f"split.unseen=[{','.join(unseen)}]", "split.clean=require"
+
+
+def test_a_split_that_leaks_is_refused_where_it_has_to_be_clean(
+    config: Callable[..., DictConfig], wide_tree: Path, tmp_path: Path
+) -> None:
+    line = refusal(config(*leaky("tench", "giraffe", "jay"), root=wide_tree), tmp_path / "run")
+    for part in ("split.clean=require", "knew 2 of 3 unseen classes", "jay is jay",
+                 "tench is tench", "split.clean=report"):  # fmt: skip
+        assert part in line
+    assert "\n" not in line
+    found = prepare(config(*leaky("giraffe", "octopus"), root=wide_tree))
+    assert (found.split.clean, found.audit.leaked) == ("require", ())
+
+
+def test_a_leak_by_kind_or_by_an_alias_is_refused(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    line = refusal(config(*leaky("dog")), tmp_path / "run")
+    assert "dog includes" in line
+    prepare(config(*leaky(*CLEAN)))
+    line = refusal(config(*leaky(*CLEAN), "+labels.aliases.helicopter=tench"), tmp_path / "run")
+    assert "helicopter is tench" in line
+
+
+def test_where_the_pretraining_is_unknown_no_split_is_clean(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    file = tmp_path / "weights.pth"
+    torch.save(models.resnet18().state_dict(), file)
+    options = (*leaky(*CLEAN), "backbone=resnet18")
+    line = refusal(config(*options, f"backbone.weights={file}"), tmp_path / "run")
+    assert "classes of the backbone's pretraining are unknown" in line
+    assert "clean=report" in line
+    found = prepare(config(*options, "backbone.weights=null"))  # random weights know nothing
+    assert found.audit.leaks == ()
+
+
+def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Path) -> None:
+    line = refusal(config(*leaky(*CLEAN), "split.clean=maybe"), tmp_path / "run")
+    assert "split.clean=maybe: choose report or require" in line
+
+
+# Rehearsals and priors
+
+
+def held_out(parts: ExperimentData) -> list[list[str]]:
+    return [[parts.split.classes[c] for c in own] for own in parts.held_out]
+
+
+def test_rehearsals_hold_out_clean_classes_where_there_are_enough(
+    config: Callable[..., DictConfig], wide_tree: Path
+) -> None:
+    options = ("split=named", "split.unseen=[tench,giraffe]")
+    one, two, three = (
+        held_out(prepare(config(*options, f"rehearsals={n}", root=wide_tree))) for n in (1, 2, 3)
+    )
+    assert [len(own) for own in one] == [4]
+    assert [len(own) for own in two] == [4, 4]
+    assert {name for own in (*one, *two) for name in own} <= {*UNKNOWN} - {"giraffe"}
+    # Eleven clean seen classes are too few for three sets.
+    assert [len(own) for own in three] == [4, 4, 4]
+    assert {name for own in three for name in own} & {*KNOWN}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "rehearsals=-1",
+        "rehearsals=1.5",
+        "rehearsals=maybe",
+        "rehearsals=null",
+        "rehearsals=true",
+        "prior.weights=[-1]",
+        "prior.weights=[]",
+        "prior.weights=much",
+        "prior.temperature=0",
+        "prior.top=1.5",
+        "+prior.bottom=3",
+    ],
+)
+def test_wrong_choices_end_in_one_line_before_anything_is_written(
+    config: Callable[..., DictConfig], tmp_path: Path, option: str
+) -> None:
+    line = refusal(config(option), tmp_path / "run")
+    assert option.split("=")[0].split(".")[-1] in line
+    assert "\n" not in line
+
+
+# Few classes
+
+
+def test_two_seen_classes_are_enough_for_every_method(
+    config: Callable[..., DictConfig], picture_tree: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "pictures"
+    for name in ("dog", "boat", "ship", "helicopter"):
+        (root / name).mkdir(parents=True)
+        for i in range(3):
+            shutil.copy(picture_tree / name / f"{i:02}.png", root / name)
+    options = ("method=all", "split=named", "split.unseen=[ship,helicopter]")
+    values = run.train(config(*options, root=root), tmp_path / "run", quietly=True)
+    folder = RunFolder.existing(tmp_path / "run")
+    assert folder.prior() is None  # too few classes to hold any out
+    assert all(folder.embedded(name).factor is None for name in folder.models())
+    assert len(folder.models()) == 15
+    assert np.isfinite(list(values.values())).all()
+    assert "unseen_clean/hit@1" in values
+    assert "calibrated/H@1" not in values
+
+
+def test_one_seen_class_is_refused(
+    config: Callable[..., DictConfig], picture_tree: Path, tmp_path: Path
+) -> None:
+    for name in ("cat", "dog"):
+        shutil.copytree(picture_tree / name, tmp_path / "pictures" / name)
+    line = refusal(config("method=all", root=tmp_path / "pictures"), tmp_path / "run")
+    assert "at least one unseen class and two seen ones" in line
+    named = config("split=named", "split.unseen=[dog]", "method=all", root=tmp_path / "pictures")
+    assert "names all but one of the 2 classes" in refusal(named, tmp_path / "run")
+
+
+def test_classes_and_pictures_that_take_no_part_are_nowhere_in_the_run(
+    config: Callable[..., DictConfig], composed: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    """Not among the candidates, nor in the run folder, from which the same figures come again."""
+    told = config("method=none", "prior=none", "rehearsals=0", "split.n_seen=3",
+                  "split.train_per_class=2", "split=random", "split.n_unseen=2")  # fmt: skip
+    parts = prepare(told)
+    left_out = set(parts.whole.classes) - set(parts.split.classes)
+    assert (len(parts.split.seen), len(parts.split.unseen), len(left_out)) == (3, 2, 3)
+    assert parts.class_vectors.shape[0] == len(parts.resolutions) == 5
+    assert [r.name for r in parts.resolutions] == list(parts.split.classes)
+    assert parts.about()["labels/missing"] == 0
+    for part in (parts.split.train, parts.split.val, parts.split.test, parts.split.unseen_rows):
+        own = [parts.dataset.rows[row].split("/")[0] for row in part]
+        assert own == [parts.split.classes[c] for c in parts.class_ids[part]]
+    assert len(parts.split.train) == 3 * 2
+
+    figures = run.train(told, tmp_path / "run", quietly=True)
+    folder = RunFolder(tmp_path / "run")
+    assert {entry["name"] for entry in folder.classes()} == set(parts.split.classes)
+    assert len(folder.split()["train"]) == 6
+    assert {"all_unseen/hit@5", "all_unseen/hit@10"} & {*figures} == {"all_unseen/hit@5"}
+    again = reevaluation.evaluate(
+        composed(f"run_dir={folder.path}", f"checkpoint=checkpoints/{BEST}", name="evaluate")
+    )
+    assert again["all/H@1"] == pytest.approx(figures["all/H@1"])
+    assert again["unseen/hit@1"] == figures["unseen/hit@1"]

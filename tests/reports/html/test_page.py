@@ -1,0 +1,378 @@
+"""A run's page, read back as a browser would read it, and the same in W&B."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.wandb import wandb_inspect
+from PIL import Image
+
+from devise_exp.core.errors import InputError
+from devise_exp.data.splits import named_split
+from devise_exp.evaluation import diagnostics, evaluator
+from devise_exp.evaluation.diagnostics import Classes
+from devise_exp.evaluation.leakage import Overlap
+from devise_exp.evaluation.metrics.calibrated_stacking import Curve, top_answers, tradeoff_curve
+from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
+from devise_exp.evaluation.ranking_analysis import ProtocolRanking, top_similarity
+from devise_exp.index.exact import ExactIndex
+from devise_exp.reports import run_tables
+from devise_exp.reports.figures.style import VARIABLES
+from devise_exp.reports.html import confusions
+from devise_exp.reports.html import page as page_module
+from devise_exp.reports.html.page import write_html
+from devise_exp.reports.numbers import to_precision
+from devise_exp.runs import gallery
+from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.gallery import GalleryRow, saved_rows
+from devise_exp.text.labels import Resolution
+
+EVIL = "<script>alert('&$x$')</script>\x00\x1b[31m"  # a class of this name
+SPELT = "<script>alert('&$x$')</script>\\x00\\x1b[31m"
+NAMES = ("cat", "dog", "lion", "tiger", EVIL, "okapi", "ferry", "lotus")
+UNSEEN = (EVIL, "okapi", "ferry")
+ABOUT = {
+    "data": "image_folder",
+    "backbone": "resnet18",
+    "word_vectors": "glove_6b_50d",
+    "split/fingerprint": "0123456789abcdef",
+    "leak/checked_by": "words and kinds",
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of eight classes with all that a page can show, pictures too."""
+    place = tmp_path_factory.mktemp("whole")
+    run = RunFolder(place / "run")
+    run.path.mkdir()
+    labels = np.repeat(np.arange(len(NAMES)), 12)
+    rows = [f"{c}/{i:02}.png" for i, c in enumerate(labels)]
+    split = named_split(NAMES, labels, rows, UNSEEN)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(len(NAMES), 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    truths = labels[split.test], labels[split.unseen_rows]
+
+    def model(name: str, noise: float) -> MethodOutput:
+        queries = [vectors[t] + noise * rng.normal(size=(len(t), 6)) for t in truths]
+        unit = [(q / np.linalg.norm(q, axis=1, keepdims=True)).astype(np.float32) for q in queries]
+        return MethodOutput(name, vectors, unit[0], truths[0], unit[1], truths[1])
+
+    models = [model("devise", 0.4), model("conse", 0.6)]
+    chosen = standard_protocols(split.seen, split.unseen)
+    found = evaluator.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
+    result, neighbours = found.report, found.neighbours
+    run.save_classes(split, [Resolution(n, (n,), "exact") for n in NAMES], vectors, rows)
+    run.save_about(
+        ABOUT, [Overlap("okapi", "is a kind of", "giraffe", "okapi")], [f"{EVIL}: broken"]
+    )
+    (run.path / "config.yaml").write_text("seed: 0\nnote: <b>bold</b>\n", encoding="utf-8")
+    run.save_arrays("neighbours", neighbours)
+    for each in models:
+        run.save_embedded(each)
+    run_tables.write(result, run.path, "a run")
+    curves = {each.name: _curve(each, split.seen, split.unseen) for each in models}
+    rankings = [
+        ProtocolRanking(
+            p.name,
+            truths[p.images == "unseen"],
+            p.candidates,
+            neighbours[p.name],
+            top_similarity(getattr(models[0], p.images), vectors, neighbours[p.name]),
+        )
+        for p in chosen
+    ]
+    classes = Classes(NAMES, NAMES, split.seen, split.unseen, {"okapi": "is a kind of giraffe"})
+    found = diagnostics.diagnose(classes, models, rankings, curves, {"devise": 0.1})
+    (run.path / "diagnostics.json").write_text(json.dumps(found), encoding="utf-8")
+    shown = []
+    for part, ids in (("test", split.test), ("unseen", split.unseen_rows)):
+        for i in ids:
+            path = place / f"{i}.png"
+            Image.new("RGB", (300, 200), (i, 20 * int(labels[i]), 90)).save(path)
+            shown.append(GalleryRow(rows[i], NAMES[labels[i]], str(path), part))
+    gallery.save(run.gallery, shown, {"devise": rng.normal(size=(len(shown), 6))}, ExactIndex)
+    return run.path
+
+
+def _curve(model: MethodOutput, seen: np.ndarray, unseen: np.ndarray) -> Curve:
+    best = []
+    for images, truth in ((model.seen, model.seen_truth), (model.unseen, model.unseen_truth)):
+        found = []
+        for ids in (seen, unseen):
+            places, scores = ExactIndex(model.class_vectors[ids]).search(images, 1)
+            found.append((ids[places], scores))
+        best.append(top_answers(found[0], found[1], truth))
+    return tradeoff_curve(best[0], best[1])
+
+
+class Page(HTMLParser):
+    """What a browser sees: elements with their attributes, the text, and tables by rows."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.tables: list[list[list[str]]] = []
+        self.open: list[str] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "link", "br"):
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if "td" in self.open or "th" in self.open:
+            self.tables[-1][-1][-1] += ("\n" if "small" in self.open else "") + data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def table(self, *heads: str) -> list[list[str]]:
+        """The rows of the one table that has these headings, by its own."""
+        (found,) = [t for t in self.tables if set(heads) <= set(t[0])]
+        return found
+
+
+@pytest.fixture(scope="module")
+def page(whole: Path) -> Page:
+    written = write_html(whole)
+    assert written == whole / "report.html"
+    found = Page(written.read_text(encoding="utf-8"))
+    assert not found.open
+    return found
+
+
+SECTIONS = {"methods", "hits", "trade", "classes", "confusions", "plane", "hubs", "audit", "run"}
+
+
+def test_every_section_is_there_and_linked(page: Page) -> None:
+    ids = [own["id"] for _, own in page.elements if "id" in own]
+    assert len(ids) == len(set(ids))
+    assert set(ids) >= SECTIONS
+    links = [str(own["href"]) for own in page.all("a")]
+    assert {link.removeprefix("#") for link in links} == SECTIONS
+
+
+def test_the_page_fetches_nothing_and_runs_nothing(page: Page) -> None:
+    assert not page.all("script")
+    assert not page.all("link")
+    for tag, own in page.elements:
+        assert not [name for name in own if name.startswith("on")]
+        for name in ("src", "href", "xlink:href"):
+            if name in own:
+                assert str(own[name]).startswith(("#", "data:image/jpeg;base64,")), (tag, own)
+    assert "url(http" not in page.source
+    assert "@import" not in page.source
+    (policy,) = (own["content"] for own in page.all("meta") if "http-equiv" in own)
+    assert str(policy).startswith("default-src 'none'")
+
+
+def test_names_of_classes_are_text_whatever_they_hold(page: Page) -> None:
+    assert SPELT in page.text
+    assert "\x00" not in page.source
+    assert "\x1b" not in page.source
+    assert "<b>bold</b>" in page.text
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", page.source)
+    assert any("alert('&amp;$x$')" in label for label in labels)  # dollars are no formula
+
+
+def test_the_table_has_every_figure_with_its_interval(page: Page, whole: Path) -> None:
+    metrics = json.loads((whole / "metrics.json").read_text())
+    tables = [t for t in page.tables if t[0][:2] == ["method", "mean"]]
+    assert len(tables) == 4
+    for table, protocol in zip(tables, ("seen", "unseen", "all_seen", "all_unseen"), strict=True):
+        rows = {(row[0], row[1]): row[2:] for row in table[1:]}
+        assert set(rows) == {("devise", "per image"), ("devise", "per class"),
+                             ("conse", "per class"), ("chance", "per image")}  # fmt: skip
+        for (method, mean), cells in rows.items():
+            start = "" if method == "devise" else f"method/{method}/"
+            for heading, cell in zip(table[0][2:], cells, strict=True):
+                key = f"{start}{protocol}/{heading}"
+                key += "/class_mean" if mean == "per class" else ""
+                bounds = [metrics.get(f"{key}/{bound}") for bound in ("lo", "hi")]
+                shown, _, interval = cell.partition("\n")
+                assert shown == to_precision(metrics[key], *bounds)
+                assert bool(interval) == (method != "chance")
+                if interval:
+                    read = [float(bound) / 100 for bound in interval.split(" – ")]
+                    assert read == pytest.approx(bounds, abs=0.0051)
+
+
+def test_methods_stand_side_by_side_with_the_best_marked(page: Page, whole: Path) -> None:
+    metrics = json.loads((whole / "metrics.json").read_text())
+    head, *rows = page.table("method", "u", "s", "H")
+    figures = {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+    assert list(figures) == ["devise", "conse", "chance"]
+    assert figures["conse"]["H"] == to_precision(metrics["method/conse/all/H@1"])
+    marked = [own for tag, own in page.elements if tag == "td" and own.get("class") == "best"]
+    assert len(marked) >= len(head) - 1
+
+
+def test_each_figure_is_named_and_described(page: Page) -> None:
+    figures = page.all("svg")
+    assert len(figures) == 4
+    ids = {own["id"] for _, own in page.elements if "id" in own}
+    for figure in figures:
+        assert figure["role"] == "img"
+        assert set(str(figure["aria-labelledby"]).split()) <= ids
+    assert "devise, hit@1: " in page.source
+    assert "okapi (unseen): word" in page.source
+    assert not re.search("|".join(VARIABLES), re.sub(r"(?s)<style>.*?</style>", "",
+                                                             page.source))  # fmt: skip
+
+
+def test_unseen_classes_are_sorted_with_what_the_pretraining_knew(page: Page, whole: Path) -> None:
+    found = json.loads((whole / "diagnostics.json").read_text())["classes"]
+    unseen = sorted((e for e in found if not e["seen"]), key=lambda e: -e["hit@1"])
+    head, *rows = page.table("class", "hit@1 among unseen labels")
+    of = [dict(zip(head, row, strict=True)) for row in rows]
+    shown = [float(row["hit@1 among unseen labels"]) for row in of]
+    assert shown == pytest.approx([100 * e["hit@1"] for e in unseen], abs=0.51)
+    verdicts = {row["class"]: row["pretraining"] for row in of}
+    assert verdicts["okapi"] == "✕ leaked: is a kind of giraffe"
+    assert verdicts["ferry"] == "✓ clean"
+    audited = {row[0]: row[-1] for row in page.table("unseen class")[1:]}
+    assert audited["okapi"] == "is a kind of giraffe (as okapi)"
+
+
+def test_confusions_have_pictures_of_the_class_that_were_answered_so(
+    page: Page, whole: Path
+) -> None:
+    found = json.loads((whole / "diagnostics.json").read_text())["confusions"]["unseen"]["pairs"]
+    tables = [t for t in page.tables if "pictures answered so" in t[0]]
+    assert [row[0] for row in tables[0][1:]] == [
+        pair["true"].replace(EVIL, SPELT) for pair in found[:8]
+    ]
+    rows = saved_rows(whole / "gallery").rows
+    labels = {row.name: NAMES.index(row.label) for row in rows}
+    pictures = page.all("img")
+    assert pictures
+    for own in pictures:
+        image = Image.open(io.BytesIO(base64.b64decode(str(own["src"]).partition(",")[2])))
+        assert max(image.size) == 96
+        green = np.asarray(image)[..., 1].mean()
+        assert green == pytest.approx(20 * labels[str(own["alt"])], abs=4)
+
+
+def test_the_same_files_give_the_same_page(whole: Path, page: Page) -> None:
+    assert page_module.page(whole) == page.source
+    assert len(page.source) < 1_500_000
+
+
+ALWAYS = {"metrics.json", "config.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "sections"),
+    [
+        (set(), {"methods", "run"}),
+        ({"results.csv"}, {"methods", "run", "hits"}),
+        ({"about.json", "classes.json"}, {"methods", "run", "audit"}),
+        ({"diagnostics.json"}, SECTIONS - {"hits", "audit"}),
+    ],
+)
+def test_sections_whose_files_are_absent_are_left_out(
+    whole: Path, tmp_path: Path, kept: set[str], sections: set[str]
+) -> None:
+    for name in ALWAYS | kept:
+        shutil.copy(whole / name, tmp_path / name)
+    found = Page(page_module.page(tmp_path))
+    assert {str(own["href"])[1:] for own in found.all("a")} == sections
+    assert not found.all("img")
+
+
+def test_pictures_that_are_gone_are_left_out(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    rows = (run / "gallery/rows.json").read_text(encoding="utf-8")
+    gone = rows.replace(str(whole.parent), str(tmp_path / "gone"))
+    (run / "gallery/rows.json").write_text(gone, encoding="utf-8")
+    found = json.loads((run / "diagnostics.json").read_text())["confusions"]
+    shown = confusions.confusions(RunFolder(run), found)
+    assert shown
+    assert not [pair for own in shown for pair in own["pairs"] if pair["wrong"] or pair["right"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", "{"),
+        ("diagnostics.json", '{"tradeoff": {"devise": {}}}'),
+        ("diagnostics.json", '{"confusions": {"unseen": {"pairs": [{}]}}}'),
+        ("diagnostics.json", "[" * 9),
+        ("about.json", '{"leaks": [{}], "about": {}}'),
+        ("results.csv", "method,protocol\ndevise,seen\n"),
+        ("neighbours.npz", "no archive"),
+        ("gallery/rows.json", "{}"),
+    ],
+)
+def test_a_damaged_file_is_named_and_nothing_is_written(
+    whole: Path, tmp_path: Path, name: str, content: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole, run, ignore=shutil.ignore_patterns("report.html"))
+    (run / name).write_text(content)
+    with pytest.raises(InputError, match=re.escape(name)):
+        write_html(run)
+    assert not [path for path in run.iterdir() if "report.html" in path.name]
+
+
+def test_a_folder_without_figures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no metrics\.json"):
+        write_html(tmp_path)
+
+
+# W&B
+
+
+def test_an_offline_run_holds_the_figures_tables_and_page(
+    whole: Path, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+
+    from devise_exp.reports.wandb import log_curves
+
+    for name in [n for n in os.environ if n.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    with wandb.init(mode="offline", dir=tmp_path, project="devise-exp") as run:
+        log_curves(run, whole)
+    (file,) = tmp_path.glob("wandb/offline-run-*/run-*.wandb")
+    summary = json.loads(wandb_inspect(file, "--summary", "--json"))["summary"]
+    media = file.parent / "files"
+    for name in ("hit-curves", "tradeoff", "map", "similarity"):
+        entry = summary[f"plots/{name}"]
+        picture = Image.open(media / entry["path"])
+        assert picture.size == (entry["width"], entry["height"])
+        assert picture.width > 1200
+        assert len(picture.convert("L").getcolors() or []) > 20  # something is drawn
+    assert (media / summary["report"]["path"]).read_text(encoding="utf-8") == page.source
+    table = json.loads((media / summary["classes"]["path"]).read_text())
+    found = json.loads((whole / "diagnostics.json").read_text())["classes"]
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert [(row["name"], row["hit@1"]) for row in rows] == [(e["name"], e["hit@1"]) for e in found]
+    methods = json.loads((media / summary["methods"]["path"]).read_text())
+    assert [row[0] for row in methods["data"]] == ["devise", "conse", "chance"]

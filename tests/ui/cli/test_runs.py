@@ -1,0 +1,128 @@
+"""The command line for finished runs, on run folders that a real training made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.configs import ALONE
+from omegaconf import DictConfig
+from typer.testing import CliRunner
+
+from devise_exp.pipelines.run import train
+from devise_exp.ui.cli.main import app
+
+
+@pytest.fixture(scope="module")
+def runs(
+    composed: Callable[..., DictConfig],
+    picture_tree: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Path]:
+    """Seeds 0 and 1 of one recipe, and seed 0 with another loss."""
+    place = tmp_path_factory.mktemp("runs")
+    folders = []
+    for i, options in enumerate((["seed=0"], ["seed=1"], ["seed=0", "loss=cosine"])):
+        config = composed(
+            "data=image_folder",
+            f"data.root={picture_tree}",
+            "backbone=resnet18",
+            "backbone.weights=null",
+            "features.num_workers=0",
+            "projection=linear",
+            "trainer.max_epochs=1",
+            "logger=none",
+            *ALONE,
+            *options,
+        )
+        train(config, place / str(i))
+        folders.append(place / str(i))
+    return folders
+
+
+def call(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_show_prints_the_figures_of_the_run(runs: list[Path]) -> None:
+    metrics = json.loads((runs[0] / "metrics.json").read_text())
+    output = call("show", runs[0])
+    assert f"{100 * metrics['seen/hit@1']:.1f}" in output
+    assert metrics["split/fingerprint"] in output
+
+
+def test_compare_gives_the_mean_of_runs_that_differ_in_the_seed_alone(runs: list[Path]) -> None:
+    figures = [json.loads((run / "metrics.json").read_text())["seen/hit@1"] for run in runs]
+    (runs[0].parent / "multirun.yaml").write_text("Hydra's own, which a pattern finds too")
+    output = call("compare", *runs[:2], runs[0].parent / "multirun.yaml")
+    assert f"{50 * sum(figures[:2]):.1f} ±" in output
+    (line,) = [line for line in output.splitlines() if str(runs[0].parent) in line]
+    assert line.split()[:2] == [f"{runs[0].parent}/{{0,1}}", "2"]
+    assert "seed=" not in output
+
+
+def test_compare_names_what_differs_and_gives_no_mean_of_it(runs: list[Path]) -> None:
+    output = call("compare", runs[0], runs[2])
+    lines = [line for line in output.splitlines() if str(runs[0].parent) in line]
+    assert "loss=softmax" in lines[0]
+    assert "loss=cosine" in lines[1]
+    assert len(lines) == 2
+    assert "seed=" not in output
+    assert "mean" not in output
+    assert "±" not in output
+
+
+def test_compare_refuses_different_splits(runs: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(runs[0], other)
+    metrics = json.loads((other / "metrics.json").read_text())
+    (other / "metrics.json").write_text(json.dumps(metrics | {"split/fingerprint": "another"}))
+    result = CliRunner().invoke(app, ["compare", str(runs[0]), str(other)])
+    assert result.exit_code == 2
+    assert result.output.startswith("error: different splits")
+    assert len(result.output.splitlines()) == 1
+    assert metrics["split/fingerprint"] in result.output
+    assert str(other) in result.output
+
+
+def test_classes_lists_unseen_classes_first_with_their_words(runs: list[Path]) -> None:
+    classes = json.loads((runs[0] / "classes.json").read_text())
+    lines = call("classes", runs[0]).splitlines()[1:]
+    unseen = [entry for entry in classes if not entry["seen"]]
+    assert [line.split()[0] for line in lines[: len(unseen)]] == [e["name"] for e in unseen]
+    assert all("unseen" in line for line in lines[: len(unseen)])
+    assert len(lines) == len(classes)
+
+
+@pytest.mark.parametrize("command", ["show", "compare", "classes"])
+def test_a_folder_that_is_no_run_is_one_line_and_exit_code_2(command: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [command, str(tmp_path)])
+    assert result.exit_code == 2
+    assert result.output.startswith("error:")
+    assert len(result.output.splitlines()) == 1
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from devise_exp.ui.cli.main import app; "
+        "print([m for m in ('torch', 'pytorch_lightning', 'wandb', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_damaged_file_of_a_run_is_one_line_and_exit_code_2(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    shutil.copytree(runs[0], tmp_path / "run")
+    (tmp_path / "run" / "classes.json").write_text("{")
+    result = CliRunner().invoke(app, ["classes", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "classes.json: damaged" in result.output

@@ -1,0 +1,235 @@
+"""The commands that ask a run, on one that was trained on pictures that are no longer there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.images import draw
+from omegaconf import OmegaConf
+from PIL import Image
+from typer.testing import CliRunner
+
+from devise_exp.search.saved_run import Run
+from devise_exp.ui.cli.main import app
+
+HEAVY = ("torch", "torchvision", "timm", "pytorch_lightning", "gensim", "wandb")
+RIGHT, WRONG = '<span class="mark">right', '<span class="mark">wrong'
+
+
+@pytest.fixture(scope="module")
+def trained(searchable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of a run, stored in two spaces, whose pictures are away."""
+    folder = shutil.copytree(searchable, tmp_path_factory.mktemp("run") / "a run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config.spaces = ["backbone"]
+    OmegaConf.save(config, folder / "config.yaml")
+    pictures = searchable.parent / "pictures"
+    away = pictures.rename(pictures.with_name("away"))
+    yield folder
+    away.rename(pictures)
+
+
+def call(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: object) -> str:
+    """The one line that a command ends with."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 2, result.output
+    assert result.output.startswith("error: ")
+    assert len(result.output.splitlines()) == 1
+    return result.output
+
+
+def hits(output: str) -> list[str]:
+    """The row names in the table of a search, in their order."""
+    return [field for line in output.splitlines() for field in line.split() if field[-4:] == ".png"]
+
+
+def test_words_find_pictures_that_are_not_on_disk_by_name(trained: Path) -> None:
+    output = call("search", trained, "cat", "-k", 4, "--among", "test")
+    gallery = Run.open(trained).gallery("test")
+    assert f"cat: nearest 4 of {len(gallery)} pictures (test)" in output
+    assert "4 of these 4 pictures are not on disk" in output
+    names = [name for name in hits(output) if "/searches/" not in name]
+    assert len(set(names)) == 4
+    assert set(names) <= {row.name for row in gallery.rows}
+    place = trained / "searches" / "cat_test"
+    assert str(place / "page.html") in output.splitlines()
+    assert sorted(path.name for path in place.iterdir()) == ["grid.png", "page.html"]
+    page = (place / "page.html").read_text(encoding="utf-8")
+    assert all(name in page for name in names)
+
+
+def test_pictures_elsewhere_are_shown_and_marked_where_a_class_is_asked_for(
+    trained: Path, picture_tree: Path, tmp_path: Path
+) -> None:
+    common = ("search", trained, "--pictures", picture_tree, "--out")
+    output = call(*common, tmp_path / "1", "cat", "-k", 38)
+    assert "not on disk" not in output
+    page = (tmp_path / "1" / "page.html").read_text(encoding="utf-8")
+    own = sum(row.label == "cat" for row in Run.open(trained).gallery("all").rows)
+    assert page.count(RIGHT) == own
+    assert page.count(WRONG) == 38 - own
+    call(*common, tmp_path / "2", "ocean", "-k", 38)
+    page = (tmp_path / "2" / "page.html").read_text(encoding="utf-8")
+    assert RIGHT not in page
+    assert WRONG not in page
+    with Image.open(tmp_path / "1" / "grid.png") as grid:
+        drawn = np.asarray(grid.convert("RGB").crop((60, 100, 160, 200))).mean(axis=(0, 1))
+    first = np.asarray(Image.open(picture_tree / hits(output)[0])).mean(axis=(0, 1))
+    np.testing.assert_allclose(drawn, first, atol=10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reading"),
+    [
+        (["-grass horse", "-k5"], "- grass + horse"),
+        (["-k", "5", "-kangaroo horse"], "- kangaroo + horse"),
+        (["-k5", "--", "-grass horse"], "- grass + horse"),
+        (["-0.5*grass horse", "-k", "5"], "- 0.5*grass + horse"),
+        (["2*cat sofa"], "2*cat + sofa"),
+        (["horse -grass"], "horse - grass"),
+    ],
+)
+def test_a_query_may_begin_with_a_minus(
+    trained: Path, tmp_path: Path, arguments: list[str], reading: str
+) -> None:
+    n = 5 if len(arguments) > 1 else 12
+    assert call("search", trained, "--out", tmp_path, *arguments).startswith(
+        f"{reading}: nearest {n} of"
+    )
+
+
+def test_each_question_has_a_folder_of_its_own(trained: Path) -> None:
+    before = set((trained / "searches").glob("*"))
+    for query in ("horse -grass", "horse grass", "-grass horse", "/../../etc", "a" * 3 + " ship"):
+        call("search", trained, query, "-k", 1)
+    call("search", trained, "horse grass", "-k", 1, "--among", "unseen")
+    made = set((trained / "searches").glob("*")) - before
+    assert len(made) == 6
+    assert {"horse_minus_grass", "horse_grass", "minus_grass_horse"} <= {p.name for p in made}
+
+
+def test_any_picture_is_searched_by_alone_and_with_words(trained: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "my [b]cat.png", (190, 40, 40), seed=77)
+    picture = tmp_path / "my [b]cat.png"
+    alone = call("search", trained, "--image", picture, "-k", 3, "--out", tmp_path / "out")
+    assert alone.startswith("my [b]cat.png: nearest 3 of")
+    similar = call("similar", trained, picture, "-k", 3, "--out", tmp_path / "out")
+    assert similar == alone
+    both = call("search", trained, "-water", "--image", picture, "--out", tmp_path / "out")
+    assert both.startswith("my [b]cat.png and - water: nearest 12 of")
+    other = call("similar", trained, picture, "--space", "backbone", "--out", tmp_path / "out")
+    assert other.startswith("my [b]cat.png: nearest 12 of")
+
+
+def test_a_folder_is_indexed_and_searched(trained: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "my photos"
+    for i, colour in enumerate(((190, 40, 40), (40, 40, 190), (30, 120, 200))):
+        draw(photos / f"{i}.png", colour, seed=i)
+    (photos / "broken.jpg").write_text("no picture")
+    output = call("index", trained, photos)
+    assert "3 pictures: 3 added, 0 changed, 0 dropped, 1 skipped" in output
+    assert "skipped broken.jpg: not a picture" in output
+    assert f"--among '{photos}'" in output
+    (photos / "0.png").unlink()
+    assert "2 pictures: 0 added, 0 changed, 1 dropped, 1 skipped" in call("index", trained, photos)
+    found = call("search", trained, "boat", "--among", photos, "--out", tmp_path / "out")
+    assert set(hits(found)[:2]) == {"1.png", "2.png"}
+    assert "label" not in found
+    assert "not on disk" not in found
+
+
+def test_pictures_get_words(trained: Path, picture_tree: Path) -> None:
+    files = [picture_tree / "cat" / "00.png", picture_tree / "ship" / "01.png"]
+    lines = call("tag", trained, *files, "-k", 3).splitlines()
+    assert [lines[0], lines[5]] == [str(file) for file in files]
+    names = {line.split()[1] for line in lines if line[:1].isdigit()}
+    assert names <= set(Run.open(trained).classes)
+    words = [
+        line.split()[1]
+        for line in call("tag", trained, files[0], "--vocabulary", 50).splitlines()[2:]
+    ]
+    table = Run.open(trained).vocabulary
+    assert len(words) == 5
+    assert all((table.rank(word) or 0) < 50 for word in words)
+    assert call("tag", trained, files[0], "--vocabulary", "all")
+
+
+def test_words_lists_neighbours(trained: Path) -> None:
+    output = call("words", trained, "said", "-k", 3)
+    assert [line.split()[1] for line in output.splitlines()[1:]] == ["told", "says", "spokesman"]
+    few = call("words", trained, "-man king woman", "-k", 2, "--most-frequent", 100)
+    assert len(few.splitlines()) == 3
+
+
+def test_what_cannot_be_asked_is_one_line(
+    trained: Path, picture_tree: Path, tmp_path: Path
+) -> None:
+    picture = picture_tree / "cat" / "00.png"
+    (tmp_path / "broken.png").write_bytes(picture.read_bytes()[:60])
+    (tmp_path / "a file").write_text("")
+    for arguments, wrong in (
+        (["search", tmp_path, "cat"], "not a run folder"),
+        (["search", trained], "nothing is asked for"),
+        (["search", trained, "zzqqq"], "no word vector for 'zzqqq'"),
+        (["search", trained, "cat", "-k", "-1"], "k is -1"),
+        (["search", trained, "cat", "-k", "39"], "there are 38 pictures"),
+        (["search", trained, "cat", "--among", "vla"], "not indexed yet"),
+        (["search", trained, "cat", "--pictures", tmp_path], "none of these pictures"),
+        (["search", trained, "--image", tmp_path / "broken.png"], "broken.png: damaged"),
+        (["similar", trained, picture, "--space", "classifier"], "stored in devise, backbone"),
+        (["tag", trained, picture, tmp_path / "broken.png"], "broken.png: damaged"),
+        (["tag", trained, picture, "--vocabulary", "some"], "give all or a number"),
+        (["tag", trained, picture, "-k", "9"], "there are 8 labels"),
+        (["words", trained, "-man"], "only takes away"),
+        (["words", trained, "man", "--most-frequent", "0"], "the 0 most frequent words"),
+        (["index", trained, tmp_path / "nowhere"], "does not exist"),
+        (["index", trained, tmp_path], "broken.png: damaged"),
+    ):
+        assert wrong in refused(*arguments)
+    result = CliRunner().invoke(
+        app, ["search", str(trained), "cat", "--out", str(tmp_path / "a file")]
+    )
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1].endswith("a file: File exists: choose another --out")
+
+
+def test_words_are_searched_without_the_libraries_of_training(trained: Path) -> None:
+    code = (
+        "import sys; from devise_exp.ui.cli.main import app\n"
+        f"try: app(['search', {str(trained)!r}, 'cat -ship'])\n"
+        f"finally: print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
+    assert done.stdout.startswith("cat - ship: nearest 12 of 38 pictures (all)")
+
+
+def test_a_file_name_cannot_steer_the_terminal(
+    trained: Path, tmp_path: Path, picture_tree: Path
+) -> None:
+    (tmp_path / "odd").mkdir()
+    shutil.copy(picture_tree / "cat" / "00.png", tmp_path / "odd" / "a\x1b[31m\u202egnp.png")
+    call("index", trained, tmp_path / "odd")
+    output = call("search", trained, "cat", "--among", tmp_path / "odd")
+    assert "\x1b[31m" not in output
+    assert "\u202e" not in output
+    assert "a\\x1b[31m\\u202egnp.png" in output
+
+
+def test_a_folder_that_is_refused_leaves_nothing_in_the_run(trained: Path, tmp_path: Path) -> None:
+    before = sorted(trained.rglob("*"))
+    refused("index", trained, tmp_path / "nowhere")
+    assert sorted(trained.rglob("*")) == before
