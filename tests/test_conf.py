@@ -255,7 +255,7 @@ def test_the_default_needs_nothing_that_is_missing(composed: Callable[..., DictC
     assert config.logger.offline is True
     assert config.split.name == "caltech101_clean"  # data brings its split and labels along
     assert config.labels.merges.Faces_easy == "Faces"
-    assert composed("data=image_folder", "data.root=x").split._target_.endswith(".random")
+    assert composed("data=image_folder", "data.root=x").split._target_.endswith(".random_split")
 
 
 def test_data_that_brings_its_split_still_lets_a_person_choose(

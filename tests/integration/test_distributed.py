@@ -416,7 +416,7 @@ def test_a_rank_that_is_deaf_ends_when_rank_0_is_killed(tmp_path: Path) -> None:
     child = program(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))", *ADDS)
     code = f"""
 import os, time, devise_exp.training.distributed.workers as processes
-with processes.Crew(2, child={child!r}).training(processes.Order("map", "")):
+with processes.WorkerPool(2, child={child!r}).training(processes.StageRequest("map", "")):
     time.sleep(1)  # the other waits for us in a call that hears no signal
     os.kill(os.getpid(), 9)
 """
@@ -432,7 +432,7 @@ def test_a_process_stuck_in_a_call_that_hears_no_signal_ends_when_a_rank_has_die
 import torch.distributed, devise_exp.training.distributed.workers as processes
 processes._GRACE = 2.0
 child = {program("ranks.send_ready()", "os._exit(3)")!r}
-with processes.Crew(2, child=child).training(processes.Order("map", "")):
+with processes.WorkerPool(2, child=child).training(processes.StageRequest("map", "")):
     torch.distributed.init_process_group("gloo", rank=0, world_size=2)  # waits for rank 1
 """
     code_, _, messages = ended(started(tmp_path, "-c", code))

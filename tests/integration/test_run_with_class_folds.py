@@ -16,7 +16,7 @@ from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_of, centred
-from devise_exp.methods.baselines import seen_only
+from devise_exp.methods.baselines import seen_only, softmax
 from devise_exp.methods.baselines.softmax import fit_softmax
 from devise_exp.methods.task import ClassFold, FittedMethod, Task
 from devise_exp.pipelines import reevaluation, run
@@ -223,7 +223,7 @@ def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
         trained.append(1)
         return real(*arguments)
 
-    monkeypatch.setattr(seen_only, "fit_softmax", counted)
+    monkeypatch.setattr(softmax, "fit_softmax", counted)
     run.train(own, tmp_path / "run", quietly=True)
     assert len(trained) == 1
 

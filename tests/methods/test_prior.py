@@ -24,6 +24,7 @@ from devise_exp.features.backbones.base import Backbone, head_of
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.backbones.timm import timm_backbone
 from devise_exp.features.backbones.torchvision import _cut, torchvision_backbone
+from devise_exp.methods import prior as prior_module
 from devise_exp.methods.prior import PretrainedClassifier, Prior, pretrained_classifier, priors
 from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
 
@@ -137,7 +138,7 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     (prior,) = priors(of, [1.0], top=3)
     whole = prior.directions(features)
     for at_once in (1, 5, 22, 23):
-        monkeypatch.setattr(prior, "AT_ONCE", at_once)
+        monkeypatch.setattr(prior_module, "AT_ONCE", at_once)
         np.testing.assert_allclose(prior.directions(features), whole, atol=1e-6)
     assert prior.directions(features[:0]).shape == (0, 4)
 

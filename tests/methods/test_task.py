@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ from omegaconf import DictConfig
 from devise_exp.data.splits import Split, random_split
 from devise_exp.methods.prior import PretrainedClassifier
 from devise_exp.methods.task import (
-    ClassFold,
-    FittedMethod,
     GuardedFeatures,
     SelectionError,
     Task,
@@ -194,26 +192,6 @@ def test_a_task_without_a_pretraining_rehearses_without_one() -> None:
 # Planted in the real run
 
 
-def peek_at_unseen(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
-    """A method that looks at the images of unseen classes."""
-    task.features[np.flatnonzero(np.isin(task.class_ids, task.unseen))]
-    raise AssertionError("the features of unseen rows were had")
-
-
-def peek_at_test(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
-    """A method that chooses by test images of seen classes."""
-    seen = np.flatnonzero(np.isin(task.class_ids, task.seen))
-    task.features[np.setdiff1d(seen, np.concatenate([task.train, task.val]))]
-    raise AssertionError("the features of test rows were had")
-
-
-def peek_in_rehearsal(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
-    """A method that learns from held-out classes when it is rehearsed."""
-    inner = rehearsals[0]
-    inner.task.features[inner.unseen_rows]
-    raise AssertionError("the features of held-out rows were had")
-
-
 @pytest.mark.parametrize("name", ["peek_at_unseen", "peek_at_test", "peek_in_rehearsal"])
 def test_a_method_that_looks_at_closed_rows_stops_the_run(
     composed: Callable[..., DictConfig], tmp_path: Path, name: str
@@ -221,7 +199,8 @@ def test_a_method_that_looks_at_closed_rows_stops_the_run(
     config = composed(
         "subset.limit_per_class=4", "subset.min_images=85", "split=random", "split.n_unseen=3",
         "word_vectors=random", "projection=linear", "trainer.max_epochs=1", "logger=none",
-        "method=none", "prior=none", "rehearsals=1", f"+method.{name}._target_=test_task.{name}",
+        "method=none", "prior=none", "rehearsals=1",
+        f"+method.{name}._target_=helpers.peeking.{name}",
         f"+method.{name}._partial_=true",
     )  # fmt: skip
     with pytest.raises(SelectionError, match="before the final evaluation"):

@@ -187,13 +187,13 @@ def test_the_listing_is_read_once_and_again_when_a_file_changes(tmp_path: Path) 
 @pytest.mark.parametrize("below", ["data", "xlsa17/data"])
 def test_the_published_archive_may_be_given_as_unpacked(tmp_path: Path, below: str) -> None:
     write(tmp_path / below, *published_files())
-    assert len(dataset.dataset(tmp_path, "AWA2").rows) == N
+    assert len(dataset.xlsa17_dataset(tmp_path, "AWA2").rows) == N
 
 
 def test_another_content_is_another_data_set(tmp_path: Path, prepared: ExperimentData) -> None:
     bank, splits = published_files()
     bank["features"][0, 0] += 1
-    found = dataset.dataset(write(tmp_path, bank, splits), "AWA2")
+    found = dataset.xlsa17_dataset(write(tmp_path, bank, splits), "AWA2")
     assert found.rows == prepared.dataset.rows
     assert found.fingerprint != prepared.dataset.fingerprint
 
@@ -295,7 +295,7 @@ def test_what_belongs_to_the_benchmark_alone_says_so(
 def test_features_that_half_precision_cannot_hold(tmp_path: Path) -> None:
     bank, splits = published_files()
     bank["features"][5, 7] = 70_000
-    data = dataset.dataset(write(tmp_path, bank, splits), "AWA2")
+    data = dataset.xlsa17_dataset(write(tmp_path, bank, splits), "AWA2")
     with pytest.raises(InputError, match=r"float16 cannot hold.*float32"):
         feature_bank(data, published.res101())
     whole = feature_bank(data, published.res101(), dtype="float32").features
@@ -375,7 +375,7 @@ def test_files_of_another_form_are_refused(
 
     def read() -> None:
         attributes.attributes(place, "AWA2")
-        feature_bank(dataset.dataset(place, "AWA2"), published.res101())
+        feature_bank(dataset.xlsa17_dataset(place, "AWA2"), published.res101())
 
     with pytest.raises(InputError, match=message) as caught:
         read()
@@ -507,7 +507,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path, *published_files()) / "AWA2" / "res101.mat"
     file.write_bytes(file.read_bytes()[:-500])
     with pytest.raises(InputError, match=r"res101.mat: (damaged|holds no)"):
-        dataset.dataset(tmp_path, "AWA2")
+        dataset.xlsa17_dataset(tmp_path, "AWA2")
 
 
 def test_a_claim_of_too_many_numbers_is_refused_before_it_is_loaded(
@@ -522,4 +522,4 @@ def test_a_claim_of_too_many_numbers_is_refused_before_it_is_loaded(
 
 def test_a_missing_folder_names_what_it_should_hold(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no folder CUB in it: .*CUB/res101\.mat"):
-        dataset.dataset(tmp_path, "CUB")
+        dataset.xlsa17_dataset(tmp_path, "CUB")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-import tiny_wordnet
+from helpers import tiny_wordnet
 
 from devise_exp.core.errors import InputError
 from devise_exp.text.wordnet.database import Synset, WordNet, find_folder

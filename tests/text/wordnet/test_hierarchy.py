@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_wordnet
+from helpers import tiny_wordnet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import tiny_wordnet
+from helpers import tiny_wordnet
 from helpers.paths import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,2 +1,2 @@
-from .dataset import dataset as dataset
+from .dataset import xlsa17_dataset as xlsa17_dataset
 from .split import proposed_split as proposed_split

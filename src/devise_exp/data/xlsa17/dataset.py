@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     pass
 
 
-def dataset(root: str | Path, name: str) -> ImageDataset:
+def xlsa17_dataset(root: str | Path, name: str) -> ImageDataset:
     """The N pictures of AWA1, AWA2, CUB, SUN or APY by name, with their published features.
 
     Row i is column i of the features. Raises InputError for files that are not of the format.
