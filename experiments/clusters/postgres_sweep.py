@@ -118,7 +118,7 @@ def ended(process: subprocess.Popen, folder: Path, code: int = 0) -> str:
     return log.read_text().strip().split("\n")[-1]
 
 
-def board(storage: str) -> TrialQueue:
+def queue(storage: str) -> TrialQueue:
     return TrialQueue.open(study_of(compose_config(STUDY, "sweep").study), storage)
 
 
@@ -155,7 +155,7 @@ def two_at_once(work: Path, url: str) -> None:
 def with_a_killed_worker(work: Path, url: str) -> None:
     folder = work / "killed"
     process = begun(folder, "workers=2", f"storage={url}")
-    other, found = board(url), list[int]()
+    other, found = queue(url), list[int]()
     waited_for(process, lambda: bool(found.extend(busy(other.trials(), 2)) or found))
     os.kill(found[0], signal.SIGKILL)
     ended(process, folder)
@@ -165,7 +165,7 @@ def with_a_stopped_server(work: Path, url: str, database: Server) -> str:
     """The command ends with a line, which is returned, and goes on once the server does."""
     folder = work / "stopped"
     process = begun(folder, "workers=2", f"storage={url}")
-    other = board(url)
+    other = queue(url)
     waited_for(process, lambda: bool(busy(other.trials(), 2)))
     database.stop()
     line = ended(process, folder, 2)
@@ -199,7 +199,7 @@ def main() -> None:
     print(f"\n## A sweep on PostgreSQL\n\n{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}", flush=True)
     began = time.monotonic()
     ended(begun(work / "alone", "workers=1"), work / "alone")
-    alone, lines = board(str(work / "alone/journal.log")), {}
+    alone, lines = queue(str(work / "alone/journal.log")), {}
     equal = [row("a journal, one worker", alone, alone, began)]
     with server() as database:
         ways: dict[str, Callable[[str], str | None]] = {
@@ -212,7 +212,7 @@ def main() -> None:
             began, url = time.monotonic(), database.url(f"number{number}")
             if line := way(url):
                 lines["server stopped"] = line
-            equal.append(row(name, board(url), alone, began))
+            equal.append(row(name, queue(url), alone, began))
         lines |= refused(work, database)
     secret = quote(database.password, safe="")
     print("\n| what a person reads | |\n| --- | --- |")

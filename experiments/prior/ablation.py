@@ -56,12 +56,12 @@ class Setting:
     def __init__(self, *overrides: str, centred: bool = False) -> None:
         self.overrides = ("projection.hidden=2000", *overrides)
         config = compose("config", list(self.overrides))
-        self.parts = prepare(config)
-        self.features = features_of(config, self.parts)
-        vectors, seen = self.parts.class_vectors, self.parts.split.seen
+        self.data = prepare(config)
+        self.features = features_of(config, self.data)
+        vectors, seen = self.data.class_vectors, self.data.split.seen
         moved = normalize_rows(vectors - centre_of(vectors, seen)) if centred else vectors
-        self.task = replace(self.parts.task(self.features, config.seed), class_vectors=moved)
-        self.rehearsals = self.parts.rehearsals(self.task)
+        self.task = replace(self.data.task(self.features, config.seed), class_vectors=moved)
+        self.rehearsals = self.data.rehearsals(self.task)
 
     def trained(self, *overrides: str) -> list[Project]:
         """The run's recipe, once per seed; a task is trained on once."""
@@ -90,7 +90,7 @@ class Setting:
             return tradeoff_curve(*best)
 
         rehearsed = [curve(each.task, each.seen_rows, each.unseen_rows) for each in self.rehearsals]
-        test = curve(self.task, self.parts.split.test, self.parts.split.unseen_rows)
+        test = curve(self.task, self.data.split.test, self.data.split.unseen_rows)
         seen, unseen = test.at(mean(best_gamma(c) for c in rehearsed))
         area, kept = (
             mean(map(calibrated_stacking.ausuc, rehearsed)),

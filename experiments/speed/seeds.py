@@ -91,8 +91,8 @@ def main(seeds: int = 20, epochs: int = 3) -> None:
     table = Table("", "one by one, s", "at once, s", "times as fast", "apart")
     for name in ("linear", "mlp"):
         config = compose_config([f"projection={name}"])
-        parts = prepare(config)
-        task = parts.task(features_of(config, parts), 0)
+        data = prepare(config)
+        task = data.task(features_of(config, data), 0)
         slow, apart = timed(lambda c=config, t=task: one_by_one(c, t, seeds, epochs))
         fast, stacked = timed(lambda c=config, t=task: all_at_once(c, t, seeds, epochs))
         furthest = max(

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from devise_exp.core.config import compose_config
 from devise_exp.methods.task import Task
-from devise_exp.pipelines.fit import fit_map
+from devise_exp.pipelines.fit import fit_projection
 from devise_exp.pipelines.fit_projection import fit_plain, projection_of, rows_of
 from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
 from devise_exp.runs.folder import RunFolder
@@ -53,20 +53,20 @@ def bare_loop(config: DictConfig, task: Task) -> torch.nn.Module:
     return network
 
 
-def of_a_run(config: DictConfig, parts: ExperimentData, features: np.ndarray) -> None:
+def of_a_run(config: DictConfig, data: ExperimentData, features: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        fit_map(config, RunFolder(Path(folder)), parts, features)
+        fit_projection(config, RunFolder(Path(folder)), data, features)
 
 
 def main(epochs: int) -> None:
     config = compose_config([f"trainer.max_epochs={epochs}"])
-    parts = prepare(config)
-    features = features_of(config, parts)
-    task = parts.task(features, config.seed)
+    data = prepare(config)
+    features = features_of(config, data)
+    task = data.task(features, config.seed)
     ways = {
         "bare loop": lambda: bare_loop(config, task),
         "training on the bank (of rehearsals, methods, trials)": lambda: fit_plain(config, task),
-        "on the bank, of a run": lambda: of_a_run(config, parts, features),
+        "on the bank, of a run": lambda: of_a_run(config, data, features),
     }
     seconds: dict[str, float] = dict.fromkeys(ways, float("inf"))
     silence_lightning()

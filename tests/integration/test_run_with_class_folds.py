@@ -104,11 +104,11 @@ def test_test_and_unseen_images_have_no_say_in_anything_a_run_chooses(
     folder, values = trained
     alone = config.copy()
     alone.method = {}
-    parts = prepare(alone)
-    features = np.array(features_of(alone, parts))
-    closed = np.concatenate([parts.split.test, parts.split.unseen_rows])
+    data = prepare(alone)
+    features = np.array(features_of(alone, data))
+    closed = np.concatenate([data.split.test, data.split.unseen_rows])
     features[closed] = np.random.default_rng(0).normal(size=(len(closed), features.shape[1]))
-    spoilt = run.train(alone, tmp_path / "run", quietly=True, ready=(parts, features))
+    spoilt = run.train(alone, tmp_path / "run", quietly=True, ready=(data, features))
     assert spoilt["seen/hit@5"] != values["seen/hit@5"]  # they did count in the evaluation
     other = RunFolder(tmp_path / "run")
     assert other.chosen("devise") == folder.chosen("devise")
@@ -141,7 +141,8 @@ def test_choices_of_another_recipe_are_refused_by_the_keys_that_differ(
     different: str,
     keys: str,
 ) -> None:
-    config = composed(*QUICK, f"data.root={tree}", *options, f"choices={trained[0].path}")
+    source = f"hyperparameters_from={trained[0].path}"
+    config = composed(*QUICK, f"data.root={tree}", *options, source)
     with pytest.raises(InputError) as caught:
         run.train(config, tmp_path / "run")
     line = str(caught.value)
@@ -157,7 +158,7 @@ def test_a_run_that_took_choices_says_whose_and_claims_no_rehearsal(
     first = trained[0]
     assert first.about()["rehearsals"] == 2
     own = config.copy()
-    own.update(seed=1, choices=str(first.path), rehearsals=0)
+    own.update(seed=1, hyperparameters_from=str(first.path), rehearsals=0)
     run.train(own, tmp_path / "run", quietly=True)
     second = RunFolder(tmp_path / "run")
     assert second.about()["choices"] == first.path.name
@@ -200,11 +201,11 @@ def test_all_methods_are_fitted_before_a_test_or_unseen_image_is_looked_at(
     own = config.copy()
     target = {"_target_": f"{__name__}.late", "_partial_": True}
     own.update(method={"one": target, "two": target}, rehearsals=0, prior=None)
-    parts = prepare(own)
-    features = np.array(features_of(own, parts)).view(Watched)
-    features.closed = np.concatenate([parts.split.test, parts.split.unseen_rows])
+    data = prepare(own)
+    features = np.array(features_of(own, data)).view(Watched)
+    features.closed = np.concatenate([data.split.test, data.split.unseen_rows])
     LOOKED.clear()
-    run.train(own, tmp_path / "run", quietly=True, ready=(parts, features))
+    run.train(own, tmp_path / "run", quietly=True, ready=(data, features))
     assert LOOKED[:2] == ["fitted", "fitted"]
     assert set(LOOKED[2:]) == {"looked"}
 
@@ -233,22 +234,22 @@ def test_rehearsals_that_had_to_be_left_out_are_not_counted(
 ) -> None:
     own = config.copy()
     own.method = {}
-    parts = prepare(own)
-    resolutions = list(parts.resolutions)
-    general = parts.held_out[0][0]
+    data = prepare(own)
+    resolutions = list(data.resolutions)
+    general = data.held_out[0][0]
     resolutions[general] = replace(resolutions[general], name="entity")
-    spoilt = replace(parts, resolutions=tuple(resolutions))
-    run.train(own, tmp_path / "run", quietly=True, ready=(spoilt, features_of(own, parts)))
+    spoilt = replace(data, resolutions=tuple(resolutions))
+    run.train(own, tmp_path / "run", quietly=True, ready=(spoilt, features_of(own, data)))
     assert RunFolder(tmp_path / "run").about()["rehearsals"] == 1
 
 
 def test_why_there_is_no_conse_of_the_pretraining_is_said_rightly(
     config: DictConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parts = replace(prepare(config), pretraining=None)
-    trainable = replace(parts, backbone=replace(parts.backbone, trainable=True))
+    data = replace(prepare(config), pretraining=None)
+    trainable = replace(data, backbone=replace(data.backbone, trainable=True))
     said = []
-    for each in (parts, trainable):
+    for each in (data, trainable):
         list(methods_of(config, each, lambda task: pytest.fail("no map is trained")))
         captured = capsys.readouterr()
         said.append(captured.out + captured.err)

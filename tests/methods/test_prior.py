@@ -217,18 +217,18 @@ def prepared(
 @pytest.fixture(scope="module")
 def caltech(composed: Callable[..., DictConfig]) -> tuple[ExperimentData, np.ndarray]:
     """Shipped features of six photographs a class, where bonsai and pizza are unseen."""
-    config, parts = prepared(composed, "split=named", "split.unseen=[bonsai,pizza]")
-    return parts, features_of(config, parts)
+    config, data = prepared(composed, "split=named", "split.unseen=[bonsai,pizza]")
+    return data, features_of(config, data)
 
 
 def test_the_pretraining_names_photographs_it_knows(
     caltech: tuple[ExperimentData, np.ndarray],
 ) -> None:
-    parts, features = caltech
-    known = parts.pretraining
+    data, features = caltech
+    known = data.pretraining
     assert known is not None
     for name in ("accordion", "flamingo", "revolver", "umbrella"):
-        of_class = parts.class_ids == parts.split.classes.index(name)
+        of_class = data.class_ids == data.split.classes.index(name)
         answers = [known.categories[i] for i in known.probabilities(features[of_class]).argmax(1)]
         assert sum(name in answer for answer in answers) >= 4, (name, answers)
 
@@ -236,33 +236,33 @@ def test_the_pretraining_names_photographs_it_knows(
 def test_what_the_pretraining_knows_of_unseen_and_held_out_classes_is_taken_out(
     caltech: tuple[ExperimentData, np.ndarray],
 ) -> None:
-    parts, features = caltech
-    assert parts.audit.leaked == ("pizza",)
-    known = parts.pretraining
+    data, features = caltech
+    assert data.audit.leaked == ("pizza",)
+    known = data.pretraining
     assert known is not None
     assert "pizza" not in known.categories
     assert len(known.categories) == 999
-    assert known.vectors.shape == (999, parts.class_vectors.shape[1])
-    task, seen = parts.task(features, 0), parts.split.classes
+    assert known.vectors.shape == (999, data.class_vectors.shape[1])
+    task, seen = data.task(features, 0), data.split.classes
     planted = np.array([seen.index("accordion"), seen.index("crocodile")])
-    (made,) = replace(parts, held_out=(planted,)).rehearsals(task)
+    (made,) = replace(data, held_out=(planted,)).rehearsals(task)
     inner = made.task.pretraining
     assert inner is not None
     gone = set(known.categories) - set(inner.categories)
     assert gone == {"accordion", "African crocodile"}
-    clean = [each.task.pretraining for each in parts.rehearsals(task)]
+    clean = [each.task.pretraining for each in data.rehearsals(task)]
     assert [p.categories == known.categories for p in clean if p] == [True, True]
 
 
 def test_a_rehearsal_that_would_leave_nothing_of_the_pretraining_is_left_out(
     caltech: tuple[ExperimentData, np.ndarray],
 ) -> None:
-    parts, features = caltech
-    general, others = parts.split.seen[:2], parts.split.seen[2:4]
-    resolutions = list(parts.resolutions)
+    data, features = caltech
+    general, others = data.split.seen[:2], data.split.seen[2:4]
+    resolutions = list(data.resolutions)
     resolutions[general[0]] = replace(resolutions[general[0]], name="entity")
-    named = replace(parts, resolutions=tuple(resolutions), held_out=(general, others))
-    task = parts.task(features, 0)
+    named = replace(data, resolutions=tuple(resolutions), held_out=(general, others))
+    task = data.task(features, 0)
     (made,) = named.rehearsals(task)
     np.testing.assert_array_equal(made.task.unseen, others)
     # Without a pretraining there is nothing of it to lose.

@@ -15,7 +15,7 @@ from torch import Tensor
 from devise_exp.core.errors import InputError
 from devise_exp.data.images import open_image
 from devise_exp.pipelines import reevaluation, run
-from devise_exp.pipelines.fit import fit_map
+from devise_exp.pipelines.fit import fit_projection
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.runs.folder import RunFolder
 from devise_exp.search.saved_run import Run
@@ -97,9 +97,9 @@ def test_a_run_stopped_between_the_stages_goes_on_to_the_same_end(
     small: Config, tuned: tuple[Path, dict[str, float]], tmp_path: Path
 ) -> None:
     config = small("backbone.trainable=true")
-    stopped, parts = RunFolder(tmp_path / "run"), prepare(config)
+    stopped, data = RunFolder(tmp_path / "run"), prepare(config)
     stopped.begin(config)
-    fit_map(config, stopped, parts, features_of(config, parts))
+    fit_projection(config, stopped, data, features_of(config, data))
     assert stopped.unfinished
     resumed = run.train(small(f"resume={stopped.path}"), tmp_path / "another")
     assert resumed == tuned[1]

@@ -113,8 +113,8 @@ def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Pat
 # Rehearsals and priors
 
 
-def held_out(parts: ExperimentData) -> list[list[str]]:
-    return [[parts.split.classes[c] for c in own] for own in parts.held_out]
+def held_out(data: ExperimentData) -> list[list[str]]:
+    return [[data.split.classes[c] for c in own] for own in data.held_out]
 
 
 def test_rehearsals_hold_out_clean_classes_where_there_are_enough(
@@ -195,20 +195,20 @@ def test_classes_and_pictures_that_take_no_part_are_nowhere_in_the_run(
     """Not among the candidates, nor in the run folder, from which the same figures come again."""
     told = config("method=none", "prior=none", "rehearsals=0", "split.n_seen=3",
                   "split.train_per_class=2", "split=random", "split.n_unseen=2")  # fmt: skip
-    parts = prepare(told)
-    left_out = set(parts.whole.classes) - set(parts.split.classes)
-    assert (len(parts.split.seen), len(parts.split.unseen), len(left_out)) == (3, 2, 3)
-    assert parts.class_vectors.shape[0] == len(parts.resolutions) == 5
-    assert [r.name for r in parts.resolutions] == list(parts.split.classes)
-    assert parts.about()["labels/missing"] == 0
-    for part in (parts.split.train, parts.split.val, parts.split.test, parts.split.unseen_rows):
-        own = [parts.dataset.rows[row].split("/")[0] for row in part]
-        assert own == [parts.split.classes[c] for c in parts.class_ids[part]]
-    assert len(parts.split.train) == 3 * 2
+    data = prepare(told)
+    left_out = set(data.whole.classes) - set(data.split.classes)
+    assert (len(data.split.seen), len(data.split.unseen), len(left_out)) == (3, 2, 3)
+    assert data.class_vectors.shape[0] == len(data.resolutions) == 5
+    assert [r.name for r in data.resolutions] == list(data.split.classes)
+    assert data.about()["labels/missing"] == 0
+    for part in (data.split.train, data.split.val, data.split.test, data.split.unseen_rows):
+        own = [data.dataset.rows[row].split("/")[0] for row in part]
+        assert own == [data.split.classes[c] for c in data.class_ids[part]]
+    assert len(data.split.train) == 3 * 2
 
     figures = run.train(told, tmp_path / "run", quietly=True)
     folder = RunFolder(tmp_path / "run")
-    assert {entry["name"] for entry in folder.classes()} == set(parts.split.classes)
+    assert {entry["name"] for entry in folder.classes()} == set(data.split.classes)
     assert len(folder.split()["train"]) == 6
     assert {"all_unseen/hit@5", "all_unseen/hit@10"} & {*figures} == {"all_unseen/hit@5"}
     again = reevaluation.evaluate(

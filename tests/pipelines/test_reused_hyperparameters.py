@@ -38,8 +38,8 @@ def test_the_second_seed_takes_every_choice_of_the_first(
     both: tuple[RunFolder, RunFolder],
 ) -> None:
     first, second = both
-    assert first.config().choices is None
-    assert second.config().choices == str(first.path)
+    assert first.config().hyperparameters_from is None
+    assert second.config().hyperparameters_from == str(first.path)
     assert first.chosen("devise")["prior/weight"] > 0  # by itself the second would choose none
     assert {"gamma", "lambda", "rehearsal/AUSUC"} == set(first.chosen("eszsl"))
     for name in ("devise", "conse_pretraining", "eszsl", "devise_cosine"):
@@ -68,7 +68,7 @@ def test_a_single_run_with_these_choices_has_the_figures_of_the_series(
     """By the command, to which the folder seed=1 is a value with a = of its own."""
     monkeypatch.chdir(tmp_path)
     first, second = both
-    options = ("seed=2", f"choices={first.path}", f"hydra.run.dir={tmp_path}/alone")
+    options = ("seed=2", f"hyperparameters_from={first.path}", f"hydra.run.dir={tmp_path}/alone")
     monkeypatch.setattr(sys, "argv", ["train.py", *CHOOSING, *options])
     runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     for name in ("metrics.json", "results.csv", "prior.npz", "embeddings/devise.npz"):
@@ -78,17 +78,17 @@ def test_a_single_run_with_these_choices_has_the_figures_of_the_series(
 @pytest.mark.parametrize("name", SEEDLESS)
 def test_a_method_that_is_called_seedless_is(composed: Config, name: str) -> None:
     config = composed(*FEW, f"method={name}")
-    parts = prepare(config)
-    features = features_of(config, parts)
-    ((_, method, _),) = methods_of(config, parts, lambda task: pytest.fail("no map"))
+    data = prepare(config)
+    features = features_of(config, data)
+    ((_, method, _),) = methods_of(config, data, lambda task: pytest.fail("no map"))
     found = []
     for seed in (0, 1):
-        task = parts.task(features, seed)
-        found.append(method(task, parts.rehearsals(task)))
+        task = data.task(features, seed)
+        found.append(method(task, data.rehearsals(task)))
     one, two = found
     assert one.about == two.about
     np.testing.assert_array_equal(one.class_vectors, two.class_vectors)
-    test = features[parts.split.test]
+    test = features[data.split.test]
     np.testing.assert_array_equal(one.embed(test), two.embed(test))
 
 
@@ -98,7 +98,7 @@ def test_that_nothing_was_chosen_is_taken_too_and_a_further_method_chooses(
     """Else the trained model would stand uncalibrated beside calibrated baselines."""
     first, second = RunFolder(splits[0] / "split=3" / "seed=1"), RunFolder(tmp_path / "second")
     options = ("split.seed=3", "method=[devise_cosine,conse_pretraining]")
-    config = composed(*FEW, *options, f"choices='{first.path}'")
+    config = composed(*FEW, *options, f"hyperparameters_from='{first.path}'")
     run.train(config, second.path, quietly=True)
     assert second.prior() is None
     assert second.chosen("devise") == first.chosen("devise") == {}
@@ -129,7 +129,7 @@ def test_choices_of_another_recipe_are_refused(
     options: list[str],
     different: str,
 ) -> None:
-    config = composed(*CHOOSING, *options, f"choices='{both[0].path}'")
+    config = composed(*CHOOSING, *options, f"hyperparameters_from='{both[0].path}'")
     with pytest.raises(InputError) as caught:
         run.train(config, tmp_path / "run")
     line = str(caught.value)
@@ -145,5 +145,5 @@ def test_what_is_no_finished_run_has_no_choices(
     (unfinished / UNFINISHED).touch()
     for place, words in ((unfinished, "did not finish"), (both[0].path.parent, "not a run folder")):
         with pytest.raises(InputError, match=words):
-            run.train(composed(*CHOOSING, f"choices='{place}'"), tmp_path / "run")
+            run.train(composed(*CHOOSING, f"hyperparameters_from='{place}'"), tmp_path / "run")
         assert not (tmp_path / "run").exists()

@@ -21,12 +21,12 @@ from devise_exp.text import labels
 from devise_exp.training.lightning import image_rows
 
 
-def check(config: DictConfig, parts: ExperimentData) -> None:
+def check(config: DictConfig, data: ExperimentData) -> None:
     """Every part built and every option looked at before anything is written; InputError for a
     wrong one.
     """
-    check_training(config, parts)
-    for protocol in standard_protocols(parts.split.seen, parts.split.unseen):
+    check_training(config, data)
+    for protocol in standard_protocols(data.split.seen, data.split.unseen):
         ks_of(protocol, config.ks)
     if config.logger:
         check_wandb(config.logger.offline)
@@ -38,12 +38,12 @@ def check(config: DictConfig, parts: ExperimentData) -> None:
     if "_target_" not in (config.index or {}):
         raise InputError("index=own is for evaluate.py: choose hnsw, brute_force, exact or auto")
     with as_input_error("index"):
-        instantiate(config.index)(parts.class_vectors[:2])
-    if config.prior and parts.pretraining is not None:
+        instantiate(config.index)(data.class_vectors[:2])
+    if config.prior and data.pretraining is not None:
         with as_input_error("prior"):
-            instantiate(config.prior)(parts.pretraining)
+            instantiate(config.prior)(data.pretraining)
     _check_methods(config)
-    reused_hyperparameters.read(config, parts)
+    reused_hyperparameters.read(config, data)
 
 
 def _check_methods(config: DictConfig) -> None:
@@ -60,34 +60,34 @@ def _check_methods(config: DictConfig) -> None:
             instantiate(spec if "_target_" in spec else loss)
 
 
-def announce(parts: ExperimentData) -> None:
+def announce(data: ExperimentData) -> None:
     """What the run is about to use, and warnings that a person should see before they trust a
     table.
     """
-    split, how = parts.split, labels.summary(parts.resolutions)
+    split, how = data.split, labels.summary(data.resolutions)
     words = ", ".join(f"{n} {name}" for name, n in how.items() if n)
-    notify(f"{len(parts.dataset.rows)} pictures of {parts.dataset.name}; classes by words: {words}")
+    notify(f"{len(data.dataset.rows)} pictures of {data.dataset.name}; classes by words: {words}")
     notify(
         f"split {split.name} ({split.fingerprint}): {len(split.seen)} seen and "
         f"{len(split.unseen)} unseen classes"
     )
-    if parts.dataset.skipped:
-        shown = "; ".join(parts.dataset.skipped[:3])
-        notify(f"warning: skipped {len(parts.dataset.skipped)}: {shown} (all in about.json)")
+    if data.dataset.skipped:
+        shown = "; ".join(data.dataset.skipped[:3])
+        notify(f"warning: skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
     if len(split.unseen) == 1:
         notify("warning: among a single unseen label every hit@k is 100: hold out more classes")
-    if parts.audit.leaked:
+    if data.audit.leaked:
         notify(
-            f"warning: {len(parts.audit.leaked)} of {len(split.unseen)} unseen classes were in "
-            f"the backbone's pretraining: {', '.join(parts.audit.leaked)} (about.json says how)"
+            f"warning: {len(data.audit.leaked)} of {len(split.unseen)} unseen classes were in "
+            f"the backbone's pretraining: {', '.join(data.audit.leaked)} (about.json says how)"
         )
-    if not parts.audit.checked_by:
+    if not data.audit.checked_by:
         notify(
             "warning: the backbone's pretraining classes are unknown, so no leak could be audited"
         )
 
 
-def check_training(config: DictConfig, parts: ExperimentData) -> None:
+def check_training(config: DictConfig, data: ExperimentData) -> None:
     """Build every part once, so that a wrong option ends the run before anything is written."""
     if not isinstance(config.seed, int):
         raise InputError(f"seed={config.seed}: give a whole number from 0 on")
@@ -105,8 +105,8 @@ def check_training(config: DictConfig, parts: ExperimentData) -> None:
     patience = config.training.patience
     if patience is not None and (not isinstance(patience, int) or patience < 1):
         raise InputError(f"training.patience={patience}: give a whole number from 1 on, or null")
-    if parts.backbone.trainable:
-        image_rows(parts.dataset, parts.backbone)
+    if data.backbone.trainable:
+        image_rows(data.dataset, data.backbone)
     clipped = config.trainer.gradient_clip_val is not None
     if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
         raise InputError(
@@ -114,8 +114,8 @@ def check_training(config: DictConfig, parts: ExperimentData) -> None:
             "optimizer: set optimizer.fused=false"
         )
     with as_input_error("seed or projection"):
-        module = build_module(config, parts.backbone.feature_dim, seen_vectors(parts))
-        embeddings = module(torch.zeros(2, parts.backbone.feature_dim))
+        module = build_module(config, data.backbone.feature_dim, seen_vectors(data))
+        embeddings = module(torch.zeros(2, data.backbone.feature_dim))
     with as_input_error("loss"):
         module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
     with as_input_error("optimizer or scheduler"):

@@ -1,6 +1,6 @@
 """The stages of a training, which all ranks take together: features, the map, the network.
 
-Rank 0 calls `features`, `fit_map` and `fit_network`; that tells the others, who `take_part`.
+Rank 0 calls `features`, `fit_projection` and `fit_network`; that tells the others, who `take_part`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def all_ranks(config: DictConfig) -> AbstractContextManager[WorkerPool]:
 
 
 def features(
-    config: DictConfig, parts: ExperimentData, tuned: RunFolder | None = None
+    config: DictConfig, data: ExperimentData, tuned: RunFolder | None = None
 ) -> np.ndarray:
-    """(N, feature_dim) of parts.dataset under parts.backbone, from the cache or by all ranks;
+    """(N, feature_dim) of data.dataset under data.backbone, from the cache or by all ranks;
     tuned: the run that has trained the network.
     """
     checkpoint = None if tuned is None else str((tuned.checkpoints / BEST).resolve())
@@ -53,46 +53,46 @@ def features(
 
         gpu = gpu_of(config.trainer.devices, 0)
         if others.size == 1:
-            return features_of(config, parts)
-        return features_of(config, parts, helpers, world=others.size, gpu=gpu)
+            return features_of(config, data)
+        return features_of(config, data, helpers, world=others.size, gpu=gpu)
 
 
-def fit_map(
+def fit_projection(
     config: DictConfig,
     run: RunFolder,
-    parts: ExperimentData,
+    data: ExperimentData,
     features: np.ndarray,
     logger: Any = False,
 ) -> Trained:
     """The map alone, on features (N, feature_dim) of the backbone, on all devices of the config."""
-    with all_ranks(config) as others, others.training(_order("map", config, run)):
-        return fit.fit_map(config, run, parts, features, logger)
+    with all_ranks(config) as others, others.training(_order("projection", config, run)):
+        return fit.fit_projection(config, run, data, features, logger)
 
 
 def fit_network(
-    config: DictConfig, run: RunFolder, parts: ExperimentData, logger: Any = False
+    config: DictConfig, run: RunFolder, data: ExperimentData, logger: Any = False
 ) -> Trained:
-    """The map that `fit_map` has left in the run folder and the network of parts.backbone, which is
-    changed in place.
+    """The projection that `fit_projection` has left in the run folder and the network of
+    data.backbone, which is changed in place.
     """
     with all_ranks(config) as others, others.training(_order("network", config, run)):
-        return fit.fit_network(config, run, parts, logger)
+        return fit.fit_network(config, run, data, logger)
 
 
 def run_stage(order: StageRequest, seat: RankInfo) -> None:
-    """What any other rank does when rank 0 is in `features`, `fit_map` or `fit_network`."""
+    """What any other rank does when rank 0 is in `features`, `fit_projection` or `fit_network`."""
     silence_lightning()
     config = cast(DictConfig, OmegaConf.create(order.config))
-    parts, run = prepare(config), RunFolder(Path(order.run))
+    data, run = prepare(config), RunFolder(Path(order.run))
     if order.stage == "features":
-        _make_share(config, parts, order, seat)
+        _make_share(config, data, order, seat)
         return
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not there: set hydra.run.dir to a folder all nodes share")
-    if order.stage == "map":
-        fit.fit_map(config, run, parts, features_of(config, parts), logger=False)
+    if order.stage == "projection":
+        fit.fit_projection(config, run, data, features_of(config, data), logger=False)
     else:
-        fit.fit_network(config, run, parts, logger=False)
+        fit.fit_network(config, run, data, logger=False)
 
 
 def _order(
@@ -103,13 +103,13 @@ def _order(
 
 
 def _make_share(
-    config: DictConfig, parts: ExperimentData, order: StageRequest, seat: RankInfo
+    config: DictConfig, data: ExperimentData, order: StageRequest, seat: RankInfo
 ) -> None:
     """Send rank 0 the rows of the bank that are this rank's."""
     if order.checkpoint is not None:
-        load_weights(fit.untrained(config, parts), Path(order.checkpoint))
+        load_weights(fit.untrained(config, data), Path(order.checkpoint))
     share = {"rank": seat.rank, "world": seat.world}
     share["gpu"] = gpu_of(config.trainer.devices, seat.local)
     settings = {**config.features, **share}
-    for rows in share_of(order.key, order.start, parts.dataset, parts.backbone, **settings):
+    for rows in share_of(order.key, order.start, data.dataset, data.backbone, **settings):
         send_rows(rows)

@@ -114,7 +114,7 @@ def training_tiles(
     """
     images = labelled.dataset.images
     assert images is not None
-    class_ids, _ = labelled.known()
+    class_ids, _ = labelled.with_word_vectors()
     rows = np.flatnonzero(class_ids >= 0) if split is None else split.train
     drawn = np.random.default_rng(seed).permutation(rows)[:n]
     plain = backbone.preprocess

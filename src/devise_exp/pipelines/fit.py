@@ -50,35 +50,35 @@ def processes_of(config: DictConfig) -> tuple[int, int]:
         ), nodes
 
 
-def fit_map(
+def fit_projection(
     config: DictConfig,
     run: RunFolder,
-    parts: ExperimentData,
+    data: ExperimentData,
     features: np.ndarray,
     logger: Any = False,
 ) -> Trained:
     """The map alone, on features (N, feature_dim) of the backbone."""
-    module = build_module(config, parts.backbone.feature_dim, seen_vectors(parts))
-    guarded = parts.task(features, config.seed).features
+    module = build_module(config, data.backbone.feature_dim, seen_vectors(data))
+    guarded = data.task(features, config.seed).features
     inputs, make_trainer = FeatureInputs(guarded), instantiate(config.trainer)
-    place = map_folder(config, run)
-    return module, _fit(config, parts, module, make_trainer, (inputs, inputs), place, logger)
+    place = projection_folder(config, run)
+    return module, _fit(config, data, module, make_trainer, (inputs, inputs), place, logger)
 
 
 def fit_network(
-    config: DictConfig, run: RunFolder, parts: ExperimentData, logger: Any = False
+    config: DictConfig, run: RunFolder, data: ExperimentData, logger: Any = False
 ) -> Trained:
-    """The map that `fit_map` has left in the run folder and the network of parts.backbone, which is
-    changed in place.
+    """The projection that `fit_projection` has left in the run folder and the network of
+    data.backbone, which is changed in place.
     """
-    module = untrained(config, parts)
+    module = untrained(config, data)
     module.make_scheduler = None  # the config's is made for the epochs of the map
-    load_part(module.projection, map_folder(config, run) / BEST, "projection")
+    load_part(module.projection, projection_folder(config, run) / BEST, "projection")
     make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
-    inputs = image_rows(parts.dataset, parts.backbone)
+    inputs = image_rows(data.dataset, data.backbone)
     sizes = {key: config.tuning[key] for key in ("batch_size", "num_workers")}
     return module, _fit(
-        config, parts, module, make_trainer, inputs, run.checkpoints, logger, **sizes
+        config, data, module, make_trainer, inputs, run.checkpoints, logger, **sizes
     )
 
 
@@ -103,7 +103,7 @@ def fit_to(config: DictConfig, task: Task) -> nn.Module:
 
 
 def methods_of(
-    config: DictConfig, parts: ExperimentData, project: Project
+    config: DictConfig, data: ExperimentData, project: Project
 ) -> Iterator[tuple[str, Method, bool]]:
     """The methods of config.method: name, method, and whether it is a map trained to the class
     vectors.
@@ -112,10 +112,10 @@ def methods_of(
     config says instead of the run's. `project` trains by the run's own recipe.
     """
     for name, spec in (config.method or {}).items():
-        if name == "conse_pretraining" and parts.pretraining is None:
+        if name == "conse_pretraining" and data.pretraining is None:
             why = (
                 "its network is trained on"
-                if parts.backbone.trainable
+                if data.backbone.trainable
                 else "the classifier of its pretraining is unknown"
             )
             notify(f"no conse_pretraining of this backbone: {why}")
@@ -130,39 +130,39 @@ def methods_of(
             other.loss = loss
             train = partial(fit_to, other)
         if spec.get("class_vectors") == "random":
-            yield str(name), _random_vectors(train, parts), True
+            yield str(name), _random_vectors(train, data), True
         else:
             yield str(name), projection_method(str(name), train), True
 
 
-def _random_vectors(project: Project, parts: ExperimentData) -> Method:
+def _random_vectors(project: Project, data: ExperimentData) -> Method:
     """The control whose classes have random vectors, one each, so that no two are near by meaning
     or by a word they share.
     """
 
     def fit_method(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
         table = random_word_vectors(task.class_vectors.shape[1], task.seed)
-        vectors = np.stack([table.vector(name) for name in parts.split.classes])
+        vectors = np.stack([table.vector(name) for name in data.split.classes])
         trained = TrainedProjection(project(replace(task, class_vectors=vectors)))
         return FittedMethod("random_vectors", vectors, trained)
 
     return fit_method
 
 
-def untrained(config: DictConfig, parts: ExperimentData) -> DeviseModule:
+def untrained(config: DictConfig, data: ExperimentData) -> DeviseModule:
     """A module of the run's shape, to load a checkpoint into."""
-    network = _trainable_network(parts)
-    return build_module(config, parts.backbone.feature_dim, seen_vectors(parts), network)
+    network = _trainable_network(data)
+    return build_module(config, data.backbone.feature_dim, seen_vectors(data), network)
 
 
-def map_folder(config: DictConfig, run: RunFolder) -> Path:
+def projection_folder(config: DictConfig, run: RunFolder) -> Path:
     """Where the checkpoints of the map are: those of the run, where the network is not trained."""
     return run.checkpoints / "map" if config.backbone.trainable else run.checkpoints
 
 
 def _fit(
     config: DictConfig,
-    parts: ExperimentData,
+    data: ExperimentData,
     module: DeviseModule,
     make_trainer: Callable[..., pl.Trainer],
     inputs: tuple[Inputs, Inputs],
@@ -170,12 +170,12 @@ def _fit(
     logger: Any = False,
     **sizes: int,
 ) -> dict[str, float]:
-    train, val = parts.split.train, parts.split.val
+    train, val = data.split.train, data.split.val
     return fit_with_lightning(
         module,
         make_trainer,
-        RowBatches(inputs[0], train, parts.targets(train)),
-        RowBatches(inputs[1], val, parts.targets(val)),
+        RowBatches(inputs[0], train, data.targets(train)),
+        RowBatches(inputs[1], val, data.targets(val)),
         folder,
         config.seed,
         logger=logger,
@@ -199,14 +199,14 @@ def build_module(
     )
 
 
-def seen_vectors(parts: ExperimentData) -> np.ndarray:
-    vectors: np.ndarray = parts.class_vectors[parts.split.seen]
+def seen_vectors(data: ExperimentData) -> np.ndarray:
+    vectors: np.ndarray = data.class_vectors[data.split.seen]
     return vectors
 
 
-def _trainable_network(parts: ExperimentData) -> nn.Module | None:
-    if not parts.backbone.trainable:
+def _trainable_network(data: ExperimentData) -> nn.Module | None:
+    if not data.backbone.trainable:
         return None
     # As for features: faster, and the same bits whether features were extracted before or not.
-    network: nn.Module = parts.backbone.network.to(memory_format=torch.channels_last)
+    network: nn.Module = data.backbone.network.to(memory_format=torch.channels_last)
     return network

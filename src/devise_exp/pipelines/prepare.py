@@ -43,7 +43,7 @@ class LabelledImages:
     resolutions: tuple[Resolution, ...]
     vocabulary: WordVectors
 
-    def known(
+    def with_word_vectors(
         self, classes: Collection[str] | None = None
     ) -> tuple[np.ndarray, tuple[Resolution, ...]]:
         """Class ids, -1 where the class has no word vector or is none of `classes`, and resolutions
@@ -141,7 +141,7 @@ def prepare(config: DictConfig) -> ExperimentData:
     """
     labelled = read_labelled(config, config.labels.on_missing)
     split = read_split(config, labelled)
-    class_ids, resolutions = labelled.known(set(split.classes))
+    class_ids, resolutions = labelled.with_word_vectors(set(split.classes))
     backbone = read_backbone(config)
     audit = _audit(_names(resolutions, split.unseen), backbone)
     if split.clean == "require":
@@ -226,7 +226,7 @@ def read_labelled(config: DictConfig, on_missing: str) -> LabelledImages:
 
 def read_split(config: DictConfig, labelled: LabelledImages) -> Split:
     """Seen and unseen classes, of those that have a word vector, and their rows."""
-    class_ids, resolutions = labelled.known()
+    class_ids, resolutions = labelled.with_word_vectors()
     with as_input_error("split"):
         split: Split = instantiate(config.split)(
             [r.name for r in resolutions], class_ids, labelled.dataset.rows
@@ -248,16 +248,16 @@ def _present(
 
 
 def features_of(
-    config: DictConfig, parts: ExperimentData, helpers: RemoteShards | None = None, **share: int
+    config: DictConfig, data: ExperimentData, helpers: RemoteShards | None = None, **share: int
 ) -> np.ndarray:
-    """(N, feature_dim), one per row of parts.dataset, from the cache where they are there; else
+    """(N, feature_dim), one per row of data.dataset, from the cache where they are there; else
     with `helpers` this process makes its share of them: rank, world and gpu of features.Settings.
     """
-    dataset, whole = parts.dataset, parts.whole
+    dataset, whole = data.dataset, data.whole
     if dataset.images is not None:
         settings = {**config.features, **share}
-        return feature_bank(dataset, parts.backbone, helpers, **settings).features
+        return feature_bank(dataset, data.backbone, helpers, **settings).features
     # Shipped features are those of the whole dataset; a subset is some of their rows.
-    bank = feature_bank(whole, parts.backbone, **config.features)
+    bank = feature_bank(whole, data.backbone, **config.features)
     index = {row: i for i, row in enumerate(whole.rows)}
     return bank.features[[index[row] for row in dataset.rows]]

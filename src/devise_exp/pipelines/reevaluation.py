@@ -67,15 +67,15 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     from devise_exp.training.checkpoint import load_weights
 
     own = run.config()
-    parts = prepare(own)
-    run.check_same(parts.split, parts.class_vectors)
-    module = fit.untrained(own, parts)
+    data = prepare(own)
+    run.check_same(data.split, data.class_vectors)
+    module = fit.untrained(own, data)
     load_weights(module, checkpoint)
-    features = features_of(own, parts)
+    features = features_of(own, data)
     trained = TrainedProjection(module.projection, run.prior())
-    fitted = FittedMethod(MODEL, parts.class_vectors, trained)
+    fitted = FittedMethod(MODEL, data.class_vectors, trained)
     method = CalibratedMethod(fitted, run.embedded(MODEL).factor)
-    return embedded(parts, features, method, True, own.train_figures)
+    return embedded(data, features, method, True, own.train_figures)
 
 
 def _extra_vectors(saved: Run, given: ListConfig | str | int) -> np.ndarray:

@@ -68,16 +68,16 @@ class ReusedHyperparameters:
         return CalibratedMethod(fitted, own.factor), self.prior
 
 
-def read(config: DictConfig, parts: ExperimentData) -> ReusedHyperparameters:
-    """The choices of the finished run config.choices, none where that is null; InputError where it
-    is a run of another recipe, split or class vectors, for which they would not be right.
+def read(config: DictConfig, data: ExperimentData) -> ReusedHyperparameters:
+    """The hyperparameters of the finished run config.hyperparameters_from, none if that is null;
+    InputError if it is a run of another recipe, split or class vectors.
     """
-    if config.choices is None:
+    if config.hyperparameters_from is None:
         return ReusedHyperparameters(None, {})
-    run = RunFolder.existing(str(config.choices))
-    _check_recipe(config, parts, run)
+    run = RunFolder.existing(str(config.hyperparameters_from))
+    _check_recipe(config, data, run)
     # A trained network has its seed's features.
-    fixed = () if parts.backbone.trainable else SEEDLESS
+    fixed = () if data.backbone.trainable else SEEDLESS
     models = {name: run.embedded(name) for name in run.models()}
     return ReusedHyperparameters(
         run.prior(),
@@ -90,7 +90,7 @@ def read(config: DictConfig, parts: ExperimentData) -> ReusedHyperparameters:
     )
 
 
-def _check_recipe(config: DictConfig, parts: ExperimentData, run: RunFolder) -> None:
+def _check_recipe(config: DictConfig, data: ExperimentData, run: RunFolder) -> None:
     found: list[Any] = [OmegaConf.to_container(c, resolve=True) for c in (run.config(), config)]
     saved, own = (flat_settings(each) for each in found)
     keys = [
@@ -100,13 +100,14 @@ def _check_recipe(config: DictConfig, parts: ExperimentData, run: RunFolder) -> 
     ]
     different = [key.partition(".")[0] for key in keys]
     vectors = run.class_vectors()
-    if run.split()["fingerprint"] != parts.split.fingerprint:
+    if run.split()["fingerprint"] != data.split.fingerprint:
         different.append("split")
-    if vectors.shape != parts.class_vectors.shape or not np.allclose(vectors, parts.class_vectors):
+    if vectors.shape != data.class_vectors.shape or not np.allclose(vectors, data.class_vectors):
         different.append("word_vectors")
     if different:
         named = f" (by {', '.join(keys)})" if keys else ""
         raise InputError(
-            f"choices={run.path}: that run has another {' and '.join(dict.fromkeys(different))}, "
-            f"so its choices do not hold{named}: leave choices=null, which chooses anew"
+            f"hyperparameters_from={run.path}: that run has another "
+            f"{' and '.join(dict.fromkeys(different))}, so its hyperparameters do not hold{named}: "
+            "leave hyperparameters_from=null, which selects them anew"
         )

@@ -25,7 +25,7 @@ from devise_exp.methods.embedding import TrainedProjection, embed_spaces
 from devise_exp.methods.selection import CalibratedMethod, cached_per_task
 from devise_exp.methods.task import ClassFold, FittedMethod, Task
 from devise_exp.pipelines import checks, distributed, reused_hyperparameters
-from devise_exp.pipelines.distributed import all_ranks, fit_map, fit_network
+from devise_exp.pipelines.distributed import all_ranks, fit_network, fit_projection
 from devise_exp.pipelines.fit import fit_to, methods_of
 from devise_exp.pipelines.prepare import ExperimentData, prepare
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
@@ -75,13 +75,13 @@ def train(
             config = run.config()
         run.check_free_for(config)
         with all_ranks(config):
-            parts, features = ready or (prepare(config), None)
-            run.check_same(parts.split, parts.class_vectors)
-            checks.check(config, parts)
+            data, features = ready or (prepare(config), None)
+            run.check_same(data.split, data.class_vectors)
+            checks.check(config, data)
             if features is None:
-                features = distributed.features(config, parts)
+                features = distributed.features(config, data)
             run.begin(config)
-            return _train(config, run, parts, features, quietly)
+            return _train(config, run, data, features, quietly)
     except KeyboardInterrupt as error:
         hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
         raise KeyboardInterrupt(f"the run is not finished{hint}") from error
@@ -90,49 +90,49 @@ def train(
 
 
 def _train(
-    config: DictConfig, run: RunFolder, parts: ExperimentData, features: np.ndarray, quietly: bool
+    config: DictConfig, run: RunFolder, data: ExperimentData, features: np.ndarray, quietly: bool
 ) -> dict[str, float]:
-    about = parts.about()
-    run.save_classes(parts.split, parts.resolutions, parts.class_vectors, parts.dataset.rows)
-    placed = parts.hierarchy()
+    about = data.about()
+    run.save_classes(data.split, data.resolutions, data.class_vectors, data.dataset.rows)
+    placed = data.hierarchy()
     run.save_hierarchy(placed.as_dict())
     about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
-    task = parts.task(features, config.seed)
+    task = data.task(features, config.seed)
     # A network that was trained on the held-out classes too says nothing of unseen ones.
-    rehearsals = () if parts.backbone.trainable else parts.rehearsals(task)
-    checks.announce(parts)
+    rehearsals = () if data.backbone.trainable else data.rehearsals(task)
+    checks.announce(data)
     about |= _chosen_by(config, len(rehearsals))
     logger = _logger(config, run)
     try:
-        module, best = fit_map(config, run, parts, features, logger)
+        module, best = fit_projection(config, run, data, features, logger)
         frozen = FittedMethod(
-            "frozen_backbone", parts.class_vectors, TrainedProjection(module.projection)
+            "frozen_backbone", data.class_vectors, TrainedProjection(module.projection)
         )
         before = features
-        if parts.backbone.trainable:
-            module, best = fit_network(config, run, parts, logger)
-            features = distributed.features(config, parts, run)  # the backbone is another now
-            task = parts.task(features, config.seed)
+        if data.backbone.trainable:
+            module, best = fit_network(config, run, data, logger)
+            features = distributed.features(config, data, run)  # the backbone is another now
+            task = data.task(features, config.seed)
         about |= best
-        trained, fits = _fit_methods(config, parts, module, task, rehearsals)
+        trained, fits = _fit_methods(config, data, module, task, rehearsals)
         if trained.prior is not None:
             run.save_prior(trained.prior)
-        models = _embed_all(config, parts, features, fits)
-        if parts.backbone.trainable:
-            models.insert(1, embedded(parts, before, CalibratedMethod(frozen, None), True))
+        models = _embed_all(config, data, features, fits)
+        if data.backbone.trainable:
+            models.insert(1, embedded(data, before, CalibratedMethod(frozen, None), True))
         for each in models:
             run.save_embedded(each)
-        _save_galleries(config, run, parts, task, trained, features)
+        _save_galleries(config, run, data, task, trained, features)
         make_index = instantiate(config.index)
         about["index"] = index_name(config.index)
         chose = {each.name: each.about for each in fits}
         names = {each.name: chose.get(each.name, {}) for each in models}
-        run.save_about(about, parts.audit.leaks, parts.dataset.skipped, names)
+        run.save_about(about, data.audit.leaks, data.dataset.skipped, names)
         chosen = protocols_of(run, models, train=config.train_figures)
         result, evaluated = evaluate_run(run, models, chosen, make_index, config.ks, about)
         run.save_arrays("neighbours", evaluated.neighbours)
         run.save_diagnostics(diagnose_run(run, models, chosen, evaluated))
-        make_index(parts.class_vectors).save(run.path / "index")
+        make_index(data.class_vectors).save(run.path / "index")
         run_tables.write(result, run.path, run_title(about))
         write_html(run.path)
         if logger:
@@ -151,8 +151,8 @@ def _train(
 
 def _chosen_by(config: DictConfig, n_rehearsals: int) -> dict[str, str | int]:
     """Whose choices the figures rest on: so many rehearsals, or another run."""
-    if config.choices is not None:
-        return {"choices": Path(str(config.choices)).name}
+    if config.hyperparameters_from is not None:
+        return {"choices": Path(str(config.hyperparameters_from)).name}
     if config.rehearsals and not n_rehearsals:
         notify("warning: no rehearsal is possible, so no prior and no calibration were chosen")
     return {"rehearsals": n_rehearsals}
@@ -160,7 +160,7 @@ def _chosen_by(config: DictConfig, n_rehearsals: int) -> dict[str, str | int]:
 
 def _fit_methods(
     config: DictConfig,
-    parts: ExperimentData,
+    data: ExperimentData,
     module: DeviseModule,
     task: Task,
     rehearsals: Sequence[ClassFold],
@@ -168,14 +168,14 @@ def _fit_methods(
     """The trained map with its prior; and every method, that of the trained map first, fitted and
     calibrated by training and validation rows: no others can be had of a task.
     """
-    known = reused_hyperparameters.read(config, parts)
+    known = reused_hyperparameters.read(config, data)
     project = cached_per_task(partial(fit_to, config), {task: module.projection})
     priors = instantiate(config.prior) if config.prior else None
     first, prior = known.model(task, module.projection) or selection.devise(
         module.projection, project, priors, task, rehearsals
     )
     fits = [_Fit(MODEL, first.fitted.about, first, True)]
-    for name, method, is_map in methods_of(config, parts, project):
+    for name, method, is_map in methods_of(config, data, project):
         own = known.of(name)
         if own and own.embedded:
             fits.append(_Fit(name, own.about, own.embedded, is_map))
@@ -188,14 +188,14 @@ def _fit_methods(
 
 
 def _embed_all(
-    config: DictConfig, parts: ExperimentData, features: np.ndarray, fits: Sequence[_Fit]
+    config: DictConfig, data: ExperimentData, features: np.ndarray, fits: Sequence[_Fit]
 ) -> list[MethodOutput]:
     """What all methods make of the evaluated rows; features: (N, feature_dim)."""
     return [
         each.made
         if isinstance(each.made, MethodOutput)
         else embedded(
-            parts, features, each.made, each.is_map, config.train_figures and each.name == MODEL
+            data, features, each.made, each.is_map, config.train_figures and each.name == MODEL
         )
         for each in fits
     ]
@@ -204,18 +204,18 @@ def _embed_all(
 def _save_galleries(
     config: DictConfig,
     run: RunFolder,
-    parts: ExperimentData,
+    data: ExperimentData,
     task: Task,
     trained: TrainedProjection,
     features: np.ndarray,
 ) -> None:
     """The pictures that the model was not trained on, in every space that the config asks for."""
-    split, dataset = parts.split, parts.dataset
+    split, dataset = data.split, data.dataset
     files = dataset.images.paths if isinstance(dataset.images, ImageFiles) else None
     rows, ids = [], []
     for part, own in (("val", split.val), ("test", split.test), ("unseen", split.unseen_rows)):
         for i in own:
-            label, path = split.classes[parts.class_ids[i]], files[i] if files else None
+            label, path = split.classes[data.class_ids[i]], files[i] if files else None
             rows.append(GalleryRow(dataset.rows[i], label, path, part))
         ids.append(own)
     spaces = run.spaces()
@@ -223,14 +223,14 @@ def _save_galleries(
     if "classifier" in spaces:
         classifier = seen_classifier(task)
         run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
-    centre = centre_of(parts.class_vectors, split.seen)
+    centre = centre_of(data.class_vectors, split.seen)
     held_out = features[np.concatenate(ids)]
     vectors = embed_spaces(spaces, trained, centre, classifier, held_out)
     gallery.save(run.gallery, rows, vectors, instantiate(config.index))
 
 
 def embedded(
-    parts: ExperimentData,
+    data: ExperimentData,
     features: np.ndarray,
     method: CalibratedMethod,
     trained_map: bool,
@@ -239,9 +239,9 @@ def embedded(
     """What a method makes of the evaluated rows (and of those it was trained on, with `train`);
     features: (N, feature_dim). Here, and nowhere before, test and unseen rows are looked at.
     """
-    embed, ids = method.fitted.embed, parts.class_ids
-    test, unseen = parts.split.test, parts.split.unseen_rows
-    trained = parts.split.train if train else None
+    embed, ids = method.fitted.embed, data.class_ids
+    test, unseen = data.split.test, data.split.unseen_rows
+    trained = data.split.train if train else None
     return MethodOutput(
         method.fitted.name,
         method.fitted.class_vectors,

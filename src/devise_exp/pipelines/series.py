@@ -107,8 +107,11 @@ def _check(config: DictConfig, folder: Path) -> None:
             f"resume={config.resume}: no series (it has no {CONFIG}): leave seeds and split_seeds "
             "at 1 to go on with a single run"
         )
-    if config.choices is not None and config.split_seeds > 1:
-        raise InputError("choices are those of one split: leave choices=null, or split_seeds=1")
+    if config.hyperparameters_from is not None and config.split_seeds > 1:
+        raise InputError(
+            "hyperparameters_from is a run on one split: leave hyperparameters_from=null, or "
+            "split_seeds=1"
+        )
     if (folder / "config.yaml").exists():
         raise InputError(f"{folder}: holds a single run: train into another hydra.run.dir")
     if (folder / CONFIG).is_file():
@@ -136,13 +139,14 @@ def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
     ready = None
     for j, place in enumerate(places):
         own.seed = config.seed + j
-        own.choices = str(places[0]) if j and config.choices is None else config.choices
+        if j and config.hyperparameters_from is None:
+            own.hyperparameters_from = str(places[0])
         if _finished(place):
             continue
         if ready is None or own.backbone.trainable:  # training changes the network in place
-            parts = prepare(own)
-            checks.check(own, parts)  # before features are extracted, which may take long
-            ready = parts, distributed.features(own, parts)
+            data = prepare(own)
+            checks.check(own, data)  # before features are extracted, which may take long
+            ready = data, distributed.features(own, data)
         notify(f"{place.relative_to(folder.parent)}:")
         run.train(own, place, quietly=True, ready=ready)
     return places

@@ -122,7 +122,8 @@ class RunFolder:
             OmegaConf.to_container(each, resolve=True) for each in (config, self.config())
         ]
         for each in settings:
-            each.pop("choices", None)  # taken after the training, from elsewhere in a moved series
+            # Read after the training, and from elsewhere if a series has moved.
+            each.pop("hyperparameters_from", None)
         return bool(settings[0] == settings[1])
 
     def check_same(self, split: Split, class_vectors: np.ndarray) -> None:

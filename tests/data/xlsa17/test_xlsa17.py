@@ -247,20 +247,20 @@ def test_a_run_trains_and_its_class_means_are_right(
 
 
 def test_a_subset_keeps_its_parts_and_loses_the_published_row(small: Config) -> None:
-    parts = prepare(small("subset.limit_per_class=10"))
+    data = prepare(small("subset.limit_per_class=10"))
     full = files_module.read(small().data.root, "AWA2")
-    assert len(parts.dataset.rows) == 10 * len(CLASSES)
-    tested = {parts.dataset.rows[i] for i in parts.split.test}
+    assert len(data.dataset.rows) == 10 * len(CLASSES)
+    tested = {data.dataset.rows[i] for i in data.split.test}
     assert tested < {full.rows[i] for i in full.parts[1]}
-    assert published_results.published(parts.split.name) == {}
+    assert published_results.published(data.split.name) == {}
     with pytest.raises(InputError, match=r"too few of its rows of .*limit_per_class=null"):
         prepare(small("subset.limit_per_class=1"))
 
 
 def test_other_word_vectors_and_splits_can_be_chosen(small: Config) -> None:
-    parts = prepare(small("word_vectors=random", "split=random", "split.n_unseen=2"))
-    assert (parts.vocabulary.name, parts.split.name) == ("random", "random2")
-    assert len(parts.split.test) == 4 * 2  # a fifth of twelve
+    data = prepare(small("word_vectors=random", "split=random", "split.n_unseen=2"))
+    assert (data.vocabulary.name, data.split.name) == ("random", "random2")
+    assert len(data.split.test) == 4 * 2  # a fifth of twelve
 
 
 def test_what_belongs_to_the_benchmark_alone_says_so(

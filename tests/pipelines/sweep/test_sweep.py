@@ -33,7 +33,12 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.errors import InputError, Terminated, user_message
 from devise_exp.pipelines.sweep import report, sweep, trial_queue
 from devise_exp.pipelines.sweep import worker as worker_module
-from devise_exp.pipelines.sweep.storage import StorageError, answering, opened, reason
+from devise_exp.pipelines.sweep.storage import (
+    StorageError,
+    first_cause,
+    open_storage,
+    storage_errors,
+)
 from devise_exp.pipelines.sweep.study import study_of
 from devise_exp.pipelines.sweep.sweep import _check_first_round, run_sweep
 from devise_exp.pipelines.sweep.trial_queue import MAX_ATTEMPTS, TrialQueue, worker_id
@@ -88,7 +93,7 @@ def studies(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def in_process(
     studies: Path, folder: Path, name: str = "small", storage: str | None = None, **options: Any
 ) -> TrialQueue:
-    """Run a study in this process, without the command; its board when all are done."""
+    """Run a study in this process, without the command; its queue when all are done."""
     kept = f"storage={storage or folder / 'journal.log'}"
     config = compose_config([f"study={name}", f"folder={folder}", kept], "sweep", studies)
     folder.mkdir(exist_ok=True)
@@ -243,7 +248,7 @@ def test_a_stop_in_the_middle_of_a_write_is_a_stop() -> None:
     """As Optuna's lock tells it: it was about to remove a file that it had removed."""
 
     def write() -> None:
-        with answering("journal.log"):
+        with storage_errors("journal.log"):
             try:
                 raise Terminated
             except BaseException:
@@ -503,10 +508,10 @@ def test_a_trial_that_was_given_back_is_no_dead_worker_s(storage: str) -> None:
     claimed = first.claim()
     assert claimed is not None
     first.mark(claimed.id, "worker", f"{worker_id().rpartition(':')[0]}:{gone.pid}")
-    first._free_dead(first.trials())
+    first._requeue_stale(first.trials())
     assert [trial.state for trial in first.trials()] == [TrialState.WAITING]
     assert first._take(first.trials(), 1) is not None
-    second._free_dead(second.trials())
+    second._requeue_stale(second.trials())
     assert [trial.state for trial in second.trials()] == [TrialState.RUNNING]
 
 
@@ -530,7 +535,7 @@ def test_a_driver_that_is_not_installed_is_named(tmp_path: Path) -> None:
 def test_the_reason_is_the_driver_s_own_first_word() -> None:
     later = RuntimeError("Can't reconnect until invalid transaction is rolled back")
     later.__context__ = DBAPIError("select 1", {}, OSError("terminating connection\nLINE 1"))
-    assert reason(later) == "terminating connection"
+    assert first_cause(later) == "terminating connection"
 
 
 def test_a_full_disk_leaves_no_half_line_for_other_workers(tmp_path: Path) -> None:
@@ -578,7 +583,7 @@ def test_processors_are_counted_where_the_system_has_no_affinity(
 
 def test_a_study_that_was_made_but_not_yet_named_is_opened(storage: str) -> None:
     study = study_of(spec())
-    opened(storage).create_new_study(study.directions, study.name)
+    open_storage(storage).create_new_study(study.directions, study.name)
     assert TrialQueue.open(study, storage).trials() == []
 
 

@@ -52,7 +52,7 @@ def ranked(study: Study, trials: Trials) -> list[FrozenTrial]:
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     first, *others = study.objectives.values()
     if others and done:
-        front = {trial.number for trial in study.remembering(done).best_trials}
+        front = {trial.number for trial in study.in_memory(done).best_trials}
         done = [trial for place, trial in enumerate(done) if place in front]
     sign = -1 if first == "maximize" else 1
     return sorted(done, key=lambda trial: (sign * trial.values[0], trial.number))
@@ -140,7 +140,7 @@ def importances(study: Study, trials: Trials) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     if len(done) < 4 or len(study.space) < 2:
         return found
-    memory = study.remembering(done)
+    memory = study.in_memory(done)
     for i, name in enumerate(study.objectives):
         sign = 1 if study.objectives[name] == "minimize" else -1
         evaluator = PedAnovaImportanceEvaluator()

@@ -28,7 +28,7 @@ class StorageError(InputError):
     """A storage that could be opened cannot be read or written any more."""
 
 
-def opened(given: str) -> BaseStorage:
+def open_storage(given: str) -> BaseStorage:
     """A journal file, which is made where there is none, or the database of a URL.
 
     InputError for a URL that hides where its password ends, or whose driver is not installed;
@@ -79,7 +79,7 @@ def masked(storage: str) -> str:
     return re.sub(r"://.*", "://...", storage)
 
 
-def reason(error: BaseException) -> str:
+def first_cause(error: BaseException) -> str:
     """What an error of a storage says, in one line; of several that led to each other the first
     word of the database's own driver, since the others are but about transactions.
     """
@@ -94,7 +94,7 @@ def reason(error: BaseException) -> str:
 
 
 @contextmanager
-def answering(storage: str) -> Iterator[None]:
+def storage_errors(storage: str) -> Iterator[None]:
     """Whatever a storage, or the driver under it, raises, as a StorageError; but a stop is one,
     also where putting a file in order after it has failed.
     """
@@ -106,8 +106,8 @@ def answering(storage: str) -> Iterator[None]:
         if (stop := underlying_stop(error)) is not None:
             raise stop from None
         raise StorageError(
-            f"storage={masked(storage)}: no longer answers ({reason(error)}): mend that, and the "
-            "same command goes on"
+            f"storage={masked(storage)}: no longer answers ({first_cause(error)}): mend that, "
+            "and the same command goes on"
         ) from error
 
 

@@ -63,7 +63,8 @@ class Study:
 
     def overrides_of(self, values: Mapping[str, Any]) -> list[str]:
         """What train.py has to be told for the trial of these values."""
-        return [*self.overrides, *(f"{key}={spelt(value)}" for key, value in values.items())]
+        own = [f"{key}={override_value(value)}" for key, value in values.items()]
+        return [*self.overrides, *own]
 
     @property
     def directions(self) -> list[StudyDirection]:
@@ -74,16 +75,18 @@ class Study:
         number.
         """
         seed = np.random.SeedSequence([self.seed, round_number]).generate_state(1)[0]
-        memory = self.remembering(known, sampler=self.sampler(seed=int(seed)))
+        memory = self.in_memory(known, sampler=self.sampler(seed=int(seed)))
         return [memory.ask(dict(self.space)).params for _ in range(self.round)]
 
-    def watched(self, known: Sequence[FrozenTrial], values: Mapping[str, Any]) -> optuna.Trial:
+    def pruning_trial(
+        self, known: Sequence[FrozenTrial], values: Mapping[str, Any]
+    ) -> optuna.Trial:
         """A trial of these values whose should_prune compares with `known`, by the pruner."""
-        memory = self.remembering(known, pruner=self.pruner or optuna.pruners.NopPruner())
+        memory = self.in_memory(known, pruner=self.pruner or optuna.pruners.NopPruner())
         memory.enqueue_trial(dict(values))
         return memory.ask(dict(self.space))
 
-    def remembering(self, known: Sequence[FrozenTrial], **parts: Any) -> optuna.Study:
+    def in_memory(self, known: Sequence[FrozenTrial], **parts: Any) -> optuna.Study:
         """An Optuna study in memory that holds `known`."""
         study = optuna.create_study(directions=self.directions, **parts)
         study.add_trials(known)
@@ -136,7 +139,7 @@ def study_of(config: DictConfig) -> Study:
                 "takes TPESampler or RandomSampler; MedianPruner, PercentilePruner, "
                 "ThresholdPruner or null"
             )
-    planned_by = json.dumps([parts_of(config.sampler), parts_of(config.pruner)])
+    planned_by = json.dumps([plain_values(config.sampler), plain_values(config.pruner)])
     return Study(
         str(config.name), tuple(config.overrides), space, objectives, config.trials, config.round,
         config.seed, sampler, pruner, planned_by,
@@ -164,12 +167,12 @@ def _check_keys(config: DictConfig) -> None:
         raise InputError(f"study.overrides: {both[0]} is in the space too: give it in one of them")
 
 
-def parts_of(config: DictConfig | None) -> Any:
+def plain_values(config: DictConfig | None) -> Any:
     """A config as plain values, None for none."""
     return None if config is None else OmegaConf.to_container(config)
 
 
-def spelt(value: Any) -> str:
+def override_value(value: Any) -> str:
     """A value as Hydra reads it back, of the same type."""
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
         escaped = value.replace("\\", "\\\\").replace("'", "\\'")

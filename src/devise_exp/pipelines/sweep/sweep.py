@@ -50,12 +50,12 @@ def run_sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
         storage = Path(storage).expanduser().absolute()
     if config.storage is None:
         folder.mkdir(parents=True, exist_ok=True)
-    board = TrialQueue.open(study, str(storage))
+    queue = TrialQueue.open(study, str(storage))
     folder.mkdir(parents=True, exist_ok=True)
     config.storage = masked(str(storage))
     with atomic_path(folder / "study.yaml") as made:
         made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
-    before = board.finished()
+    before = queue.finished()
     if before > study.trials:
         raise InputError(
             f"study.trials={study.trials}: {before} are done already: give as many or more"
@@ -63,10 +63,10 @@ def run_sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     notify(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
     started = time.perf_counter()
     n = min(config.workers or processors(), study.round)
-    _work(board, n, folder, {STORAGE: str(storage), STUDY: OmegaConf.to_yaml(config.study)})
+    _work(queue, n, folder, {STORAGE: str(storage), STUDY: OmegaConf.to_yaml(config.study)})
     seconds = time.perf_counter() - started
-    report.write(study, board.trials(), folder)
-    report.show(study, board.trials(), study.trials - before, seconds)
+    report.write(study, queue.trials(), folder)
+    report.show(study, queue.trials(), study.trials - before, seconds)
     notify(f"written to {folder}: summary.md, trials.csv, figures")
     notify(f"the best as a run: python train.py --config-dir {folder} experiment={study.name}")
     return folder
@@ -91,19 +91,19 @@ def check_space(study: Study) -> None:
             compose_config(study.overrides_of({**first, key: value}))
 
 
-def _work(board: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None:
+def _work(queue: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None:
     """Keep `n` workers at it until every trial is done; another one takes a dead one's place."""
     workers: list[subprocess.Popen] = []
     deaths = 0
     try:
         with (folder / LOG).open("ab") as log, _progress() as progress:
-            task = progress.add_task(board.study.name, total=board.study.trials, best="")
+            task = progress.add_task(queue.study.name, total=queue.study.trials, best="")
             while True:
-                trials = board.trials()
+                trials = queue.trials()
                 done = [trial for trial in trials if trial.state.is_finished()]
-                progress.update(task, completed=len(done), best=_best(board.study, done))
-                _check_first_round(board.study, done)
-                if len(done) == board.study.trials:
+                progress.update(task, completed=len(done), best=_best(queue.study, done))
+                _check_first_round(queue.study, done)
+                if len(done) == queue.study.trials:
                     return
                 for worker in [each for each in workers if each.poll() is not None]:
                     workers.remove(worker)
@@ -111,7 +111,7 @@ def _work(board: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None
                     wrong = worker.returncode > 0 and worker.returncode != TERMINATED
                     if wrong or deaths > _DEATHS:
                         raise InputError(f"a worker ended: {_last_line(folder / LOG)}")
-                left = board.study.trials - len(done)
+                left = queue.study.trials - len(done)
                 while len(workers) < min(n, left):
                     workers.append(_start(folder, log, told))
                 time.sleep(0.5)

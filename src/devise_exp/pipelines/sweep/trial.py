@@ -34,8 +34,8 @@ class DataCache:
         key = OmegaConf.to_yaml(OmegaConf.masked_copy(config, _DATA), resolve=True)
         if self.ready is None or key != self.key:
             self.ready = None  # two at once would double the memory
-            parts = prepare(config)
-            self.ready, self.key = (parts, features_of(config, parts)), key
+            data = prepare(config)
+            self.ready, self.key = (data, features_of(config, data)), key
         return self.ready
 
 
@@ -46,13 +46,13 @@ def run_trial(
     them. Reports the validation hit@1 of each epoch or, where only rehearsals are asked for, the
     figure after each of them. InputError for a config that a sweep cannot train by.
     """
-    parts, features = ready
-    if not is_plain(config.trainer) or parts.backbone.trainable:
+    data, features = ready
+    if not is_plain(config.trainer) or data.backbone.trainable:
         raise InputError(
             "a sweep trains maps on features by the CPU: leave trainer=cpu with its precision, and "
             "backbone.trainable=false"
         )
-    started, task = time.perf_counter(), parts.task(features, config.seed)
+    started, task = time.perf_counter(), data.task(features, config.seed)
     figures: dict[str, float] = {}
     by_rehearsals = any(name.startswith("rehearsal/") for name in names)
     if "val/hit@1" in names or not by_rehearsals:
@@ -60,7 +60,7 @@ def run_trial(
         report = _silent
     if by_rehearsals:
         judged = next(name for name in names if name.startswith("rehearsal/"))
-        figures |= _rehearsed(config, parts, task, lambda i, found: report(i, found[judged]))
+        figures |= _rehearsed(config, data, task, lambda i, found: report(i, found[judged]))
     blank = projection_of(config, task.features.dim, task.class_vectors.shape[1])
     figures["cost/weights"] = sum(weight.numel() for weight in blank.parameters())
     figures["cost/seconds"] = time.perf_counter() - started
@@ -69,12 +69,12 @@ def run_trial(
 
 def _rehearsed(
     config: DictConfig,
-    parts: ExperimentData,
+    data: ExperimentData,
     task: Task,
     report: Callable[[int, dict[str, float]], None],
 ) -> dict[str, float]:
     """rehearsal/AUSUC and rehearsal/seen with the prior that a run would choose."""
-    rehearsals = parts.rehearsals(task)
+    rehearsals = data.rehearsals(task)
     if not rehearsals:
         raise InputError(
             "objectives rehearsal/...: there is no rehearsal: set rehearsals=2, with enough seen "

@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from devise_exp.core.errors import InputError
-from devise_exp.pipelines.sweep.storage import answering, masked, opened, reason
+from devise_exp.pipelines.sweep.storage import first_cause, masked, open_storage, storage_errors
 from devise_exp.pipelines.sweep.study import Study
 
 HEARTBEAT_SECONDS = 15.0  # seconds between two signs of life of a worker
@@ -31,7 +31,7 @@ _IDENTITY = "identity"
 
 
 @dataclass(frozen=True, eq=False)
-class Claimed:
+class ClaimedTrial:
     """A trial to run: its id in the storage, its number, its values, and all trials of the rounds
     before its own.
     """
@@ -53,14 +53,15 @@ class TrialQueue:
     study: Study
     place: str  # of the storage, as it was given
     plans: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
-    heard: dict[int, tuple[Any, float]] = field(default_factory=dict)  # trial id -> beat, when
+    # trial id -> its worker and beat, and when they were last another
+    last_heartbeat: dict[int, tuple[Any, float]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, study: Study, storage: str) -> TrialQueue:
         """InputError where the storage cannot be reached, or holds another study of this name."""
         shown = masked(storage)
         try:
-            place = opened(storage)
+            place = open_storage(storage)
             try:
                 study_id = place.create_new_study(study.directions, study.name)
             except DuplicatedStudyError:
@@ -72,7 +73,7 @@ class TrialQueue:
             raise
         except Exception as error:  # drivers raise whatever they like
             raise InputError(
-                f"storage={shown}: cannot be used ({reason(error)}): give a file that can be "
+                f"storage={shown}: cannot be used ({first_cause(error)}): give a file that can be "
                 "written, or the URL of a database that runs, such as postgresql://USER:PASSWORD@HOST/NAME"
             ) from error
         if known != study.identity():
@@ -92,14 +93,14 @@ class TrialQueue:
         return sum(trial.state.is_finished() for trial in self._all())
 
     def _all(self) -> list[FrozenTrial]:
-        with self._answering():
+        with self._storage_errors():
             return self.storage.get_all_trials(self.study_id, deepcopy=False)
 
-    def claim(self) -> Claimed | None:
+    def claim(self) -> ClaimedTrial | None:
         """The next trial to run; waits for the round before it. None once every trial is done."""
         while True:
             trials = self.trials()
-            self._free_dead(trials)
+            self._requeue_stale(trials)
             if len(trials) == self.study.trials and all(t.state.is_finished() for t in trials):
                 return None
             done = next((t.number for t in trials if not t.state.is_finished()), len(trials))
@@ -118,14 +119,14 @@ class TrialQueue:
         if len(trials) >= end:
             return None
         own = create_trial(state=TrialState.RUNNING, user_attrs={"worker": worker_id()})
-        with self._answering():
+        with self._storage_errors():
             trial = self.storage.get_trial(self.storage.create_new_trial(self.study_id, own))
         if trial.number < end:
             return trial
         self._wait(trial)  # another worker was quicker; it may be needed later
         return None
 
-    def _planned(self, trial: FrozenTrial, known: list[FrozenTrial]) -> Claimed:
+    def _planned(self, trial: FrozenTrial, known: list[FrozenTrial]) -> ClaimedTrial:
         number, _id = trial.number, trial._trial_id
         round_number = number // self.study.round
         self.mark(_id, "worker", worker_id())  # before planning, which takes a while
@@ -135,24 +136,24 @@ class TrialQueue:
         values = self.plans[round_number][number % self.study.round]
         for key, value in values.items():
             kind = self.study.space[key]
-            with self._answering(), suppress(UpdateFinishedTrialError):
+            with self._storage_errors(), suppress(UpdateFinishedTrialError):
                 self.storage.set_trial_param(_id, key, kind.to_internal_repr(value), kind)
-        return Claimed(_id, number, values, known)
+        return ClaimedTrial(_id, number, values, known)
 
     def mark(self, trial_id: int, key: str, value: Any) -> None:
         """Note something of a trial, unless another worker has finished it by now."""
-        with self._answering(), suppress(UpdateFinishedTrialError):
+        with self._storage_errors(), suppress(UpdateFinishedTrialError):
             self.storage.set_trial_user_attr(trial_id, key, value)
 
-    def report(self, claimed: Claimed, step: int, value: float) -> None:
+    def report(self, claimed: ClaimedTrial, step: int, value: float) -> None:
         """An intermediate value of the first objective, unless another worker has finished the
         trial by now.
         """
-        with self._answering(), suppress(UpdateFinishedTrialError):
+        with self._storage_errors(), suppress(UpdateFinishedTrialError):
             self.storage.set_trial_intermediate_value(claimed.id, step, value)
 
     def finish(
-        self, claimed: Claimed, values: Sequence[float] | None, notes: Mapping[str, Any]
+        self, claimed: ClaimedTrial, values: Sequence[float] | None, notes: Mapping[str, Any]
     ) -> None:
         """The end of a trial: its values by objective; without, it was pruned, or failed where the
         notes have an error.
@@ -162,10 +163,10 @@ class TrialQueue:
         failed = TrialState.FAIL if "error" in notes else TrialState.PRUNED
         state = failed if values is None else TrialState.COMPLETE
         # A worker that thought this one dead may have finished it, to the same result.
-        with self._answering(), suppress(UpdateFinishedTrialError):
+        with self._storage_errors(), suppress(UpdateFinishedTrialError):
             self.storage.set_trial_state_values(claimed.id, state, values)
 
-    def free(self, trial: FrozenTrial) -> None:
+    def requeue(self, trial: FrozenTrial) -> None:
         """Let another worker have the trial of a dead one, unless several have died of it."""
         if trial.user_attrs.get("tries", 0) < MAX_ATTEMPTS:
             self._wait(trial)
@@ -180,35 +181,35 @@ class TrialQueue:
         self._set(trial, TrialState.WAITING)
 
     def _set(self, trial: FrozenTrial, state: TrialState) -> bool:
-        with self._answering(), suppress(UpdateFinishedTrialError):
+        with self._storage_errors(), suppress(UpdateFinishedTrialError):
             return self.storage.set_trial_state_values(trial._trial_id, state)
         return False
 
-    def _answering(self) -> AbstractContextManager[None]:
-        return answering(self.place)
+    def _storage_errors(self) -> AbstractContextManager[None]:
+        return storage_errors(self.place)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """What this process has claimed and not finished waits for another worker."""
         for trial in self.trials():
             if trial.state == TrialState.RUNNING and trial.user_attrs.get("worker") == worker_id():
                 self.mark(trial._trial_id, "tries", trial.user_attrs.get("tries", 1) - 1)
                 self._wait(trial)
 
-    def _free_dead(self, trials: Sequence[FrozenTrial]) -> None:
+    def _requeue_stale(self, trials: Sequence[FrozenTrial]) -> None:
         now = time.monotonic()
         for trial in trials:
             if trial.state != TrialState.RUNNING:
                 continue
             sign = tuple(trial.user_attrs.get(key) for key in ("worker", "beat"))
-            heard, since = self.heard.setdefault(trial._trial_id, (sign, now))
+            heard, since = self.last_heartbeat.setdefault(trial._trial_id, (sign, now))
             if heard != sign:
-                self.heard[trial._trial_id] = sign, now
+                self.last_heartbeat[trial._trial_id] = sign, now
                 continue
             if is_dead(sign[0]) or now - since > STALE_AFTER_SECONDS:
-                with self._answering():
+                with self._storage_errors():
                     latest = self.storage.get_trial(trial._trial_id)
                 if latest.state == TrialState.RUNNING and latest.user_attrs == trial.user_attrs:
-                    self.free(trial)
+                    self.requeue(trial)
 
 
 def worker_id() -> str:

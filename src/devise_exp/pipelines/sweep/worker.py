@@ -24,7 +24,12 @@ from devise_exp.core.errors import is_full_disk
 from devise_exp.pipelines.sweep.storage import StorageError
 from devise_exp.pipelines.sweep.study import study_of
 from devise_exp.pipelines.sweep.trial import DataCache, run_trial
-from devise_exp.pipelines.sweep.trial_queue import HEARTBEAT_SECONDS, Claimed, TrialQueue, worker_id
+from devise_exp.pipelines.sweep.trial_queue import (
+    HEARTBEAT_SECONDS,
+    ClaimedTrial,
+    TrialQueue,
+    worker_id,
+)
 
 STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
 STUDY = "DEVISE_STUDY"  # its config, as YAML: a file in the folder another sweep could replace
@@ -37,43 +42,43 @@ def work() -> None:
     """
     torch.set_num_threads(1)
     study = study_of(DictConfig(OmegaConf.create(os.environ[STUDY])))
-    board, shared = TrialQueue.open(study, os.environ[STORAGE]), DataCache()
+    queue, shared = TrialQueue.open(study, os.environ[STORAGE]), DataCache()
     try:
-        while (claimed := board.claim()) is not None:
-            with_beat(board, claimed, shared)
+        while (claimed := queue.claim()) is not None:
+            run_with_heartbeat(queue, claimed, shared)
     except BaseException:
         with suppress(Exception):  # the storage may be what has failed
-            board.give_back()
+            queue.release()
         raise
 
 
-def with_beat(board: TrialQueue, claimed: Claimed, shared: DataCache) -> None:
+def run_with_heartbeat(queue: TrialQueue, claimed: ClaimedTrial, shared: DataCache) -> None:
     """Run a trial, and tell other machines from time to time that this worker is alive."""
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
             with suppress(Exception):  # the next one may get through
-                board.mark(claimed.id, "beat", time.time())
+                queue.mark(claimed.id, "beat", time.time())
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        run(board, claimed, shared)
+        run(queue, claimed, shared)
     finally:
         done.set()
         thread.join()
 
 
-def run(board: TrialQueue, claimed: Claimed, shared: DataCache) -> None:
+def run(queue: TrialQueue, claimed: ClaimedTrial, shared: DataCache) -> None:
     """A trial to its values, its pruning or its error, which other trials do not mind."""
-    study, started = board.study, time.perf_counter()
+    study, started = queue.study, time.perf_counter()
     notes: dict[str, Any] = {"worker": worker_id()}
     values = None
-    watched = study.watched(claimed.known, claimed.values) if study.pruner else None
+    watched = study.pruning_trial(claimed.known, claimed.values) if study.pruner else None
 
     def report(step: int, figure: float) -> None:
-        board.report(claimed, step, figure)
+        queue.report(claimed, step, figure)
         if watched is not None:
             watched.report(figure, step)
             if watched.should_prune():
@@ -97,7 +102,7 @@ def run(board: TrialQueue, claimed: Claimed, shared: DataCache) -> None:
             raise
         notes["error"] = format_error(error)
     notes["seconds"] = time.perf_counter() - started
-    board.finish(claimed, values, notes)
+    queue.finish(claimed, values, notes)
 
 
 def _end_with(parent: int) -> None:

@@ -99,8 +99,9 @@ class RankInfo:
 class StageRequest:
     """What rank 0 wants of the others: to take part in a stage, by the config (YAML) of the job.
 
-    stage: "map" or "network" of a training into the folder `run`; "features" to extract rows from
-    `start` on of the bank `key`, by the weights of `checkpoint` where the network was trained too.
+    stage: "projection" or "network" of a training into the folder `run`; "features" to extract rows
+    from `start` on of the bank `key`, by the weights of `checkpoint` if the network was trained
+    too.
     """
 
     stage: str
