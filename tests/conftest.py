@@ -54,7 +54,7 @@ def _own_logging() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def picture_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight classes of ten pictures each: ROOT/<class>/NN.png."""
     root = tmp_path_factory.mktemp("pictures")
     for c, (name, colour) in enumerate(COLOURS.items()):
@@ -81,7 +81,7 @@ def composed() -> Callable[..., DictConfig]:
 @pytest.fixture(scope="session")
 def searchable(
     composed: Callable[..., DictConfig],
-    picture_tree: Path,
+    image_tree: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """The folder of a quick run on its own copy of the small pictures, pictures/ beside it, stored
@@ -90,7 +90,7 @@ def searchable(
     from devise_exp.pipelines import run
 
     place = tmp_path_factory.mktemp("searchable")
-    pictures = shutil.copytree(picture_tree, place / "pictures")
+    pictures = shutil.copytree(image_tree, place / "images")
     config = composed(
         "data=image_folder", f"data.root={pictures}", "backbone=resnet18", "backbone.weights=null",
         "projection.hidden=16", "trainer.max_epochs=1", "features.num_workers=0",

@@ -81,8 +81,8 @@ def expected(saved: Run, text: str = "", image: Path | None = None) -> list[str]
     return [f"{hit.similarity:.3f} {hit.row.label}" for hit in hits]
 
 
-def pictures_drawn(page: Chrome) -> bool:
-    """Whether every picture of the grid has been loaded and takes its place on the screen."""
+def images_drawn(page: Chrome) -> bool:
+    """Whether every image of the grid has been loaded and takes its place on the screen."""
     script = (
         "return [...document.querySelectorAll('#found img')]"
         ".every(each => each.complete && each.naturalWidth > 0 && each.offsetWidth > 50)"
@@ -95,7 +95,7 @@ def colours_on_screen(page: Chrome, file: Path) -> set[str]:
     page.save_screenshot(str(file))
     with Image.open(file) as image:
         pixels = np.asarray(image.convert("RGB"), dtype=int)
-    # A picture is of one colour with noise of up to 25 on each channel.
+    # An image is of one colour with noise of up to 25 on each channel.
     return {
         name
         for name, colour in COLOURS.items()
@@ -118,8 +118,8 @@ def hosts_asked(page: Chrome) -> set[str | None]:
 
 
 def drop(page: Chrome, file: Path) -> None:
-    """Drop a file on the place for a picture, as the desktop would."""
-    place = page.find_element(By.CSS_SELECTOR, "#picture button")
+    """Drop a file on the place for an image, as the desktop would."""
+    place = page.find_element(By.CSS_SELECTOR, "#image button")
     box = place.rect
     at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
     data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
@@ -133,23 +133,23 @@ def test_words_fill_the_grid(page: Chrome, saved: Run, tmp_path: Path) -> None:
     assert colours_on_screen(page, tmp_path / "empty.png") == set()
     ask(page, "cat")
     wait(page, lambda: captions(page) == expected(saved, "cat"))
-    wait(page, lambda: pictures_drawn(page))
+    wait(page, lambda: images_drawn(page))
     shown = {caption.split()[1] for caption in captions(page)}
     assert colours_on_screen(page, tmp_path / "words.png") == shown
     assert "cat: the nearest 12 of" in told(page)
 
 
-def test_a_dropped_picture_shows_tags_and_pictures_like_it(
-    page: Chrome, saved: Run, picture_tree: Path, tmp_path: Path
+def test_a_dropped_image_shows_tags_and_images_like_it(
+    page: Chrome, saved: Run, image_tree: Path, tmp_path: Path
 ) -> None:
     asked = tmp_path / "dropped.png"  # a copy: none of the gallery's own files
-    shutil.copy(picture_tree / "boat" / "03.png", asked)
+    shutil.copy(image_tree / "boat" / "03.png", asked)
     drop(page, asked)
     wait(page, lambda: captions(page) == expected(saved, image=asked))
     tags = page.find_elements(By.CSS_SELECTOR, "#tags .chips.classes li")
     assert {tag.text.split()[0] for tag in tags} == set(COLOURS)
     assert len(page.find_elements(By.CSS_SELECTOR, "#tags .chips.words li")) == 8
-    wait(page, lambda: pictures_drawn(page))
+    wait(page, lambda: images_drawn(page))
     wait(page, lambda: "boat" in colours_on_screen(page, tmp_path / "dropped-and-found.png"))
     ask(page, "cat")  # and both together
     wait(page, lambda: "dropped.png and cat" in told(page))
@@ -160,7 +160,7 @@ def test_problems_are_told_on_the_page(page: Chrome, tmp_path: Path) -> None:
     ask(page, "umbrelax")
     wait(page, lambda: "umbrella" in told(page))
     assert captions(page) == []
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     page.find_element(By.CSS_SELECTOR, "#words textarea").clear()
     drop(page, tmp_path / "broken.png")
     wait(page, lambda: "broken.png: not a picture" in told(page))
@@ -168,13 +168,13 @@ def test_problems_are_told_on_the_page(page: Chrome, tmp_path: Path) -> None:
 
 
 def test_the_page_asks_nobody_but_this_machine(
-    page: Chrome, picture_tree: Path, tmp_path: Path
+    page: Chrome, image_tree: Path, tmp_path: Path
 ) -> None:
     ask(page, "cat")
     wait(page, lambda: captions(page))
-    drop(page, picture_tree / "boat" / "03.png")
+    drop(page, image_tree / "boat" / "03.png")
     wait(page, lambda: page.find_elements(By.CSS_SELECTOR, "#tags li"))
-    wait(page, lambda: pictures_drawn(page))
+    wait(page, lambda: images_drawn(page))
     assert hosts_asked(page) == {"127.0.0.1"}
     # Nor was anything held back by the policy that the page is served with.
     assert not [each for each in page.get_log("browser") if "Security Policy" in each["message"]]

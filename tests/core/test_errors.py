@@ -72,11 +72,11 @@ def ran(
 
 
 @pytest.fixture
-def train(ran: Command, picture_tree: Path) -> Command:
+def train(ran: Command, image_tree: Path) -> Command:
     """train("loss=mse") -> how a quick training on the small pictures ended."""
 
     def run(*arguments: str) -> Ended:
-        return ran("train.py", *SMALL, f"data.root={picture_tree}", *arguments)
+        return ran("train.py", *SMALL, f"data.root={image_tree}", *arguments)
 
     return run
 
@@ -189,16 +189,16 @@ def test_wandb_online_without_an_account(
 
 
 def test_pictures_that_are_not_where_or_what_they_should_be(
-    train: Command, tmp_path: Path, picture_tree: Path
+    train: Command, tmp_path: Path, image_tree: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
     draw(tmp_path / "flat/a.png", (1, 2, 3), seed=0)
     lone = tmp_path / "lone"
-    shutil.copytree(picture_tree, lone)
+    shutil.copytree(image_tree, lone)
     for path in sorted((lone / "cat").iterdir())[1:]:
         path.unlink()
     unnamed = tmp_path / "unnamed"
-    shutil.copytree(picture_tree, unnamed)
+    shutil.copytree(image_tree, unnamed)
     (unnamed / "dog").rename(unnamed / "helicoptr")
     for arguments, words in (
         (["data.root=nowhere"], ["nowhere does not exist", "data.root"]),
@@ -223,10 +223,10 @@ def test_pictures_that_are_not_where_or_what_they_should_be(
 
 
 @pytest.fixture(scope="module")
-def finished(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a quick training, which tests copy."""
     place = tmp_path_factory.mktemp("finished")
-    arguments = ["train.py", *SMALL, f"data.root={picture_tree}", "hydra.run.dir=done"]
+    arguments = ["train.py", *SMALL, f"data.root={image_tree}", "hydra.run.dir=done"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setattr(sys, "argv", arguments)
@@ -352,10 +352,10 @@ def test_damaged_cache_entries_are_made_again(
 # In processes of their own
 
 
-def test_the_same_as_real_commands(tmp_path: Path, picture_tree: Path) -> None:
+def test_the_same_as_real_commands(tmp_path: Path, image_tree: Path) -> None:
     arguments = {
         "option": ["train.py", "loss=nosuch"],
-        "value": ["train.py", *SMALL, f"data.root={picture_tree}", "split.n_unseen=0"],
+        "value": ["train.py", *SMALL, f"data.root={image_tree}", "split.n_unseen=0"],
         "folder": ["evaluate.py", "run_dir=nowhere"],
     }
     running = {

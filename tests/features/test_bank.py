@@ -94,8 +94,8 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def dataset(picture_tree: Path) -> ImageDataset:
-    return image_folder(picture_tree)
+def dataset(image_tree: Path) -> ImageDataset:
+    return image_folder(image_tree)
 
 
 @pytest.fixture
@@ -229,9 +229,9 @@ def test_other_content_is_another_bank(dataset: ImageDataset, cache: Path) -> No
     assert bank_of(dataset, dataclasses.replace(backbone)).key == banks[0].key
 
 
-def test_a_changed_picture_is_another_bank(picture_tree: Path, tmp_path: Path, cache: Path) -> None:
+def test_a_changed_picture_is_another_bank(image_tree: Path, tmp_path: Path, cache: Path) -> None:
     root = tmp_path / "pictures"
-    shutil.copytree(picture_tree, root)
+    shutil.copytree(image_tree, root)
     before = bank_of(image_folder(root))
     shutil.copy(root / "cat" / "01.png", root / "cat" / "00.png")
     after = bank_of(image_folder(root))
@@ -428,11 +428,11 @@ def test_a_process_with_other_weights_or_pictures_is_told_so(
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("broken", ["removed", "junk"])
 def test_a_picture_that_breaks_after_the_scan_is_named(
-    broken: str, num_workers: int, picture_tree: Path, tmp_path: Path, cache: Path
+    broken: str, num_workers: int, image_tree: Path, tmp_path: Path, cache: Path
 ) -> None:
     root = tmp_path / "pictures"
     for name in ("cat", "dog"):
-        shutil.copytree(picture_tree / name, root / name)
+        shutil.copytree(image_tree / name, root / name)
     dataset = image_folder(root)
     picture = root / "dog" / "03.png"
     good = picture.read_bytes()

@@ -102,7 +102,7 @@ Trained = dict[str, list[Path]]
 @pytest.fixture(scope="module")
 def trained(
     tmp_path_factory: pytest.TempPathFactory,
-    picture_tree: Path,
+    image_tree: Path,
     composed: Callable[..., DictConfig],
 ) -> Trained:
     """Run folders, of each loss: on two ranks as a sweep that starts them itself, as a sweep under
@@ -110,7 +110,7 @@ def trained(
     ranks together, and (cosine only) with batches of half that size.
     """
     base = tmp_path_factory.mktemp("trained")
-    data = f"data.root={picture_tree}"
+    data = f"data.root={image_tree}"
     train, own = str(ROOT / "train.py"), (data, *SMALL, *TWO, BATCH)
     sweep = [train, "-m", *own, f"loss={','.join(LOSSES)}", "hydra.sweep.dir=sweep"]
     nodes = [train, *own, "loss=cosine", "trainer.devices=1", "trainer.num_nodes=2"]

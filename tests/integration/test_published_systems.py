@@ -151,13 +151,13 @@ def test_pascal_sentences_with_glove(
 def test_photographs_with_two_trained_layers(
     composed: Config,
     words300: Path,
-    picture_tree: Path,
+    image_tree: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("GENSIM_DATA_DIR", str(words300))
     config = composed(
-        "experiment=photos32_vgg16", f"data.root={picture_tree}", "subset.limit_per_class=4",
+        "experiment=photos32_vgg16", f"data.root={image_tree}", "subset.limit_per_class=4",
         *RESNET18,
     )  # fmt: skip
     values = run.train(config, tmp_path / "run")

@@ -50,11 +50,11 @@ SMALL = [
 
 
 @pytest.fixture(scope="module")
-def small(composed: Config, picture_tree: Path) -> Config:
+def small(composed: Config, image_tree: Path) -> Config:
     """small("seed=1", ...) -> the config of a quick run on the small pictures."""
 
     def make(*overrides: str) -> DictConfig:
-        return composed(*SMALL, f"data.root={picture_tree}", *overrides)
+        return composed(*SMALL, f"data.root={image_tree}", *overrides)
 
     return make
 
@@ -202,11 +202,11 @@ def test_extra_labels_from_a_list_and_from_a_file(
 
 @pytest.fixture(scope="module")
 def elsewhere(
-    small: Config, picture_tree: Path, tmp_path_factory: pytest.TempPathFactory
+    small: Config, image_tree: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, float]]:
     """As `trained`, a second time, on a copy of the pictures that is gone since."""
     place = tmp_path_factory.mktemp("elsewhere")
-    pictures = shutil.copytree(picture_tree, place / "pictures")
+    pictures = shutil.copytree(image_tree, place / "pictures")
     values = run.train(small(f"data.root={pictures}"), place / "run")
     shutil.rmtree(pictures)
     return place / "run", values
@@ -265,11 +265,11 @@ def test_a_checkpoint_of_another_shape_is_refused(
 
 
 def test_data_that_changed_since_the_training_is_refused(
-    composed: Config, again: Config, picture_tree: Path, tmp_path: Path
+    composed: Config, again: Config, image_tree: Path, tmp_path: Path
 ) -> None:
     """A new split would put trained pictures among the test pictures."""
     tree = tmp_path / "pictures"
-    shutil.copytree(picture_tree, tree)
+    shutil.copytree(image_tree, tree)
     config = composed(*SMALL, f"data.root={tree}", *ALONE)
     folder = tmp_path / "run"
     run.train(config, folder)
@@ -309,12 +309,12 @@ def test_a_folder_from_elsewhere_cannot_name_what_evaluate_builds(
 
 
 def test_classes_of_the_control_share_no_vector(
-    small: Config, picture_tree: Path, tmp_path: Path
+    small: Config, image_tree: Path, tmp_path: Path
 ) -> None:
     """Red cat and black cat share a word, which must not bring their random vectors together."""
     tree = tmp_path / "pictures"
     for c, name in enumerate(("red cat", "black cat", "red dog", "black dog")):
-        shutil.copytree(sorted(picture_tree.iterdir())[c], tree / name)
+        shutil.copytree(sorted(image_tree.iterdir())[c], tree / name)
     own = ("method=random_vectors", "rehearsals=0", "subset.limit_per_class=4")
     run.train(small(f"data.root={tree}", *own, "trainer.max_epochs=1"), tmp_path / "run")
     vectors = RunFolder.existing(tmp_path / "run").embedded("random_vectors").class_vectors
@@ -446,10 +446,10 @@ def test_what_was_chosen_on_rehearsals_is_kept_and_holds_when_evaluated_again(
 
 
 def test_rows_of_dropped_classes_are_in_no_part(
-    picture_tree: Path, small: Config, again: Config, tmp_path: Path
+    image_tree: Path, small: Config, again: Config, tmp_path: Path
 ) -> None:
     root = tmp_path / "pictures"
-    for picture in picture_tree.glob("*/0[0-3].png"):
+    for picture in image_tree.glob("*/0[0-3].png"):
         (root / picture.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(picture, root / picture.parent.name)
     (root / "cat").rename(root / "qqzzx")
@@ -479,13 +479,13 @@ def test_rows_of_dropped_classes_are_in_no_part(
 
 
 @pytest.fixture(scope="module")
-def sweep(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def sweep(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """Two losses in one process, logged to W&B: (folder, stdout, stderr)."""
     place, out, err = tmp_path_factory.mktemp("sweep"), io.StringIO(), io.StringIO()
     options = [o for o in SMALL if not o.startswith(("projection", "logger", "optimizer"))]
     options += ["trainer.max_epochs=2", "rehearsals=0"]
     grid = ["loss=cosine,hinge_rank", "projection=linear"]
-    arguments = ["train.py", "-m", *options, f"data.root={picture_tree}", *grid]
+    arguments = ["train.py", "-m", *options, f"data.root={image_tree}", *grid]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             patch.delenv(name)
@@ -541,9 +541,9 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
-def long_options(picture_tree: Path) -> list[str]:
+def long_options(image_tree: Path) -> list[str]:
     """Of a run long enough to be stopped while it trains."""
-    return [*SMALL, *ALONE, f"data.root={picture_tree}", "trainer.max_epochs=40",
+    return [*SMALL, *ALONE, f"data.root={image_tree}", "trainer.max_epochs=40",
             "training.batch_size=64", "loss=hinge_rank", "loss.violators=first"]  # fmt: skip
 
 

@@ -253,11 +253,11 @@ def test_what_cannot_be_ends_in_one_line_and_leaves_nothing_behind(
 
 
 def test_a_wrong_option_is_told_before_features_are_extracted(
-    composed: Config, picture_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    composed: Config, image_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
     config = composed(
-        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
+        "data=image_folder", f"data.root={image_tree}", "backbone=resnet18",
         "backbone.weights=null", "word_vectors=random", "features.num_workers=0", "logger=none",
         *ALONE, "seeds=2", "trainer.max_epochs=0",
     )  # fmt: skip

@@ -270,9 +270,9 @@ def test_a_rehearsal_that_would_leave_nothing_of_the_pretraining_is_left_out(
 
 
 def test_a_prior_needs_a_classifier_that_is_left_as_it_was(
-    composed: Callable[..., DictConfig], picture_tree: Path
+    composed: Callable[..., DictConfig], image_tree: Path
 ) -> None:
-    data = ("data=image_folder", f"data.root={picture_tree}")
+    data = ("data=image_folder", f"data.root={image_tree}")
     for options in (("backbone.trainable=true",), ("backbone=resnet18", "backbone.weights=null")):
         assert prepared(composed, *data, "subset.min_images=1", *options)[1].pretraining is None
 

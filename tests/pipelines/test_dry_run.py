@@ -47,9 +47,9 @@ def pixels(tile: Tile) -> np.ndarray:
 
 
 def test_the_report_has_every_class_with_its_words_and_side(
-    picture_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dry_run.preview(options(picture_tree, "split=named", "split.unseen=[ship,cat]"), tmp_path, n=5)
+    dry_run.preview(options(image_tree, "split=named", "split.unseen=[ship,cat]"), tmp_path, n=5)
     lines = report(tmp_path)
     assert set(lines) == set(COLOURS)
     assert {name for name, line in lines.items() if line["side"] == "unseen"} == {"ship", "cat"}
@@ -63,9 +63,9 @@ def test_the_report_has_every_class_with_its_words_and_side(
 
 
 def test_missing_classes_are_reported_with_near_spellings_and_by_their_alias(
-    picture_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copytree(picture_tree, tmp_path / "tree")
+    shutil.copytree(image_tree, tmp_path / "tree")
     for name in ("elefantx", "zzqxqz"):
         draw(tmp_path / "tree" / name / "one.png", (9, 9, 9), seed=0)
     asked = options(
@@ -82,9 +82,9 @@ def test_missing_classes_are_reported_with_near_spellings_and_by_their_alias(
 
 
 def test_a_split_that_cannot_be_made_is_part_of_the_report(
-    picture_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dry_run.preview(options(picture_tree, "split=named", "split.unseen=[sheep]"), tmp_path, n=3)
+    dry_run.preview(options(image_tree, "split=named", "split.unseen=[sheep]"), tmp_path, n=3)
     assert {line["side"] for line in report(tmp_path).values()} == {""}
     assert "no class sheep" in capsys.readouterr().out
     assert (tmp_path / "pictures.html").read_text(encoding="utf-8").count("<img ") == 3
@@ -101,22 +101,22 @@ def test_without_pictures_there_is_the_report_alone(
 
 @pytest.mark.parametrize("trainable", ["false", "true"])
 def test_tiles_show_the_pictures_of_their_class_without_normalisation(
-    picture_tree: Path, trainable: str
+    image_tree: Path, trainable: str
 ) -> None:
-    shown = tiles(picture_tree, 0, f"backbone.trainable={trainable}")
+    shown = tiles(image_tree, 0, f"backbone.trainable={trainable}")
     assert len({tile.title for tile in shown}) > 2
     for tile in shown:
         np.testing.assert_allclose(pixels(tile).mean(axis=(0, 1)), COLOURS[tile.title], atol=12)
 
 
-def test_only_training_pictures_are_shown(picture_tree: Path) -> None:
-    shown = tiles(picture_tree, 0, "split=named", "split.unseen=[ship,cat]")
+def test_only_training_pictures_are_shown(image_tree: Path) -> None:
+    shown = tiles(image_tree, 0, "split=named", "split.unseen=[ship,cat]")
     assert {tile.title for tile in shown}.isdisjoint({"ship", "cat"})
 
 
-def test_the_seed_draws_and_augments(picture_tree: Path) -> None:
+def test_the_seed_draws_and_augments(image_tree: Path) -> None:
     def sheet(seed: int, trainable: str) -> list[bytes]:
-        shown = tiles(picture_tree, seed, f"backbone.trainable={trainable}")
+        shown = tiles(image_tree, seed, f"backbone.trainable={trainable}")
         return [pixels(tile).tobytes() for tile in shown]
 
     assert sheet(0, "true") == sheet(0, "true")

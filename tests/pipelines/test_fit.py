@@ -31,8 +31,8 @@ SMALL = [
 
 
 @pytest.fixture(scope="module")
-def small(composed: Config, picture_tree: Path) -> Config:
-    return lambda *more: composed(*SMALL, f"data.root={picture_tree}", *more)
+def small(composed: Config, image_tree: Path) -> Config:
+    return lambda *more: composed(*SMALL, f"data.root={image_tree}", *more)
 
 
 @pytest.fixture(scope="module")

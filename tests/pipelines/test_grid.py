@@ -55,16 +55,16 @@ def multirun(
 
 @pytest.fixture
 def ended(
-    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> Ended:  # fmt: skip
     """Two learning rates, one of which fails, for two seeds."""
     grids = f"optimizer.lr={FAILING},0.01", "seed=0,1"
-    return multirun(tmp_path / "grid", picture_tree, monkeypatch, capsys, *grids)
+    return multirun(tmp_path / "grid", image_tree, monkeypatch, capsys, *grids)
 
 
 def test_a_failed_trial_is_a_row_and_the_exit_code(
-    ended: Ended, tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    ended: Ended, tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:  # fmt: skip
     assert ended.code == 1
@@ -95,7 +95,7 @@ def test_a_failed_trial_is_a_row_and_the_exit_code(
     # The same grid by another launcher, in processes of its own: the same numbers.
     grids = "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"optimizer.lr={FAILING},0.01"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    other = multirun(tmp_path / "joblib", picture_tree, monkeypatch, capsys, *grids, "seed=0,1")
+    other = multirun(tmp_path / "joblib", image_tree, monkeypatch, capsys, *grids, "seed=0,1")
     assert other.code == 1
     again = list(csv.DictReader((other.folder / "trials.csv").open()))
     for one, two in zip(rows, again, strict=True):
@@ -115,10 +115,10 @@ def test_a_table_is_sorted_by_seen_validation_images(ended: Ended) -> None:
 
 
 def test_splits_that_differ_have_a_table_each(
-    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:  # fmt: skip
-    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "split.seed=0,1")
+    done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "split.seed=0,1")
     assert done.code == 0
     first, second = tables_of(trials_in(done.folder))
     assert first.fingerprint != second.fingerprint
@@ -145,11 +145,11 @@ def test_no_error_breaks_the_table(tmp_path: Path) -> None:
 
 
 def test_a_note_of_an_earlier_grid_that_stays_ends_the_new_one(
-    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:  # fmt: skip
     (tmp_path / "g/7/trial.json").mkdir(parents=True)  # a folder cannot be unlinked, as by root
-    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=0,1")
+    done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=0,1")
     assert done.code == 2
     (line,) = done.err.strip().splitlines()
     assert line.startswith("error: ")
@@ -159,14 +159,14 @@ def test_a_note_of_an_earlier_grid_that_stays_ends_the_new_one(
 
 @pytest.mark.parametrize("more", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")])
 def test_a_trial_that_leaves_no_note_is_a_failed_one(
-    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture, more: tuple[str, ...],
 ) -> None:  # fmt: skip
     """A folder is in the way of what it would write; that of an earlier grid is none of this."""
     (tmp_path / "g/0/error.txt/sub").mkdir(parents=True)
     (tmp_path / "g/7").mkdir()
     os.utime(tmp_path / "g/7", (0, 0))
-    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=0,1", *more)
+    done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=0,1", *more)
     assert done.code == 1
     assert [trial.number for trial in trials_in(done.folder)] == [1]
     assert "2 trials, 1 failed" in done.err
@@ -176,14 +176,14 @@ def test_a_trial_that_leaves_no_note_is_a_failed_one(
 
 
 def test_a_stopped_grid_goes_on(
-    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:  # fmt: skip
     """What is there is kept, unless it is of another config."""
-    multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=3")
+    multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=3")
     weights = tmp_path / "g/0/checkpoints/best.ckpt"
     before = weights.stat().st_mtime_ns
-    done = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=3,4")
+    done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=3,4")
     assert done.code == 0
     assert "0: was finished before" in done.err
     assert "2 trials, 0 failed" in done.err
@@ -191,6 +191,6 @@ def test_a_stopped_grid_goes_on(
     rows = list(csv.DictReader((done.folder / "trials.csv").open()))
     assert [row["overrides"].split()[-1] for row in rows] == ["seed=3", "seed=4"]
     assert all(row["error"] == "" and float(row["val/hit@1"]) > 0 for row in rows)
-    other = multirun(tmp_path / "g", picture_tree, monkeypatch, capsys, "seed=5")
+    other = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=5")
     assert other.code == 1
     assert "this run is finished" in other.err

@@ -30,10 +30,10 @@ CLEAN = ("helicopter",)  # of the small pictures; ImageNet has cats, dogs, boats
 
 
 @pytest.fixture(scope="module")
-def config(composed: Callable[..., DictConfig], picture_tree: Path) -> Callable[..., DictConfig]:
+def config(composed: Callable[..., DictConfig], image_tree: Path) -> Callable[..., DictConfig]:
     """config("rehearsals=1", ...) of the small pictures, with a backbone of ImageNet's classes."""
 
-    def make(*overrides: str, root: Path = picture_tree) -> DictConfig:
+    def make(*overrides: str, root: Path = image_tree) -> DictConfig:
         return composed(
             "data=image_folder", f"data.root={root}", "word_vectors=random", "projection=linear",
             "trainer.max_epochs=1", "features.num_workers=0", "logger=none", *overrides,
@@ -43,13 +43,13 @@ def config(composed: Callable[..., DictConfig], picture_tree: Path) -> Callable[
 
 
 @pytest.fixture(scope="module")
-def wide_tree(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wide_tree(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve classes that ImageNet does not know and twelve that it does, of three pictures."""
     root = tmp_path_factory.mktemp("wide")
     for name in (*KNOWN, *UNKNOWN):
         (root / name).mkdir()
         for i in range(3):
-            shutil.copy(picture_tree / "cat" / f"{i:02}.png", root / name)
+            shutil.copy(image_tree / "cat" / f"{i:02}.png", root / name)
     return root
 
 
@@ -160,13 +160,13 @@ def test_wrong_choices_end_in_one_line_before_anything_is_written(
 
 
 def test_two_seen_classes_are_enough_for_every_method(
-    config: Callable[..., DictConfig], picture_tree: Path, tmp_path: Path
+    config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "pictures"
     for name in ("dog", "boat", "ship", "helicopter"):
         (root / name).mkdir(parents=True)
         for i in range(3):
-            shutil.copy(picture_tree / name / f"{i:02}.png", root / name)
+            shutil.copy(image_tree / name / f"{i:02}.png", root / name)
     options = ("method=all", "split=named", "split.unseen=[ship,helicopter]")
     values = run.train(config(*options, root=root), tmp_path / "run", quietly=True)
     folder = RunFolder.existing(tmp_path / "run")
@@ -179,10 +179,10 @@ def test_two_seen_classes_are_enough_for_every_method(
 
 
 def test_one_seen_class_is_refused(
-    config: Callable[..., DictConfig], picture_tree: Path, tmp_path: Path
+    config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path
 ) -> None:
     for name in ("cat", "dog"):
-        shutil.copytree(picture_tree / name, tmp_path / "pictures" / name)
+        shutil.copytree(image_tree / name, tmp_path / "pictures" / name)
     line = refusal(config("method=all", root=tmp_path / "pictures"), tmp_path / "run")
     assert "at least one unseen class and two seen ones" in line
     named = config("split=named", "split.unseen=[dog]", "method=all", root=tmp_path / "pictures")

@@ -162,12 +162,12 @@ def test_a_damaged_config_is_named(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(
     composed: Callable[..., DictConfig],
-    picture_tree: Path,
+    image_tree: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     folder = tmp_path_factory.mktemp("run") / "run"
     config = composed(
-        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
+        "data=image_folder", f"data.root={image_tree}", "backbone=resnet18",
         "backbone.weights=null", "features.num_workers=0", "logger=none", "projection=linear",
         "trainer.max_epochs=1", "rehearsals=0",
     )  # fmt: skip
@@ -199,7 +199,7 @@ def test_the_docstring_lists_every_file_and_no_other(trained: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_run_folder_names_no_picture_by_its_place(trained: Path, picture_tree: Path) -> None:
-    """Rows and figures are the same wherever the pictures lie; config and gallery say where."""
+def test_a_run_folder_names_no_image_by_its_place(trained: Path, image_tree: Path) -> None:
+    """Rows and figures are the same wherever the images lie; config and gallery say where."""
     for name in ("split.json", "classes.json", "metrics.json", "about.json", "results.csv"):
-        assert str(picture_tree) not in (trained / name).read_text(encoding="utf-8")
+        assert str(image_tree) not in (trained / name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Galleries: saved and read back, and folders of pictures kept up with."""
+"""Galleries: saved and read back, and folders of images kept up with."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_part_has_its_rows_alone(saved: Path) -> None:
     assert ids[0].tolist() == np.argsort(-cosines).tolist()
     np.testing.assert_allclose(similarities[0], np.sort(cosines)[::-1], atol=1e-6)
     assert whole.part("all") is whole
-    with pytest.raises(InputError, match="no pictures of train: choose all or test or unseen"):
+    with pytest.raises(InputError, match="no images of train: choose all or test or unseen"):
         whole.part("train")
 
 
@@ -75,9 +75,9 @@ def test_saving_again_replaces_the_gallery_and_paths_become_absolute(
     saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    save(saved, [GalleryRow("x.png", path="pictures/x.png")], {"devise": VECTORS[:1]}, ExactIndex)
+    save(saved, [GalleryRow("x.png", path="images/x.png")], {"devise": VECTORS[:1]}, ExactIndex)
     found = load(saved, "devise")
-    assert [row.path for row in found.rows] == [str(tmp_path / "pictures" / "x.png")]
+    assert [row.path for row in found.rows] == [str(tmp_path / "images" / "x.png")]
     assert sorted(path.name for path in saved.iterdir()) == ["devise", "rows.json"]
     with pytest.raises(InputError, match="no space backbone: choose devise"):
         load(saved, "backbone")
@@ -118,13 +118,13 @@ def test_a_damaged_gallery_is_one_line_that_names_it(saved: Path, harm) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_picture_is_found_by_its_file_however_it_is_reached(
+def test_a_image_is_found_by_its_file_however_it_is_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = tmp_path / "pool"
     pool.mkdir()
     for name in ("a.png", "b.png"):
-        (pool / name).write_bytes(b"a picture")
+        (pool / name).write_bytes(b"an image")
     (pool / "link.png").symlink_to(pool / "b.png")
     (tmp_path / "other").symlink_to(pool)
     rows = [
@@ -141,25 +141,25 @@ def test_a_picture_is_found_by_its_file_however_it_is_reached(
     assert found.row_of(Path("gone.png")) is None
 
 
-def test_pictures_are_located_where_they_are_now(saved: Path, tmp_path: Path) -> None:
+def test_images_are_located_where_they_are_now(saved: Path, tmp_path: Path) -> None:
     root = tmp_path / "moved"
     for name in ("okapi/a.png", "emu/ä [b] 東京.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"a picture")
-    found = load(saved, "devise").located(root)
+        (root / name).write_bytes(b"an image")
+    found = load(saved, "devise").with_image_root(root)
     assert [row.path for row in found.rows] == [
         str(root / "okapi/a.png"), None, str(root / "emu/ä [b] 東京.png"), None,
     ]  # fmt: skip
     assert found.row_of(root / "okapi/a.png") == 0
     with pytest.raises(InputError, match=r"none of these .* by name.*okapi/a\.png"):
-        load(saved, "devise").located(tmp_path)
+        load(saved, "devise").with_image_root(tmp_path)
 
 
 # Keeping up with a folder
 
 
 class Embedder:
-    """Mean colours as an embedding; counts the pictures, and stops a sync as a kill would."""
+    """Mean colours as an embedding; counts the images, and stops a sync as a kill would."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.seen = 0
@@ -181,13 +181,13 @@ def paint(path: Path, colour: tuple[int, int, int]) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Five good pictures of different colours at several depths, and what is no picture."""
+    """Five good images of different colours at several depths, and what is no image."""
     root = tmp_path / "my photos"
     for i, name in enumerate(("a.png", "b.png", "deep/er/c.png", "deep/d.png", "ä [x] 東京.png")):
         paint(root / name, (50 * i, 200 - 40 * i, 90))
     for name in (".hidden.png", "notes.txt", ".cache/x.png"):
         (root / name).parent.mkdir(exist_ok=True)
-        (root / name).write_bytes(b"no picture")
+        (root / name).write_bytes(b"no image")
     return root
 
 
@@ -197,7 +197,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def assert_up_to_date(place: Path, photos: Path) -> None:
-    """The gallery is what embedding every picture of the folder now would give."""
+    """The gallery is what embedding every image of the folder now would give."""
     files = {p.relative_to(photos).as_posix(): p for p in photos.rglob("*.png")}
     good = {n: p for n, p in files.items() if "." not in (n[0], n.split("/")[-1][0])}
     for space in ("devise", "backbone"):
@@ -234,17 +234,17 @@ def test_a_folder_is_indexed_and_then_only_what_changed(photos: Path, place: Pat
     assert_up_to_date(place, photos)
 
 
-def test_a_broken_picture_is_skipped_until_it_is_mended(photos: Path, place: Path) -> None:
+def test_a_broken_image_is_skipped_until_it_is_mended(photos: Path, place: Path) -> None:
     whole = (photos / "b.png").read_bytes()
     (photos / "b.png").write_bytes(whole[:40])
-    (photos / "no picture.jpg").write_text("text")
+    (photos / "no image.jpg").write_text("text")
     report = sync(place, photos, Embedder(), ExactIndex)
     assert (report.n, report.added) == (4, 4)
-    assert [note.split(":")[0] for note in report.skipped] == ["b.png", "no picture.jpg"]
+    assert [note.split(":")[0] for note in report.skipped] == ["b.png", "no image.jpg"]
     again = sync(place, photos, Embedder(), ExactIndex)
     assert (again.added, again.skipped) == (0, report.skipped)  # still said
     (photos / "b.png").write_bytes(whole)
-    (photos / "no picture.jpg").unlink()
+    (photos / "no image.jpg").unlink()
     assert sync(place, photos, Embedder(), ExactIndex) == SyncReport(5, 1, 0, 0, ())
     assert_up_to_date(place, photos)
     (photos / "b.png").write_bytes(whole[:40])  # broken after it was indexed
@@ -296,7 +296,7 @@ def test_a_damaged_gallery_is_made_again(photos: Path, place: Path) -> None:
     assert_up_to_date(place, photos)
 
 
-def test_a_folder_without_good_pictures_is_one_line_and_leaves_the_gallery(
+def test_a_folder_without_good_images_is_one_line_and_leaves_the_gallery(
     photos: Path, place: Path, tmp_path: Path
 ) -> None:
     sync(place, photos, Embedder(), ExactIndex)

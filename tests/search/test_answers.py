@@ -48,9 +48,9 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return wide / np.linalg.norm(wide, axis=-1, keepdims=True)
 
 
-def ranked(saved: Run, vector: np.ndarray, among: str, space: str) -> list[tuple[str, float]]:
-    """Names and cosines of all pictures, best first, ties in row order."""
-    gallery = saved.gallery(among, space)
+def ranked(saved: Run, vector: np.ndarray, name: str, space: str) -> list[tuple[str, float]]:
+    """Names and cosines of all images, best first, ties in row order."""
+    gallery = saved.gallery(name, space)
     cosines = unit(gallery.index.vectors) @ unit(vector)
     order = np.lexsort((np.arange(len(cosines)), -cosines))
     return [(gallery.rows[i].name, cosines[i]) for i in order]
@@ -80,9 +80,9 @@ def assert_hits(answer: Answer, expected: list[tuple[str, float]]) -> None:
     np.testing.assert_allclose(found, [cosine for _, cosine in expected], atol=1e-6)
 
 
-@pytest.mark.parametrize("among", ["all", "val", "test", "unseen"])
+@pytest.mark.parametrize("gallery", ["all", "val", "test", "unseen"])
 @pytest.mark.parametrize("text", ["cat", "ocean", "2*cat -ship", "wild animal, water"])
-def test_words_find_the_nearest_pictures(offline: Run, among: str, text: str) -> None:
+def test_words_find_the_nearest_images(offline: Run, gallery: str, text: str) -> None:
     of = {
         "cat": {"cat": 1.0},
         "ocean": {"ocean": 1.0},
@@ -95,19 +95,19 @@ def test_words_find_the_nearest_pictures(offline: Run, among: str, text: str) ->
         vector = about(offline, name) + about(offline, table.vector("water"))
     else:
         vector = sum(weight * about(offline, table.vector(word)) for word, weight in of.items())
-    answer = find_images(offline, text, among=among)
-    n = len(offline.gallery(among))
-    assert (answer.n, answer.among, len(answer.hits)) == (n, among, min(12, n))
-    assert_hits(answer, ranked(offline, vector, among, "devise")[:12])
+    answer = find_images(offline, text, gallery=gallery)
+    n = len(offline.gallery(gallery))
+    assert (answer.n, answer.gallery, len(answer.hits)) == (n, gallery, min(12, n))
+    assert_hits(answer, ranked(offline, vector, gallery, "devise")[:12])
     assert answer.of_class == ("cat" if text == "cat" else None)
-    if among == "unseen":
+    if gallery == "unseen":
         labels = {hit.row.label for hit in answer.hits}
         seen = {entry["name"] for entry in offline.folder.classes() if entry["seen"]}
         assert labels.isdisjoint(seen)
 
 
 @pytest.mark.parametrize("space", ["devise", "backbone"])
-def test_a_picture_of_the_gallery_needs_no_network_and_is_no_hit(offline: Run, space: str) -> None:
+def test_a_image_of_the_gallery_needs_no_network_and_is_no_hit(offline: Run, space: str) -> None:
     gallery = offline.gallery("all", space)
     row = len(gallery) // 2
     path = Path(gallery.rows[row].path or "")
@@ -118,14 +118,14 @@ def test_a_picture_of_the_gallery_needs_no_network_and_is_no_hit(offline: Run, s
 
 
 @pytest.mark.parametrize("space", ["devise", "backbone"])
-def test_any_other_picture_is_embedded(saved: Run, tmp_path: Path, space: str) -> None:
+def test_any_other_image_is_embedded(saved: Run, tmp_path: Path, space: str) -> None:
     draw(tmp_path / "my cat.png", (190, 40, 40), seed=77)
-    answer = find_images(saved, image=tmp_path / "my cat.png", among="test", space=space)
+    answer = find_images(saved, image=tmp_path / "my cat.png", gallery="test", space=space)
     vector = saved.embed([open_image(tmp_path / "my cat.png")])[space][0]
     assert_hits(answer, ranked(saved, vector, "test", space)[:12])
 
 
-def test_a_picture_and_words_are_added(offline: Run) -> None:
+def test_a_image_and_words_are_added(offline: Run) -> None:
     gallery = offline.gallery("all")
     path, vector = Path(gallery.rows[3].path or ""), gallery.index.vectors[3]
     grass = about(offline, offline.vocabulary.vector("grass"))
@@ -137,17 +137,17 @@ def test_a_picture_and_words_are_added(offline: Run) -> None:
     assert answer.asked == f"{path.name} and - grass"
 
 
-def test_pictures_that_have_moved_are_found_where_they_are(
+def test_images_that_have_moved_are_found_where_they_are(
     offline: Run, searchable: Path, tmp_path: Path
 ) -> None:
-    pictures = searchable.parent / "pictures"
-    shutil.copytree(pictures / "cat", tmp_path / "cat")
-    answer = find_images(offline, "cat", k=38, located=tmp_path)
+    images = searchable.parent / "images"
+    shutil.copytree(images / "cat", tmp_path / "cat")
+    answer = find_images(offline, "cat", k=38, image_root=tmp_path)
     for hit in answer.hits:
-        root = tmp_path if hit.row.label == "cat" else pictures
+        root = tmp_path if hit.row.label == "cat" else images
         assert hit.row.path == str(root / hit.row.name)
     moved = next(Path(hit.row.path or "") for hit in answer.hits if hit.row.label == "cat")
-    found = find_images(offline, image=moved, k=37, located=tmp_path)
+    found = find_images(offline, image=moved, k=37, image_root=tmp_path)
     assert str(moved) not in [hit.row.path for hit in found.hits]
 
 
@@ -157,17 +157,17 @@ def test_an_indexed_folder_is_searched_like_the_runs_own(saved: Run, tmp_path: P
         draw(photos / f"{i}.png", colour, seed=i)
     assert saved.index_folder(photos).added == 3
     assert saved.galleries()[4:] == [str(photos)]
-    answer = find_images(saved, "boat", among=str(photos))
+    answer = find_images(saved, "boat", gallery=str(photos))
     boat = about(saved, saved.vocabulary.vector("boat"))
     assert_hits(answer, ranked(saved, boat, str(photos), "devise"))
     assert (answer.n, len(answer.hits)) == (3, 3)
-    with pytest.raises(InputError, match="k is 4, but there are 3 pictures"):
-        find_images(saved, "boat", among=str(photos), k=4)
+    with pytest.raises(InputError, match="k is 4, but there are 3 images"):
+        find_images(saved, "boat", gallery=str(photos), k=4)
     for name in ("1.png", "2.png"):
         (photos / name).unlink()
     saved.index_folder(photos)
-    with pytest.raises(InputError, match="there are no pictures to find"):
-        find_images(saved, image=photos / "0.png", among=str(photos))
+    with pytest.raises(InputError, match="there are no images to find"):
+        find_images(saved, image=photos / "0.png", gallery=str(photos))
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,11 @@ def test_an_indexed_folder_is_searched_like_the_runs_own(saved: Run, tmp_path: P
         ({"text": "cat", "k": 1000}, "k is 1000, but there are"),
         ({"text": "catttt"}, "did you mean"),
         ({"text": "cat", "space": "backbone"}, "words are in the space devise only"),
-        ({"text": "cat", "among": "nowhere"}, "not indexed yet"),
+        ({"text": "cat", "gallery": "nowhere"}, "not indexed yet"),
         ({"image": Path("nowhere.png")}, "nowhere.png: cannot be read"),
         ({"image": Path(__file__)}, "not a picture"),
         ({"image": Path(__file__), "space": "classifier"}, "stored in devise, backbone, not in"),
-        ({"text": "cat", "located": Path("nowhere")}, "none of these pictures"),
+        ({"text": "cat", "image_root": Path("nowhere")}, "none of these images"),
     ],
 )
 def test_what_cannot_be_asked_is_one_line(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
-from devise_exp.search.query import HEAVIEST, LONGEST, Term, parse, word_query
+from devise_exp.search.query import MAX_CHARACTERS, MAX_WEIGHT, Term, parse, word_query
 from devise_exp.text.word_vectors.vectors import WordVectors, load_word_vectors
 
 WORDS = [
@@ -103,7 +103,7 @@ def test_a_sentence_keeps_its_commas(text: str, terms: list[tuple[str, float]]) 
         ("nan*cat", "has no weight before the *"),
         ("0*cat", "the weight 0 is out of range"),
         (f"{'9' * 400}*cat", "is out of range"),
-        ("x" * (LONGEST + 1), "give at most 500"),
+        ("x" * (MAX_CHARACTERS + 1), "give at most 500"),
     ],
 )
 def test_what_is_no_query_is_one_line(text: str, wrong: str) -> None:
@@ -116,7 +116,7 @@ def test_what_is_no_query_is_one_line(text: str, wrong: str) -> None:
 names = st.text(st.sampled_from("abc é東-_.'7"), min_size=1, max_size=9).map(
     lambda name: " ".join(name.split())
 )
-weights = st.floats(0.001, HEAVIEST).map(lambda weight: float(f"{weight:.3f}"))
+weights = st.floats(0.001, MAX_WEIGHT).map(lambda weight: float(f"{weight:.3f}"))
 
 
 @given(st.lists(st.tuples(names.filter(bool), weights, st.booleans()), min_size=1, max_size=5))
@@ -137,7 +137,7 @@ def test_any_text_is_terms_or_one_line(text: str) -> None:
     assert terms or "\n" not in said
     for term in terms:
         assert term.text == term.text.strip() != ""
-        assert 0 < abs(term.weight) <= HEAVIEST
+        assert 0 < abs(term.weight) <= MAX_WEIGHT
         assert '"' not in term.text
 
 

@@ -16,14 +16,14 @@ from devise_exp.search.saved_run import Run
 
 
 def test_each_part_holds_its_rows_of_the_split(searchable: Path) -> None:
-    pictures = searchable.parent / "pictures"
+    images = searchable.parent / "images"
     saved, split = Run.open(searchable), RunFolder(searchable).split()
     assert saved.galleries() == ["all", "val", "test", "unseen"]
     for part in ("val", "test", "unseen"):
         rows = saved.gallery(part).rows
         assert [row.name for row in rows] == split[part]
         assert all(row.label == row.name.split("/")[0] for row in rows)
-        assert all(row.path == str(pictures / row.name) for row in rows)
+        assert all(row.path == str(images / row.name) for row in rows)
     together = [row.name for row in saved.gallery("all").rows]
     assert together == [*split["val"], *split["test"], *split["unseen"]]
     embedded = RunFolder(searchable).embedded("devise")
@@ -34,7 +34,7 @@ def test_each_part_holds_its_rows_of_the_split(searchable: Path) -> None:
         np.testing.assert_allclose(saved.gallery(part).index.vectors, away, atol=1e-6)
 
 
-def test_a_picture_is_embedded_as_it_was_in_training(searchable: Path) -> None:
+def test_a_image_is_embedded_as_it_was_in_training(searchable: Path) -> None:
     saved = Run.open(searchable)
     assert saved.spaces == ("devise", "backbone", "classifier")
     rows = saved.gallery("all").rows[::7]

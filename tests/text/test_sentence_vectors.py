@@ -200,10 +200,10 @@ def test_packages_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_run_is_asked_for_by_whole_sentences(
-    composed: Callable[..., DictConfig], picture_tree: Path, wordnet: Path, tmp_path: Path
+    composed: Callable[..., DictConfig], image_tree: Path, wordnet: Path, tmp_path: Path
 ) -> None:
     config = composed(
-        "data=image_folder", f"data.root={picture_tree}", "backbone=resnet18",
+        "data=image_folder", f"data.root={image_tree}", "backbone=resnet18",
         "backbone.weights=null", "projection.hidden=16", "trainer.max_epochs=1", *ALONE,
         "features.num_workers=0", "logger=none", "word_vectors=sentence_minilm",
         f"word_vectors.wordnet={wordnet}", "++labels.aliases.boat=schooner",

@@ -430,8 +430,8 @@ SMALL = Preprocess(resize=36, crop=32)
 
 
 @pytest.fixture(scope="module")
-def pictures(picture_tree: Path) -> ImageDataset:
-    return image_folder(picture_tree)
+def pictures(image_tree: Path) -> ImageDataset:
+    return image_folder(image_tree)
 
 
 def test_one_epoch_on_pictures_trains_the_backbone_in_two_loader_processes(

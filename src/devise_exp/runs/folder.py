@@ -24,7 +24,7 @@ from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.prior import PretrainedClassifier, Prior
 
 UNFINISHED = "UNFINISHED"
-SPACES = (MODEL, "backbone", "classifier")  # what pictures are compared in (embeddings.py)
+SPACES = (MODEL, "backbone", "classifier")  # what images are compared in (embeddings.py)
 _BUILDERS = {  # what the config of a run folder, which may be anybody's, may build of devise_exp
     "word_vectors": (
         *(
@@ -61,9 +61,9 @@ class RunFolder:
 
     config.yaml (resolved), classes.json (name, seen, words, how each was resolved),
     class_vectors.npy (C, D), split.json (row names per part), about.json (what the figures rest on,
-    leaks, skipped pictures), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
+    leaks, skipped images), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
     where the network was trained too), embeddings/MODEL.npz, index/ (of all classes), gallery/
-    (the pictures not trained on, with an index per space), classifier.npz (of that space),
+    (the images not trained on, with an index per space), classifier.npz (of that space),
     neighbours.npz (PROTOCOL and method/NAME/PROTOCOL: class ids), prior.npz (of the trained model),
     hierarchy.json, diagnostics.json, metrics.json, results.csv, search.csv, report.md, report.html;
     wandb/ of that logger, evaluations/N/ of evaluate.py, galleries/ of folders indexed later,
@@ -128,7 +128,7 @@ class RunFolder:
 
     def check_same(self, split: Split, class_vectors: np.ndarray) -> None:
         """InputError where data or word vectors are no longer what this run was trained on: trained
-        pictures could stand among the test pictures of a new split.
+        images could stand among the test images of a new split.
         """
         if not (self.path / "class_vectors.npy").is_file():
             return  # nothing was trained yet
@@ -137,7 +137,7 @@ class RunFolder:
             saved.shape == class_vectors.shape and np.allclose(saved, class_vectors, atol=1e-6)
         ):
             raise InputError(
-                f"{self.path}: the pictures, classes or word vectors have changed since this run "
+                f"{self.path}: the images, classes or word vectors have changed since this run "
                 "was trained, so its split is another now: restore them, or train a new run"
             )
 
@@ -234,7 +234,7 @@ class RunFolder:
         skipped: Sequence[str],
         methods: dict[str, dict[str, Any]] | None = None,
     ) -> None:
-        """What the figures rest on, which unseen classes leak and how, which pictures were skipped,
+        """What the figures rest on, which unseen classes leak and how, which images were skipped,
         and what each method chose.
         """
         details = {"leaks": [asdict(leak) for leak in leaks], "skipped": list(skipped)}
@@ -266,7 +266,7 @@ class RunFolder:
         return found
 
     def save_prior(self, prior: Prior) -> None:
-        """The prior of the trained model, which pictures that are embedded later need as well."""
+        """The prior of the trained model, which images that are embedded later need as well."""
         known = prior.pretraining
         arrays = {"weight": known.weight, "bias": known.bias, "vectors": known.vectors}
         numbers = np.array([prior.weight, prior.temperature, prior.top])
@@ -337,7 +337,7 @@ class RunFolder:
             return MethodOutput(name, **own, **train, factor=factor, trained_map=is_map)
 
     def spaces(self) -> tuple[str, ...]:
-        """The spaces that the run's pictures are stored in, the trained one first."""
+        """The spaces that the run's images are stored in, the trained one first."""
         asked = self.config().get("spaces") or ()
         return tuple(space for space in SPACES if space == MODEL or space in asked)
 

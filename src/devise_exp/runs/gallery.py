@@ -1,4 +1,4 @@
-"""Galleries: pictures that are searched, with an index of their vectors in each space.
+"""Galleries: images that are searched, with an index of their vectors in each space.
 
 A saved gallery is a folder: rows.json, and one saved index per space under the space's name.
 """
@@ -24,17 +24,17 @@ from devise_exp.index.protocol import Index
 
 FORMAT = 1
 ROWS = "rows.json"
-LARGEST_ROWS = 2**30  # bytes of rows.json; a million rows take a fifth of it
+MAX_ROWS = 2**30  # bytes of rows.json; a million rows take a fifth of it
 
 MakeIndex = Callable[[np.ndarray], Index]
 
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """One picture of a gallery.
+    """One image of a gallery.
 
     name: its row name. label: its class, "" where that is unknown. path: its file, None where the
-    pictures are not on disk. part: val, test or unseen of a run. stamp: size and time of the file
+    images are not on disk. part: val, test or unseen of a run. stamp: size and time of the file
     when it was embedded, "" where that was not noted.
     """
 
@@ -47,7 +47,7 @@ class GalleryRow:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """N pictures and the index of their vectors (N, D) in one space, row i for rows[i]."""
+    """N images and the index of their vectors (N, D) in one space, row i for rows[i]."""
 
     name: str
     rows: tuple[GalleryRow, ...]
@@ -61,7 +61,7 @@ class Gallery:
         return len(self.rows)
 
     def row_of(self, path: Path) -> int | None:
-        """The row of a picture file, if it is in the gallery and the same as when embedded."""
+        """The row of an image file, if it is in the gallery and the same as when embedded."""
         row = self._row_by_file.get(os.path.realpath(path))
         if row is None or self.rows[row].stamp not in ("", stamp_of(path)):
             return None
@@ -75,12 +75,12 @@ class Gallery:
         if not chosen:
             parts = sorted({row.part for row in self.rows} - {""})
             raise InputError(
-                f"{self.name} has no pictures of {name}: choose {' or '.join(['all', *parts])}"
+                f"{self.name} has no images of {name}: choose {' or '.join(['all', *parts])}"
             )
         rows = tuple(self.rows[i] for i in chosen)
         return Gallery(name, rows, ExactIndex(self.index.vectors[chosen]))
 
-    def located(self, folder: Path) -> Gallery:
+    def with_image_root(self, folder: Path) -> Gallery:
         """Each row with the file `folder`/name as its path, where there is one; InputError where
         there is none for any row.
         """
@@ -88,7 +88,7 @@ class Gallery:
         there = [place.is_file() for place in places]
         if not any(there):
             raise InputError(
-                f"{folder} holds none of these pictures by name: give the folder that has, for "
+                f"{folder} holds none of these images by name: give the folder that has, for "
                 f"example, {self.rows[0].name} in it"
             )
         rows = tuple(
@@ -156,7 +156,7 @@ def load(folder: Path, space: str) -> Gallery:
         return load(folder, space)
     if len(found) != len(saved.rows):
         raise InputError(
-            f"{folder}: damaged ({len(found)} vectors for {len(saved.rows)} pictures): remove it "
+            f"{folder}: damaged ({len(found)} vectors for {len(saved.rows)} images): remove it "
             "and train or index again"
         )
     return Gallery(saved.name, saved.rows, found)
@@ -185,7 +185,7 @@ def saved_rows(folder: Path) -> Saved:
     if not file.is_file():
         raise InputError(f"{folder}: no gallery there (no {ROWS}): train or index again")
     damaged = InputError(f"{file}: damaged: remove {folder} and train or index again")
-    if file.stat().st_size > LARGEST_ROWS:
+    if file.stat().st_size > MAX_ROWS:
         raise damaged
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

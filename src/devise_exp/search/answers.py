@@ -1,4 +1,4 @@
-"""A question to a finished run and its answer: pictures by words or by a picture, and words."""
+"""A question to a finished run and its answer: images by words or by an image, and words."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from devise_exp.runs.gallery import Gallery, GalleryRow
 from devise_exp.search.query import WordQuery, word_query
 from devise_exp.search.saved_run import Run
 
-USUAL_HITS = 12
-USUAL_WORDS = 10
+DEFAULT_HITS = 12
+DEFAULT_WORDS = 10
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One picture found; similarity: its cosine with the question."""
+    """One image found; similarity: its cosine with the question."""
 
     row: GalleryRow
     similarity: float
@@ -32,14 +32,14 @@ class Hit:
 
 @dataclass(frozen=True)
 class Answer:
-    """The pictures nearest to a question, best first.
+    """The images nearest to a question, best first.
 
-    asked: the question as it was understood. n: pictures in the gallery `among`. of_class: the
+    asked: the question as it was understood. n: images in the gallery `gallery`. of_class: the
     run's class that was asked for, where the question is just that.
     """
 
     asked: str
-    among: str
+    gallery: str
     n: int
     hits: tuple[Hit, ...]
     of_class: str | None = None
@@ -49,40 +49,40 @@ def find_images(
     run: Run,
     text: str = "",
     image: Path | None = None,
-    among: str = "all",
+    gallery: str = "all",
     k: int | None = None,
     space: str = MODEL,
-    located: Path | None = None,
+    image_root: Path | None = None,
 ) -> Answer:
-    """The k pictures of a gallery nearest to words, to a picture, or to the sum of both.
+    """The k images of a gallery nearest to words, to an image, or to the sum of both.
 
-    `k` is 12 unless given, or all of a smaller gallery. `located` is the folder that holds the
-    pictures by their row names, where they are elsewhere than in training. A picture of the gallery
+    `k` is 12 unless given, or all of a smaller gallery. `image_root` is the folder that holds the
+    images by their row names, where they are elsewhere than in training. An image of the gallery
     itself is asked for without the network and is no hit. InputError for an empty question, words
-    in another space than the trained one, an unreadable picture and k out of range.
+    in another space than the trained one, an unreadable image and k out of range.
     """
     if not text.strip() and image is None:
-        raise InputError("nothing is asked for: give words, a picture or both")
+        raise InputError("nothing is asked for: give words, an image or both")
     if text.strip() and space != MODEL:
-        raise InputError(f"words are in the space {MODEL} only, not in {space}: ask by a picture")
+        raise InputError(f"words are in the space {MODEL} only, not in {space}: ask by an image")
     query = None
     if text.strip():
         beside = image is not None
         query = word_query(text, run.vocabulary, run.classes, beside, run.centre)
-    gallery = run.gallery(among, space)
-    if located is not None:
-        gallery = gallery.located(located)
-    own = None if image is None else gallery.row_of(image)
-    others = len(gallery) - (own is not None)
-    k = _checked_k(k, USUAL_HITS, others, f"pictures to find among {among}")
-    vector = _vector(run, gallery, query, image, own, space)
-    ids, similarities = gallery.index.search(vector[None], k + (own is not None))
+    searched = run.gallery(gallery, space)
+    if image_root is not None:
+        searched = searched.with_image_root(image_root)
+    own = None if image is None else searched.row_of(image)
+    others = len(searched) - (own is not None)
+    k = _checked_k(k, DEFAULT_HITS, others, f"images to find among {gallery}")
+    vector = _vector(run, searched, query, image, own, space)
+    ids, similarities = searched.index.search(vector[None], k + (own is not None))
     found = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
-    hits = [Hit(gallery.rows[i], similarity) for i, similarity in found if i != own]
+    hits = [Hit(searched.rows[i], similarity) for i, similarity in found if i != own]
     parts = (image and portable(image.name), query and query.reading)
     asked = " and ".join(part for part in parts if part)
     of_class = query.of_class if query and image is None else None
-    return Answer(asked, portable(among), len(gallery), tuple(hits[:k]), of_class)
+    return Answer(asked, portable(gallery), len(searched), tuple(hits[:k]), of_class)
 
 
 def nearest_words(
@@ -94,7 +94,7 @@ def nearest_words(
     asked = word_query(text, run.vocabulary, run.classes)
     left_out = {word.casefold() for word in asked.words}
     table = _most_frequent(run, most_frequent)
-    k = _checked_k(k, USUAL_WORDS, len(table), "words")
+    k = _checked_k(k, DEFAULT_WORDS, len(table), "words")
     more = min(len(table), k + 3 * len(left_out))  # room for other spellings of the words asked for
     (found,) = _named(table, run.vocabulary.words.__getitem__, asked.vector[None], more)
     return [(word, cosine) for word, cosine in found if word.casefold() not in left_out][:k]
@@ -107,7 +107,7 @@ def tag_images(
     vocabulary: bool = False,
     most_frequent: int | None = None,
 ) -> list[list[tuple[str, float]]]:
-    """The k labels of the run nearest to each of `vectors` (N, D), pictures as a gallery has them
+    """The k labels of the run nearest to each of `vectors` (N, D), images as a gallery has them
     in the trained space, with their plain cosine, as hit@k has it; with `vocabulary` the nearest
     words of all, or of the `most_frequent` first.
     """
@@ -115,7 +115,7 @@ def tag_images(
         table, name_of = _most_frequent(run, most_frequent), run.vocabulary.words.__getitem__
     else:
         table, name_of = run.class_vectors, list(run.classes).__getitem__
-    k = _checked_k(k, USUAL_WORDS, len(table), "words" if vocabulary else "labels")
+    k = _checked_k(k, DEFAULT_WORDS, len(table), "words" if vocabulary else "labels")
     return _named(table, name_of, uncentred(vectors, run.centre), k)
 
 
@@ -127,7 +127,7 @@ def _vector(
     own: int | None,
     space: str,
 ) -> np.ndarray:
-    """(D,) what the pictures are compared with; `own` is the row of the image, if it has one."""
+    """(D,) what the images are compared with; `own` is the row of the image, if it has one."""
     if image is None:
         assert query is not None
         return query.vector
@@ -139,11 +139,11 @@ def _vector(
     return both
 
 
-def _checked_k(k: int | None, usual: int, n: int, what: str) -> int:
+def _checked_k(k: int | None, default: int, n: int, what: str) -> int:
     if not n:
         raise InputError(f"there are no {what}")
     if k is None:
-        return min(usual, n)
+        return min(default, n)
     if not 1 <= k <= n:
         raise InputError(f"k is {k}, but there are {n:,} {what}: give a number from 1 to {n}")
     return k

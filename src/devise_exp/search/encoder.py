@@ -1,4 +1,4 @@
-"""Pictures to vectors under a finished run: its backbone and projection, built from its folder."""
+"""Images to vectors under a finished run: its backbone and projection, built from its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from devise_exp.runs.folder import RunFolder
 from devise_exp.training.checkpoint import load_part
 
 BATCH = 32
-DECODERS = 2  # threads that open pictures; two keep a network on a processor busy
+DECODERS = 2  # threads that open images; two keep a network on a processor busy
 
 
 class ImageEncoder:
@@ -43,7 +43,7 @@ class ImageEncoder:
     def __call__(self, images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
         """Space -> (N, D) float32 unit rows, in the order of the images."""
         if not images:
-            raise InputError("no picture was given")
+            raise InputError("no image was given")
 
         def tensor(i: int) -> torch.Tensor:
             prepared: torch.Tensor = self.backbone.preprocess(images[i])

@@ -1,4 +1,4 @@
-"""Galleries of people's own pictures, kept up with the folder that they are of.
+"""Galleries of people's own images, kept up with the folder that they are of.
 
 While that is going on, what is embedded so far stays in NAME.unfinished beside the gallery.
 """
@@ -24,7 +24,7 @@ from devise_exp.data.images import ImageFiles, scan_images
 from devise_exp.index.files import VECTORS, checked_folder
 from devise_exp.runs.gallery import GalleryRow, MakeIndex, save, saved_rows, stamp_of
 
-CHUNK = 64  # pictures that are embedded before they are written; a kill loses at most these
+CHUNK = 64  # images that are embedded before they are written; a kill loses at most these
 SHOWN = 3  # reasons in a line
 
 Embed = Callable[[Sequence[Image.Image]], dict[str, np.ndarray]]
@@ -33,7 +33,7 @@ Vectors = dict[tuple[str, str], dict[str, np.ndarray]]  # name and stamp -> spac
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What keeping a gallery up with its folder came to: n pictures are in it now; skipped holds
+    """What keeping a gallery up with its folder came to: n images are in it now; skipped holds
     "name: reason".
     """
 
@@ -45,11 +45,11 @@ class SyncReport:
 
 
 def sync(place: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> SyncReport:
-    """Bring the gallery saved at `place` up to the pictures below `folder`, which need no classes.
+    """Bring the gallery saved at `place` up to the images below `folder`, which need no classes.
 
     Only new and changed files (by size and time) are embedded, a chunk at a time; deleted ones are
     dropped and unreadable ones noted. Where nothing has changed nothing is written. A sync that was
-    killed goes on where it was; other processes wait. InputError where no picture can be read.
+    killed goes on where it was; other processes wait. InputError where no image can be read.
     """
     root = folder.expanduser().resolve()
     unfinished = place.with_name(f"{place.name}.unfinished")
@@ -63,7 +63,7 @@ def sync(place: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> Sync
         rows = [row for row in rows if row.name not in broken]
         if not rows:
             some = "; ".join(notes[:SHOWN]) or "it holds none"
-            raise InputError(f"{folder}: no picture to index ({some}): give a folder of pictures")
+            raise InputError(f"{folder}: no image to index ({some}): give a folder of images")
         known |= _embedded([row for row in waiting if row.name not in broken], unfinished, embed)
         now = {_key(row) for row in rows}
         if now != set(saved):
@@ -80,10 +80,10 @@ def sync(place: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> Sync
 
 
 def _files(folder: Path, root: Path) -> tuple[list[GalleryRow], list[str]]:
-    """A row for each file below `root` that may be a picture, sorted by name, and notes."""
+    """A row for each file below `root` that may be an image, sorted by name, and notes."""
     if not root.is_dir():
         what = "is a file" if root.exists() else "does not exist"
-        raise InputError(f"{folder} {what}: give a folder of pictures")
+        raise InputError(f"{folder} {what}: give a folder of images")
     notes: list[str] = []
     rows: dict[str, GalleryRow] = {}
     for file in files_below(root, notes):
@@ -107,7 +107,7 @@ def _embedded(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> Vec
     found: Vectors = {}
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        shown = progress.add_task(f"embedding {len(rows):,} pictures", total=len(rows))
+        shown = progress.add_task(f"embedding {len(rows):,} images", total=len(rows))
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             spaces = embed(ImageFiles(str(row.path) for row in chunk))

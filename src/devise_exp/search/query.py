@@ -22,8 +22,8 @@ from devise_exp.text.names import split_synonyms, split_words
 from devise_exp.text.sentence_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
 
-LONGEST = 500  # characters; near spellings of a whole page of unknown words would take minutes
-HEAVIEST = 1000.0
+MAX_CHARACTERS = 500  # near spellings of a whole page of unknown words would take minutes
+MAX_WEIGHT = 1000.0
 EXAMPLES = "write for example cat, horse -grass or 2*cat sofa"
 
 _TYPOGRAPHY = str.maketrans("“”„«»−–—×", '"""""---*')
@@ -70,8 +70,8 @@ def parse(text: str, sentences: bool = False) -> tuple[Term, ...]:
     InputError for a text without a word or that is too long, an open quote, a mark without a name
     and a weight that is none.
     """
-    if len(text) > LONGEST:
-        raise InputError(f"the query has {len(text):,} characters: give at most {LONGEST}")
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"the query has {len(text):,} characters: give at most {MAX_CHARACTERS}")
     plain = text.translate(_TYPOGRAPHY).strip()
     if plain.count('"') % 2:
         raise InputError(f"{text!r}: a quote is not closed: add the missing one")
@@ -147,9 +147,9 @@ def _check(text: str, mark: str, name: str | None, word: str) -> None:
 
 def _weight(mark: str, written: str | None) -> float:
     size = 1.0 if written is None else float(written)
-    if not 0 < size <= HEAVIEST:
+    if not 0 < size <= MAX_WEIGHT:
         raise InputError(
-            f"the weight {written} is out of range: give a number above 0, at most {HEAVIEST:.0f}"
+            f"the weight {written} is out of range: give a number above 0, at most {MAX_WEIGHT:.0f}"
         )
     return -size if mark.startswith("-") else size
 

@@ -26,7 +26,7 @@ PARTS = ("all", "val", "test", "unseen")
 
 
 class Run:
-    """What a run folder knows; `spaces` are those that its pictures are stored in, the trained one
+    """What a run folder knows; `spaces` are those that its images are stored in, the trained one
     first.
     """
 
@@ -62,34 +62,34 @@ class Run:
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """(D,) what pictures and words are compared about in the trained space."""
+        """(D,) what images and words are compared about in the trained space."""
         return centre_of(self.class_vectors, self.folder.class_ids()[0])
 
     def galleries(self) -> list[str]:
-        """What can be searched: parts of the run's own pictures, then the indexed folders."""
+        """What can be searched: parts of the run's own images, then the indexed folders."""
         return [*PARTS, *folders(self.folder.path / "galleries")]
 
-    def gallery(self, among: str, space: str = MODEL) -> Gallery:
-        """The run's own pictures (all, val, test, unseen), or a folder that was indexed."""
+    def gallery(self, name: str, space: str = MODEL) -> Gallery:
+        """The run's own images (all, val, test, unseen), or a folder that was indexed."""
         if space not in SPACES:
             raise InputError(f"space {space}: there is none; choose among {', '.join(SPACES)}")
         if space not in self.spaces:
             raise InputError(
-                f"{self.folder.path}: its pictures are stored in {', '.join(self.spaces)}, not in "
+                f"{self.folder.path}: its images are stored in {', '.join(self.spaces)}, not in "
                 f"{space}: train with 'spaces=[{space}]'"
             )
-        if among in PARTS:
-            return load(self.folder.gallery, space).part(among)
-        place = self._place(Path(among))
+        if name in PARTS:
+            return load(self.folder.gallery, space).part(name)
+        place = self._place(Path(name))
         if not place.is_dir():
             raise InputError(
-                f"{among}: not indexed yet: devise-exp index {self.folder.path} {among} (or "
+                f"{name}: not indexed yet: devise-exp index {self.folder.path} {name} (or "
                 f"choose among {', '.join(PARTS)})"
             )
         return load(place, space)
 
     def index_folder(self, folder: Path) -> SyncReport:
-        """Embed the pictures of a folder that are new or changed, and index them all."""
+        """Embed the images of a folder that are new or changed, and index them all."""
         make_index = instantiate(self.folder.part("index"))
         return sync(self._place(folder), folder, self.embed, make_index)
 

@@ -264,7 +264,7 @@ def test_other_word_vectors_and_splits_can_be_chosen(small: Config) -> None:
 
 
 def test_what_belongs_to_the_benchmark_alone_says_so(
-    small: Config, composed: Config, root: Path, picture_tree: Path, tmp_path: Path
+    small: Config, composed: Config, root: Path, image_tree: Path, tmp_path: Path
 ) -> None:
     def refused(config: DictConfig) -> str:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - Hydra wraps ours
@@ -276,7 +276,7 @@ def test_what_belongs_to_the_benchmark_alone_says_so(
         return line
 
     pictures = (
-        "data=image_folder", f"data.root={picture_tree}", "logger=none", "features.num_workers=0",
+        "data=image_folder", f"data.root={image_tree}", "logger=none", "features.num_workers=0",
         "word_vectors=random",
     )  # fmt: skip
     other = small("backbone=resnet18", "backbone.weights=null")

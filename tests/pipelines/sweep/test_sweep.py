@@ -62,9 +62,9 @@ def spec(**parts: Any) -> DictConfig:
 
 
 @pytest.fixture(scope="module")
-def studies(picture_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def studies(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of studies over quick trainings on enough small classes to rehearse."""
-    pictures = shutil.copytree(picture_tree, tmp_path_factory.mktemp("sweeps") / "pictures")
+    pictures = shutil.copytree(image_tree, tmp_path_factory.mktemp("sweeps") / "pictures")
     for c, name in enumerate(("giraffe", "octopus", "sunflower", "pyramid")):
         for i in range(6):
             draw(pictures / name / f"{i}.png", (40 * c, 250 - 40 * c, 90), seed=1000 + 10 * c + i)

@@ -21,7 +21,7 @@ from devise_exp.ui.cli.main import app
 @pytest.fixture(scope="module")
 def runs(
     composed: Callable[..., DictConfig],
-    picture_tree: Path,
+    image_tree: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Path]:
     """Seeds 0 and 1 of one recipe, and seed 0 with another loss."""
@@ -30,7 +30,7 @@ def runs(
     for i, options in enumerate((["seed=0"], ["seed=1"], ["seed=0", "loss=cosine"])):
         config = composed(
             "data=image_folder",
-            f"data.root={picture_tree}",
+            f"data.root={image_tree}",
             "backbone=resnet18",
             "backbone.weights=null",
             "features.num_workers=0",

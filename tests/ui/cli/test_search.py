@@ -1,4 +1,4 @@
-"""The commands that ask a run, on one that was trained on pictures that are no longer there."""
+"""The commands that ask a run, on one that was trained on images that are no longer there."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ RIGHT, WRONG = '<span class="mark">right', '<span class="mark">wrong'
 
 @pytest.fixture(scope="module")
 def trained(searchable: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of a run, stored in two spaces, whose pictures are away."""
+    """A copy of a run, stored in two spaces, whose images are away."""
     folder = shutil.copytree(searchable, tmp_path_factory.mktemp("run") / "a run")
     config = OmegaConf.load(folder / "config.yaml")
     config.spaces = ["backbone"]
     OmegaConf.save(config, folder / "config.yaml")
-    pictures = searchable.parent / "pictures"
-    away = pictures.rename(pictures.with_name("away"))
+    images = searchable.parent / "images"
+    away = images.rename(images.with_name("away"))
     yield folder
-    away.rename(pictures)
+    away.rename(images)
 
 
 def call(*arguments: object) -> str:
@@ -55,11 +55,11 @@ def hits(output: str) -> list[str]:
     return [field for line in output.splitlines() for field in line.split() if field[-4:] == ".png"]
 
 
-def test_words_find_pictures_that_are_not_on_disk_by_name(trained: Path) -> None:
+def test_words_find_images_that_are_not_on_disk_by_name(trained: Path) -> None:
     output = call("search", trained, "cat", "-k", 4, "--among", "test")
     gallery = Run.open(trained).gallery("test")
-    assert f"cat: nearest 4 of {len(gallery)} pictures (test)" in output
-    assert "4 of these 4 pictures are not on disk" in output
+    assert f"cat: nearest 4 of {len(gallery)} images (test)" in output
+    assert "4 of these 4 images are not on disk" in output
     names = [name for name in hits(output) if "/searches/" not in name]
     assert len(set(names)) == 4
     assert set(names) <= {row.name for row in gallery.rows}
@@ -70,10 +70,10 @@ def test_words_find_pictures_that_are_not_on_disk_by_name(trained: Path) -> None
     assert all(name in page for name in names)
 
 
-def test_pictures_elsewhere_are_shown_and_marked_where_a_class_is_asked_for(
-    trained: Path, picture_tree: Path, tmp_path: Path
+def test_images_elsewhere_are_shown_and_marked_where_a_class_is_asked_for(
+    trained: Path, image_tree: Path, tmp_path: Path
 ) -> None:
-    common = ("search", trained, "--pictures", picture_tree, "--out")
+    common = ("search", trained, "--image-root", image_tree, "--out")
     output = call(*common, tmp_path / "1", "cat", "-k", 38)
     assert "not on disk" not in output
     page = (tmp_path / "1" / "page.html").read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ def test_pictures_elsewhere_are_shown_and_marked_where_a_class_is_asked_for(
     assert WRONG not in page
     with Image.open(tmp_path / "1" / "grid.png") as grid:
         drawn = np.asarray(grid.convert("RGB").crop((60, 100, 160, 200))).mean(axis=(0, 1))
-    first = np.asarray(Image.open(picture_tree / hits(output)[0])).mean(axis=(0, 1))
+    first = np.asarray(Image.open(image_tree / hits(output)[0])).mean(axis=(0, 1))
     np.testing.assert_allclose(drawn, first, atol=10)
 
 
@@ -120,16 +120,16 @@ def test_each_question_has_a_folder_of_its_own(trained: Path) -> None:
     assert {"horse_minus_grass", "horse_grass", "minus_grass_horse"} <= {p.name for p in made}
 
 
-def test_any_picture_is_searched_by_alone_and_with_words(trained: Path, tmp_path: Path) -> None:
+def test_any_image_is_searched_by_alone_and_with_words(trained: Path, tmp_path: Path) -> None:
     draw(tmp_path / "my [b]cat.png", (190, 40, 40), seed=77)
-    picture = tmp_path / "my [b]cat.png"
-    alone = call("search", trained, "--image", picture, "-k", 3, "--out", tmp_path / "out")
+    image = tmp_path / "my [b]cat.png"
+    alone = call("search", trained, "--image", image, "-k", 3, "--out", tmp_path / "out")
     assert alone.startswith("my [b]cat.png: nearest 3 of")
-    similar = call("similar", trained, picture, "-k", 3, "--out", tmp_path / "out")
+    similar = call("similar", trained, image, "-k", 3, "--out", tmp_path / "out")
     assert similar == alone
-    both = call("search", trained, "-water", "--image", picture, "--out", tmp_path / "out")
+    both = call("search", trained, "-water", "--image", image, "--out", tmp_path / "out")
     assert both.startswith("my [b]cat.png and - water: nearest 12 of")
-    other = call("similar", trained, picture, "--space", "backbone", "--out", tmp_path / "out")
+    other = call("similar", trained, image, "--space", "backbone", "--out", tmp_path / "out")
     assert other.startswith("my [b]cat.png: nearest 12 of")
 
 
@@ -137,21 +137,21 @@ def test_a_folder_is_indexed_and_searched(trained: Path, tmp_path: Path) -> None
     photos = tmp_path / "my photos"
     for i, colour in enumerate(((190, 40, 40), (40, 40, 190), (30, 120, 200))):
         draw(photos / f"{i}.png", colour, seed=i)
-    (photos / "broken.jpg").write_text("no picture")
+    (photos / "broken.jpg").write_text("no image")
     output = call("index", trained, photos)
-    assert "3 pictures: 3 added, 0 changed, 0 dropped, 1 skipped" in output
+    assert "3 images: 3 added, 0 changed, 0 dropped, 1 skipped" in output
     assert "skipped broken.jpg: not a picture" in output
     assert f"--among '{photos}'" in output
     (photos / "0.png").unlink()
-    assert "2 pictures: 0 added, 0 changed, 1 dropped, 1 skipped" in call("index", trained, photos)
+    assert "2 images: 0 added, 0 changed, 1 dropped, 1 skipped" in call("index", trained, photos)
     found = call("search", trained, "boat", "--among", photos, "--out", tmp_path / "out")
     assert set(hits(found)[:2]) == {"1.png", "2.png"}
     assert "label" not in found
     assert "not on disk" not in found
 
 
-def test_pictures_get_words(trained: Path, picture_tree: Path) -> None:
-    files = [picture_tree / "cat" / "00.png", picture_tree / "ship" / "01.png"]
+def test_images_get_words(trained: Path, image_tree: Path) -> None:
+    files = [image_tree / "cat" / "00.png", image_tree / "ship" / "01.png"]
     lines = call("tag", trained, *files, "-k", 3).splitlines()
     assert [lines[0], lines[5]] == [str(file) for file in files]
     names = {line.split()[1] for line in lines if line[:1].isdigit()}
@@ -173,25 +173,23 @@ def test_words_lists_neighbours(trained: Path) -> None:
     assert len(few.splitlines()) == 3
 
 
-def test_what_cannot_be_asked_is_one_line(
-    trained: Path, picture_tree: Path, tmp_path: Path
-) -> None:
-    picture = picture_tree / "cat" / "00.png"
-    (tmp_path / "broken.png").write_bytes(picture.read_bytes()[:60])
+def test_what_cannot_be_asked_is_one_line(trained: Path, image_tree: Path, tmp_path: Path) -> None:
+    image = image_tree / "cat" / "00.png"
+    (tmp_path / "broken.png").write_bytes(image.read_bytes()[:60])
     (tmp_path / "a file").write_text("")
     for arguments, wrong in (
         (["search", tmp_path, "cat"], "not a run folder"),
         (["search", trained], "nothing is asked for"),
         (["search", trained, "zzqqq"], "no word vector for 'zzqqq'"),
         (["search", trained, "cat", "-k", "-1"], "k is -1"),
-        (["search", trained, "cat", "-k", "39"], "there are 38 pictures"),
+        (["search", trained, "cat", "-k", "39"], "there are 38 images"),
         (["search", trained, "cat", "--among", "vla"], "not indexed yet"),
-        (["search", trained, "cat", "--pictures", tmp_path], "none of these pictures"),
+        (["search", trained, "cat", "--image-root", tmp_path], "none of these images"),
         (["search", trained, "--image", tmp_path / "broken.png"], "broken.png: damaged"),
-        (["similar", trained, picture, "--space", "classifier"], "stored in devise, backbone"),
-        (["tag", trained, picture, tmp_path / "broken.png"], "broken.png: damaged"),
-        (["tag", trained, picture, "--vocabulary", "some"], "give all or a number"),
-        (["tag", trained, picture, "-k", "9"], "there are 8 labels"),
+        (["similar", trained, image, "--space", "classifier"], "stored in devise, backbone"),
+        (["tag", trained, image, tmp_path / "broken.png"], "broken.png: damaged"),
+        (["tag", trained, image, "--vocabulary", "some"], "give all or a number"),
+        (["tag", trained, image, "-k", "9"], "there are 8 labels"),
         (["words", trained, "-man"], "only takes away"),
         (["words", trained, "man", "--most-frequent", "0"], "the 0 most frequent words"),
         (["index", trained, tmp_path / "nowhere"], "does not exist"),
@@ -214,14 +212,14 @@ def test_words_are_searched_without_the_libraries_of_training(trained: Path) -> 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
-    assert done.stdout.startswith("cat - ship: nearest 12 of 38 pictures (all)")
+    assert done.stdout.startswith("cat - ship: nearest 12 of 38 images (all)")
 
 
 def test_a_file_name_cannot_steer_the_terminal(
-    trained: Path, tmp_path: Path, picture_tree: Path
+    trained: Path, tmp_path: Path, image_tree: Path
 ) -> None:
     (tmp_path / "odd").mkdir()
-    shutil.copy(picture_tree / "cat" / "00.png", tmp_path / "odd" / "a\x1b[31m\u202egnp.png")
+    shutil.copy(image_tree / "cat" / "00.png", tmp_path / "odd" / "a\x1b[31m\u202egnp.png")
     call("index", trained, tmp_path / "odd")
     output = call("search", trained, "cat", "--among", tmp_path / "odd")
     assert "\x1b[31m" not in output

@@ -30,17 +30,17 @@ from devise_exp.core.errors import InputError
 from devise_exp.data.images import open_image
 from devise_exp.search.answers import find_images, tag_images
 from devise_exp.search.saved_run import Run
-from devise_exp.ui.page.page import LARGEST_UPLOAD, serving
+from devise_exp.ui.page.page import MAX_UPLOAD, serving
 
 
 class Shown(NamedTuple):
-    """What the page shows: the line above, tags, captions and addresses of pictures."""
+    """What the page shows: the line above, tags, captions and addresses of images."""
 
     told: str
     tags: list[str]
-    picture: str | None
+    image: str | None
     captions: list[str]
-    pictures: list[str]
+    images: list[str]
 
 
 class Page:
@@ -51,10 +51,10 @@ class Page:
         self.client = Client(url, verbose=False, download_files=False, analytics_enabled=False)
 
     def ask(
-        self, text: str = "", picture: Path | None = None, among: str = "all", k: int = 6
+        self, text: str = "", image: Path | None = None, gallery: str = "all", k: int = 6
     ) -> Shown:
-        file = None if picture is None else handle_file(str(picture))
-        told, tags, asked, found = self.client.predict(text, file, among, k, api_name="/search")
+        file = None if image is None else handle_file(str(image))
+        told, tags, asked, found = self.client.predict(text, file, gallery, k, api_name="/search")
         assert len(told.splitlines()) == 1
         return Shown(
             told,
@@ -107,8 +107,8 @@ def mean_colour(url: str) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def pictures(searchable: Path) -> Path:
-    return searchable.parent / "pictures"
+def images(searchable: Path) -> Path:
+    return searchable.parent / "images"
 
 
 @pytest.fixture(scope="module")
@@ -125,36 +125,36 @@ def page(saved: Run) -> Iterator[Page]:
 # Asking
 
 
-def test_words_find_the_pictures_that_the_search_finds(page: Page, saved: Run) -> None:
-    shown = page.ask("cat", among="unseen", k=4)
-    expected = find_images(saved, "cat", among="unseen", k=4)
+def test_words_find_the_images_that_the_search_finds(page: Page, saved: Run) -> None:
+    shown = page.ask("cat", gallery="unseen", k=4)
+    expected = find_images(saved, "cat", gallery="unseen", k=4)
     assert shown.captions == [f"{hit.similarity:.3f} {hit.row.label}" for hit in expected.hits]
-    for url, hit in zip(shown.pictures, expected.hits, strict=True):
+    for url, hit in zip(shown.images, expected.hits, strict=True):
         np.testing.assert_allclose(mean_colour(url), COLOURS[hit.row.label], atol=12)
-    assert "cat: the nearest 4 of 20 pictures (unseen)" in shown.told
+    assert "cat: the nearest 4 of 20 images (unseen)" in shown.told
     assert shown.tags == []
-    assert shown.picture is None
+    assert shown.image is None
 
 
-def test_a_picture_finds_pictures_and_gets_tags(page: Page, saved: Run, pictures: Path) -> None:
-    asked = pictures / "boat" / "03.png"
-    shown = page.ask(picture=asked)
+def test_a_image_finds_images_and_gets_tags(page: Page, saved: Run, images: Path) -> None:
+    asked = images / "boat" / "03.png"
+    shown = page.ask(image=asked)
     vector = saved.embed([open_image(asked)])["devise"]
     classes = [name for name, _ in tag_images(saved, vector, 8)[0]]
     words = [name for name, _ in tag_images(saved, vector, 8, True, 50_000)[0]]
     assert shown.tags == [*classes, *words]
     assert sorted(classes) == sorted(COLOURS)
     assert len(shown.captions) == 6
-    assert shown.picture is not None
-    np.testing.assert_allclose(mean_colour(shown.picture), COLOURS["boat"], atol=12)
+    assert shown.image is not None
+    np.testing.assert_allclose(mean_colour(shown.image), COLOURS["boat"], atol=12)
 
 
-def test_words_and_a_picture_are_asked_together(page: Page, pictures: Path) -> None:
-    shown = page.ask("tiger", pictures / "boat" / "03.png")
+def test_words_and_a_image_are_asked_together(page: Page, images: Path) -> None:
+    shown = page.ask("tiger", images / "boat" / "03.png")
     assert "03.png and tiger" in shown.told
     assert shown.captions not in (
         page.ask("tiger").captions,
-        page.ask(picture=pictures / "boat" / "03.png").captions,
+        page.ask(image=images / "boat" / "03.png").captions,
     )
 
 
@@ -164,8 +164,8 @@ def test_no_question_is_no_error(page: Page) -> None:
     assert shown.captions == []
 
 
-def test_more_pictures_than_there_are_find_all(page: Page, saved: Run) -> None:
-    assert len(page.ask("cat", among="val", k=60).captions) == len(saved.gallery("val"))
+def test_more_images_than_there_are_find_all(page: Page, saved: Run) -> None:
+    assert len(page.ask("cat", gallery="val", k=60).captions) == len(saved.gallery("val"))
 
 
 # Wrong questions
@@ -205,14 +205,14 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(bomb(), "too large"), (b"no picture", "not a picture"), (b"", "not a picture"),
+    [(bomb(), "too large"), (b"no image", "not a picture"), (b"", "not a picture"),
      (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture")],
 )  # fmt: skip
-def test_a_picture_that_cannot_be_opened_is_one_line_on_the_page(
+def test_a_image_that_cannot_be_opened_is_one_line_on_the_page(
     page: Page, tmp_path: Path, content: bytes, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "upload.png").write_bytes(content)
-    shown = page.ask(picture=tmp_path / "upload.png")
+    shown = page.ask(image=tmp_path / "upload.png")
     assert 'class="problem"' in shown.told
     assert f"upload.png: {said}" in shown.told
     assert "/" not in shown.told.replace("</p>", "")  # no path of the server's
@@ -221,7 +221,7 @@ def test_a_picture_that_cannot_be_opened_is_one_line_on_the_page(
 
 
 def test_a_file_that_is_too_large_is_refused_as_it_is_sent(page: Page) -> None:
-    status, said = page.upload(b"\0" * (LARGEST_UPLOAD + 1))
+    status, said = page.upload(b"\0" * (MAX_UPLOAD + 1))
     assert status == 413
     assert b"maximum allowed size" in said
     assert page.upload(b"small")[0] == 200
@@ -230,16 +230,16 @@ def test_a_file_that_is_too_large_is_refused_as_it_is_sent(page: Page) -> None:
 # What the server gives away
 
 
-def test_no_other_file_can_be_read(page: Page, saved: Run, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "secret.png").write_bytes((pictures / "cat" / "00.png").read_bytes())
+def test_no_other_file_can_be_read(page: Page, saved: Run, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes((images / "cat" / "00.png").read_bytes())
     secret, config = tmp_path / "secret.png", saved.folder.path / "config.yaml"
-    for path in (secret, config, pictures / "cat/00.png", Path("pyproject.toml").absolute()):
+    for path in (secret, config, images / "cat/00.png", Path("pyproject.toml").absolute()):
         assert page.get(f"gradio_api/file={path}")[0] in (403, 404)
     sent = json.loads(page.upload(secret.read_bytes())[1])[0]
     assert "event: complete" in page.search_by_path(sent)
     assert "event: error" in page.search_by_path(str(secret))
     with pytest.raises(AppError):
-        page.ask("cat", among=str(tmp_path))
+        page.ask("cat", gallery=str(tmp_path))
 
 
 @pytest.mark.parametrize("path", ["file=http://example.com/a.png", "proxy=http://example.com/"])
@@ -264,33 +264,33 @@ def test_only_this_machine_is_answered_and_the_browser_is_held_to_it(page: Page)
     assert not re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=[\"'](?:https?:)?//", html)
 
 
-def test_what_it_was_sent_is_removed_at_the_end(saved: Run, pictures: Path) -> None:
+def test_what_it_was_sent_is_removed_at_the_end(saved: Run, images: Path) -> None:
     before = dict(os.environ)
     with serving(saved) as url:
         place = Path(os.environ["GRADIO_TEMP_DIR"])
-        Page(url).ask(picture=pictures / "boat" / "03.png")
+        Page(url).ask(image=images / "boat" / "03.png")
         assert list(place.rglob("03.png"))
     assert not place.exists()
     assert dict(os.environ) == before
 
 
-# Pictures that are elsewhere
+# Images that are elsewhere
 
 
-def test_pictures_that_are_not_on_disk_are_cards_until_they_are_located(
-    saved: Run, pictures: Path
+def test_images_that_are_not_on_disk_are_cards_until_they_are_located(
+    saved: Run, images: Path
 ) -> None:
-    moved = pictures.rename(pictures.with_name("moved"))
+    moved = images.rename(images.with_name("moved"))
     try:
-        for located in (None, moved):
-            with serving(saved, located=located) as url:
+        for image_root in (None, moved):
+            with serving(saved, image_root=image_root) as url:
                 shown = Page(url).ask("cat", k=3)
-                colours = [mean_colour(picture) for picture in shown.pictures]
+                colours = [mean_colour(image) for image in shown.images]
             labels = [caption.split()[1] for caption in shown.captions]
-            expected = [COLOURS[name] if located else (243, 244, 246) for name in labels]
+            expected = [COLOURS[name] if image_root else (243, 244, 246) for name in labels]
             np.testing.assert_allclose(colours, expected, atol=15)
     finally:
-        moved.rename(pictures)
+        moved.rename(images)
 
 
 # Starting it

@@ -1,4 +1,4 @@
-"""The commands that show pictures: devise-exp look | app."""
+"""The commands that show images: devise-exp look | app."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def look(
         list[str] | None,
         typer.Argument(metavar="[OPTION=VALUE]...", help="As for train.py: data=... data.root=..."),
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="How many pictures.")] = 24,
+    n: Annotated[int, typer.Option("-n", help="How many images.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("look"),
-    seed: Annotated[int, typer.Option(help="Draws and augments the pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="Draws and augments the images.")] = 0,
 ) -> None:
-    """Before training: how each class gets its words, and a sheet of training pictures."""
+    """Before training: how each class gets its words, and a sheet of training images."""
     from devise_exp.pipelines import dry_run  # late: torch
 
     dry_run.preview(overrides or [], out, n, seed)
@@ -36,13 +36,13 @@ def app(
         int | None,
         typer.Option(help="Port; the first free one from 7860 on unless given.", min=1, max=65535),
     ] = None,
-    pictures: Annotated[
+    image_root: Annotated[
         Path | None,
-        typer.Option(help="Where the pictures are, if not where they were in training."),
+        typer.Option(help="Where the images are, if not where they were in training."),
     ] = None,
 ) -> None:
-    """A page to search a run's pictures by words or by a picture (needs the extra `app`)."""
+    """A page to search a run's images by words or by an image (needs the extra `app`)."""
     from devise_exp.search.saved_run import Run
     from devise_exp.ui.page import page  # late: it imports gradio
 
-    page.serve(Run.open(run), host, port, pictures)
+    page.serve(Run.open(run), host, port, image_root)

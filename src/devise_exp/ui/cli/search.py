@@ -19,24 +19,27 @@ from devise_exp.core.errors import InputError
 if TYPE_CHECKING:
     from devise_exp.search.answers import Answer
 
-LONGEST_NAME = 80  # letters of a folder that is named after a question
+MAX_NAME_LENGTH = 80  # letters of a folder that is named after a question
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
 K = Annotated[
-    int | None, typer.Option("-k", help="How many pictures; 12, or all of fewer, unless given.")
+    int | None, typer.Option("-k", help="How many images; 12, or all of fewer, unless given.")
 ]
-Among = Annotated[
-    str, typer.Option(help="Which pictures: all, val, test, unseen, or a FOLDER that was indexed.")
+GalleryName = Annotated[
+    str,
+    typer.Option(
+        "--among", help="Which images: all, val, test, unseen, or a FOLDER that was indexed."
+    ),
 ]
-Pictures = Annotated[
-    Path | None, typer.Option(help="Where the pictures are, if not where they were in training.")
+ImageRoot = Annotated[
+    Path | None, typer.Option(help="Where the images are, if not where they were in training.")
 ]
 Out = Annotated[
     Path | None,
     typer.Option(help="Folder for grid.png and page.html; RUN/searches/... unless given."),
 ]
 Space = Annotated[
-    str, typer.Option(help="What pictures are compared in: devise, backbone or classifier.")
+    str, typer.Option(help="What images are compared in: devise, backbone or classifier.")
 ]
 
 
@@ -57,43 +60,43 @@ def search(
         str,
         typer.Argument(help='Words: "ocean", "horse -grass", "2*cat sofa".', show_default=False),
     ] = "",
-    image: Annotated[Path | None, typer.Option(help="A picture to search by as well.")] = None,
-    among: Among = "all",
+    image: Annotated[Path | None, typer.Option(help="An image to search by as well.")] = None,
+    gallery: GalleryName = "all",
     k: K = None,
-    pictures: Pictures = None,
+    image_root: ImageRoot = None,
     out: Out = None,
 ) -> None:
-    """Pictures for words, for a picture (--image), or for both together."""
+    """Images for words, for an image (--image), or for both together."""
     from devise_exp.search.answers import find_images
     from devise_exp.search.saved_run import Run
 
-    answer = find_images(Run.open(run), text, image, among, k, located=pictures)
-    _show(answer, out or _place(run, text, image.stem if image else "", _whole(among)))
+    answer = find_images(Run.open(run), text, image, gallery, k, image_root=image_root)
+    _show(answer, out or _place(run, text, image.stem if image else "", _whole(gallery)))
 
 
 @command
 def similar(
     run: RunArgument,
-    file: Annotated[Path, typer.Argument(help="A picture file.")],
-    among: Among = "all",
+    file: Annotated[Path, typer.Argument(help="An image file.")],
+    gallery: GalleryName = "all",
     space: Space = "devise",
     k: K = None,
-    pictures: Pictures = None,
+    image_root: ImageRoot = None,
     out: Out = None,
 ) -> None:
-    """Pictures like this one."""
+    """Images like this one."""
     from devise_exp.search.answers import find_images
     from devise_exp.search.saved_run import Run
 
     saved = Run.open(run)
-    answer = find_images(saved, "", file, among, k, space, pictures)
-    _show(answer, out or _place(run, "like", file.stem, _whole(among), space))
+    answer = find_images(saved, "", file, gallery, k, space, image_root)
+    _show(answer, out or _place(run, "like", file.stem, _whole(gallery), space))
 
 
 @command
 def tag(
     run: RunArgument,
-    files: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="Image files.", metavar="FILE...")],
     k: Annotated[int, typer.Option("-k", help="How many labels for each.")] = 5,
     vocabulary: Annotated[
         str | None,
@@ -102,7 +105,7 @@ def tag(
         ),
     ] = None,
 ) -> None:
-    """Words for pictures: the run's labels, or any words."""
+    """Words for images: the run's labels, or any words."""
     from devise_exp.data.folders import portable
     from devise_exp.data.images import ImageFiles, open_image
     from devise_exp.search.answers import tag_images
@@ -140,9 +143,9 @@ def words(
 @command
 def index(
     run: RunArgument,
-    folder: Annotated[Path, typer.Argument(help="A folder of pictures, with or without classes.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of images, with or without classes.")],
 ) -> None:
-    """Make a folder of your own pictures searchable; again, to take in what has changed."""
+    """Make a folder of your own images searchable; again, to take in what has changed."""
     from devise_exp.search.saved_run import Run
 
     try:
@@ -152,7 +155,7 @@ def index(
     for reason in report.skipped[:3]:
         notify(f"skipped {reason}")
     typer.echo(
-        f"{report.n:,} pictures: {report.added:,} added, {report.changed:,} changed, "
+        f"{report.n:,} images: {report.added:,} added, {report.changed:,} changed, "
         f"{report.dropped:,} dropped, {len(report.skipped):,} skipped"
     )
     asking = f"devise-exp search {shlex.quote(str(run))} WORDS --among {shlex.quote(str(folder))}"
@@ -162,19 +165,19 @@ def index(
 def _show(answer: Answer, out: Path) -> None:
     """The hits as a table, and as a contact sheet in `out`."""
     labelled = any(hit.row.label for hit in answer.hits)
-    columns = ["", "picture", *(["label"] if labelled else []), "similarity"]
+    columns = ["", "image", *(["label"] if labelled else []), "similarity"]
     table = _table(columns)
     for place, hit in enumerate(answer.hits, start=1):
         label = [Text(printable(hit.row.label))] if labelled else []
         table.add_row(str(place), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
-    title = f"{answer.asked}: nearest {len(answer.hits)} of {answer.n:,} pictures ({answer.among})"
+    title = f"{answer.asked}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
     typer.echo(title)
     print_content(table)
     absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
     if absent:
         notify(
-            f"{absent} of these {len(answer.hits)} pictures are not on disk, so the sheet has "
-            "their names: --pictures FOLDER says where they are"
+            f"{absent} of these {len(answer.hits)} images are not on disk, so the sheet has "
+            "their names: --image-root FOLDER says where they are"
         )
     try:
         _write_sheet(answer, title, out)
@@ -189,11 +192,11 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
     tiles = []
     for hit in answer.hits:
         row, note = hit.row, f"{hit.similarity:.3f}"
-        picture = Path(row.path) if row.path and Path(row.path).is_file() else None
+        image = Path(row.path) if row.path and Path(row.path).is_file() else None
         marked = row.label == answer.of_class if answer.of_class and row.label else None
         if row.label:
             note += f"  {printable(row.name)}"
-        tiles.append(Tile(picture, printable(row.label or row.name), note, marked))
+        tiles.append(Tile(image, printable(row.label or row.name), note, marked))
     with atomic_path(out / "grid.png") as made:
         grid(tiles, title).save(made)
     with atomic_path(out / "page.html") as made:
@@ -206,15 +209,15 @@ def _place(run: Path, *question: str) -> Path:
     """RUN/searches/<name>, named after what was asked for; a minus becomes the word."""
     parts = [part for part in question if part not in ("", "all", "devise")]
     plain = re.sub(r"(?:^|(?<=\s))[-−]\s*", "minus ", " ".join(parts)).replace("*", "x")
-    name = re.sub(r"[^\w.+-]+", "_", plain).strip("._")[:LONGEST_NAME]
+    name = re.sub(r"[^\w.+-]+", "_", plain).strip("._")[:MAX_NAME_LENGTH]
     return run / "searches" / (name or "search")
 
 
-def _whole(among: str) -> str:
+def _whole(gallery: str) -> str:
     """A part of the run, or a folder by its one whole name."""
     from devise_exp.search.saved_run import PARTS
 
-    return among if among in PARTS else str(Path(among).expanduser().resolve())
+    return gallery if gallery in PARTS else str(Path(gallery).expanduser().resolve())
 
 
 def _nearest(found: list[tuple[str, float]], heading: str) -> Table:

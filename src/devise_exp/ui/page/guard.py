@@ -24,7 +24,7 @@ POLICY = (
 FETCHING = ("/gradio_api/file=http", "/gradio_api/proxy=")
 
 
-LARGEST_QUESTION = 2**20  # bytes; pictures are uploaded apart
+MAX_QUESTION = 2**20  # bytes; images are uploaded apart
 
 
 class Guard:
@@ -43,7 +43,7 @@ class Guard:
         refused = self._refused(scope)
         if not refused and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
             body = await _body(receive)
-            refused = len(body) > LARGEST_QUESTION or _names_address(body)
+            refused = len(body) > MAX_QUESTION or _names_address(body)
             receive = _again(body, receive)
         if refused:
             await send({"type": "http.response.start", "status": 403, "headers": []})
@@ -71,7 +71,7 @@ class Guard:
 async def _body(receive: Receive) -> bytes:
     """The body of a question; no more is read once it is too large."""
     body = b""
-    while len(body) <= LARGEST_QUESTION:
+    while len(body) <= MAX_QUESTION:
         message = await receive()
         body += message.get("body", b"")
         if not message.get("more_body"):
@@ -92,7 +92,7 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 def _names_address(body: bytes) -> bool:
-    """Whether a question names a picture by an address, which gradio would fetch."""
+    """Whether a question names an image by an address, which gradio would fetch."""
 
     def holds(value: Any) -> bool:
         if isinstance(value, dict):
