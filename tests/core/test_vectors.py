@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devise_exp.core.vectors import centre_of, centred, uncentred
+from devise_exp.core.vectors import centre_of, centre_rows, uncentre_rows
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -20,9 +20,9 @@ def test_a_picture_comes_back_from_its_direction(seed: int, n: int, dim: int) ->
     vectors, pictures = unit(rng.normal(size=(8, dim))), unit(rng.normal(size=(n, dim)))
     centre = centre_of(vectors, np.arange(5))
     np.testing.assert_allclose(centre, sum(vectors[:5]) / 5)
-    directions = centred(pictures, centre)
+    directions = centre_rows(pictures, centre)
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(uncentred(directions, centre), pictures, atol=1e-5)
+    np.testing.assert_allclose(uncentre_rows(directions, centre), pictures, atol=1e-5)
 
 
 def test_what_all_classes_share_no_longer_ranks_pictures() -> None:
@@ -31,10 +31,10 @@ def test_what_all_classes_share_no_longer_ranks_pictures() -> None:
     picture, hub = unit(np.array([[0.4, 0.5, 0.4], [1, 0.0, 0.01]]))
     word = classes[0]
     assert word @ picture < word @ hub
-    asked, *found = centred(np.stack([word, picture, hub]), centre_of(classes, np.arange(2)))
+    asked, *found = centre_rows(np.stack([word, picture, hub]), centre_of(classes, np.arange(2)))
     assert asked @ found[0] > asked @ found[1]
 
 
 def test_the_only_seen_class_keeps_its_direction() -> None:
     one = unit(np.array([[3.0, 4.0]]))
-    np.testing.assert_allclose(centred(one, centre_of(one, np.array([0]))), one)
+    np.testing.assert_allclose(centre_rows(one, centre_of(one, np.array([0]))), one)

@@ -17,7 +17,7 @@ from PIL import Image
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset, subset
 from devise_exp.data.folders import image_folder
-from devise_exp.data.images import ImageArrays, ImageFiles, fingerprint_of, open_image
+from devise_exp.data.images import ImageArrays, ImageFiles, images_fingerprint, open_image
 
 
 @pytest.fixture(autouse=True)
@@ -317,7 +317,7 @@ def in_memory(labels: list[int], classes: int) -> ImageDataset:
         classes=names,
         labels=np.array(labels, dtype=np.int64),
         rows=rows,
-        fingerprint=fingerprint_of(contents),
+        fingerprint=images_fingerprint(contents),
         images=ImageArrays(pixels),
     )
 
@@ -372,10 +372,12 @@ def test_the_fingerprint_knows_any_change_and_no_order(data: st.DataObject) -> N
     contents = {row.replace("\0", "_").encode("utf-8", "replace").decode(): content
                 for row, content in contents.items()}  # fmt: skip
     pairs = list(contents.items())
-    assert fingerprint_of(data.draw(st.permutations(pairs))) == fingerprint_of(pairs)
+    assert images_fingerprint(data.draw(st.permutations(pairs))) == images_fingerprint(pairs)
     row = data.draw(st.sampled_from(sorted(contents)))
-    assert fingerprint_of((contents | {row: contents[row] + b"x"}).items()) != fingerprint_of(pairs)
-    assert fingerprint_of(pair for pair in pairs if pair[0] != row) != fingerprint_of(pairs)
+    assert images_fingerprint(
+        (contents | {row: contents[row] + b"x"}).items()
+    ) != images_fingerprint(pairs)
+    assert images_fingerprint(pair for pair in pairs if pair[0] != row) != images_fingerprint(pairs)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.caltech import caltech101, caltech256, from_listing, listing
+from devise_exp.data.caltech import caltech101, caltech256, dataset_from_listing, dataset_listing
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.imagenet_sets import imagenet, tiny_imagenet200
 from devise_exp.data.intel import intel_scenes
@@ -90,9 +90,9 @@ def test_caltech101_strict_names_a_broken_picture(root: Path) -> None:
 def test_the_listing_of_a_tree_makes_the_same_dataset_without_pictures(root: Path) -> None:
     caltech101_tree(root)
     dataset = caltech101(root)
-    content = listing(dataset)
+    content = dataset_listing(dataset)
     assert content["classes"] == {"Faces": "1-1", "okapi": "1-2,5-5"}
-    again = from_listing("caltech101", json.loads(json.dumps(content)))
+    again = dataset_from_listing("caltech101", json.loads(json.dumps(content)))
     assert again.images is None
     assert (again.classes, again.rows) == (dataset.classes, dataset.rows)
     assert again.labels.tolist() == dataset.labels.tolist()
@@ -109,7 +109,7 @@ def test_any_listing_round_trips(numbers: dict[str, set[int]]) -> None:
     classes = tuple(sorted(numbers))
     labels = np.array([classes.index(row.rsplit("/", 1)[0]) for row in rows], dtype=np.int64)
     dataset = ImageDataset("made", classes, labels, tuple(rows), "f", None)
-    again = from_listing("made", listing(dataset))
+    again = dataset_from_listing("made", dataset_listing(dataset))
     assert (again.classes, again.rows) == (classes, tuple(rows))
     assert again.labels.tolist() == labels.tolist()
 
@@ -117,7 +117,7 @@ def test_any_listing_round_trips(numbers: dict[str, set[int]]) -> None:
 def test_other_row_names_have_no_listing() -> None:
     dataset = ImageDataset("x", ("a",), np.array([0]), ("a/photo.png",), "f", None)
     with pytest.raises(InputError, match=r"a/photo\.png is not"):
-        listing(dataset)
+        dataset_listing(dataset)
 
 
 def test_the_shipped_listing_is_the_published_caltech101() -> None:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import centre_of, centred
+from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.methods.baselines import seen_only, softmax
 from devise_exp.methods.baselines.softmax import fit_softmax
 from devise_exp.methods.task import ClassFold, FittedMethod, Task
@@ -73,7 +73,7 @@ def test_a_run_keeps_the_prior_that_pictures_are_embedded_with(
     rows = split["test"][:2] + split["unseen"]
     images = [Image.open(tree / row).convert("RGB") for row in rows]
     encoder = ImageEncoder(folder, centre)
-    saved = centred(np.concatenate([model.seen[:2], model.unseen]), centre)
+    saved = centre_rows(np.concatenate([model.seen[:2], model.unseen]), centre)
     np.testing.assert_allclose(encoder(images)["devise"], saved, atol=1e-4)
     encoder.trained = replace(encoder.trained, prior=None)
     assert np.abs(encoder(images[:2])["devise"] - saved[:2]).max() > 0.02  # the prior counts

@@ -23,7 +23,7 @@ def centre_of(class_vectors: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return centre
 
 
-def centred(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
+def centre_rows(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """(N, D) float32 unit rows: the directions in which unit rows `vectors` (N, D) lie from the
     centre. A row that is the centre itself, as with a single seen class, keeps its own.
     """
@@ -33,9 +33,9 @@ def centred(vectors: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return np.asarray(away, dtype=np.float32)
 
 
-def uncentred(directions: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """(N, D) float32: the unit rows that `centred` took to `directions`, for a centre within the
-    unit sphere, as a mean of unit vectors is.
+def uncentre_rows(directions: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(N, D) float32: the unit rows that `centre_rows` took to `directions`. The centre lies within
+    the unit sphere, as a mean of unit vectors does.
     """
     along = directions @ centre  # (N,)
     steps = np.sqrt(np.maximum(along**2 + 1 - centre @ centre, 0)) - along

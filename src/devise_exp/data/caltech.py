@@ -50,7 +50,7 @@ def caltech101(
         if download:
             raise InputError("caltech101: set data.root to the folder to download the pictures to")
         shipped = resources.files("devise_exp.data").joinpath("assets/caltech101_listing.json")
-        return from_listing("caltech101", json.loads(shipped.read_text(encoding="utf-8")))
+        return dataset_from_listing("caltech101", json.loads(shipped.read_text(encoding="utf-8")))
     return _caltech(CALTECH101, root, download, strict)
 
 
@@ -73,7 +73,7 @@ def _caltech(
         import torchvision.datasets
 
         kind = getattr(torchvision.datasets, published.name.capitalize())
-        published.opened(kind, place, download=True)
+        published.open_dataset(kind, place, download=True)
     listed, notes = class_folders(folder, CALTECH_FILE) if folder.is_dir() else ([], [])
     pictures = [
         picture._replace(class_name=CALTECH_NUMBER.sub("", picture.class_name))
@@ -81,14 +81,14 @@ def _caltech(
         if picture.class_name not in CALTECH_CLUTTER
     ]
     if not pictures:
-        raise published.missing(place)
+        raise published.missing_error(place)
     return dataset_from_images(published.name, pictures, strict, notes)
 
 
-def listing(dataset: ImageDataset) -> dict[str, Any]:
+def dataset_listing(dataset: ImageDataset) -> dict[str, Any]:
     """The classes, rows and fingerprint of `dataset`, whose rows are <class>/image_<4 digits>.jpg.
 
-    {"fingerprint": hash, "classes": {"okapi": "1-20,22-40", ...}}: the inverse of from_listing.
+    {"fingerprint": hash, "classes": {"okapi": "1-20,22-40", ...}}: see dataset_from_listing.
     Raises InputError for rows of another form.
     """
     numbers: dict[str, list[int]] = defaultdict(list)
@@ -111,7 +111,7 @@ def listing(dataset: ImageDataset) -> dict[str, Any]:
     return {"fingerprint": dataset.fingerprint, "classes": ranges}
 
 
-def from_listing(name: str, content: dict[str, Any]) -> ImageDataset:
+def dataset_from_listing(name: str, content: dict[str, Any]) -> ImageDataset:
     """The dataset of a listing; its pictures are not at hand."""
     rows, labels = [], []
     for label, (class_name, ranges) in enumerate(sorted(content["classes"].items())):

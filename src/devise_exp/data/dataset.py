@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import ImageArrays, ImageFiles, fingerprint_of, scan_images
+from devise_exp.data.images import ImageArrays, ImageFiles, images_fingerprint, scan_images
 
 
 class PrecomputedFeatures(NamedTuple):
@@ -135,7 +135,7 @@ def subset(
     rows = tuple(dataset.rows[index] for index in kept)
     fingerprint = dataset.fingerprint
     if len(rows) < len(dataset.rows):
-        fingerprint = fingerprint_of((row, dataset.fingerprint.encode()) for row in rows)
+        fingerprint = images_fingerprint((row, dataset.fingerprint.encode()) for row in rows)
     small = (f"{dataset.classes[i]}: {counts[i]} pictures" for i in np.flatnonzero(~large))
     return ImageDataset(
         name=dataset.name,

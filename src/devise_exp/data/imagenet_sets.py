@@ -46,7 +46,7 @@ def imagenet(root: str | Path, strict: bool = False) -> ImageDataset:
                     "torchvision.datasets.ImageNet does that, given the devkit archive"
                 )
     if not pictures:
-        raise IMAGENET.missing(place)
+        raise IMAGENET.missing_error(place)
     names = _imagenet_names({picture.class_name for picture in pictures}, place)
     named = (picture._replace(class_name=names[picture.class_name]) for picture in pictures)
     return dataset_from_images("imagenet", named, strict, notes)
@@ -87,7 +87,9 @@ def tiny_imagenet200(root: str | Path, strict: bool = False) -> ImageDataset:
         words = (place / "words.txt").read_text(encoding="utf-8").splitlines()
         annotated = (place / "val/val_annotations.txt").read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise TINY_IMAGENET.missing(given, f"{Path(error.filename).name} not found") from error
+        raise TINY_IMAGENET.missing_error(
+            given, f"{Path(error.filename).name} not found"
+        ) from error
     glosses = dict(line.split("\t", 1) for line in words if "\t" in line)
     # A line is: file, wnid and the four sides of a box.
     validation = [line.split("\t")[:2] for line in annotated if line.count("\t")]

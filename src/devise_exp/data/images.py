@@ -121,7 +121,7 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
     return found
 
 
-def fingerprint_of(contents: Iterable[tuple[str, bytes]]) -> str:
+def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
     """Hash over the sorted (row name, content hash); the order they come in does not matter."""
     total = hashlib.blake2b(digest_size=16)
     for row, content in sorted(contents):
@@ -191,7 +191,7 @@ def _read(files: dict[str, str]) -> ImageScan:
                 else:
                     broken[row] = outcome
                 progress.advance(shown)
-    return ImageScan(fingerprint_of(good), broken)
+    return ImageScan(images_fingerprint(good), broken)
 
 
 def _content_or_reason(path: str) -> bytes | str:

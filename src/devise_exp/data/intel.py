@@ -33,5 +33,5 @@ def intel_scenes(root: str | Path, strict: bool = False) -> ImageDataset:
             pictures += (p._replace(row=p.row.replace("/", f"/{part}/", 1)) for p in found)
             notes += empty
     if not pictures:
-        raise INTEL_SCENES.missing(place)
+        raise INTEL_SCENES.missing_error(place)
     return dataset_from_images("intel_scenes", pictures, strict, notes)

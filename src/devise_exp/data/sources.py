@@ -24,14 +24,16 @@ class DatasetSource:
     source: str
     downloadable: bool = True
 
-    def missing(self, root: Path, found: str = "not found") -> InputError:
+    def missing_error(self, root: Path, found: str = "not found") -> InputError:
         ask = ", or give data.download=true" if self.downloadable else ""
         return InputError(
             f"{self.name}: {found} under {root}: expected {root / self.layout}; "
             f"get {self.source}{ask}"
         )
 
-    def opened(self, kind: Callable[..., Any], root: Path, download: bool, **options: Any) -> Any:
+    def open_dataset(
+        self, kind: Callable[..., Any], root: Path, download: bool, **options: Any
+    ) -> Any:
         """torchvision's dataset at `root`, downloaded first if asked for.
 
         Raises InputError naming the layout where nothing usable is there, and what to get where the
@@ -41,7 +43,7 @@ class DatasetSource:
             return kind(str(root), download=download, **options)
         except FAILED as error:
             if not download:
-                raise self.missing(root, "not found or damaged") from error
+                raise self.missing_error(root, "not found or damaged") from error
             reason = " ".join(str(error).split())
             raise InputError(
                 f"{self.name}: the download failed ({reason}): get {self.source} by other means "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
-from devise_exp.data.images import ImageArrays, fingerprint_of
+from devise_exp.data.images import ImageArrays, images_fingerprint
 from devise_exp.data.sources import DatasetSource
 
 CIFAR100 = DatasetSource(
@@ -37,7 +37,7 @@ def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
     place = Path(root).expanduser()
     arrays, rows, names = [], [], []
     for part, train in (("train", True), ("test", False)):
-        data = CIFAR100.opened(torchvision.datasets.CIFAR100, place, download, train=train)
+        data = CIFAR100.open_dataset(torchvision.datasets.CIFAR100, place, download, train=train)
         arrays.append(data.data)  # (n, 32, 32, 3) uint8
         names += [data.classes[target] for target in data.targets]
         rows += [
@@ -54,7 +54,7 @@ def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
         classes=tuple(classes.tolist()),
         labels=labels.astype(np.int64),
         rows=tuple(rows),
-        fingerprint=fingerprint_of(zip(rows, contents, strict=True)),
+        fingerprint=images_fingerprint(zip(rows, contents, strict=True)),
         images=ImageArrays(pictures),
     )
 
@@ -64,7 +64,7 @@ def food101(root: str | Path, download: bool = False, strict: bool = False) -> I
     from torchvision.datasets import Food101
 
     parts = [
-        FOOD101.opened(Food101, Path(root).expanduser(), download, split=split)
+        FOOD101.open_dataset(Food101, Path(root).expanduser(), download, split=split)
         for split in ("train", "test")
     ]
     return _from_lists("food101", parts, strict)
@@ -75,7 +75,7 @@ def flowers102(root: str | Path, download: bool = False, strict: bool = False) -
     from torchvision.datasets import Flowers102
 
     parts = [
-        FLOWERS102.opened(Flowers102, Path(root).expanduser(), download, split=split)
+        FLOWERS102.open_dataset(Flowers102, Path(root).expanduser(), download, split=split)
         for split in ("train", "val", "test")
     ]
     return _from_lists("flowers102", parts, strict)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import centre_of, centred, normalize_rows
+from devise_exp.core.vectors import centre_of, centre_rows, normalize_rows
 from devise_exp.evaluation.metrics.intervals import mean_interval
 from devise_exp.evaluation.metrics.retrieval import (
     average_precision,
@@ -63,7 +63,7 @@ def evaluate_word_queries(
             vectors, _ = _pictures(model, asked.gallery)
             if model.trained_map:
                 centre = centre_of(model.class_vectors, seen)
-                queries, vectors = centred(queries, centre), centred(vectors, centre)
+                queries, vectors = centre_rows(queries, centre), centre_rows(vectors, centre)
             of_queries = _each_query(queries, asked.classes, vectors, truth)
             prefix = protocol if position == 0 else f"method/{model.name}/{protocol}"
             values |= _means(of_queries, prefix)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devise_exp.data.xlsa17.files import title
+from devise_exp.data.xlsa17.files import dataset_title
 
 if TYPE_CHECKING:
     pass
@@ -29,5 +29,5 @@ def published(split_name: str) -> dict[str, float]:
     """The published figures of DEVISE under the split of this name, shares in [0, 1] (Xian et al.
     2018); {} where it is no whole proposed split.
     """
-    row = {title(name): row for name, row in _DEVISE.items()}.get(split_name, ())
+    row = {dataset_title(name): row for name, row in _DEVISE.items()}.get(split_name, ())
     return {figure: round(share / 100, 3) for figure, share in zip(_FIGURES, row, strict=False)}

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from devise_exp.core.vectors import centred, normalize_rows
+from devise_exp.core.vectors import centre_rows, normalize_rows
 from devise_exp.methods.prior import Prior
 
 
@@ -70,7 +70,7 @@ def embed_spaces(
     found: dict[str, np.ndarray] = {}
     for space in spaces:
         if space == "devise":
-            found[space] = centred(trained(features), centre)
+            found[space] = centre_rows(trained(features), centre)
         elif space == "backbone":
             found[space] = normalize_rows(features)
         elif space == "classifier" and classifier is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import centre_of, centred
+from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.evaluation import diagnostics, evaluator, published_results
 from devise_exp.evaluation.diagnostics import Classes
 from devise_exp.evaluation.evaluator import EvalReport, Evaluation
@@ -57,7 +57,7 @@ def evaluate_run(
     searched = [model for model in models if model.name in SEARCHED]
     found = [evaluate_word_queries(searched, *run.class_ids(), compound)]
     centre = centre_of(models[0].class_vectors, run.class_ids()[0])
-    spaces = {MODEL: (centred(models[0].seen, centre), centred(models[0].unseen, centre))}
+    spaces = {MODEL: (centre_rows(models[0].seen, centre), centre_rows(models[0].unseen, centre))}
     for space in run.spaces()[1:]:
         stored = gallery.load(run.gallery, space)
         spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)

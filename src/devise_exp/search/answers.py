@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import uncentred
+from devise_exp.core.vectors import uncentre_rows
 from devise_exp.data.folders import portable
 from devise_exp.data.images import open_image
 from devise_exp.evaluation.protocols import MODEL
@@ -116,7 +116,7 @@ def tag_images(
     else:
         table, name_of = run.class_vectors, list(run.classes).__getitem__
     k = _checked_k(k, DEFAULT_WORDS, len(table), "words" if vocabulary else "labels")
-    return _named(table, name_of, uncentred(vectors, run.centre), k)
+    return _named(table, name_of, uncentre_rows(vectors, run.centre), k)
 
 
 def _vector(

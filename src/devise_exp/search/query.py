@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import centred
+from devise_exp.core.vectors import centre_rows
 from devise_exp.text.labels import Resolution, class_vectors, near_spellings, resolve
 from devise_exp.text.names import split_synonyms, split_words
 from devise_exp.text.sentence_vectors import SentenceVectors
@@ -118,7 +118,7 @@ def word_query(
         raise InputError(f"{text!r} only takes away: add what to look for, as in horse -grass")
     meanings = [_meaning(term.text, vocabulary, classes) for term in terms]
     vectors = class_vectors([meaning.resolution for meaning in meanings], vocabulary)
-    vectors = vectors if centre is None else centred(vectors, centre)
+    vectors = vectors if centre is None else centre_rows(vectors, centre)
     weights = np.array([term.weight for term in terms])
     total = weights @ vectors.astype(np.float64)  # (D,)
     length = float(np.linalg.norm(total))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import cache_dir
 from devise_exp.data.xlsa17 import files
-from devise_exp.data.xlsa17.files import SPLITS, title
+from devise_exp.data.xlsa17.files import SPLITS, dataset_title
 from devise_exp.data.xlsa17.matlab import PUBLISHED
 from devise_exp.text.names import split_words
 from devise_exp.text.word_vectors.table import Chunk, Source, open_or_build
@@ -26,7 +26,7 @@ def attributes(root: str | Path, name: str) -> WordVectors:
 
     Names are in lower case, without marks. Raises InputError for a class without attributes.
     """
-    classes, vectors = files.attributes(root, name)
+    classes, vectors = files.read_attributes(root, name)
     words = [" ".join(split_words(each)).lower() for each in classes]
     alike = [word for word, n in Counter(words).items() if n > 1 or not word]
     if alike:
@@ -44,4 +44,4 @@ def attributes(root: str | Path, name: str) -> WordVectors:
         yield Chunk([word.encode() for word in words], vectors, 1, 1.0)
 
     table = open_or_build(cache_dir() / "word_vectors" / fingerprint, read, None)
-    return WordVectors(f"{title(name)}_attributes", fingerprint, table)
+    return WordVectors(f"{dataset_title(name)}_attributes", fingerprint, table)

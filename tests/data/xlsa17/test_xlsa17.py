@@ -177,11 +177,11 @@ def test_validation_rows_go_by_the_seed(small: Config, prepared: ExperimentData)
 def test_the_listing_is_read_once_and_again_when_a_file_changes(tmp_path: Path) -> None:
     bank, stated = published_files()
     write(tmp_path, bank, stated)
-    first = files_module.read(tmp_path, "AWA2")
-    assert files_module.read(tmp_path, "AWA2") is first
+    first = files_module.read_listing(tmp_path, "AWA2")
+    assert files_module.read_listing(tmp_path, "AWA2") is first
     bank["image_files"][0, 0] = "/elsewhere/another_name.jpg"
     savemat(tmp_path / "AWA2" / "res101.mat", bank, do_compression=True)
-    assert files_module.read(tmp_path, "AWA2").rows[0].endswith("/another_name.jpg")
+    assert files_module.read_listing(tmp_path, "AWA2").rows[0].endswith("/another_name.jpg")
 
 
 @pytest.mark.parametrize("below", ["data", "xlsa17/data"])
@@ -248,7 +248,7 @@ def test_a_run_trains_and_its_class_means_are_right(
 
 def test_a_subset_keeps_its_parts_and_loses_the_published_row(small: Config) -> None:
     data = prepare(small("subset.limit_per_class=10"))
-    full = files_module.read(small().data.root, "AWA2")
+    full = files_module.read_listing(small().data.root, "AWA2")
     assert len(data.dataset.rows) == 10 * len(CLASSES)
     tested = {data.dataset.rows[i] for i in data.split.test}
     assert tested < {full.rows[i] for i in full.parts[1]}

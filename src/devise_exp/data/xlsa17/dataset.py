@@ -14,9 +14,9 @@ import numpy as np
 
 from devise_exp.core.files import checksum
 from devise_exp.data.dataset import ImageDataset, PrecomputedFeatures
-from devise_exp.data.images import fingerprint_of
+from devise_exp.data.images import images_fingerprint
 from devise_exp.data.xlsa17 import files
-from devise_exp.data.xlsa17.files import BACKBONE, FEATURES, title
+from devise_exp.data.xlsa17.files import BACKBONE, FEATURES, dataset_title
 
 if TYPE_CHECKING:
     pass
@@ -27,15 +27,15 @@ def xlsa17_dataset(root: str | Path, name: str) -> ImageDataset:
 
     Row i is column i of the features. Raises InputError for files that are not of the format.
     """
-    listing = files.read(root, name)
+    listing = files.read_listing(root, name)
     order = np.argsort(listing.classes)
     content = checksum(listing.folder / FEATURES).encode()
     return ImageDataset(
-        name=title(name),
+        name=dataset_title(name),
         classes=tuple(listing.classes[i] for i in order),
         labels=np.argsort(order)[listing.labels].astype(np.int64),
         rows=listing.rows,
-        fingerprint=fingerprint_of((row, content) for row in listing.rows),
+        fingerprint=images_fingerprint((row, content) for row in listing.rows),
         images=None,
-        features=PrecomputedFeatures(BACKBONE, partial(files.features, listing)),
+        features=PrecomputedFeatures(BACKBONE, partial(files.read_features, listing)),
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BACKBONE = "xlsa17_res101"
 
 
-def title(name: str) -> str:
+def dataset_title(name: str) -> str:
     return f"xlsa17_{name}"
 
 
@@ -55,18 +55,18 @@ class Listing:
     parts: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def read(root: str | Path, name: str) -> Listing:
+def read_listing(root: str | Path, name: str) -> Listing:
     """Both files, but for features and attributes, checked against each other.
 
     Raises InputError with what is wrong and where.
     """
     folder = _folder(root, name)
     stats = [(folder / file).stat() for file in (FEATURES, SPLITS) if (folder / file).is_file()]
-    return _read(name, folder, tuple((each.st_mtime_ns, each.st_size) for each in stats))
+    return _read_listing(name, folder, tuple((each.st_mtime_ns, each.st_size) for each in stats))
 
 
 @lru_cache(maxsize=1)  # for the data and for their split
-def _read(name: str, folder: Path, state: tuple[tuple[int, int], ...]) -> Listing:
+def _read_listing(name: str, folder: Path, state: tuple[tuple[int, int], ...]) -> Listing:
     """`read`, again where the files' times and sizes, `state`, are others."""
     bank, file = folder / FEATURES, folder / SPLITS
     classes = _classes(file)
@@ -90,14 +90,14 @@ def _read(name: str, folder: Path, state: tuple[tuple[int, int], ...]) -> Listin
     )
 
 
-def features(listing: Listing) -> np.ndarray:
+def read_features(listing: Listing) -> np.ndarray:
     """(N, 2048) as the file has them, a view of what was loaded."""
     file = listing.folder / FEATURES
     columns = matlab.numbers(file, "features", (FEATURE_DIM, None))
     return np.asarray(columns.T)
 
 
-def attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.ndarray]:
+def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.ndarray]:
     """Class names and (C, A) float64 unit rows, of att_splits.mat alone.
 
     Raises InputError for a class whose attributes are all zero or not finite.

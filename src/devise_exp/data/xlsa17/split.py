@@ -12,7 +12,7 @@ import numpy as np
 from devise_exp.core.errors import InputError
 from devise_exp.data.splits import Split, given_split
 from devise_exp.data.xlsa17 import files
-from devise_exp.data.xlsa17.files import title
+from devise_exp.data.xlsa17.files import dataset_title
 
 if TYPE_CHECKING:
     pass
@@ -36,7 +36,7 @@ def proposed_split(
     """
     if not 0 < val_share < 1:
         raise InputError(f"split.val_share={val_share}: give a share between 0 and 1")
-    listing = files.read(root, name)
+    listing = files.read_listing(root, name)
     place = {row: i for i, row in enumerate(rows) if labels[i] >= 0}
     trainval, test, unseen_rows = (
         np.array(sorted(place[listing.rows[i]] for i in part if listing.rows[i] in place), int)
@@ -61,7 +61,7 @@ def proposed_split(
         )
     train, val = _deal(classes, labels, rows, trainval, seed, val_share)
     n_given, n_here = (sum(map(len, p)) for p in (listing.parts, (trainval, test, unseen_rows)))
-    split_name = title(name) + ("" if n_here == n_given else "_part")
+    split_name = dataset_title(name) + ("" if n_here == n_given else "_part")
     return given_split(classes, labels, rows, (train, val, test, unseen_rows), split_name, seed)
 
 
