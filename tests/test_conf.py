@@ -85,11 +85,11 @@ def nodes_of(config: DictConfig, group: str) -> list[tuple[str, DictConfig]]:
 
 
 def buildable(option: str) -> bool:
-    nothing = ("index/own", "logger/none", "prior/none", "method/none", "method/random_vectors")
+    nothing = ("index/saved", "logger/none", "prior/none", "method/none", "method/random_vectors")
     return option not in nothing and option.split("/")[0] not in ("labels", "experiment")
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if o != "index/own"])
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o != "index/saved"])
 def test_every_option_can_be_selected(composed: Callable[..., DictConfig], option: str) -> None:
     config = composed_with(composed, option)
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -116,7 +116,7 @@ def test_evaluate_offers_every_index(composed: Callable[..., DictConfig]) -> Non
     for option in (o for o in OPTIONS if o.startswith("index/")):
         name = option.split("/")[1]
         targets[name] = composed(f"index={name}", "run_dir=x", name="evaluate").index
-    assert not targets.pop("own")  # the run's own
+    assert not targets.pop("saved")
     assert set(targets) == {"exact", "hnsw", "brute_force", "auto"}
     for name, node in targets.items():
         assert instantiate(node)(torch.eye(3).numpy()).name == name

@@ -130,7 +130,7 @@ def test_a_run_folder_is_complete(trained: tuple[Path, dict[str, float]]) -> Non
     assert values["seen/hit@1"] > 2 * values["method/chance/seen/hit@1"]  # it has learnt something
 
 
-@pytest.mark.parametrize("index", ["own", *INDEXES])
+@pytest.mark.parametrize("index", ["saved", *INDEXES])
 @pytest.mark.parametrize("source", ["embeddings", "checkpoint"])
 def test_evaluating_again_gives_the_same_figures_to_the_last_digit(
     trained: tuple[Path, dict[str, float]], again: Config, index: str, source: str
@@ -336,7 +336,7 @@ def test_classes_of_the_control_share_no_vector(
         "rehearsals=x",
         "train_figures=maybe",
         "seed=abc",
-        "index=own",
+        "index=saved",
     ],
 )
 def test_wrong_values_end_before_anything_is_written(

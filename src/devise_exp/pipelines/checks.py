@@ -36,7 +36,7 @@ def check(config: DictConfig, data: ExperimentData) -> None:
     if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
         raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
     if "_target_" not in (config.index or {}):
-        raise InputError("index=own is for evaluate.py: choose hnsw, brute_force, exact or auto")
+        raise InputError("index=saved is for evaluate.py: choose hnsw, brute_force, exact or auto")
     with as_input_error("index"):
         instantiate(config.index)(data.class_vectors[:2])
     if config.prior and data.pretraining is not None:
