@@ -356,47 +356,47 @@ def test_two_processes_make_one_bank(watched: ImageDataset, cache: Path) -> None
 
 
 def helpers_of(
-    dataset: ImageDataset, backbone: Backbone, world: int, **options: Any
+    dataset: ImageDataset, backbone: Backbone, world_size: int, **options: Any
 ) -> tuple[RemoteShards, list[int]]:
     """Other processes, here in this one, and the row that they were told to start from."""
     told: list[int] = []
 
     @contextmanager
-    def helpers(key: str, start: int) -> Iterator[list[Iterator[bytes]]]:
+    def remote_shards(key: str, start: int) -> Iterator[list[Iterator[bytes]]]:
         told.append(start)
         shares = (
-            share_of(key, start, dataset, backbone, rank=rank, world=world, **options)
-            for rank in range(1, world)
+            share_of(key, start, dataset, backbone, rank=rank, world_size=world_size, **options)
+            for rank in range(1, world_size)
         )
         yield list(shares)
 
-    return helpers, told
+    return remote_shards, told
 
 
-@pytest.mark.parametrize("world", [2, 3, 5])
+@pytest.mark.parametrize("world_size", [2, 3, 5])
 @pytest.mark.parametrize("batch_size", [8, 7, 33, 100])
 def test_shared_batches_make_the_bank_of_one_process(
-    world: int, batch_size: int, dataset: ImageDataset, cache: Path
+    world_size: int, batch_size: int, dataset: ImageDataset, cache: Path
 ) -> None:
     settled = {"batch_size": batch_size, "num_workers": 0}
     alone = bank_of(dataset, **settled)
     expected = (cache / alone.key / "features.npy").read_bytes()
     shutil.rmtree(cache / alone.key)
-    helpers, _ = helpers_of(dataset, small_backbone(), world, **settled)
-    bank_of(dataset, helpers=helpers, world=world, **settled)
+    remote_shards, _ = helpers_of(dataset, small_backbone(), world_size, **settled)
+    bank_of(dataset, remote_shards=remote_shards, world_size=world_size, **settled)
     assert (cache / alone.key / "features.npy").read_bytes() == expected
-    bank_of(dataset, helpers=None, **settled)  # and nobody is called where the bank is there
+    bank_of(dataset, remote_shards=None, **settled)  # and nobody is called where the bank is there
 
 
 def test_every_picture_is_opened_once_and_by_whose_turn_it_is(
     dataset: ImageDataset, watched: ImageDataset, cache: Path
 ) -> None:
     settled = {"batch_size": 8, "num_workers": 0}
-    helpers, told = helpers_of(dataset, small_backbone(), 3, **settled)
-    bank = bank_of(watched, helpers=helpers, world=3, **settled)
+    remote_shards, told = helpers_of(dataset, small_backbone(), 3, **settled)
+    bank = bank_of(watched, remote_shards=remote_shards, world_size=3, **settled)
     assert opened(watched) == [row for start in (0, 24, 48, 72) for row in range(start, start + 8)]
     assert told == [0]
-    bank_of(watched, helpers=helpers, world=3, **settled)
+    bank_of(watched, remote_shards=remote_shards, world_size=3, **settled)
     assert told == [0]
     assert left_in(cache) == [bank.key]
 
@@ -405,8 +405,8 @@ def test_an_extraction_goes_on_with_another_number_of_processes(
     dataset: ImageDataset, cache: Path, tmp_path: Path
 ) -> None:
     killed_extraction(dataset, 43, cache, tmp_path / "killed")
-    helpers, told = helpers_of(dataset, small_backbone(), 3, batch_size=8, num_workers=0)
-    bank = bank_of(dataset, helpers=helpers, world=3)
+    remote_shards, told = helpers_of(dataset, small_backbone(), 3, batch_size=8, num_workers=0)
+    bank = bank_of(dataset, remote_shards=remote_shards, world_size=3)
     assert told == [40]
     shared = np.array(bank.features)
     shutil.rmtree(cache / bank.key)
@@ -416,9 +416,9 @@ def test_an_extraction_goes_on_with_another_number_of_processes(
 def test_a_process_with_other_weights_or_pictures_is_told_so(
     dataset: ImageDataset, cache: Path
 ) -> None:
-    helpers, _ = helpers_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
+    remote_shards, _ = helpers_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
     with pytest.raises(InputError, match=r"what runs it \(OpenVINO or torch, .*\) are others"):
-        bank_of(dataset, helpers=helpers, world=2)
+        bank_of(dataset, remote_shards=remote_shards, world_size=2)
     assert left_in(cache) == []
 
 

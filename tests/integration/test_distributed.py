@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -29,14 +30,14 @@ from devise_exp.training.checkpoint import read_checkpoint
 from devise_exp.training.distributed import launchers
 from devise_exp.training.distributed.launchers import (
     LaunchedProcess,
-    connect_leader,
-    connect_worker,
+    accept_workers,
+    connect_to_rank_0,
     from_environment,
 )
+from devise_exp.training.distributed.pool import WorkerPool, use_worker_pool, worker_pool
 from devise_exp.training.distributed.ranks import StageRequest
-from devise_exp.training.distributed.workers import WorkerPool, installed, worker_pool
 
-VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "DEVISE_LEADER")
+VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "DEVISE_RANK_0")
 SMALL = (
     "data=image_folder",
     "backbone=resnet18",
@@ -59,25 +60,31 @@ LOSSES = ("cosine", "softmax")
 BATCH = "training.batch_size=8"
 TORCHRUN = ("-m", "torch.distributed.run", "--nproc-per-node=2")
 
+REQUEST = StageRequest(stage="projection", config="")
 
-def slurm(rank: int, node: int, local: int, world: int = 2) -> dict[str, str]:
+
+def slurm(rank: int, node: int, local_rank: int, world_size: int = 2) -> dict[str, str]:
     """What srun tells a process of a step."""
     return {
         "SLURM_JOB_ID": str(os.getpid()),  # the port follows from it
         "SLURM_STEP_ID": "0",
         "SLURM_STEP_NODELIST": "localhost",
-        "SLURM_NTASKS": str(world),
+        "SLURM_NTASKS": str(world_size),
         "SLURM_PROCID": str(rank),
         "SLURM_NODEID": str(node),
-        "SLURM_LOCALID": str(local),
+        "SLURM_LOCALID": str(local_rank),
     }
 
 
-def started(place: Path, *arguments: str, **more: str) -> OwnProcess:
-    """A process with one thread and a cache of its own under `place`, where it works."""
-    place.mkdir(exist_ok=True)
-    own = {"DEVISE_CACHE": str(place / "cache"), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    return OwnProcess(*arguments, cwd=place, **own, **more)
+def started(folder: Path, *arguments: str, **more: str) -> OwnProcess:
+    """A process with one thread and a cache of its own under `folder`, where it works."""
+    folder.mkdir(exist_ok=True)
+    variables = {
+        "DEVISE_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return OwnProcess(*arguments, cwd=folder, **variables, **more)
 
 
 def ended(process: OwnProcess, seconds: float = 400) -> tuple[int | None, str, str]:
@@ -87,13 +94,13 @@ def ended(process: OwnProcess, seconds: float = 400) -> tuple[int | None, str, s
 
 
 def last(folder: Path) -> dict[str, torch.Tensor]:
-    found: dict[str, torch.Tensor] = read_checkpoint(folder / "checkpoints/last.ckpt")["state_dict"]
-    return found
+    state: dict[str, torch.Tensor] = read_checkpoint(folder / "checkpoints/last.ckpt")["state_dict"]
+    return state
 
 
-def figures(folder: Path) -> dict[str, float]:
-    found: dict[str, float] = json.loads((folder / "metrics.json").read_text())
-    return found
+def metrics(folder: Path) -> dict[str, float]:
+    values: dict[str, float] = json.loads((folder / "metrics.json").read_text())
+    return values
 
 
 Trained = dict[str, list[Path]]
@@ -111,11 +118,11 @@ def trained(
     """
     base = tmp_path_factory.mktemp("trained")
     data = f"data.root={image_tree}"
-    train, own = str(ROOT / "train.py"), (data, *SMALL, *TWO, BATCH)
-    sweep = [train, "-m", *own, f"loss={','.join(LOSSES)}", "hydra.sweep.dir=sweep"]
-    nodes = [train, *own, "loss=cosine", "trainer.devices=1", "trainer.num_nodes=2"]
+    train, overrides = str(ROOT / "train.py"), (data, *SMALL, *TWO, BATCH)
+    sweep = [train, "-m", *overrides, f"loss={','.join(LOSSES)}", "hydra.sweep.dir=sweep"]
+    nodes = [train, *overrides, "loss=cosine", "trainer.devices=1", "trainer.num_nodes=2"]
     processes = [
-        started(base / "own", *sweep),
+        started(base / "started", *sweep),
         started(base / "torchrun", *TORCHRUN, *sweep),
         *(started(base / "srun", *nodes, "hydra.run.dir=run", **slurm(i, i, 0)) for i in (0, 1)),
     ]
@@ -126,9 +133,9 @@ def trained(
     codes, outputs, messages = zip(*map(ended, processes), strict=True)
     assert codes == (0, 0, 0, 0), messages
     assert [text.count("chance") > 0 for text in outputs] == [True, True, True, False]
-    assert messages[3] == ""  # a follower has nothing to say
+    assert messages[3] == ""  # a worker has nothing to say
     return {
-        "own": [base / "own/sweep" / number for number in "01"],
+        "started": [base / "started/sweep" / number for number in "01"],
         "torchrun": [base / "torchrun/sweep" / number for number in "01"],
         "srun": [base / "srun/run"],
         "one": [base / f"16-{loss}" for loss in LOSSES],
@@ -139,31 +146,31 @@ def trained(
 @pytest.mark.parametrize("job", [0, 1])
 def test_two_ranks_train_as_one_process_with_both_batches(trained: Trained, job: int) -> None:
     """Each job of a sweep by its own settings on both ranks, or the weights would be others."""
-    two, one = last(trained["own"][job]), last(trained["one"][job])
+    two, one = last(trained["started"][job]), last(trained["one"][job])
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-5, rtol=1e-4)
-    assert read_checkpoint(trained["own"][job] / "checkpoints/last.ckpt")["epoch"] == 1
-    config = OmegaConf.load(trained["own"][job] / "config.yaml")
+    assert read_checkpoint(trained["started"][job] / "checkpoints/last.ckpt")["epoch"] == 1
+    config = OmegaConf.load(trained["started"][job] / "config.yaml")
     assert config.loss._target_.split(".")[-1] == LOSSES[job]
 
 
 def test_neither_the_batches_of_one_rank_nor_another_loss_train_so(trained: Trained) -> None:
-    two = last(trained["own"][0])["projection.weight"]
-    for folder in (trained["half"][0], trained["own"][1]):
+    two = last(trained["started"][0])["projection.weight"]
+    for folder in (trained["half"][0], trained["started"][1]):
         assert (last(folder)["projection.weight"] - two).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize(("launcher", "job"), [("torchrun", 0), ("torchrun", 1), ("srun", 0)])
-def test_a_launcher_changes_neither_weights_nor_figures(
+def test_a_launcher_changes_neither_weights_nor_metrics(
     trained: Trained, launcher: str, job: int
 ) -> None:
-    own, launched = trained["own"][job], trained[launcher][job]
-    for name, tensor in last(own).items():
+    expected, launched = trained["started"][job], trained[launcher][job]
+    for name, tensor in last(expected).items():
         torch.testing.assert_close(last(launched)[name], tensor, atol=0, rtol=0)
-    assert figures(launched) == figures(own)
+    assert metrics(launched) == metrics(expected)
 
 
-@pytest.mark.parametrize("launcher", ["own", "torchrun", "srun"])
+@pytest.mark.parametrize("launcher", ["started", "torchrun", "srun"])
 def test_a_bank_that_ranks_have_shared_is_that_of_one_process(
     trained: Trained, launcher: str
 ) -> None:
@@ -174,15 +181,15 @@ def test_a_bank_that_ranks_have_shared_is_that_of_one_process(
     assert not list((folder / "cache/features").glob("*.unfinished"))
 
 
-def test_a_follower_leaves_no_folder_of_its_own(trained: Trained) -> None:
-    place = trained["srun"][0].parent
-    assert {path.name for path in place.iterdir()} == {"cache", "outputs", "run"}
-    assert [path.name for path in (place / "outputs").iterdir()] == ["latest"]
+def test_a_worker_leaves_no_folder_of_its_own(trained: Trained) -> None:
+    folder = trained["srun"][0].parent
+    assert {path.name for path in folder.iterdir()} == {"cache", "outputs", "run"}
+    assert [path.name for path in (folder / "outputs").iterdir()] == ["latest"]
 
 
 @pytest.mark.parametrize("job", [0, 1])
-def test_the_validation_figure_is_that_of_every_row_once(trained: Trained, job: int) -> None:
-    folder = trained["own"][job]
+def test_the_validation_metric_is_that_of_every_row_once(trained: Trained, job: int) -> None:
+    folder = trained["started"][job]
     classes = json.loads((folder / "classes.json").read_text())
     seen = [i for i, entry in enumerate(classes) if entry["seen"]]
     vectors = np.load(folder / "class_vectors.npy")[seen]
@@ -192,11 +199,11 @@ def test_the_validation_figure_is_that_of_every_row_once(trained: Trained, job: 
     steps = np.sqrt(along**2 + 1 - (vectors.mean(axis=0) ** 2).sum()) - along
     embeddings = vectors.mean(axis=0) + steps[:, None] * away
     rows = json.loads((folder / "split.json").read_text())["val"]
-    found = [classes[seen[i]]["name"] for i in (embeddings @ vectors.T).argmax(axis=1)]
+    answers = [classes[seen[i]]["name"] for i in (embeddings @ vectors.T).argmax(axis=1)]
     truth = [row.split("/")[0] for row in rows]
-    hits = sum(a == b for a, b in zip(found, truth, strict=True))
+    hits = sum(a == b for a, b in zip(answers, truth, strict=True))
     assert len(rows) == len(embeddings) == 6
-    assert figures(folder)["val/hit@1"] == pytest.approx(hits / 6)
+    assert metrics(folder)["val/hit@1"] == pytest.approx(hits / 6)
 
 
 def test_other_numbers_of_processes_than_the_config_asks_for_are_one_line(tmp_path: Path) -> None:
@@ -219,7 +226,7 @@ from functools import partial
 from pathlib import Path
 import numpy as np, pytorch_lightning as pl, torch
 from devise_exp.methods import losses, projection
-from devise_exp.training.distributed import ranks
+from devise_exp.training.distributed import serving
 from devise_exp.training.module import DeviseModule
 from devise_exp.training.batches import FeatureInputs, RowBatches
 from devise_exp.training.lightning import fit_with_lightning
@@ -249,7 +256,8 @@ def main(folder, how):
 
 
 if __name__ == "__main__":
-    ranks.serve_stages(ranks.parent(), lambda order, seat: main(order.run, order.stage))
+    connection = serving.rank_0_connection()
+    serving.serve_stages(connection, lambda request, _: main(request.run_folder, request.stage))
 """
 
 
@@ -281,15 +289,15 @@ def test_a_rank_that_fails_in_the_middle_ends_the_training_with_an_error(
 ) -> None:
     path, small = child
     with (
-        installed(WorkerPool(2, child=[str(path)])) as made,
+        use_worker_pool(WorkerPool(2, command=[str(path)])) as pool,
         pytest.raises(InputError, match=reason),
-        made.training(StageRequest(how, "", str(tmp_path))),
+        pool.training(StageRequest(stage=how, config="", run_folder=str(tmp_path))),
     ):
         small.main(tmp_path, how)
     assert no_trace()
     with (
         pytest.raises(InputError, match="lost when an earlier job of this sweep failed"),
-        made.training(StageRequest(how, "", str(tmp_path))),
+        pool.training(StageRequest(stage=how, config="", run_folder=str(tmp_path))),
     ):
         pass
 
@@ -298,31 +306,32 @@ def program(*acts: str) -> list[str]:
     """A rank that does `acts`, lines of Python, whenever it is told to."""
     head = (
         "import os, time, torch.distributed as dist\n"
-        "from devise_exp.training.distributed import ranks\n"
+        "from devise_exp.core.errors import InputError\n"
+        "from devise_exp.training.distributed import serving\n"
     )
     body = "".join(f"    {line}\n" for line in acts)
-    tail = "ranks.serve_stages(ranks.parent(), act)"
-    return ["-c", f"{head}def act(order, seat):\n{body}{tail}"]
+    tail = "serving.serve_stages(serving.rank_0_connection(), act)"
+    return ["-c", f"{head}def act(request, rank_info):\n{body}{tail}"]
 
 
 ADDS = (
-    "ranks.send_ready()",
-    "dist.init_process_group('gloo', rank=seat.rank, world_size=seat.world)",
+    "serving.send_ready()",
+    "dist.init_process_group('gloo', rank=rank_info.rank, world_size=rank_info.world_size)",
 )
 
 
 @pytest.fixture
 def begun() -> Iterator[Callable[..., WorkerPool]]:
-    """begun(acts...) -> a crew of two whose other rank does them."""
-    crews: list[WorkerPool] = []
+    """begun(acts...) -> a pool whose other rank does them."""
+    pools: list[WorkerPool] = []
 
     def make(*acts: str, size: int = 2) -> WorkerPool:
-        crews.append(WorkerPool(size, child=program(*acts)))
-        return crews[-1]
+        pools.append(WorkerPool(size, command=program(*acts)))
+        return pools[-1]
 
     yield make
-    for each in crews:
-        each.close()
+    for pool in pools:
+        pool.close()
     assert no_trace()
 
 
@@ -331,7 +340,7 @@ def begun() -> Iterator[Callable[..., WorkerPool]]:
     [
         ("exit(1)", "has died"),
         ("os._exit(0)", "has died"),
-        ("raise ranks.InputError('no such picture')", "process 1 of node 0: no such picture"),
+        ("raise InputError('no such picture')", "process 1 of node 0: no such picture"),
         ("1 / 0", "process 1 of node 0 ended with an error: see its message above"),
     ],
 )
@@ -339,7 +348,10 @@ def test_a_rank_that_never_comes_is_an_error_before_anything_is_trained(
     begun: Callable[..., WorkerPool], act: str, reason: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     entered = False
-    with pytest.raises(InputError, match=reason), begun(act).training(StageRequest("map", "")):
+    with (
+        pytest.raises(InputError, match=reason),
+        begun(act).training(StageRequest(stage="projection", config="")),
+    ):
         entered = True
     assert not entered
     assert ("ZeroDivisionError" in capfd.readouterr().err) == ("/" in act)
@@ -349,19 +361,25 @@ def test_a_rank_that_ends_badly_after_all_is_an_error(begun: Callable[..., Worke
     entered = False
     with (
         pytest.raises(InputError, match="has died"),
-        begun("ranks.send_ready()", "os._exit(3)").training(StageRequest("map", "")),
+        begun("serving.send_ready()", "os._exit(3)").training(
+            StageRequest(stage="projection", config="")
+        ),
     ):
         entered = True
     assert entered
 
 
-def test_ranks_stay_for_every_order_and_meet_anew_for_each(
+def test_ranks_stay_for_every_request_and_meet_anew_for_each(
     begun: Callable[..., WorkerPool], tmp_path: Path
 ) -> None:
-    note = "open(order.run, 'a').write(f'{os.getpid()} {seat.rank} {order.config}\\n')"
-    made = begun(*ADDS, "dist.barrier()", note)
+    note = (
+        "open(request.run_folder, 'a').write(f'{os.getpid()} {rank_info.rank} {request.config}\\n')"
+    )
+    pool = begun(*ADDS, "dist.barrier()", note)
     for config in ("a: 1", "a: 2"):
-        with made.training(StageRequest("map", config, str(tmp_path / "note"))):
+        with pool.training(
+            StageRequest(stage="projection", config=config, run_folder=str(tmp_path / "note"))
+        ):
             assert os.environ["LOCAL_RANK"] == "0"
             torch.distributed.init_process_group("gloo", rank=0, world_size=2)
             torch.distributed.barrier()
@@ -376,10 +394,10 @@ def test_an_error_of_rank_0_stops_the_others_and_stays_what_it_is(tmp_path: Path
 
     def rank_0() -> None:
         with (
-            installed(
-                WorkerPool(2, child=program(note, "ranks.send_ready()", "time.sleep(600)"))
-            ) as made,
-            made.training(StageRequest("map", "")),
+            use_worker_pool(
+                WorkerPool(2, command=program(note, "serving.send_ready()", "time.sleep(600)"))
+            ) as pool,
+            pool.training(StageRequest(stage="projection", config="")),
         ):
             raise InputError("mine")
 
@@ -393,7 +411,7 @@ def test_an_error_of_rank_0_is_not_taken_for_an_echo_of_the_others(
     begun: Callable[..., WorkerPool],
 ) -> None:
     def rank_0() -> None:
-        with begun(*ADDS, "dist.barrier()").training(StageRequest("map", "")):
+        with begun(*ADDS, "dist.barrier()").training(StageRequest(stage="projection", config="")):
             torch.distributed.init_process_group("gloo", rank=0, world_size=2)
             raise RuntimeError("out of memory")
 
@@ -415,8 +433,9 @@ def gone(pid: int, seconds: float = 20) -> bool:
 def test_a_rank_that_is_deaf_ends_when_rank_0_is_killed(tmp_path: Path) -> None:
     child = program(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))", *ADDS)
     code = f"""
-import os, time, devise_exp.training.distributed.workers as processes
-with processes.WorkerPool(2, child={child!r}).training(processes.StageRequest("map", "")):
+import os, time, devise_exp.training.distributed.pool as pool
+request = pool.StageRequest(stage='projection', config='')
+with pool.WorkerPool(2, command={child!r}).training(request):
     time.sleep(1)  # the other waits for us in a call that hears no signal
     os.kill(os.getpid(), 9)
 """
@@ -429,27 +448,27 @@ def test_a_process_stuck_in_a_call_that_hears_no_signal_ends_when_a_rank_has_die
     tmp_path: Path,
 ) -> None:
     code = f"""
-import torch.distributed, devise_exp.training.distributed.workers as processes
-processes._GRACE = 2.0
-child = {program("ranks.send_ready()", "os._exit(3)")!r}
-with processes.WorkerPool(2, child=child).training(processes.StageRequest("map", "")):
+import torch.distributed, devise_exp.training.distributed.pool as pool
+pool._GRACE = 2.0
+child = {program("serving.send_ready()", "os._exit(3)")!r}
+with pool.WorkerPool(2, command=child).training(pool.StageRequest(stage='projection', config='')):
     torch.distributed.init_process_group("gloo", rank=0, world_size=2)  # waits for rank 1
 """
     code_, _, messages = ended(started(tmp_path, "-c", code))
     assert code_ == 2
-    assert "error: the process 1 of node 0 has died" in messages
+    assert "error: process 1 of node 0 has died" in messages
 
 
 def test_one_process_starts_no_other() -> None:
-    with worker_pool(1) as made, made.training(StageRequest("map", "")):
-        assert not made.followers
+    with worker_pool(1) as pool, pool.training(StageRequest(stage="projection", config="")):
+        assert not pool.workers
         assert no_trace()
 
 
 def test_the_ranks_at_hand_must_be_those_that_the_config_asks_for() -> None:
-    with installed(WorkerPool(2, 3, [])) as made:
-        with worker_pool(2, 3) as found:
-            assert found is made
+    with use_worker_pool(WorkerPool(2, 3, workers=[])) as pool:
+        with worker_pool(2, 3) as taken:
+            assert taken is pool
         with (
             pytest.raises(InputError, match=r"devices=3 and .*nodes=2 ask for 6 .* 2 on each of 3"),
             worker_pool(3, 2),
@@ -484,24 +503,42 @@ def test_what_torchrun_and_srun_say() -> None:
         "MASTER_ADDR": "gpu01",
         "MASTER_PORT": "29500",
     }
-    assert from_environment(elastic) == LaunchedProcess("torchrun", 5, 8, 2, 1, "gpu01", 29500)
-    assert from_environment({**elastic, "TORCHELASTIC_USE_AGENT_STORE": "True"}) == LaunchedProcess(
-        "torchrun", 5, 8, 2, 1, "gpu01", 29500, store=True
+    launched = LaunchedProcess(
+        launcher="torchrun",
+        rank=5,
+        world_size=8,
+        node=2,
+        local_rank=1,
+        address="gpu01",
+        port=29500,
+    )
+    assert from_environment(elastic) == launched
+    assert from_environment({**elastic, "TORCHELASTIC_USE_AGENT_STORE": "True"}) == replace(
+        launched, agent_store=True
     )
     assert from_environment({**elastic, **slurm(0, 0, 0)}) == from_environment(
         elastic
     )  # torchrun in an srun
     step = slurm(3, 1, 0, 4) | {"SLURM_JOB_ID": "12", "SLURM_STEP_ID": "2"}
-    assert from_environment(step) == LaunchedProcess("srun", 3, 4, 1, 0, "localhost", 15194)
-    given = {"MASTER_ADDR": "10.0.0.7", "MASTER_PORT": "4000"}
-    assert from_environment(step | given) == LaunchedProcess("srun", 3, 4, 1, 0, "10.0.0.7", 4000)
+    launched = LaunchedProcess(
+        launcher="srun",
+        rank=3,
+        world_size=4,
+        node=1,
+        local_rank=0,
+        address="localhost",
+        port=15194,
+    )
+    assert from_environment(step) == launched
+    address = {"MASTER_ADDR": "10.0.0.7", "MASTER_PORT": "4000"}
+    assert from_environment(step | address) == replace(launched, address="10.0.0.7", port=4000)
 
 
 @pytest.mark.parametrize(
     "environment",
     [
         {},
-        slurm(0, 0, 0, world=1),
+        slurm(0, 0, 0, world_size=1),
         {k: v for k, v in slurm(0, 0, 0).items() if "STEP" not in k},  # a batch script without srun
     ],
 )
@@ -511,7 +548,7 @@ def test_one_process_is_nobodys_rank(environment: dict[str, str]) -> None:
 
 def test_variables_that_are_not_whole_are_one_line() -> None:
     broken = {k: v for k, v in slurm(0, 0, 0).items() if k != "SLURM_LOCALID"}
-    with pytest.raises(InputError, match=r"not whole .*SLURM_LOCALID"):
+    with pytest.raises(InputError, match=r"not complete .*SLURM_LOCALID"):
         from_environment(broken)
 
 
@@ -525,30 +562,30 @@ def test_variables_that_are_not_whole_are_one_line() -> None:
     ],
 )
 def test_the_first_node_is_where_ranks_meet(nodes: str, first: str) -> None:
-    place = from_environment(slurm(0, 0, 0) | {"SLURM_STEP_NODELIST": nodes})
-    assert place is not None
-    assert place.address == first
+    process = from_environment(slurm(0, 0, 0) | {"SLURM_STEP_NODELIST": nodes})
+    assert process is not None
+    assert process.address == first
 
 
-def together(*seats: tuple[int, int]) -> WorkerPool:
-    """Places on (node, local) that meet in threads of this process; the crew of the first."""
-    environments = [slurm(i, *seat, len(seats)) for i, seat in enumerate(seats)]
-    places = [place for each in environments if (place := from_environment(each)) is not None]
-    others = [threading.Thread(target=connect_worker, args=(p,)) for p in places[1:]]
-    for each in others:
-        each.start()
+def together(*ranks: tuple[int, int]) -> WorkerPool:
+    """Ranks (node, local_rank) that meet in threads of this process; the pool of the first."""
+    environments = [slurm(i, *rank, len(ranks)) for i, rank in enumerate(ranks)]
+    processes = [p for env in environments if (p := from_environment(env)) is not None]
+    others = [threading.Thread(target=connect_to_rank_0, args=(p,)) for p in processes[1:]]
+    for thread in others:
+        thread.start()
     try:
-        return connect_leader(places[0])
+        return accept_workers(processes[0])
     finally:
-        for each in others:
-            each.join()
+        for thread in others:
+            thread.join()
 
 
 def test_processes_meet_in_whatever_order_the_launcher_has_dealt_them() -> None:
-    made = together((0, 0), (1, 0), (0, 1), (1, 1))
-    assert (made.devices, made.nodes) == (2, 2)
-    seats = [made._seat(each.node, each.local) for each in made.followers]
-    assert sorted(seat.rank for seat in seats) == [1, 2, 3]
+    pool = together((0, 0), (1, 0), (0, 1), (1, 1))
+    assert (pool.processes_per_node, pool.nodes) == (2, 2)
+    ranks = [pool.rank_info(w.node, w.local_rank).rank for w in pool.workers]
+    assert sorted(ranks) == [1, 2, 3]
 
 
 def test_unlike_numbers_of_processes_on_the_nodes_are_one_line() -> None:
@@ -557,15 +594,15 @@ def test_unlike_numbers_of_processes_on_the_nodes_are_one_line() -> None:
 
 
 def test_processes_that_do_not_come_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launchers, "_PATIENCE", 0.5)
+    monkeypatch.setattr(launchers, "_TIMEOUT", 0.5)
     first, second = from_environment(slurm(0, 0, 0)), from_environment(slurm(1, 0, 1))
     assert first is not None
     assert second is not None
     with pytest.raises(InputError, match=r"where the processes meet: .*MASTER_PORT"):
-        connect_worker(second)
+        connect_to_rank_0(second)
     with pytest.raises(InputError, match="1 of 2 processes came"):
-        connect_leader(first)
+        accept_workers(first)
     store = launchers._store(first)  # torchrun's own is there before any process
     with pytest.raises(InputError, match="first of 2 processes did not come"):
-        connect_worker(second)
+        connect_to_rank_0(second)
     del store

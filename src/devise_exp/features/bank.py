@@ -41,10 +41,13 @@ class FeatureBank:
 
 
 def feature_bank(
-    dataset: ImageDataset, backbone: Backbone, helpers: RemoteShards | None = None, **settings: Any
+    dataset: ImageDataset,
+    backbone: Backbone,
+    remote_shards: RemoteShards | None = None,
+    **settings: Any,
 ) -> FeatureBank:
     """The bank of `dataset` under `backbone`: opened from the cache, or made there first, by
-    several processes where there are `helpers`; settings: those of `Settings`.
+    several processes where there are `remote_shards`; settings: those of `Settings`.
 
     The key is content: pictures, weights, preprocessing, dtype, engine and exactness, so that no
     setting can meet a bank of another; its meta.json notes what ran the network. An extraction that
@@ -60,7 +63,7 @@ def feature_bank(
             if dataset.images is None:
                 _write(entry, _ready_made(dataset, backbone, how.dtype), "ready-made")
             else:
-                _extract(entry, dataset, backbone, how, helpers)
+                _extract(entry, dataset, backbone, how, remote_shards)
             features = _open(entry)
     if features is None or features.shape != (len(dataset.rows), backbone.feature_dim):
         raise InputError(
@@ -119,7 +122,7 @@ def _extract(
     dataset: ImageDataset,
     backbone: Backbone,
     how: ExtractionSettings,
-    helpers: RemoteShards | None,
+    remote_shards: RemoteShards | None,
 ) -> None:
     """Fill `entry`; the rows so far stay in a file beside it, so a killed extraction goes on."""
     n, dim, dtype = len(dataset.rows), backbone.feature_dim, np.dtype(how.dtype)
@@ -128,7 +131,9 @@ def _extract(
     title = f"features of {dataset.name} under {backbone.name}"
     name, precision = made_by(how, n)
     with (
-        helpers(entry.name, done) if helpers and done < n else nullcontext(()) as others,
+        remote_shards(entry.name, done)
+        if remote_shards and done < n
+        else nullcontext(()) as others,
         _progress() as progress,
         unfinished.open("ab") as file,
     ):

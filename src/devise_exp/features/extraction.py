@@ -34,8 +34,8 @@ NEARLY = 0.999  # the mean cosine of fast features to exact ones
 
 @dataclass(frozen=True)
 class ExtractionSettings:
-    """The config's group features. Of several processes number `rank` of `world` makes every
-    world-th batch, with the GPU number `gpu` where device leaves the choice.
+    """The config's group features. Of several processes number `rank` of `world_size` makes every
+    world_size-th batch, with the GPU number `gpu` where device leaves the choice.
     """
 
     batch_size: int = 64
@@ -45,7 +45,7 @@ class ExtractionSettings:
     engine: str = "auto"
     fast: bool = False
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     gpu: int = 0
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ def extraction(
     InputError for a device or an engine that is not there, and a picture that cannot be read.
     """
     n, size = len(dataset.rows), how.batch_size
-    own = range(start + how.rank * size, n, how.world * size)
+    own = range(start + how.rank * size, n, how.world_size * size)
     place = _place(how.device, how.gpu)
     if place.startswith("cuda"):
         torch.cuda.set_device(place)  # or the loader would pin memory by way of the first GPU
@@ -129,7 +129,7 @@ def _workers(how: ExtractionSettings) -> int:
     ahead of the network wait, so that it has the cores where it runs on them itself.
     """
     if how.num_workers is None:
-        return max(2, torch.get_num_threads() // how.world)
+        return max(2, torch.get_num_threads() // how.world_size)
     return how.num_workers
 
 

@@ -29,41 +29,41 @@ def distributed_main(main: Callable[Arguments, Any]) -> Callable[Arguments, None
 
 
 def _meet(alone: Callable[[], None]) -> None:
-    from devise_exp.training.distributed import workers  # late: one process need not wait for torch
-    from devise_exp.training.distributed.launchers import (
-        connect_leader,
-        connect_worker,
+    from devise_exp.training.distributed.launchers import (  # late: torch, which takes seconds
+        accept_workers,
+        connect_to_rank_0,
         from_environment,
     )
+    from devise_exp.training.distributed.pool import use_worker_pool
 
-    place = from_environment(os.environ)
-    if place is None:
+    process = from_environment(os.environ)
+    if process is None:
         alone()
-    elif place.rank > 0:
-        _follow(connect_worker(place))
+    elif process.rank > 0:
+        _serve(connect_to_rank_0(process))
     else:
-        others = connect_leader(place)
-        with workers.installed(others):
+        pool = accept_workers(process)
+        with use_worker_pool(pool):
             try:
                 alone()
             except SystemExit as error:
-                if error.code:  # the others end so too: no connection, no leader
+                if error.code:  # the workers end so too: rank 0 closes no connection
                     raise
-        others.close()
+        pool.close()
 
 
-def _follow(leader: Any) -> None:
+def _serve(connection: Any) -> None:
     from devise_exp.pipelines.distributed import run_stage
-    from devise_exp.training.distributed.ranks import serve_stages
+    from devise_exp.training.distributed.serving import serve_stages
 
-    serve_stages(leader, run_stage)
+    serve_stages(connection, run_stage)
 
 
-def _child() -> None:
-    from devise_exp.training.distributed import ranks
+def _worker() -> None:
+    from devise_exp.training.distributed.serving import rank_0_connection
 
-    _follow(ranks.parent())
+    _serve(rank_0_connection())
 
 
 if __name__ == "__main__":
-    command(_child)()
+    command(_worker)()

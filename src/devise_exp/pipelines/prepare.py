@@ -248,15 +248,19 @@ def _present(
 
 
 def features_of(
-    config: DictConfig, data: ExperimentData, helpers: RemoteShards | None = None, **share: int
+    config: DictConfig,
+    data: ExperimentData,
+    remote_shards: RemoteShards | None = None,
+    **share: int,
 ) -> np.ndarray:
-    """(N, feature_dim), one per row of data.dataset, from the cache where they are there; else
-    with `helpers` this process makes its share of them: rank, world and gpu of features.Settings.
+    """(N, feature_dim), one per row of data.dataset, from the cache if they are there; else
+    with `remote_shards` this process makes its share: rank, world_size and gpu of
+    ExtractionSettings.
     """
     dataset, whole = data.dataset, data.whole
     if dataset.images is not None:
         settings = {**config.features, **share}
-        return feature_bank(dataset, data.backbone, helpers, **settings).features
+        return feature_bank(dataset, data.backbone, remote_shards, **settings).features
     # Shipped features are those of the whole dataset; a subset is some of their rows.
     bank = feature_bank(whole, data.backbone, **config.features)
     index = {row: i for i, row in enumerate(whole.rows)}

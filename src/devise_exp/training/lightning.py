@@ -28,7 +28,7 @@ from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Augment, Backbone, Preprocess
 from devise_exp.training.batches import RowBatches, SeededBatchSampler, epoch_seed, in_order
 from devise_exp.training.checkpoint import load_weights
-from devise_exp.training.distributed.ranks import send_ready
+from devise_exp.training.distributed.serving import send_ready
 from devise_exp.training.module import SCORE, DeviseModule
 
 BEST, LAST = "best.ckpt", "last.ckpt"

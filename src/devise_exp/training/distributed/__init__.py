@@ -1,1 +1,1 @@
-"""Ranks: the processes that train and extract together."""
+"""Training and extraction by several processes: rank 0 leads, workers take part in its stages."""

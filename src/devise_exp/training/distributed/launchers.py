@@ -1,4 +1,4 @@
-"""Processes that torchrun or srun has started: which of them is which, and how they meet."""
+"""Processes that torchrun or srun has started: which is which, and how they connect."""
 
 from __future__ import annotations
 
@@ -16,147 +16,202 @@ from multiprocessing.connection import Connection
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from devise_exp.core.errors import InputError
-from devise_exp.training.distributed.workers import RemoteWorker, WorkerPool
+from devise_exp.training.distributed.pool import WorkerPool
+from devise_exp.training.distributed.workers import RemoteWorker
 
-_PATIENCE = 300.0  # seconds for all processes to come; nodes do not start at once
+_TIMEOUT = 300.0  # seconds for all processes to come; nodes do not start at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LaunchedProcess:
-    """A process among the `world` that a launcher has started: number `rank` of all, and number
-    `local` on its node. They meet at address:port; `store`: torchrun listens there itself.
+    """One of the processes that a launcher has started.
+
+    Attributes:
+        launcher: "torchrun" or "srun".
+        rank: Number of the process among all.
+        world_size: Number of processes.
+        node: Number of its node.
+        local_rank: Number of the process on its node.
+        address: Host where the processes meet.
+        port: Port where they meet.
+        agent_store: Whether torchrun's agent listens at that port itself.
+        attempt: torchrun's count of restarts.
     """
 
     launcher: str
     rank: int
-    world: int
+    world_size: int
     node: int
-    local: int
+    local_rank: int
     address: str
     port: int
-    store: bool = False
+    agent_store: bool = False
     attempt: int = 0
 
 
 def from_environment(environment: Mapping[str, str]) -> LaunchedProcess | None:
-    """What torchrun or srun says of this process; None where neither has started several."""
+    """Read what torchrun or srun says of this process.
+
+    Args:
+        environment: The environment variables.
+
+    Returns:
+        This process; None if neither launcher has started several processes.
+
+    Raises:
+        InputError: A variable is missing or no number.
+    """
     env = environment
     try:
         if {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"} <= env.keys():
-            place = LaunchedProcess(
-                "torchrun",
-                int(env["RANK"]),
-                int(env["WORLD_SIZE"]),
-                int(env.get("GROUP_RANK", "0")),
-                int(env["LOCAL_RANK"]),
-                env["MASTER_ADDR"],
-                int(env["MASTER_PORT"]),
-                env.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
-                int(env.get("TORCHELASTIC_RESTART_COUNT", "0")),
-            )
+            process = _from_torchrun(env)
         elif {"SLURM_PROCID", "SLURM_STEP_NODELIST"} <= env.keys():  # a batch script has but one
-            place = LaunchedProcess(
-                "srun",
-                int(env["SLURM_PROCID"]),
-                int(env["SLURM_NTASKS"]),
-                int(env["SLURM_NODEID"]),
-                int(env["SLURM_LOCALID"]),
-                env.get("MASTER_ADDR") or _first(env["SLURM_STEP_NODELIST"]),
-                int(env.get("MASTER_PORT") or _port(env["SLURM_JOB_ID"], env["SLURM_STEP_ID"])),
-            )
+            process = _from_srun(env)
         else:
             return None
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"the variables of torchrun or srun are not whole ({error}): start train.py by one of "
-            "them, or unset RANK and SLURM_PROCID"
+            f"the variables of torchrun or srun are not complete ({error}): start train.py by one "
+            "of them, or unset RANK and SLURM_PROCID"
         ) from error
-    return place if place.world > 1 else None
+    return process if process.world_size > 1 else None
 
 
-def connect_worker(place: LaunchedProcess) -> Connection:
-    """The connection of any other process to the first one; InputError where that never comes."""
-    store = _store(place)
+def _from_torchrun(env: Mapping[str, str]) -> LaunchedProcess:
+    """This process by torchrun's variables."""
+    return LaunchedProcess(
+        launcher="torchrun",
+        rank=int(env["RANK"]),
+        world_size=int(env["WORLD_SIZE"]),
+        node=int(env.get("GROUP_RANK", "0")),
+        local_rank=int(env["LOCAL_RANK"]),
+        address=env["MASTER_ADDR"],
+        port=int(env["MASTER_PORT"]),
+        agent_store=env.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        attempt=int(env.get("TORCHELASTIC_RESTART_COUNT", "0")),
+    )
+
+
+def _from_srun(env: Mapping[str, str]) -> LaunchedProcess:
+    """This process by Slurm's variables."""
+    return LaunchedProcess(
+        launcher="srun",
+        rank=int(env["SLURM_PROCID"]),
+        world_size=int(env["SLURM_NTASKS"]),
+        node=int(env["SLURM_NODEID"]),
+        local_rank=int(env["SLURM_LOCALID"]),
+        address=env.get("MASTER_ADDR") or _first_node(env["SLURM_STEP_NODELIST"]),
+        port=int(env.get("MASTER_PORT") or _port(env["SLURM_JOB_ID"], env["SLURM_STEP_ID"])),
+    )
+
+
+def connect_to_rank_0(process: LaunchedProcess) -> Connection:
+    """Connect this process to rank 0.
+
+    Args:
+        process: This process, of a rank above 0.
+
+    Returns:
+        The connection to rank 0.
+
+    Raises:
+        InputError: Rank 0 does not come in time, or cannot be reached.
+    """
+    store = _store(process)
     try:
-        found = json.loads(store.get(_key(place)))
+        meeting = json.loads(store.get(_key(process)))
     except RuntimeError as error:
         raise InputError(
-            f"the first of {place.world} processes did not come within {_PATIENCE:.0f} s: see "
-            "what keeps it"
+            f"the first of {process.world_size} processes did not come within {_TIMEOUT:.0f} s: "
+            "see what keeps it"
         ) from error
     try:
-        with socket.create_connection((place.address, found["port"]), _PATIENCE) as made:
-            made.settimeout(None)
-            connection = Connection(made.detach())
-        hello = {"token": found["token"], "node": place.node, "local": place.local}
+        with socket.create_connection((process.address, meeting["port"]), _TIMEOUT) as opened:
+            opened.settimeout(None)
+            connection = Connection(opened.detach())
+        hello = {
+            "token": meeting["token"],
+            "node": process.node,
+            "local_rank": process.local_rank,
+        }
         connection.send_bytes(json.dumps(hello).encode())
     except OSError as error:
         raise InputError(
-            f"{place.address}:{found['port']}, the first process, cannot be reached: {error}: "
+            f"{process.address}:{meeting['port']}, the first process, cannot be reached: {error}: "
             "open ports between the nodes, or set MASTER_ADDR to an address that all can reach"
         ) from error
     return connection
 
 
-def connect_leader(place: LaunchedProcess) -> WorkerPool:
-    """All other processes, for the first one; InputError where not all come, or do not stand in
-    equal numbers on every node.
+def accept_workers(process: LaunchedProcess) -> WorkerPool:
+    """Wait for all other processes.
+
+    Args:
+        process: This process, rank 0.
+
+    Returns:
+        The pool of all other processes.
+
+    Raises:
+        InputError: Not all processes come in time, or nodes have unequal numbers of processes.
     """
     token = secrets.token_hex(16)
-    followers: list[RemoteWorker] = []
-    store, until = _store(place), time.monotonic() + _PATIENCE
-    with socket.create_server(("", 0), backlog=place.world) as server:
+    workers: list[RemoteWorker] = []
+    store, until = _store(process), time.monotonic() + _TIMEOUT
+    with socket.create_server(("", 0), backlog=process.world_size) as server:
         port = server.getsockname()[1]
-        store.set(_key(place), json.dumps({"port": port, "token": token}))
-        while len(followers) < place.world - 1:
+        store.set(_key(process), json.dumps({"port": port, "token": token}))
+        while len(workers) < process.world_size - 1:
             server.settimeout(max(0.1, until - time.monotonic()))
             try:
                 connection = Connection(server.accept()[0].detach())
             except TimeoutError:
                 raise InputError(
-                    f"{len(followers) + 1} of {place.world} processes came within "
-                    f"{_PATIENCE:.0f} s: see what keeps the others"
+                    f"{len(workers) + 1} of {process.world_size} processes came within "
+                    f"{_TIMEOUT:.0f} s: see what keeps the others"
                 ) from None
             with suppress(OSError, EOFError, ValueError, KeyError, TypeError):  # of a stranger
                 hello = json.loads(connection.recv_bytes(1000))
                 if secrets.compare_digest(hello["token"], token):
-                    followers.append(RemoteWorker(connection, hello["node"], hello["local"]))
-    seats = sorted({(0, 0), *((each.node, each.local) for each in followers)})
-    nodes, devices = (1 + max(numbers) for numbers in zip(*seats, strict=True))
-    if len(seats) != place.world or nodes * devices != place.world:
+                    workers.append(RemoteWorker(connection, hello["node"], hello["local_rank"]))
+    identities = sorted({(0, 0), *((worker.node, worker.local_rank) for worker in workers)})
+    nodes, processes_per_node = (1 + max(numbers) for numbers in zip(*identities, strict=True))
+    if not len(identities) == process.world_size == nodes * processes_per_node:
         raise InputError(
-            f"{place.launcher} has started {place.world} processes, not as many on each of "
-            f"{nodes} nodes: ask for the same number everywhere"
+            f"{process.launcher} has started {process.world_size} processes, not as many on each "
+            f"of {nodes} nodes: ask for the same number everywhere"
         )
-    return WorkerPool(devices, nodes, followers, place.address)
+    return WorkerPool(processes_per_node, nodes, workers=workers, address=process.address)
 
 
-def _key(place: LaunchedProcess) -> str:
-    return f"devise_exp/{place.attempt}"
+def _key(process: LaunchedProcess) -> str:
+    """Key in the store under which rank 0 says where it listens."""
+    return f"devise_exp/{process.attempt}"
 
 
-def _store(place: LaunchedProcess) -> TCPStore:
+def _store(process: LaunchedProcess) -> TCPStore:
+    """torch's key-value store at the launcher's meeting point; rank 0 opens it."""
     try:
         return TCPStore(
-            place.address,
-            place.port,
-            is_master=place.rank == 0 and not place.store,
-            timeout=timedelta(seconds=_PATIENCE),
+            process.address,
+            process.port,
+            is_master=process.rank == 0 and not process.agent_store,
+            timeout=timedelta(seconds=_TIMEOUT),
             wait_for_workers=False,
         )
     except RuntimeError as error:
         reason = str(error).split("\n")[0]
         raise InputError(
-            f"{place.address}:{place.port}, where the processes meet: {reason}: set MASTER_ADDR to "
-            "the node of the first process and MASTER_PORT to a free port there"
+            f"{process.address}:{process.port}, where the processes meet: {reason}: set "
+            "MASTER_ADDR to the node of the first process and MASTER_PORT to a free port there"
         ) from error
 
 
-def _first(nodes: str) -> str:
+def _first_node(nodes: str) -> str:
     """The first of Slurm's list: gpu[07-09,12],big -> gpu07."""
     return re.sub(r"\[(\w+)[^\]]*\]", r"\1", nodes).split(",")[0]
 
 
 def _port(job: str, step: str) -> int:
-    """The same for all processes of a step, and another for the steps and jobs next to it."""
+    """The same port for all processes of a step, another for the steps and jobs next to it."""
     return 15000 + (16 * int(job) + int(step)) % 16384

@@ -1,65 +1,87 @@
-"""The ranks of a training on several devices: how many there are, and what all but the first do,
-which is to wait until that one tells them to take part in a stage.
-"""
+"""Ranks of a training on several devices: their number, their identity, and what they are asked."""
 
 from __future__ import annotations
 
-import json
 import os
-import queue
-import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 import torch
 
-from devise_exp.core.command import INTERRUPTED
-from devise_exp.core.errors import InputError, user_message
-
-LEADER = "DEVISE_LEADER"  # in a child of rank 0: the descriptor of its connection
-READY, ROWS, DONE, FAILED = b"r", b"b", b"d", b"f"  # the messages of a follower begin so
-END = b""  # rank 0's last message
+from devise_exp.core.errors import InputError
 
 
 def processes_per_node(
     strategy: str, devices: int | str | Sequence[int], accelerator: str = "auto", nodes: int = 1
 ) -> int:
-    """How many processes each machine shall run for trainer.strategy, .devices and .accelerator.
+    """Count the processes that each node runs for the trainer's options.
 
-    InputError for strategies that start their processes in another way than we do.
+    Args:
+        strategy: `trainer.strategy`.
+        devices: `trainer.devices`, in any form that Lightning takes.
+        accelerator: `trainer.accelerator`.
+        nodes: `trainer.num_nodes`.
+
+    Returns:
+        The number of processes on one node.
+
+    Raises:
+        InputError: The strategy starts its processes in another way than this package.
+
+    Example:
+        >>> processes_per_node("ddp", "0,2")
+        2
     """
     if not (strategy == "auto" or strategy == "ddp" or strategy.startswith("ddp_find_unused")):
         if devices in (1, "1") and nodes == 1:
             return 1
         raise InputError(f"trainer.strategy={strategy}: for several devices choose ddp")
     if isinstance(devices, str) and "," in devices:  # "0,1": these two
-        return len([each for each in devices.split(",") if each.strip()])
+        return len(_gpu_numbers(devices))
     if devices in (-1, "-1", "auto"):
         return 1 if accelerator == "cpu" else max(1, torch.cuda.device_count())
     return int(devices) if isinstance(devices, int | str) else len(devices)
 
 
-def gpu_of(devices: int | str | Sequence[int], local: int) -> int:
-    """Which GPU of its machine trainer.devices gives to process `local` there."""
+def gpu_of(devices: int | str | Sequence[int], local_rank: int) -> int:
+    """Choose the GPU of a process on its node.
+
+    Args:
+        devices: `trainer.devices`, in any form that Lightning takes.
+        local_rank: The process's number on its node.
+
+    Returns:
+        The GPU's number on that node.
+    """
     if isinstance(devices, str) and "," in devices:
-        return int([each for each in devices.split(",") if each.strip()][local])
-    return local if isinstance(devices, int | str) else int(devices[local])
+        return _gpu_numbers(devices)[local_rank]
+    return local_rank if isinstance(devices, int | str) else int(devices[local_rank])
 
 
-@dataclass(frozen=True)
+def _gpu_numbers(devices: str) -> list[int]:
+    """GPU numbers of a list in text, such as "0,1"."""
+    return [int(number) for number in devices.split(",") if number.strip()]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RankInfo:
-    """A rank's place: process number `local` of the `devices` on each of `nodes` machines.
+    """Identity of one rank of a training, and where the ranks meet.
 
-    address, port: where the ranks of one training meet. threads: those of torch in rank 0, since
-    the bits of a feature depend on them.
+    Attributes:
+        node: Number of the rank's node.
+        local_rank: Number of the process on its node.
+        processes_per_node: Processes on each node.
+        nodes: Number of nodes.
+        address: Host where the ranks of one training meet.
+        port: Port where they meet.
+        threads: torch's threads in rank 0; all ranks use as many, since the bits of a feature
+            depend on them.
     """
 
     node: int = 0
-    local: int = 0
-    devices: int = 1
+    local_rank: int = 0
+    processes_per_node: int = 1
     nodes: int = 1
     address: str = "127.0.0.1"
     port: int = 0
@@ -67,108 +89,55 @@ class RankInfo:
 
     @property
     def rank(self) -> int:
-        """As Lightning counts."""
-        return self.node * self.devices + self.local
+        """Number of the process among all, as Lightning counts."""
+        return self.node * self.processes_per_node + self.local_rank
 
     @property
-    def world(self) -> int:
-        return self.nodes * self.devices
+    def world_size(self) -> int:
+        """Number of processes on all nodes."""
+        return self.nodes * self.processes_per_node
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Lightning finds this rank's place and the others; afterwards no trace of them is left."""
+    def lightning_environment(self) -> Iterator[None]:
+        """Set the variables by which Lightning finds the ranks; remove them afterwards.
+
+        Yields:
+            Nothing; the process group is destroyed at the end.
+        """
         os.environ.pop("TORCHELASTIC_USE_AGENT_STORE", None)  # rank 0 has the store, not torchrun
-        given = {
+        variables = {
             "MASTER_ADDR": self.address,
             "MASTER_PORT": str(self.port),
-            "WORLD_SIZE": str(self.world),
+            "WORLD_SIZE": str(self.world_size),
             "NODE_RANK": str(self.node),
-            "LOCAL_RANK": str(self.local),
+            "LOCAL_RANK": str(self.local_rank),
         }
-        os.environ.update(given)
+        os.environ.update(variables)
         try:
             yield
         finally:
             if torch.distributed.is_available() and torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
-            for name in (*given, "PL_GLOBAL_SEED"):
+            for name in (*variables, "PL_GLOBAL_SEED"):
                 os.environ.pop(name, None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageRequest:
-    """What rank 0 wants of the others: to take part in a stage, by the config (YAML) of the job.
+    """Request of rank 0 that the workers take part in one stage of a job.
 
-    stage: "projection" or "network" of a training into the folder `run`; "features" to extract rows
-    from `start` on of the bank `key`, by the weights of `checkpoint` if the network was trained
-    too.
+    Attributes:
+        stage: "features" (extract rows of a feature bank), "projection" or "network" (train).
+        config: The job's config as YAML.
+        run_folder: The run folder of a training.
+        bank_key: Key of the feature bank to extract.
+        first_row: First row of the bank that is still missing.
+        checkpoint: Checkpoint of the network that extracts; None: the pretrained weights.
     """
 
     stage: str
     config: str
-    run: str = ""
-    key: str = ""
-    start: int = 0
+    run_folder: str = ""
+    bank_key: str = ""
+    first_row: int = 0
     checkpoint: str | None = None
-
-
-_leader: Connection | None = None
-
-
-def parent() -> Connection:
-    """In a child of `Crew`: the connection to rank 0."""
-    return Connection(int(os.environ.pop(LEADER)))
-
-
-def serve_stages(leader: Connection, act: Callable[[StageRequest, RankInfo], None]) -> None:
-    """Do what rank 0 says until it says that this is the end. Where it ends without, so does this
-    process, with an exit code of 1 and no word: rank 0 has said why.
-    """
-    global _leader
-    _leader = leader
-    messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-
-    def listen() -> None:
-        try:
-            while message := leader.recv_bytes():
-                messages.put(message)
-            messages.put(END)
-        except (EOFError, OSError):
-            os._exit(1)  # whatever this process waits for will not come
-
-    threading.Thread(target=listen, daemon=True).start()
-    try:
-        while message := messages.get():
-            order, seat = json.loads(message)
-            _obey(StageRequest(**order), RankInfo(**seat), act)
-    except KeyboardInterrupt:
-        os._exit(INTERRUPTED)
-
-
-def _obey(
-    order: StageRequest, seat: RankInfo, act: Callable[[StageRequest, RankInfo], None]
-) -> None:
-    torch.set_num_threads(seat.threads)
-    with seat.taken():
-        try:
-            act(order, seat)
-            answer = DONE
-        except Exception as error:
-            answer = FAILED + (user_message(error) or traceback.format_exc()).encode()
-        _say(answer)
-
-
-def send_ready() -> None:
-    """In a follower: tell rank 0 that this rank comes now."""
-    _say(READY)
-
-
-def send_rows(rows: bytes) -> None:
-    """In a follower: give rank 0 the next batch of features."""
-    _say(ROWS + rows)
-
-
-def _say(message: bytes) -> None:
-    if _leader is not None:
-        with suppress(OSError):  # rank 0 has ended, and soon so does this process
-            _leader.send_bytes(message)
