@@ -33,7 +33,7 @@ from devise_exp.core.config import compose_config
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.splits import random_split
 from devise_exp.evaluation.evaluator import evaluate
-from devise_exp.evaluation.protocols import MODEL, MethodOutput, standard_protocols
+from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput, standard_protocols
 from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.bank import feature_bank
 from devise_exp.methods.embedding import embed
@@ -141,7 +141,11 @@ def main(n: int) -> None:
         with row_of(table, memory, "embedding", sum(map(len, rows))):
             seen, unseen = (embed(projection, features[own]) for own in rows)
         truths = [dataset.labels[own] for own in rows]
-        model = MethodOutput(MODEL, vectors, seen, truths[0], unseen, truths[1])
+        parts = {
+            "seen": EmbeddedImages(seen, truths[0]),
+            "unseen": EmbeddedImages(unseen, truths[1]),
+        }
+        model = MethodOutput(name=MODEL, class_vectors=vectors, parts=parts)
         chosen = standard_protocols(split.seen, split.unseen)
         with row_of(table, memory, "evaluation, four protocols", sum(map(len, rows))):
             values = evaluate([model], chosen, instantiate(config.index)).report.values

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -42,13 +44,13 @@ def embedded(seed: int = 0) -> MethodOutput:
         truth = rng.permutation(np.repeat(ids, rng.integers(3, 20, size=len(ids))))
         return unit(vectors[truth] + 0.4 * rng.normal(size=(len(truth), 12))), truth
 
-    return MethodOutput("devise", vectors, *images(np.delete(SEEN, 9)), *images(UNSEEN[:-1]))
+    return method_output("devise", vectors, *images(np.delete(SEEN, 9)), *images(UNSEEN[:-1]))
 
 
 def ranked(model: MethodOutput, protocol: str, depth: int = 20) -> ProtocolRanking:
     side = protocol.removeprefix("all_")
     candidates = {"seen": SEEN, "unseen": UNSEEN}.get(protocol, np.arange(30))
-    images, truth = getattr(model, side), getattr(model, f"{side}_truth")
+    images, truth = model.parts[side].vectors, model.parts[side].class_ids
     vectors = model.class_vectors
     found, _ = ExactIndex(vectors[candidates]).search(images, min(depth, len(candidates)))
     ids = candidates[found]
@@ -58,16 +60,16 @@ def ranked(model: MethodOutput, protocol: str, depth: int = 20) -> ProtocolRanki
 def made(protocols: tuple[str, ...] = ("seen", "unseen", "all_seen", "all_unseen")) -> Any:
     model = embedded()
     best = []
-    for images, truth in ((model.seen, model.seen_truth), (model.unseen, model.unseen_truth)):
+    for part in (model.seen, model.unseen):
         lists = [
             (labels[found], scores)
             for labels in (SEEN, UNSEEN)
-            for found, scores in [ExactIndex(model.class_vectors[labels]).search(images, 5)]
+            for found, scores in [ExactIndex(model.class_vectors[labels]).search(part.vectors, 5)]
         ]
-        best.append(top_answers(lists[0], lists[1], truth))
+        best.append(top_answers(lists[0], lists[1], part.class_ids))
     curve = tradeoff_curve(*best)
     rows = [ranked(model, name) for name in protocols]
-    conse = MethodOutput("conse", *list(vars(model).values())[1:])
+    conse = replace(model, name="conse")
     curves = {"devise": curve, "conse": curve}
     found = diagnostics.diagnose(CLASSES, [model, conse], rows, curves, {"devise": 0.1})
     return model, {r.protocol: r for r in rows}, curve, found
@@ -88,7 +90,7 @@ def test_each_class_has_its_row() -> None:
     assert [row["name"] for row in found["classes"]] == NAMES
     for c, row in enumerate(found["classes"]):
         side = "seen" if c in SEEN else "unseen"
-        truth = getattr(model, f"{side}_truth")
+        truth = model.parts[side].class_ids
         assert row["seen"] is (side == "seen")
         assert row["images"] == (truth == c).sum()
         assert row["words"] == f"word{c}"
@@ -304,8 +306,8 @@ def test_the_map_keeps_as_much_as_two_dimensions_can() -> None:
     model, _, _, found = made()
     said = found["map"]
     ids = [c for c in range(30) if c not in (9, 29)]
-    images = np.concatenate([model.seen, model.unseen]).astype(np.float64)
-    truth = np.concatenate([model.seen_truth, model.unseen_truth])
+    images = np.concatenate([model.seen.vectors, model.unseen.vectors]).astype(np.float64)
+    truth = np.concatenate([model.seen.class_ids, model.unseen.class_ids])
     words = model.class_vectors.astype(np.float64)
     means = np.array([images[truth == c].mean(axis=0) for c in ids])
     points = np.concatenate([words, means]) - words.mean(axis=0)
@@ -323,10 +325,10 @@ def test_the_map_keeps_as_much_as_two_dimensions_can() -> None:
 
 def test_the_map_is_not_mirrored_by_the_order_of_images() -> None:
     model = embedded()
-    order = np.random.default_rng(1).permutation(len(model.seen))
-    shuffled = MethodOutput(
-        "devise", model.class_vectors, model.seen[order], model.seen_truth[order],
-        model.unseen, model.unseen_truth,
+    order = np.random.default_rng(1).permutation(len(model.seen.vectors))
+    shuffled = method_output(
+        "devise", model.class_vectors, model.seen.vectors[order], model.seen.class_ids[order],
+        model.unseen.vectors, model.unseen.class_ids,
     )  # fmt: skip
     one, other = (class_map(CLASSES, m)["classes"] for m in (model, shuffled))
     for a, b in zip(one, other, strict=True):
@@ -336,7 +338,7 @@ def test_the_map_is_not_mirrored_by_the_order_of_images() -> None:
 def test_what_lies_in_a_plane_is_explained_and_where_it_was() -> None:
     vectors = np.array([[3, 0, 0], [-3, 0, 0], [0, 1, 0], [0, -1, 0]]) / 5
     truth = np.arange(2)
-    model = MethodOutput("devise", vectors, vectors[:2], truth, vectors[2:], truth + 2)
+    model = method_output("devise", vectors, vectors[:2], truth, vectors[2:], truth + 2)
     classes = Classes(list("abcd"), list("abcd"), truth, truth + 2, {})
     said = class_map(classes, model)
     assert said["explained"] == pytest.approx(1)

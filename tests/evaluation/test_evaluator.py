@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.evaluator import Evaluation
 from devise_exp.evaluation.protocols import (
+    EmbeddedImages,
     MethodOutput,
     Protocol,
     select_protocols,
@@ -49,7 +52,7 @@ def embedded(name: str = "devise", seed: int = 0, noise: float = 1.0, dim: int =
         truth = rng.permutation(np.repeat(classes, [counts[c] for c in classes]))
         return unit(vectors[truth] + noise * rng.normal(size=(len(truth), dim))), truth
 
-    return MethodOutput(name, vectors, *images(SEEN), *images(UNSEEN))
+    return method_output(name, vectors, *images(SEEN), *images(UNSEEN))
 
 
 def run(
@@ -61,8 +64,8 @@ def run(
 
 def by_hand(model: MethodOutput, images: str, candidates: list[int], k: int) -> tuple[float, float]:
     """(hit@k per image, mean of the classes' hit@k): every cosine, sorted, in plain Python."""
-    queries = getattr(model, images).tolist()
-    truths = getattr(model, f"{images}_truth").tolist()
+    queries = model.parts[images].vectors.tolist()
+    truths = model.parts[images].class_ids.tolist()
     vectors = model.class_vectors.tolist()
     hits: dict[int, list[bool]] = {}
     for query, truth in zip(queries, truths, strict=True):
@@ -82,15 +85,15 @@ def by_hand(model: MethodOutput, images: str, candidates: list[int], k: int) -> 
 def area_by_hand(model: MethodOutput) -> float:
     """Under the class means of hit@1 among all labels, as seen labels are lowered step by step."""
     sides = [
-        ((getattr(model, side) @ model.class_vectors.T).tolist(), getattr(model, f"{side}_truth"))
+        ((model.parts[side].vectors @ model.class_vectors.T).tolist(), model.parts[side].class_ids)
         for side in ("seen", "unseen")
     ]
     gaps = sorted(
         max(row[c] for c in SEEN) - max(row[c] for c in UNSEEN) for rows, _ in sides for row in rows
     )
     points = []
-    for factor in [gaps[0] - 1, *((a + b) / 2 for a, b in pairwise(gaps)), gaps[-1] + 1]:
-        lowered = [factor if c in SEEN else 0 for c in range(8)]
+    for gamma in [gaps[0] - 1, *((a + b) / 2 for a, b in pairwise(gaps)), gaps[-1] + 1]:
+        lowered = [gamma if c in SEEN else 0 for c in range(8)]
         means = []
         for rows, truth in sides:
             hits = np.array([np.argmax(np.subtract(row, lowered)) for row in rows]) == truth
@@ -164,7 +167,7 @@ def test_an_index_that_misses_neighbours_says_so() -> None:
 
     rng = np.random.default_rng(0)
     vectors, rows = unit(rng.normal(size=(20, 4))), np.arange(20)
-    model = MethodOutput("devise", vectors, vectors, rows, vectors[:1], rows[:1])
+    model = method_output("devise", vectors, vectors, rows, vectors[:1], rows[:1])
     # Ten of twenty from the other end, and all of ten: the worse one counts.
     chosen = [Protocol("seen", "seen", rows), Protocol("unseen", "unseen", rows[:10])]
     report = evaluator.evaluate([model], chosen, Reversed).report
@@ -176,10 +179,12 @@ def test_neighbours_are_class_ids_best_first() -> None:
     model = embedded()
     neighbours = run(model).neighbours
     assert set(neighbours) == {"seen", "unseen", "all_seen", "all_unseen"}
-    similarity = model.unseen @ model.class_vectors[UNSEEN].T
+    similarity = model.unseen.vectors @ model.class_vectors[UNSEEN].T
     expected = UNSEEN[np.argsort(-similarity, axis=1)]
     np.testing.assert_array_equal(neighbours["unseen"], expected)
-    similarity = model.seen @ model.class_vectors.T  # of eight labels the nearest ten are all
+    similarity = (
+        model.seen.vectors @ model.class_vectors.T
+    )  # of eight labels the nearest ten are all
     np.testing.assert_array_equal(neighbours["all_seen"], np.argsort(-similarity, axis=1))
 
 
@@ -189,13 +194,13 @@ def test_a_model_that_cannot_name_a_class_is_left_out_where_it_is_a_candidate() 
     probabilities = unit(np.random.default_rng(3).random((24, len(SEEN))))
     model = embedded()
     none = slice(0, 0)
-    softmax = MethodOutput(
-        "softmax", one_hot, probabilities, model.seen_truth, probabilities[none], SEEN[none]
+    softmax = method_output(
+        "softmax", one_hot, probabilities, model.seen.class_ids, probabilities[none], SEEN[none]
     )
     values = run(model, softmax).report.values
     protocols = {n.split("/")[2] for n in values if n.startswith("method/softmax/")}
     assert protocols == {"seen"}
-    right = SEEN[probabilities.argmax(axis=1)] == model.seen_truth
+    right = SEEN[probabilities.argmax(axis=1)] == model.seen.class_ids
     assert values["method/softmax/seen/hit@1"] == right.mean()
     assert "method/softmax/all/H@1" not in values
 
@@ -271,7 +276,7 @@ def test_every_methods_neighbours_are_kept_to_the_largest_k_in_few_bytes() -> No
         for start in ("", "method/other/")
         for each in standard_protocols(SEEN, UNSEEN)
     }
-    similarity = other.seen.astype(np.float64) @ other.class_vectors.T
+    similarity = other.seen.vectors.astype(np.float64) @ other.class_vectors.T
     best = np.argsort(-similarity, axis=1)[:, :2]
     np.testing.assert_array_equal(found["method/other/all_seen"], best)
     assert {ids.dtype for ids in found.values()} == {np.dtype(np.int16)}
@@ -295,8 +300,13 @@ def test_protocols_are_chosen_by_name() -> None:
 
 
 def test_embeddings_and_truths_of_different_number_are_refused() -> None:
-    model = embedded()
+    seen = embedded().seen
     with pytest.raises(ValueError, match="differ in number"):
-        MethodOutput(
-            "x", model.class_vectors, model.seen, model.seen_truth[1:], *[model.unseen] * 2
-        )
+        EmbeddedImages(seen.vectors, seen.class_ids[1:])
+
+
+def test_a_method_output_needs_seen_and_unseen_images() -> None:
+    model = embedded()
+    for parts in ({"seen": model.seen}, {**model.parts, "test": model.seen}):
+        with pytest.raises(ValueError, match="give seen, unseen, train"):
+            replace(model, parts=parts)

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.image_retrieval import (
@@ -41,16 +42,18 @@ def embedded(name: str = "devise", seed: int = 0, noise: float = 1.0, dim: int =
         return unit(vectors[truth] + noise * rng.normal(size=(len(truth), dim))), truth
 
     sides = (*pictures(SEEN), *pictures(UNSEEN))
-    return MethodOutput(name, vectors, *sides, trained_map=name != "conse")
+    return method_output(name, vectors, *sides, is_projection=name != "conse")
 
 
 def softmax_like(model: MethodOutput) -> MethodOutput:
     """A model that names seen classes only and has no embedding of unseen pictures."""
     one_hot = np.zeros((8, len(SEEN)), dtype=np.float32)
     one_hot[SEEN] = np.eye(len(SEEN))
-    shares = np.random.default_rng(3).random((len(model.seen), len(SEEN))).astype(np.float32)
+    shares = (
+        np.random.default_rng(3).random((len(model.seen.vectors), len(SEEN))).astype(np.float32)
+    )
     none = slice(0, 0)
-    return MethodOutput("softmax", one_hot, shares, model.seen_truth, shares[none], SEEN[none])
+    return method_output("softmax", one_hot, shares, model.seen.class_ids, shares[none], SEEN[none])
 
 
 def relevance(
@@ -116,7 +119,7 @@ def gallery_of(model: MethodOutput, side: str) -> tuple[np.ndarray, list[int]]:
     if side == "all":
         sides = [gallery_of(model, s) for s in ("seen", "unseen")]
         return np.concatenate([v for v, _ in sides]), [t for _, own in sides for t in own]
-    return getattr(model, side), getattr(model, f"{side}_truth").tolist()
+    return model.parts[side].vectors, model.parts[side].class_ids.tolist()
 
 
 # Names
@@ -149,7 +152,7 @@ def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
                     sum(model.class_vectors[c] for c in classes) / len(classes),
                     vectors,
                     [t in classes for t in truth],
-                    model.class_vectors[SEEN].mean(axis=0) if model.trained_map else 0.0,
+                    model.class_vectors[SEEN].mean(axis=0) if model.is_projection else 0.0,
                 )
                 for classes in queries
             ]
@@ -177,7 +180,9 @@ def test_every_mean_has_its_interval_around_it() -> None:
             assert 0 <= values[f"{name}/lo"] <= value <= values[f"{name}/hi"] <= 1
     centre = model.class_vectors[SEEN].mean(axis=0)
     ranked = [
-        relevance(model.class_vectors[c], model.seen, (model.seen_truth == c).tolist(), centre)
+        relevance(
+            model.class_vectors[c], model.seen.vectors, (model.seen.class_ids == c).tolist(), centre
+        )
         for c in SEEN
     ]
     averages = average_precision(np.array(ranked))
@@ -197,13 +202,13 @@ def test_names_at_their_own_pictures_are_found_first() -> None:
 
 def test_what_has_no_picture_or_no_name_of_several_words_is_left_out() -> None:
     model = embedded()
-    kept = model.unseen_truth == 4
-    few = MethodOutput(
+    kept = model.unseen.class_ids == 4
+    few = method_output(
         "devise",
         model.class_vectors,
-        model.seen,
-        model.seen_truth,
-        model.unseen[kept],
+        model.seen.vectors,
+        model.seen.class_ids,
+        model.unseen.vectors[kept],
         UNSEEN[[1, 1]],
     )
     values, sizes = evaluate_word_queries([few], SEEN, UNSEEN, np.zeros(8, dtype=bool))
@@ -231,7 +236,7 @@ def test_of_many_pairs_as_many_are_drawn_again() -> None:
     rng = np.random.default_rng(0)
     n = 60  # 1770 pairs
     vectors, truth = unit(rng.normal(size=(n, 8))), np.arange(n)
-    model = MethodOutput("devise", vectors, vectors, truth, vectors[:2], truth[:2])
+    model = method_output("devise", vectors, vectors, truth, vectors[:2], truth[:2])
     asked = {q.name: q for q in word_queries(model, truth, truth[:2], truth < 0)}
     pairs = asked["seen_pairs"].classes
     assert pairs.shape == (500, 2)
@@ -250,7 +255,7 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     vectors = np.eye(2, dtype=np.float32)
     same = np.tile(unit(np.array([[1.0, 1.0]])), (6, 1))
     truth = np.array([1, 0, 1, 0, 0, 1])
-    model = MethodOutput("conse", vectors, same, truth, same[:1], np.array([1]))
+    model = method_output("conse", vectors, same, truth, same[:1], np.array([1]))
     values, _ = evaluate_word_queries(
         [model], np.array([0]), np.array([1]), np.zeros(2, dtype=bool)
     )
@@ -260,14 +265,16 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     rng = np.random.default_rng(0)
     pictures = rng.permuted(np.tile(np.arange(1.0, 400.0), (60, 1)), axis=1)
     truth = np.repeat([0, 1], [20, 40])
-    model = MethodOutput("conse", np.ones((2, 399)), pictures, truth, pictures[:0], truth[:0])
+    model = method_output("conse", np.ones((2, 399)), pictures, truth, pictures[:0], truth[:0])
     values, _ = evaluate_word_queries([model], np.array([0]), truth[:0], np.zeros(2, dtype=bool))
     assert values["search/seen/mAP"] == 1
     # Twins tie wherever they stand, however long their vectors are to sum.
     one = rng.normal(size=(101, 333)).astype(np.float32)
     twins = np.concatenate([one, one])
     classes = np.repeat([0, 1], 101)  # the first of each pair of twins is of class 0
-    model = MethodOutput("conse", rng.normal(size=(2, 333)), twins, classes, twins[:0], classes[:0])
+    model = method_output(
+        "conse", rng.normal(size=(2, 333)), twins, classes, twins[:0], classes[:0]
+    )
     values, _ = evaluate_word_queries([model], np.array([0, 1]), classes[:0], classes[:2] < 0)
     places = np.arange(1, 102)
     firsts, seconds = (places / (2 * places - 1)).mean(), 0.5
@@ -279,14 +286,17 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
 
 def test_every_figure_of_pictures_equals_plain_loops() -> None:
     model, other = embedded(), embedded("other", seed=8, dim=9)
-    spaces = {"devise": (model.seen, model.unseen), "backbone": (3 * other.seen, other.unseen / 2)}
-    values, sizes = evaluate_image_queries(spaces, model.seen_truth, model.unseen_truth)
+    spaces = {
+        "devise": (model.seen.vectors, model.unseen.vectors),
+        "backbone": (3 * other.seen.vectors, other.unseen.vectors / 2),
+    }
+    values, sizes = evaluate_image_queries(spaces, model.seen.class_ids, model.unseen.class_ids)
     # The one picture of class 6 has no other of its class: no query, but among the others.
     assert sizes == {"similar/seen": (23, 23), "similar/unseen": (15, 14)}
     expected: dict[str, float] = {}
     for space, sides in spaces.items():
         for side, vectors in zip(("seen", "unseen"), sides, strict=True):
-            truth = getattr(model, f"{side}_truth").tolist()
+            truth = model.parts[side].class_ids.tolist()
             ranked = []
             for row, own in enumerate(truth):
                 others = [r for r in range(len(truth)) if r != row]
@@ -376,13 +386,11 @@ def test_what_does_not_fit_into_one_block_gives_the_same_figures(
 
 def test_vectors_that_cannot_be_searched_are_named() -> None:
     model = embedded()
-    broken = model.seen.copy()
+    seen, unseen = model.seen.vectors, model.unseen.vectors
+    truths = model.seen.class_ids, model.unseen.class_ids
+    broken = seen.copy()
     broken[3, 1] = np.nan
     with pytest.raises(InputError, match="row 3 of the pictures holds NaN or infinity"):
-        evaluate_image_queries(
-            {"backbone": (broken, model.unseen)}, model.seen_truth, model.unseen_truth
-        )
+        evaluate_image_queries({"backbone": (broken, unseen)}, *truths)
     with pytest.raises(ValueError, match="backbone: embeddings and truths differ in number"):
-        evaluate_image_queries(
-            {"backbone": (model.seen[1:], model.unseen)}, model.seen_truth, model.unseen_truth
-        )
+        evaluate_image_queries({"backbone": (seen[1:], unseen)}, *truths)

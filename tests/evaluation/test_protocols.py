@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +35,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def embedded(
-    seed: int, name: str = "devise", factor: float | None = None, noise: float = 1.0
+    seed: int, name: str = "devise", gamma: float | None = None, noise: float = 1.0
 ) -> MethodOutput:
     """Unequal numbers of images a class, nearer to their own class's vector and to seen ones."""
     rng = np.random.default_rng(seed)
@@ -46,20 +47,20 @@ def embedded(
         rows = vectors[truth] + leaning + noise * rng.normal(size=(len(truth), 6)) / 2
         return unit(rows), truth
 
-    return MethodOutput(name, vectors, *images(SEEN), *images(UNSEEN), factor=factor)
+    return method_output(name, vectors, *images(SEEN), *images(UNSEEN), gamma=gamma)
 
 
 def figures(*models: MethodOutput, leaked: Any = None, **options: Any) -> dict[str, float]:
-    calibrated = models[0].factor is not None
+    calibrated = models[0].gamma is not None
     chosen = standard_protocols(SEEN, UNSEEN, leaked=leaked, calibrated=calibrated)
     return evaluator.evaluate(models, chosen, ExactIndex, **options).report.values
 
 
-def ranking(model: MethodOutput, images: str, labels: np.ndarray, factor: float) -> np.ndarray:
+def ranking(model: MethodOutput, images: str, labels: np.ndarray, gamma: float) -> np.ndarray:
     """Ids of all labels by their scores, those of seen ones lowered, best first."""
     vectors = model.class_vectors.astype(np.float64)
-    scores = getattr(model, images).astype(np.float64) @ vectors[labels].T
-    scores -= np.where(np.isin(labels, SEEN), factor, 0)
+    scores = model.parts[images].vectors.astype(np.float64) @ vectors[labels].T
+    scores -= np.where(np.isin(labels, SEEN), gamma, 0)
     return np.asarray(labels[np.argsort(-scores, axis=1)])
 
 
@@ -77,28 +78,28 @@ def hits(ranked: np.ndarray, truth: np.ndarray, k: int) -> tuple[float, float]:
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 999), st.floats(-0.5, 1.5), st.floats(-0.5, 1.5))
 def test_calibrated_figures_equal_the_whole_score_matrix(
-    seed: int, factor: float, other: float
+    seed: int, gamma: float, other: float
 ) -> None:
-    models = embedded(seed, factor=factor), embedded(seed + 1, "conse", factor=other)
+    models = embedded(seed, gamma=gamma), embedded(seed + 1, "conse", gamma=other)
     values = figures(*models, ks=[1, 2, 5])
     for model, prefix in zip(models, ("", "method/conse/"), strict=True):
-        assert model.factor is not None
+        assert model.gamma is not None
         means = []
         for images in ("unseen", "seen"):
-            ranked = ranking(model, images, np.arange(N), model.factor)
+            ranked = ranking(model, images, np.arange(N), model.gamma)
             for k in (1, 2, 5):
                 name = f"{prefix}calibrated_{images}/hit@{k}"
-                expected = hits(ranked, getattr(model, f"{images}_truth"), k)
+                expected = hits(ranked, model.parts[images].class_ids, k)
                 found = values[name], values[f"{name}/class_mean"]
                 assert found == pytest.approx(expected, abs=1e-12)
             means.append(values[f"{prefix}calibrated_{images}/hit@1/class_mean"])
         both = 2 * means[0] * means[1] / sum(means) if sum(means) else 0.0
         assert values[f"{prefix}calibrated/H@1"] == pytest.approx(both, abs=1e-12)
-        assert values[f"{prefix}calibrated/factor"] == model.factor
+        assert values[f"{prefix}calibrated/factor"] == model.gamma
 
 
-def test_a_factor_of_0_changes_no_figure_and_a_great_one_leaves_one_side() -> None:
-    model = embedded(0, factor=0.0)
+def test_a_gamma_of_0_changes_no_figure_and_a_great_one_leaves_one_side() -> None:
+    model = embedded(0, gamma=0.0)
     values = figures(model)
     for images in ("seen", "unseen"):
         names = [n for n in values if n.startswith(f"all_{images}/")]
@@ -106,20 +107,20 @@ def test_a_factor_of_0_changes_no_figure_and_a_great_one_leaves_one_side() -> No
         for name in names:
             assert values[name.replace("all_", "calibrated_", 1)] == values[name]
     assert values["calibrated/H@1"] == values["all/H@1"]
-    values = figures(replace(model, factor=9.0))
+    values = figures(replace(model, gamma=9.0))
     assert values["calibrated_seen/hit@1"] == 0
     for name in ("hit@1", "hit@5/class_mean"):
         assert values[f"calibrated_unseen/{name}"] == values[f"unseen/{name}"]
-    values = figures(replace(model, factor=-9.0))
+    values = figures(replace(model, gamma=-9.0))
     assert values["calibrated_unseen/hit@5"] == 0
     assert values["calibrated_seen/hit@3"] == values["seen/hit@3"]
 
 
-def test_a_method_without_a_factor_or_a_vector_is_left_out() -> None:
-    model, plain = embedded(0, factor=0.2), embedded(1, "plain")
+def test_a_method_without_a_gamma_or_a_vector_is_left_out() -> None:
+    model, plain = embedded(0, gamma=0.2), embedded(1, "plain")
     vectors = plain.class_vectors.copy()
     vectors[UNSEEN[0]] = 0
-    blind = replace(plain, name="blind", class_vectors=vectors, factor=0.2)
+    blind = replace(plain, name="blind", class_vectors=vectors, gamma=0.2)
     values = figures(model, plain, blind, leaked=LEAKED)
 
     def answered(name: str) -> set[str]:
@@ -130,7 +131,7 @@ def test_a_method_without_a_factor_or_a_vector_is_left_out() -> None:
     assert answered("blind") == {"seen"}
     assert answered("chance") == (PLAIN | wide | {"calibrated_seen", "calibrated_unseen"}) - {"all"}
     assert "calibrated/H@1" in values
-    without = figures(replace(model, factor=None), blind)
+    without = figures(replace(model, gamma=None), blind)
     assert not [name for name in without if "calibrated" in name]
 
 
@@ -144,10 +145,10 @@ def test_clean_and_leaked_figures_are_those_of_their_images(seed: int) -> None:
     ranked = ranking(model, "unseen", UNSEEN, 0)
     total = 0.0
     for name, classes in (("clean", np.setdiff1d(UNSEEN, LEAKED)), ("leaked", LEAKED)):
-        own = np.isin(model.unseen_truth, classes)
+        own = np.isin(model.unseen.class_ids, classes)
         for k in (1, 2, 3):
             figure = f"unseen_{name}/hit@{k}"
-            expected = hits(ranked[own], model.unseen_truth[own], k)
+            expected = hits(ranked[own], model.unseen.class_ids[own], k)
             assert (values[figure], values[f"{figure}/class_mean"]) == pytest.approx(expected)
             assert values[f"method/chance/{figure}"] == k / len(UNSEEN)  # among all unseen labels
         total += values[f"unseen_{name}/hit@1"] * own.sum()
@@ -166,15 +167,15 @@ def test_where_nothing_or_everything_leaks_there_is_nothing_to_tell_apart() -> N
 
 
 def test_neighbours_and_sizes_are_those_of_the_images() -> None:
-    model = embedded(0, factor=0.3)
+    model = embedded(0, gamma=0.3)
     chosen = standard_protocols(SEEN, UNSEEN, leaked=LEAKED, calibrated=True)
     result = evaluator.evaluate([model], chosen, ExactIndex)
-    own = np.isin(model.unseen_truth, LEAKED)
-    np.testing.assert_array_equal(result.truth["unseen_leaked"], model.unseen_truth[own])
+    own = np.isin(model.unseen.class_ids, LEAKED)
+    np.testing.assert_array_equal(result.truth["unseen_leaked"], model.unseen.class_ids[own])
     expected = ranking(model, "unseen", UNSEEN, 0)[own]
     np.testing.assert_array_equal(result.neighbours["unseen_leaked"], expected)
     assert result.report.n["unseen_leaked"] == (own.sum(), len(UNSEEN))
-    assert result.report.n["calibrated_seen"] == (len(model.seen), N)
+    assert result.report.n["calibrated_seen"] == (len(model.seen.vectors), N)
     np.testing.assert_array_equal(
         result.neighbours["calibrated_unseen"], ranking(model, "unseen", np.arange(N), 0.3)[:, :10]
     )
@@ -207,21 +208,21 @@ def some_hops(seed: int, unplaced: tuple[int, ...] = ()) -> np.ndarray:
 
 @pytest.mark.parametrize("unplaced", [(), (3,), (2, 6)])
 def test_hierarchical_precision_equals_a_slow_one(unplaced: tuple[int, ...]) -> None:
-    model, hops = embedded(0, factor=0.25), some_hops(0, unplaced)
+    model, hops = embedded(0, gamma=0.25), some_hops(0, unplaced)
     values = figures(model, distances=hops, leaked=LEAKED)
     asked = 0
-    for name, images, labels, factor in (
+    for name, images, labels, gamma in (
         ("seen", "seen", SEEN, 0.0),
         ("unseen", "unseen", UNSEEN, 0.0),
         ("all_unseen", "unseen", np.arange(N), 0.0),
         ("calibrated_seen", "seen", np.arange(N), 0.25),
         ("unseen_leaked", "unseen", UNSEEN, 0.0),
     ):
-        truth = getattr(model, f"{images}_truth")
+        truth = model.parts[images].class_ids
         kept = ~np.isin(truth, unplaced)
         if name == "unseen_leaked":
             kept &= np.isin(truth, LEAKED)
-        ranked = ranking(model, images, labels, factor)
+        ranked = ranking(model, images, labels, gamma)
         for k in (1, 2, 3, 5, 10, 20):
             figure = f"{name}/hp@{k}"
             if k > len(set(labels) - set(unplaced)):
@@ -254,7 +255,7 @@ def test_a_broken_index_shows() -> None:
 
     rng = np.random.default_rng(1)
     vectors, rows = unit(rng.normal(size=(60, 8))), np.arange(60)
-    model = MethodOutput("devise", vectors, vectors[:30], rows[:30], vectors[30:], rows[30:])
+    model = method_output("devise", vectors, vectors[:30], rows[:30], vectors[30:], rows[30:])
     chosen = (Protocol("all_seen", "seen", rows), Protocol("all_unseen", "unseen", rows))
     sound = evaluator.evaluate([model], chosen, ExactIndex).report.values
     broken = evaluator.evaluate([model], chosen, Shuffled).report.values

@@ -94,10 +94,10 @@ def assert_complete(folder: Path) -> None:
     assert finished.models() == ["devise", "softmax", "conse", "random_vectors"]
     model = finished.embedded("devise")
     protocols = {"seen", "unseen", "all_seen", "all_unseen"}
-    if model.factor is not None:
+    if model.gamma is not None:
         protocols |= {"calibrated_seen", "calibrated_unseen"}
-    assert len(model.seen) == len(split["test"])
-    assert len(model.unseen) == len(split["unseen"])
+    assert len(model.seen.vectors) == len(split["test"])
+    assert len(model.unseen.vectors) == len(split["unseen"])
     index = load(folder / "index")
     assert len(index) == len(vectors)
     with np.load(folder / "neighbours.npz") as neighbours:
@@ -376,7 +376,7 @@ def test_the_same_training_twice_and_other_seeds(
     assert second == values
     for file in ("metrics.json", "results.csv", "split.json", "classes.json"):
         assert (again / file).read_bytes() == (first / file).read_bytes()
-    one, two = (RunFolder(f).embedded("devise").seen for f in (first, again))
+    one, two = (RunFolder(f).embedded("devise").seen.vectors for f in (first, again))
     np.testing.assert_array_equal(one, two)
     run.train(small("seed=1"), tmp_path / "seed")
     other, split = metrics(tmp_path / "seed"), metrics(first)["split/fingerprint"]
@@ -391,7 +391,7 @@ def test_the_seed_decides_the_first_weights(small: Config, tmp_path: Path) -> No
     embedded = []
     for seed in (0, 1):
         run.train(small(*still, f"seed={seed}"), tmp_path / str(seed))
-        embedded.append(RunFolder(tmp_path / str(seed)).embedded("devise").seen)
+        embedded.append(RunFolder(tmp_path / str(seed)).embedded("devise").seen.vectors)
     assert np.abs(embedded[0] - embedded[1]).max() > 0.1
 
 
@@ -431,8 +431,8 @@ def test_what_was_chosen_on_rehearsals_is_kept_and_holds_when_evaluated_again(
     assert prior is not None
     assert prior.weight == finished.chosen("devise")["prior/weight"] > 0
     for name, start in (("devise", ""), ("conse", "method/conse/")):
-        factor = finished.embedded(name).factor
-        assert values[f"{start}calibrated/factor"] == factor != 0
+        gamma = finished.embedded(name).gamma
+        assert values[f"{start}calibrated/factor"] == gamma != 0
         # Lowered seen labels give what they gain among unseen classes for what they lose.
         assert values[f"{start}calibrated/H@1"] > values[f"{start}all/H@1"]
     with np.load(folder / "neighbours.npz") as neighbours:
@@ -471,7 +471,7 @@ def test_rows_of_dropped_classes_are_in_no_part(
     )
     assert values["method/chance/all_seen/hit@1"] == 1 / 6
     model = folder.embedded("devise")
-    assert model.unseen_truth.tolist().count(names.index("lion")) == 4
+    assert model.unseen.class_ids.tolist().count(names.index("lion")) == 4
     assert again(tmp_path / "run")["unseen/hit@1"] == values["unseen/hit@1"]
 
 
@@ -612,8 +612,8 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
     capsys.readouterr()
     assert metrics(folder) == metrics(uninterrupted)
     resumed, whole = (RunFolder.existing(f).embedded("devise") for f in (folder, uninterrupted))
-    np.testing.assert_array_equal(resumed.seen, whole.seen)
-    np.testing.assert_array_equal(resumed.unseen, whole.unseen)
+    np.testing.assert_array_equal(resumed.seen.vectors, whole.seen.vectors)
+    np.testing.assert_array_equal(resumed.unseen.vectors, whole.unseen.vectors)
     own, other = (
         torch.load(each / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
         for each in (folder, uninterrupted)
@@ -697,8 +697,8 @@ def test_the_training_images_are_evaluated_on_request(
     model, (seen, _) = folder.embedded("devise"), folder.class_ids()
     rows = folder.split()["train"]
     names = [entry["name"] for entry in folder.classes()]
-    assert model.train is not None
-    nearest = seen[(model.train @ model.class_vectors[seen].T).argmax(axis=1)]
+    assert "train" in model.parts
+    nearest = seen[(model.parts["train"].vectors @ model.class_vectors[seen].T).argmax(axis=1)]
     hits = [names[i] == row.split("/")[0] for i, row in zip(nearest, rows, strict=True)]
     assert values["train/hit@1"] == pytest.approx(sum(hits) / len(rows))
     found = again(tmp_path / "run", "protocols=[train]", "ks=[1]")

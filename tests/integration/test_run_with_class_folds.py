@@ -73,7 +73,7 @@ def test_a_run_keeps_the_prior_that_pictures_are_embedded_with(
     rows = split["test"][:2] + split["unseen"]
     images = [Image.open(tree / row).convert("RGB") for row in rows]
     encoder = ImageEncoder(folder, centre)
-    saved = centre_rows(np.concatenate([model.seen[:2], model.unseen]), centre)
+    saved = centre_rows(np.concatenate([model.seen.vectors[:2], model.unseen.vectors]), centre)
     np.testing.assert_allclose(encoder(images)["devise"], saved, atol=1e-4)
     encoder.trained = replace(encoder.trained, prior=None)
     assert np.abs(encoder(images[:2])["devise"] - saved[:2]).max() > 0.02  # the prior counts
@@ -95,7 +95,7 @@ def test_evaluating_again_gives_calibrated_and_hierarchical_figures_as_well(
              "method/conse_pretraining/all/AUSUC", "unseen_leaked/hit@1"}  # fmt: skip
     assert names <= set(again)
     assert not [name for name in again if name.startswith("method/random_vectors/calibrated")]
-    assert values["calibrated/factor"] == folder.embedded("devise").factor
+    assert values["calibrated/factor"] == folder.embedded("devise").gamma
 
 
 def test_test_and_unseen_images_have_no_say_in_anything_a_run_chooses(
@@ -112,7 +112,7 @@ def test_test_and_unseen_images_have_no_say_in_anything_a_run_chooses(
     assert spoilt["seen/hit@5"] != values["seen/hit@5"]  # they did count in the evaluation
     other = RunFolder(tmp_path / "run")
     assert other.chosen("devise") == folder.chosen("devise")
-    assert other.embedded("devise").factor == folder.embedded("devise").factor is not None
+    assert other.embedded("devise").gamma == folder.embedded("devise").gamma is not None
     for name, array in folder.arrays("prior").items():
         np.testing.assert_array_equal(array, other.arrays("prior")[name])
     states = [torch.load(f.checkpoints / "best.ckpt", weights_only=True) for f in (folder, other)]
@@ -165,8 +165,8 @@ def test_a_run_that_took_choices_says_whose_and_claims_no_rehearsal(
     assert "rehearsals" not in second.about()
     for name in ("devise", "conse_pretraining", "random_vectors"):
         assert second.chosen(name) == first.chosen(name)
-        assert second.embedded(name).factor == first.embedded(name).factor
-    assert second.embedded("devise").factor is not None
+        assert second.embedded(name).gamma == first.embedded(name).gamma
+    assert second.embedded("devise").gamma is not None
 
 
 # What is looked at, and when

@@ -101,8 +101,8 @@ def stretches(
     images: tuple[np.ndarray, np.ndarray], truths: tuple[np.ndarray, np.ndarray],
     vectors: np.ndarray, seen: np.ndarray, unseen: np.ndarray,
 ) -> tuple[list[float], list[tuple[float, float]]]:  # fmt: skip
-    """The factors at which an answer changes, and the two class means before, between and after
-    them, from the whole score matrix at a factor within each stretch.
+    """The gammas at which an answer changes, and the two class means before, between and after
+    them, from the whole score matrix at a gamma within each stretch.
     """
     scores = [cosines(rows, vectors) for rows in images]
     gaps = [s[:, seen].max(axis=1) - s[:, unseen].max(axis=1) for s in scores]
@@ -111,10 +111,10 @@ def stretches(
     within.append(edges[-1] + 1)
     labels = np.concatenate([seen, unseen])
     means = []
-    for factor in within:
+    for gamma in within:
         both = []
         for score, truth in zip(scores, truths, strict=True):
-            lowered = score[:, labels] - factor * np.isin(labels, seen)
+            lowered = score[:, labels] - gamma * np.isin(labels, seen)
             right = labels[lowered.argmax(axis=1)] == truth
             both.append(float(np.mean([right[truth == c].mean() for c in np.unique(truth)])))
         means.append((both[0], both[1]))
@@ -125,8 +125,8 @@ def slow_area(means: list[tuple[float, float]]) -> float:
     return sum((u2 - u1) * (s1 + s2) / 2 for (s1, u1), (s2, u2) in pairwise(means))
 
 
-def slow_factor(edges: list[float], means: list[tuple[float, float]]) -> float:
-    """The middle of the widest stretch of factors with the greatest H."""
+def slow_gamma(edges: list[float], means: list[tuple[float, float]]) -> float:
+    """The middle of the widest stretch of gammas with the greatest H."""
     h = [2 * s * u / (s + u) if s + u else 0.0 for s, u in means]
     if max(h) == 0:
         return 0.0
@@ -149,10 +149,10 @@ def on_rehearsal(task: Task, each: ClassFold, fitted: FittedMethod) -> Any:
 
 
 def slow_devise(task: Task, rehearsals: Sequence[ClassFold]) -> tuple[float, float, float, float]:
-    """(weight, factor, area, seen) of the best of all weights, no prior being weight 0."""
+    """(weight, gamma, area, seen) of the best of all weights, no prior being weight 0."""
     found = []
     for weight in (0.0, *WEIGHTS):
-        area = seen = factor = 0.0
+        area = seen = gamma = 0.0
         for each in rehearsals:
             layer = ridge(each.task).weight.detach().numpy()
             assert each.task.pretraining is not None
@@ -164,21 +164,21 @@ def slow_devise(task: Task, rehearsals: Sequence[ClassFold]) -> tuple[float, flo
             edges, means = on_rehearsal(task, each, FittedMethod("", task.class_vectors, embed))
             area += slow_area(means) / len(rehearsals)
             seen += means[0][0] / len(rehearsals)
-            factor += slow_factor(edges, means) / len(rehearsals)
-        found.append((weight, factor, area, seen))
+            gamma += slow_gamma(edges, means) / len(rehearsals)
+        found.append((weight, gamma, area, seen))
     able = [each for each in found if each[3] >= found[0][3] - SEEN_COST - 1e-12]
     return max(able, key=lambda each: (round(each[2], 9), -each[0]))
 
 
-def test_the_prior_and_its_factor_are_those_of_brute_force() -> None:
+def test_the_prior_and_its_gamma_are_those_of_brute_force() -> None:
     weights = set()
     for seed in range(14):
         task = synthetic(seed, known_noise=0.2 + seed % 3)
         rehearsals = rehearsals_of(task, 1 + seed % 3)
         first, prior = devise(task, rehearsals)
-        weight, factor, area, seen = slow_devise(task, rehearsals)
+        weight, gamma, area, seen = slow_devise(task, rehearsals)
         assert (prior.weight if prior else 0.0) == weight
-        assert first.factor == pytest.approx(factor, abs=1e-5)
+        assert first.gamma == pytest.approx(gamma, abs=1e-5)
         assert first.fitted.about == pytest.approx(
             {"prior/weight": weight, "rehearsal/seen": seen, "rehearsal/AUSUC": area}, abs=1e-6
         )
@@ -235,38 +235,38 @@ def test_the_trained_map_embeds_with_its_prior() -> None:
 def test_without_a_rehearsal_nothing_is_chosen() -> None:
     task = synthetic(0)
     first, prior = devise(task, [])
-    assert (first.factor, prior, first.fitted.about) == (None, None, {})
+    assert (first.gamma, prior, first.fitted.about) == (None, None, {})
     rows = task.features[task.val]
     expected = unit(rows @ ridge(task).weight.detach().numpy().T)
     np.testing.assert_allclose(first.fitted.embed(rows), expected, atol=1e-6)
-    assert selection.calibrate(closed_form.eszsl, task, []).factor is None
+    assert selection.calibrate(closed_form.eszsl, task, []).gamma is None
 
 
-def test_without_a_pretraining_a_factor_is_chosen_and_no_prior() -> None:
+def test_without_a_pretraining_a_gamma_is_chosen_and_no_prior() -> None:
     task = replace(synthetic(0), pretraining=None)
     first, prior = devise(task, rehearsals_of(task))
     assert prior is None
-    assert first.factor is not None
+    assert first.gamma is not None
     assert first.fitted.about["prior/weight"] == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_a_methods_factor_is_the_mean_of_scans_on_each_rehearsal(n: int) -> None:
+def test_a_methods_gamma_is_the_mean_of_scans_on_each_rehearsal(n: int) -> None:
     for seed in range(3):
         task = synthetic(seed)
         rehearsals = rehearsals_of(task, n)
         method = projection_method("ridge", ridge)
         found = selection.calibrate(method, task, rehearsals)
         scans = [
-            slow_factor(*on_rehearsal(task, each, method(each.task, []))) for each in rehearsals
+            slow_gamma(*on_rehearsal(task, each, method(each.task, []))) for each in rehearsals
         ]
-        assert found.factor == pytest.approx(np.mean(scans), abs=1e-5)
+        assert found.gamma == pytest.approx(np.mean(scans), abs=1e-5)
         # One rule for all: the trained model's, where it has no prior either.
         bare, _ = selection.devise(ridge(task), ridge, None, task, rehearsals)
-        assert bare.factor == pytest.approx(found.factor, abs=1e-9)
+        assert bare.gamma == pytest.approx(found.gamma, abs=1e-9)
 
 
-def test_a_method_chooses_its_hyperparameters_for_each_factor_on_the_other_rehearsals() -> None:
+def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_rehearsals() -> None:
     task = synthetic(1)
     rehearsals = rehearsals_of(task, 3)
     given: list[tuple[Task, list[ClassFold]]] = []
@@ -295,9 +295,9 @@ def test_a_method_chooses_its_hyperparameters_for_each_factor_on_the_other_rehea
 
 
 @pytest.mark.parametrize("method", [seen_only.prototypes, seen_only.majority])
-def test_a_method_that_names_no_unseen_class_gets_no_factor(method: Any) -> None:
+def test_a_method_that_names_no_unseen_class_gets_no_gamma(method: Any) -> None:
     task = synthetic(0)
-    assert selection.calibrate(method, task, rehearsals_of(task)).factor is None
+    assert selection.calibrate(method, task, rehearsals_of(task)).gamma is None
 
 
 def test_a_task_is_trained_on_once() -> None:
@@ -334,7 +334,7 @@ def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
             for method in (closed_form.eszsl, conse_pretraining)
         ]
         embeddings = [fit.fitted.embed(rows).tobytes() for fit in (first, *others)]
-        chosen = [(fit.factor, fit.fitted.about) for fit in (first, *others)]
+        chosen = [(fit.gamma, fit.fitted.about) for fit in (first, *others)]
         found.append((prior.weight, chosen, embeddings))
     assert found[0] == found[1]
-    assert all(factor is not None for factor, _ in found[0][1])
+    assert all(gamma is not None for gamma, _ in found[0][1])

@@ -54,8 +54,8 @@ def test_the_map_is_that_of_a_run_without_the_second_stage(
     assert before.models() == ["devise", "frozen_backbone"]
     for side in ("seen", "unseen"):
         np.testing.assert_array_equal(
-            getattr(before.embedded("frozen_backbone"), side),
-            getattr(frozen.embedded("devise"), side),
+            before.embedded("frozen_backbone").parts[side].vectors,
+            frozen.embedded("devise").parts[side].vectors,
         )
         key = f"{side}/hit@2/class_mean"
         assert tuned[1][f"method/frozen_backbone/{key}"] == figures[key]
@@ -89,7 +89,7 @@ def test_a_tuned_run_is_evaluated_and_searched_by_its_own_network(
     pictures = [open_image(Path(row.path or "")) for row in gallery.rows]
     found = saved.embed(pictures)["devise"]
     np.testing.assert_allclose(found, gallery.index.vectors, atol=1e-4)
-    frozen = RunFolder(folder).embedded("frozen_backbone").unseen
+    frozen = RunFolder(folder).embedded("frozen_backbone").unseen.vectors
     assert np.abs(found - frozen).max() > 1e-2
 
 

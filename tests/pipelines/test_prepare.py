@@ -171,7 +171,7 @@ def test_two_seen_classes_are_enough_for_every_method(
     values = run.train(config(*options, root=root), tmp_path / "run", quietly=True)
     folder = RunFolder.existing(tmp_path / "run")
     assert folder.prior() is None  # too few classes to hold any out
-    assert all(folder.embedded(name).factor is None for name in folder.models())
+    assert all(folder.embedded(name).gamma is None for name in folder.models())
     assert len(folder.models()) == 15
     assert np.isfinite(list(values.values())).all()
     assert "unseen_clean/hit@1" in values

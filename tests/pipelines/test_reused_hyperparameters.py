@@ -46,9 +46,9 @@ def test_the_second_seed_takes_every_choice_of_the_first(
         assert second.chosen(name) == first.chosen(name)
     assert second.chosen("ale") == {"rate": first.chosen("ale")["rate"]}
     for name in first.models():
-        factor = first.embedded(name).factor
+        gamma = first.embedded(name).gamma
         # Chosen anew on another seed's rehearsals, the trained maps' would be other numbers.
-        assert second.embedded(name).factor == factor is not None
+        assert second.embedded(name).gamma == gamma is not None
     assert (second.path / "prior.npz").read_bytes() == (first.path / "prior.npz").read_bytes()
 
 
@@ -102,9 +102,9 @@ def test_that_nothing_was_chosen_is_taken_too_and_a_further_method_chooses(
     run.train(config, second.path, quietly=True)
     assert second.prior() is None
     assert second.chosen("devise") == first.chosen("devise") == {}
-    factors = {name: second.embedded(name).factor for name in second.models()}
-    assert factors.pop("conse_pretraining") is not None
-    assert factors == {"devise": None, "devise_cosine": None}
+    gammas = {name: second.embedded(name).gamma for name in second.models()}
+    assert gammas.pop("conse_pretraining") is not None
+    assert gammas == {"devise": None, "devise_cosine": None}
 
 
 # What is refused

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from helpers.outputs import method_output
 from rich.console import Console
 from typer.testing import CliRunner
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.metrics import intervals
-from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
+from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import comparison, comparison_formats
 from devise_exp.reports.comparison import BEST, SUMMARISED, TIED, Cell, Comparison, of_recipes
@@ -205,7 +206,9 @@ def test_of_single_runs_a_figure_is_tied_where_intervals_overlap(tmp_path: Path)
 def saved_neighbours(folder: Path, answers: np.ndarray, truth: np.ndarray) -> None:
     vectors = np.eye(4, dtype=np.float32)
     run = RunFolder(folder)
-    run.save_embedded(MethodOutput("devise", vectors, vectors, np.arange(4), vectors[truth], truth))
+    run.save_embedded(
+        method_output("devise", vectors, vectors, np.arange(4), vectors[truth], truth)
+    )
     run.save_arrays("neighbours", {"unseen": np.stack([answers, 3 - answers], axis=1)})
 
 
@@ -234,7 +237,7 @@ def evaluated(folder: Path, right: Mapping[str, np.ndarray], seed: int = 0) -> P
     vectors, seen = np.eye(4, dtype=np.float32), np.array([0, 1])
     truth = np.repeat([2, 3], len(right["devise"]) // 2)
     models = [
-        MethodOutput(name, vectors, vectors[seen], seen, vectors[np.where(hits, truth, 5 - truth)],
+        method_output(name, vectors, vectors[seen], seen, vectors[np.where(hits, truth, 5 - truth)],
                  truth) for name, hits in right.items()
     ]  # fmt: skip
     found = evaluator.evaluate(models, standard_protocols(seen, np.array([2, 3])), ExactIndex)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 from helpers.wandb import wandb_inspect
 from rich.console import Console
 
@@ -51,7 +52,7 @@ def evaluated() -> EvalReport:
             (vectors[t % classes] + noise * rng.normal(size=(len(t), 8))).astype(np.float32)
             for t in truths
         ]
-        return MethodOutput(name, vectors, queries[0], truths[0], queries[1], truths[1])
+        return method_output(name, vectors, queries[0], truths[0], queries[1], truths[1])
 
     models = [model("devise", 1, 42), model("softmax", 1, 30), model("conse", 2, 40)]
     chosen = standard_protocols(seen, unseen, extra)
@@ -68,7 +69,7 @@ def searched(evaluated: EvalReport) -> EvalReport:
     def model(name: str, noise: float, classes: int = 40) -> MethodOutput:
         vectors = rng.normal(size=(classes, 8)).astype(np.float32)
         pictures = [vectors[t % classes] + noise * rng.normal(size=(len(t), 8)) for t in truths]
-        return MethodOutput(name, vectors, pictures[0], truths[0], pictures[1], truths[1])
+        return method_output(name, vectors, pictures[0], truths[0], pictures[1], truths[1])
 
     models = [model("devise", 0.7), model("softmax", 1, 30), model("conse", 1)]
     spaces = {name: (rng.normal(size=(90, 3)), rng.normal(size=(9, 3)))

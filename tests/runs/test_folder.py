@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.splits import Split, named_split
 from devise_exp.evaluation.leakage import Overlap
-from devise_exp.evaluation.protocols import MethodOutput
+from devise_exp.evaluation.protocols import EmbeddedImages, MethodOutput
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.labels import Resolution
@@ -36,7 +37,7 @@ def resolutions() -> list[Resolution]:
 def embedded(name: str = "devise") -> MethodOutput:
     rng = np.random.default_rng(0)
     seen, unseen = (rng.normal(size=(n, 7)).astype(np.float32) for n in (3, 5))
-    return MethodOutput(name, VECTORS, seen, np.array([0, 2, 3]), unseen, np.full(5, 1))
+    return method_output(name, VECTORS, seen, np.array([0, 2, 3]), unseen, np.full(5, 1))
 
 
 def test_a_run_is_unfinished_until_it_is_finished(tmp_path: Path) -> None:
@@ -84,24 +85,25 @@ def test_embeddings_come_back_in_the_order_of_the_methods(tmp_path: Path) -> Non
     assert folder.chosen("devise") == {"prior/weight": 0.5}
     back, sent = folder.embedded("devise"), embedded()
     assert back.name == "devise"
-    for field in ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth"):
-        np.testing.assert_array_equal(getattr(back, field), getattr(sent, field))
-    assert (back.train, back.train_truth, back.factor, back.trained_map) == (
-        None,
-        None,
-        None,
-        False,
-    )
+    np.testing.assert_array_equal(back.class_vectors, sent.class_vectors)
+    assert (list(back.parts), back.gamma, back.is_projection) == (["seen", "unseen"], None, False)
+    _check_parts(back, sent)
 
 
-def test_training_images_and_the_factor_come_back_where_there_are_some(tmp_path: Path) -> None:
+def test_training_images_and_the_gamma_come_back_where_there_are_some(tmp_path: Path) -> None:
     sent = embedded()
-    more = {"train": sent.seen[::-1], "train_truth": np.array([3, 2, 0])}
-    RunFolder(tmp_path).save_embedded(replace(sent, **more, factor=0.25, trained_map=True))
+    train = EmbeddedImages(sent.seen.vectors[::-1], np.array([3, 2, 0]))
+    sent = replace(sent, parts=sent.parts | {"train": train}, gamma=0.25, is_projection=True)
+    RunFolder(tmp_path).save_embedded(sent)
     back = RunFolder(tmp_path).embedded("devise")
-    for name, array in more.items():
-        np.testing.assert_array_equal(getattr(back, name), array)
-    assert (back.factor, back.trained_map) == (0.25, True)
+    assert (list(back.parts), back.gamma, back.is_projection) == (list(sent.parts), 0.25, True)
+    _check_parts(back, sent)
+
+
+def _check_parts(back: MethodOutput, sent: MethodOutput) -> None:
+    for part, images in sent.parts.items():
+        np.testing.assert_array_equal(back.parts[part].vectors, images.vectors)
+        np.testing.assert_array_equal(back.parts[part].class_ids, images.class_ids)
 
 
 def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:

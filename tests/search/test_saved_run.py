@@ -29,7 +29,7 @@ def test_each_part_holds_its_rows_of_the_split(searchable: Path) -> None:
     embedded = RunFolder(searchable).embedded("devise")
     seen = [entry["seen"] for entry in saved.folder.classes()]
     centre = saved.class_vectors[seen].astype(float).mean(axis=0)
-    for part, vectors in (("test", embedded.seen), ("unseen", embedded.unseen)):
+    for part, vectors in (("test", embedded.seen.vectors), ("unseen", embedded.unseen.vectors)):
         away = (vectors - centre) / np.linalg.norm(vectors - centre, axis=1, keepdims=True)
         np.testing.assert_allclose(saved.gallery(part).index.vectors, away, atol=1e-6)
 

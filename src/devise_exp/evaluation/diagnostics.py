@@ -48,19 +48,19 @@ def diagnose(
     models: Sequence[MethodOutput],
     rankings: Sequence[ProtocolRanking],
     curves: Mapping[str, Curve],
-    factors: Mapping[str, float],
+    gammas: Mapping[str, float],
 ) -> dict[str, Any]:
     """What diagnostics.json holds.
 
     models: the trained one first, which all but "methods" and "tradeoff" speak of; rankings: its
-    own, one per protocol; curves and factors: by method, the latter where calibration chose one. A
+    own, one per protocol; curves and gammas: by method, the latter where calibration chose one. A
     figure of a protocol that was not ranked, or not deep enough, is None.
     """
     model, vectors = models[0], models[0].class_vectors
     return {
         "methods": [each.name for each in models],
         "classes": _class_table(classes, model, {r.protocol: r for r in rankings}),
-        "tradeoff": {name: _tradeoff(c, factors.get(name)) for name, c in curves.items()},
+        "tradeoff": {name: _tradeoff(c, gammas.get(name)) for name, c in curves.items()},
         "hubness": {r.protocol: hubness(r, classes.names) for r in rankings},
         "confusions": {r.protocol: confusions(r, classes.names, vectors) for r in rankings},
         "similarity": {r.protocol: calibration_curve(r) for r in rankings},
@@ -77,8 +77,8 @@ def class_map(classes: Classes, model: MethodOutput) -> dict[str, Any]:
     """
     ids = np.sort(np.concatenate([classes.seen, classes.unseen]))
     words = model.class_vectors[ids].astype(np.float64)  # (C, D)
-    images = np.concatenate([model.seen, model.unseen]).astype(np.float64)
-    truth = np.concatenate([model.seen_truth, model.unseen_truth])
+    images = np.concatenate([model.seen.vectors, model.unseen.vectors]).astype(np.float64)
+    truth = np.concatenate([model.seen.class_ids, model.unseen.class_ids])
     has_images = np.isin(ids, truth)
     means = np.stack([images[truth == c].mean(axis=0) for c in ids[has_images]])
     points = np.concatenate([words, means]) - words.mean(axis=0)
@@ -103,10 +103,8 @@ def _class_table(
 ) -> list[dict[str, Any]]:
     """One row per class: its images, hit@k by protocol, what the pretraining knew, its words."""
     rows = []
-    for side, ids, truth in (
-        ("seen", classes.seen, model.seen_truth),
-        ("unseen", classes.unseen, model.unseen_truth),
-    ):
+    for side, ids in (("seen", classes.seen), ("unseen", classes.unseen)):
+        truth = model.parts[side].class_ids
         figures = {
             "hit@1": hits_by_class(rankings.get(side), 1),
             "hit@5": hits_by_class(rankings.get(side), 5),
@@ -122,13 +120,13 @@ def _class_table(
     return rows
 
 
-def _tradeoff(curve: Curve, factor: float | None) -> dict[str, Any]:
-    """The curve to be drawn, its area, and the point of the chosen factor."""
+def _tradeoff(curve: Curve, gamma: float | None) -> dict[str, Any]:
+    """The curve to be drawn, its area, and the point of the chosen gamma."""
     drawn = points(curve)
     chosen = None
-    if factor is not None:
-        seen, unseen = curve.at(factor)
-        chosen = {"factor": float(factor), "seen": seen, "unseen": unseen}
+    if gamma is not None:
+        seen, unseen = curve.at(gamma)
+        chosen = {"factor": float(gamma), "seen": seen, "unseen": unseen}
     return {
         "seen": drawn[:, 0].tolist(),
         "unseen": drawn[:, 1].tolist(),

@@ -89,7 +89,7 @@ def evaluate(
                 result.truth[protocol.name] = truth
                 result.report.n[protocol.name] = len(truth), len(protocol.candidates)
                 chance |= _chance(protocol, truth, own_ks, distances)
-        values.update(_generalised(values, start, model.factor))
+        values.update(_generalised(values, start, model.gamma))
         sides = [p for p in chosen if p.name in ("all_seen", "all_unseen")]
         if len(sides) == 2 and all(supports(model, side) for side in sides):
             result.curves[model.name] = curve = searches.curve(chosen)
@@ -142,9 +142,9 @@ def _chance(
     return values
 
 
-def _generalised(values: Mapping[str, float], start: str, factor: float | None) -> dict[str, float]:
+def _generalised(values: Mapping[str, float], start: str, gamma: float | None) -> dict[str, float]:
     """H of a method's two generalised class means (Xian et al. 2018), and of the calibrated ones,
-    with their factor.
+    with their gamma.
     """
     found: dict[str, float] = {}
     for kind in ("all", "calibrated"):
@@ -153,6 +153,6 @@ def _generalised(values: Mapping[str, float], start: str, factor: float | None) 
         )
         if u is not None and s is not None:
             found[f"{start}{kind}/H@1"] = harmonic_mean(u, s)
-            if kind == "calibrated" and factor is not None:
-                found[f"{start}calibrated/factor"] = factor
+            if kind == "calibrated" and gamma is not None:
+                found[f"{start}calibrated/factor"] = gamma
     return found

@@ -18,7 +18,7 @@ from devise_exp.evaluation.metrics.retrieval import (
     chance_average_precision,
     precision_at_k,
 )
-from devise_exp.evaluation.protocols import MethodOutput, names_all
+from devise_exp.evaluation.protocols import MethodOutput
 
 KS = (1, 5, 10)
 MOST_PAIRS = 500
@@ -57,11 +57,11 @@ def evaluate_word_queries(
         _, truth = _pictures(models[0], asked.gallery)
         protocol = f"search/{asked.name}"
         for position, model in enumerate(models):
-            if not names_all(model, np.unique(truth)):
+            if not model.can_name(np.unique(truth)):
                 continue
             queries = _unit(model.class_vectors[asked.classes].sum(axis=1), "queries")  # (Q, D)
             vectors, _ = _pictures(model, asked.gallery)
-            if model.trained_map:
+            if model.is_projection:
                 centre = centre_of(model.class_vectors, seen)
                 queries, vectors = centre_rows(queries, centre), centre_rows(vectors, centre)
             of_queries = _each_query(queries, asked.classes, vectors, truth)
@@ -116,8 +116,8 @@ def word_queries(
     A class without a picture is no query; a protocol without a query is left out.
     """
     classes = {
-        "seen": np.intersect1d(seen, model.seen_truth),
-        "unseen": np.intersect1d(unseen, model.unseen_truth),
+        "seen": np.intersect1d(seen, model.seen.class_ids),
+        "unseen": np.intersect1d(unseen, model.unseen.class_ids),
     }
     asked = [(side, side, ids[:, None]) for side, ids in classes.items()]
     asked += [(f"all_{side}", "all", ids[:, None]) for side, ids in classes.items()]
@@ -130,12 +130,11 @@ def _pictures(model: MethodOutput, gallery: str) -> tuple[np.ndarray, np.ndarray
     """(vectors (N, D), class ids (N,))."""
     if gallery == "all":
         return (
-            np.concatenate([model.seen, model.unseen]),
-            np.concatenate([model.seen_truth, model.unseen_truth]),
+            np.concatenate([model.seen.vectors, model.unseen.vectors]),
+            np.concatenate([model.seen.class_ids, model.unseen.class_ids]),
         )
-    if gallery == "seen":
-        return model.seen, model.seen_truth
-    return model.unseen, model.unseen_truth
+    part = model.parts[gallery]
+    return part.vectors, part.class_ids
 
 
 def _pairs(ids: np.ndarray) -> np.ndarray:

@@ -11,38 +11,85 @@ from devise_exp.core.errors import InputError
 
 KS = (1, 2, 3, 5, 10, 20)
 MODEL = "devise"
+PARTS = ("seen", "unseen", "train")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """Images of one part of the split, embedded by one method.
+
+    Attributes:
+        vectors: (N, D) unit rows in the method's space.
+        class_ids: (N,) ids of their true classes.
+    """
+
+    vectors: np.ndarray
+    class_ids: np.ndarray
+
+    def __post_init__(self) -> None:
+        if len(self.vectors) != len(self.class_ids):
+            n = f"{len(self.vectors)} and {len(self.class_ids)}"
+            raise ValueError(f"embeddings and class ids differ in number: {n}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MethodOutput:
-    """What one method makes of the evaluated images, in its own space.
+    """The evaluated images and all class vectors in one method's space.
 
-    class_vectors: (C, D) unit rows, one per class id; seen (n, D) and unseen (m, D) unit
-    embeddings of seen test and unseen images, with their class ids; train likewise, where the
-    training images are evaluated too. A method that cannot name a class has a zero row for it (the
-    softmax baseline, for unseen classes) and is left out where that class is a candidate. factor:
-    by which calibrated stacking lowers the similarity of seen labels, None where nothing chose one.
-    trained_map: whether it is a map trained to the class vectors.
+    Attributes:
+        name: Name of the method.
+        class_vectors: (C, D) unit rows, one per class id. A class that the method cannot name has a
+            zero row (an unseen class of the softmax baseline); protocols with that candidate leave
+            the method out.
+        parts: Embedded images by part of the split: "seen" (test images of seen classes), "unseen"
+            and, if training images are evaluated too, "train".
+        gamma: Number that calibrated stacking subtracts from the similarity of seen labels, None if
+            none was chosen.
+        is_projection: Whether the method is a projection trained to the class vectors.
     """
 
     name: str
     class_vectors: np.ndarray
-    seen: np.ndarray
-    seen_truth: np.ndarray
-    unseen: np.ndarray
-    unseen_truth: np.ndarray
-    train: np.ndarray | None = None
-    train_truth: np.ndarray | None = None
-    factor: float | None = None
-    trained_map: bool = False
+    parts: dict[str, EmbeddedImages]
+    gamma: float | None = None
+    is_projection: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.seen) != len(self.seen_truth) or len(self.unseen) != len(self.unseen_truth):
-            raise ValueError(f"{self.name}: embeddings and truths differ in number")
+        if not {"seen", "unseen"} <= set(self.parts) <= set(PARTS):
+            raise ValueError(f"{self.name}: parts {list(self.parts)}: give seen, unseen, train")
+
+    @property
+    def seen(self) -> EmbeddedImages:
+        """Test images of seen classes."""
+        return self.parts["seen"]
+
+    @property
+    def unseen(self) -> EmbeddedImages:
+        """Images of unseen classes."""
+        return self.parts["unseen"]
 
     def with_labels(self, vectors: np.ndarray) -> MethodOutput:
-        """The same with further candidate labels, (E, D) unit rows, after its own."""
+        """Add candidate labels after the method's classes.
+
+        Args:
+            vectors: (E, D) unit rows of the further labels.
+
+        Returns:
+            The method output with C + E class vectors.
+        """
         return replace(self, class_vectors=np.concatenate([self.class_vectors, vectors]))
+
+    def can_name(self, class_ids: np.ndarray) -> bool:
+        """Tell whether the method has a vector for every one of these classes.
+
+        Args:
+            class_ids: (M,) class ids.
+
+        Returns:
+            False if one of them has a zero row, or none at all.
+        """
+        exist = class_ids.max() < len(self.class_vectors)
+        return exist and bool(self.class_vectors[class_ids].any(axis=1).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +97,14 @@ class Protocol:
     """`images` ("seen", "unseen" or "train") ranked among the class ids `candidates`.
 
     classes: only the images of these class ids, None for all. lowered: those candidates whose
-    similarity a method's factor lowers (calibrated stacking), None for none.
+    similarity a method's gamma lowers (calibrated stacking), None for none.
     """
 
     name: str
     images: str
     candidates: np.ndarray
     classes: np.ndarray | None = None
-    lowered: np.ndarray | None = None
+    calibrated_candidates: np.ndarray | None = None
 
 
 def standard_protocols(
@@ -84,8 +131,8 @@ def standard_protocols(
     )
     if calibrated:
         rows += (
-            Protocol("calibrated_seen", "seen", both, lowered=seen),
-            Protocol("calibrated_unseen", "unseen", both, lowered=seen),
+            Protocol("calibrated_seen", "seen", both, calibrated_candidates=seen),
+            Protocol("calibrated_unseen", "unseen", both, calibrated_candidates=seen),
         )
     if leaked is not None and len(leaked):
         for name, classes in (("clean", np.setdiff1d(unseen, leaked)), ("leaked", leaked)):
@@ -127,9 +174,3 @@ def ks_of(protocol: Protocol, ks: Sequence[int] | int | None) -> tuple[int, ...]
             f"ks={given}{asked} of the {n} candidates of {protocol.name}: give ks between 1 and {n}"
         )
     return tuple(sorted(set(given)))
-
-
-def names_all(model: MethodOutput, candidates: np.ndarray) -> bool:
-    """Whether the model has a vector for each of these class ids."""
-    known = candidates.max() < len(model.class_vectors)
-    return known and bool(model.class_vectors[candidates].any(axis=1).all())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from devise_exp.evaluation.metrics.calibrated_stacking import (
 )
 from devise_exp.evaluation.metrics.checks import check_truth
 from devise_exp.evaluation.metrics.retrieval import index_recall
-from devise_exp.evaluation.protocols import MethodOutput, Protocol, names_all
+from devise_exp.evaluation.protocols import MethodOutput, Protocol
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.protocol import Index
 
@@ -26,18 +25,13 @@ MakeIndex = Callable[[np.ndarray], Index]
 
 
 def supports(model: MethodOutput, protocol: Protocol) -> bool:
-    """Whether the method has these images, a vector for each candidate, and the factor it needs."""
-    rows, truth = _rows(model, protocol.images)
-    if rows is None or not names_all(model, protocol.candidates):
+    """Whether the method has these images, a vector for each candidate, and the gamma it needs."""
+    images = model.parts.get(protocol.images)
+    if images is None or not model.can_name(protocol.candidates):
         return False
-    if protocol.classes is not None and not np.isin(truth, protocol.classes).any():
+    if protocol.classes is not None and not np.isin(images.class_ids, protocol.classes).any():
         return False
-    return protocol.lowered is None or model.factor is not None
-
-
-def _rows(model: MethodOutput, images: str) -> tuple[Any, Any]:
-    """Embeddings and class ids of images, None where the method has none."""
-    return getattr(model, images), getattr(model, f"{images}_truth")
+    return protocol.calibrated_candidates is None or model.gamma is not None
 
 
 class Ranker:
@@ -53,16 +47,19 @@ class Ranker:
         """(class ids (N, k), best first, truth (N,)) of the protocol's images; k is `depth`, or all
         candidates.
         """
-        _, truth = _rows(self.model, protocol.images)
+        truth = self.model.parts[protocol.images].class_ids
         depth = min(depth, len(protocol.candidates))
-        if protocol.lowered is None:
+        if protocol.calibrated_candidates is None:
             check_truth(truth, protocol.candidates)
             found, _ = self.among(protocol.images, protocol.candidates, depth)
         else:
-            assert self.model.factor is not None  # or the method does not answer
-            others = np.setdiff1d(protocol.candidates, protocol.lowered)
-            low, high = (self.among(protocol.images, c, depth) for c in (protocol.lowered, others))
-            found = calibrate_results(low, high, self.model.factor, depth)
+            assert self.model.gamma is not None  # or the method does not answer
+            others = np.setdiff1d(protocol.candidates, protocol.calibrated_candidates)
+            low, high = (
+                self.among(protocol.images, c, depth)
+                for c in (protocol.calibrated_candidates, others)
+            )
+            found = calibrate_results(low, high, self.model.gamma, depth)
         if protocol.classes is not None:
             own = np.isin(truth, protocol.classes)
             found, truth = found[own], truth[own]
@@ -71,12 +68,12 @@ class Ranker:
     def curve(self, chosen: Sequence[Protocol]) -> Curve:
         """The trade-off between seen and unseen classes, by each image's best answers."""
         labels = {p.name: p.candidates for p in chosen}
-        unseen = np.setdiff1d(labels["all_unseen"], np.unique(self.model.seen_truth))
+        unseen = np.setdiff1d(labels["all_unseen"], np.unique(self.model.seen.class_ids))
         seen = np.setdiff1d(labels["all_seen"], unseen)
         sides = []
         for images in ("seen", "unseen"):
             best_seen, best_unseen = (self.among(images, side, 1) for side in (seen, unseen))
-            truth = _rows(self.model, images)[1]
+            truth = self.model.parts[images].class_ids
             sides.append(top_answers(best_seen, best_unseen, truth))
         return tradeoff_curve(*sides)
 
@@ -87,7 +84,7 @@ class Ranker:
         if known is None or known[0].shape[1] < depth:
             if label not in self._indexes:
                 self._indexes[label] = self.make_index(self.model.class_vectors[candidates])
-            queries, _ = _rows(self.model, images)
+            queries = self.model.parts[images].vectors
             index, top = self._indexes[label], min(RECALL_AT, depth)
             found, similarity = index.search(queries, depth)
             if self.make_index is not ExactIndex:  # which is what it would be measured by

@@ -1,4 +1,4 @@
-"""Methods fitted to a task, and what is chosen on rehearsals: the prior's weight, and the factor of
+"""Methods fitted to a task, and what is chosen on rehearsals: the prior's weight, and the gamma of
 calibrated stacking.
 
 In a rehearsal some seen classes play the unseen ones. No unseen class and no test image has a say.
@@ -62,12 +62,12 @@ Project = Callable[[Task], nn.Module]  # trains the projection of a task
 
 @dataclass(frozen=True, eq=False)
 class CalibratedMethod:
-    """A fitted method and the factor by which the similarities of seen labels are lowered among all
+    """A fitted method and the gamma by which the similarities of seen labels are lowered among all
     labels; None where it names no unseen class or nothing could be held out.
     """
 
     fitted: FittedMethod
-    factor: float | None
+    gamma: float | None
 
 
 def devise(
@@ -81,7 +81,7 @@ def devise(
     `project` trains a projection anew.
 
     Among the priors whose seen hit@1 stays within SEEN_COST of that without any, the one of the
-    largest area under the trade-off curve, the first of equals; its factor is the mean of those
+    largest area under the trade-off curve, the first of equals; its gamma is the mean of those
     that are best on each rehearsal. Without a rehearsal there is nothing to choose by: no prior.
     """
     if not rehearsals:
@@ -90,10 +90,10 @@ def devise(
     curves = [prior_curves(project, priors, task, each) for each in rehearsals]
     best, chosen = best_prior(curves)
     prior = (None, *_priors(priors, task))[best]
-    factor = float(np.mean([best_gamma(row[best]) for row in curves]))
+    gamma = float(np.mean([best_gamma(row[best]) for row in curves]))
     about: dict[str, Any] = {"prior/weight": prior.weight if prior else 0.0, **chosen}
     fitted = FittedMethod(MODEL, task.class_vectors, TrainedProjection(projection, prior), about)
-    return CalibratedMethod(fitted, factor), prior
+    return CalibratedMethod(fitted, gamma), prior
 
 
 def prior_curves(project: Project, priors: Priors | None, task: Task, on: ClassFold) -> list[Curve]:
@@ -134,19 +134,19 @@ def projection_method(name: str, project: Project) -> Method:
 
 
 def calibrate(method: Method, task: Task, rehearsals: Sequence[ClassFold]) -> CalibratedMethod:
-    """Fit a method to the task, and choose its factor as that of `devise` is: the mean of those
+    """Fit a method to the task, and choose its gamma as that of `devise` is: the mean of those
     that are best on each rehearsal, for which it is fitted anew, and chooses its hyperparameters
     on the others.
     """
     fitted = method(task, rehearsals)
     if not rehearsals or not fitted.class_vectors[task.unseen].any(axis=1).all():
         return CalibratedMethod(fitted, None)
-    factors = []
+    gammas = []
     for each in rehearsals:
         others = [_within(each, other) for other in rehearsals if other is not each]
         again = method(each.task, others)
-        factors.append(best_gamma(fold_curve(again, task, each)))
-    return CalibratedMethod(fitted, float(np.mean(factors)))
+        gammas.append(best_gamma(fold_curve(again, task, each)))
+    return CalibratedMethod(fitted, float(np.mean(gammas)))
 
 
 def _within(outer: ClassFold, other: ClassFold) -> ClassFold:

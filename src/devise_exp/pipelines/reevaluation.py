@@ -41,7 +41,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         extra = len(models[0].class_vectors) + np.arange(len(vectors))
         models[0] = models[0].with_labels(vectors)
         about["extra_labels"] = len(vectors)
-    train = models[0].train is not None
+    train = "train" in models[0].parts
     available = protocols_of(run, models, extra, train)
     chosen = select_protocols(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().ks
@@ -74,7 +74,7 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     features = features_of(own, data)
     trained = TrainedProjection(module.projection, run.prior())
     fitted = FittedMethod(MODEL, data.class_vectors, trained)
-    method = CalibratedMethod(fitted, run.embedded(MODEL).factor)
+    method = CalibratedMethod(fitted, run.embedded(MODEL).gamma)
     return embedded(data, features, method, True, own.train_figures)
 
 

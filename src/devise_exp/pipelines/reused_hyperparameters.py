@@ -29,12 +29,12 @@ _FREE = ("seed", "method", "rehearsals")
 
 @dataclass(frozen=True, eq=False)
 class MethodHyperparameters:
-    """Of one method. about: what it chose; factor: of calibrated stacking, None where none was
+    """Of one method. about: what it chose; gamma: of calibrated stacking, None where none was
     chosen; embedded: what it made of the images, where no seed changes that.
     """
 
     about: dict[str, Any]
-    factor: float | None
+    gamma: float | None
     embedded: MethodOutput | None
 
     def fit(self, method: Method, task: Task) -> CalibratedMethod:
@@ -42,7 +42,7 @@ class MethodHyperparameters:
         settled: Any = method
         if "rate" in self.about:  # the one method that a seed changes and has hyperparameters
             settled = partial(settled, rates=(self.about["rate"],))
-        return CalibratedMethod(settled(task, ()), self.factor)
+        return CalibratedMethod(settled(task, ()), self.gamma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class ReusedHyperparameters:
             return None
         trained = TrainedProjection(projection, self.prior)
         fitted = FittedMethod(MODEL, task.class_vectors, trained, own.about)
-        return CalibratedMethod(fitted, own.factor), self.prior
+        return CalibratedMethod(fitted, own.gamma), self.prior
 
 
 def read(config: DictConfig, data: ExperimentData) -> ReusedHyperparameters:
@@ -83,7 +83,7 @@ def read(config: DictConfig, data: ExperimentData) -> ReusedHyperparameters:
         run.prior(),
         {
             name: MethodHyperparameters(
-                run.chosen(name), model.factor, model if name in fixed else None
+                run.chosen(name), model.gamma, model if name in fixed else None
             )
             for name, model in models.items()
         },

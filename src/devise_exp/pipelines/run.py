@@ -18,7 +18,7 @@ from devise_exp.core.console import notify
 from devise_exp.core.files import atomic_path
 from devise_exp.core.vectors import centre_of
 from devise_exp.data.images import ImageFiles
-from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput
 from devise_exp.methods import selection
 from devise_exp.methods.baselines.softmax import seen_classifier
 from devise_exp.methods.embedding import TrainedProjection, embed_spaces
@@ -233,26 +233,27 @@ def embedded(
     data: ExperimentData,
     features: np.ndarray,
     method: CalibratedMethod,
-    trained_map: bool,
+    is_projection: bool,
     train: bool = False,
 ) -> MethodOutput:
     """What a method makes of the evaluated rows (and of those it was trained on, with `train`);
     features: (N, feature_dim). Here, and nowhere before, test and unseen rows are looked at.
     """
-    embed, ids = method.fitted.embed, data.class_ids
-    test, unseen = data.split.test, data.split.unseen_rows
-    trained = data.split.train if train else None
+    split = data.split
+    rows = {"seen": split.test, "unseen": split.unseen_rows}
+    if train:
+        rows["train"] = split.train
     return MethodOutput(
-        method.fitted.name,
-        method.fitted.class_vectors,
-        embed(np.asarray(features[test])),
-        ids[test],
-        embed(np.asarray(features[unseen])),
-        ids[unseen],
-        None if trained is None else embed(np.asarray(features[trained])),
-        None if trained is None else ids[trained],
-        method.factor,
-        trained_map,
+        name=method.fitted.name,
+        class_vectors=method.fitted.class_vectors,
+        parts={
+            part: EmbeddedImages(
+                method.fitted.embed(np.asarray(features[ids])), data.class_ids[ids]
+            )
+            for part, ids in rows.items()
+        },
+        gamma=method.gamma,
+        is_projection=is_projection,
     )
 
 

@@ -34,7 +34,7 @@ def protocols_of(
     train: bool = False,
 ) -> tuple[Protocol, ...]:
     """The protocols that the trained model, the first, can be evaluated in."""
-    calibrated = models[0].factor is not None
+    calibrated = models[0].gamma is not None
     return standard_protocols(*run.class_ids(), extra, train, run.leaked(), calibrated)
 
 
@@ -57,11 +57,12 @@ def evaluate_run(
     searched = [model for model in models if model.name in SEARCHED]
     found = [evaluate_word_queries(searched, *run.class_ids(), compound)]
     centre = centre_of(models[0].class_vectors, run.class_ids()[0])
-    spaces = {MODEL: (centre_rows(models[0].seen, centre), centre_rows(models[0].unseen, centre))}
+    seen, unseen = models[0].seen, models[0].unseen
+    spaces = {MODEL: (centre_rows(seen.vectors, centre), centre_rows(unseen.vectors, centre))}
     for space in run.spaces()[1:]:
         stored = gallery.load(run.gallery, space)
         spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)
-    found.append(evaluate_image_queries(spaces, models[0].seen_truth, models[0].unseen_truth))
+    found.append(evaluate_image_queries(spaces, seen.class_ids, unseen.class_ids))
     published = published_results.published(about["split/name"])
     known = {f"method/published_devise/{k}": v for k, v in published.items() if k in report.values}
     found.append((known, {}))
@@ -81,11 +82,10 @@ def diagnose_run(
     ranked = []
     for protocol in chosen:
         if protocol.name in evaluated.neighbours and protocol.candidates.max() < len(entries):
-            images, truth = getattr(model, protocol.images), evaluated.truth[protocol.name]
+            part, truth = model.parts[protocol.images], evaluated.truth[protocol.name]
+            images = part.vectors
             if protocol.classes is not None:
-                images = images[
-                    np.isin(getattr(model, f"{protocol.images}_truth"), protocol.classes)
-                ]
+                images = images[np.isin(part.class_ids, protocol.classes)]
             near = evaluated.neighbours[protocol.name]
             top = top_similarity(images, model.class_vectors, near)
             ranked.append(ProtocolRanking(protocol.name, truth, protocol.candidates, near, top))
@@ -95,8 +95,8 @@ def diagnose_run(
         *run.class_ids(),
         run.leaks(),
     )
-    factors = {each.name: each.factor for each in models if each.factor is not None}
-    return diagnostics.diagnose(classes, models, ranked, evaluated.curves, factors)
+    gammas = {each.name: each.gamma for each in models if each.gamma is not None}
+    return diagnostics.diagnose(classes, models, ranked, evaluated.curves, gammas)
 
 
 def index_name(config: DictConfig) -> str:

@@ -20,7 +20,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.leakage import Overlap
-from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.evaluation.protocols import MODEL, PARTS, EmbeddedImages, MethodOutput
 from devise_exp.methods.prior import PretrainedClassifier, Prior
 
 UNFINISHED = "UNFINISHED"
@@ -50,9 +50,6 @@ _BUILDERS = {  # what the config of a run folder, which may be anybody's, may bu
 }
 _PICKLE = "trust_pickle"  # a pickle would run whatever it holds
 _INSTEAD = {"index": "choose index=hnsw, brute_force, exact or auto"}
-_ARRAYS = ("class_vectors", "seen", "seen_truth", "unseen", "unseen_truth")
-_TRAIN = ("train", "train_truth")
-_FIELDS = (*_ARRAYS, *_TRAIN, "factor", "trained_map")
 
 
 @dataclass(frozen=True)
@@ -323,18 +320,28 @@ class RunFolder:
 
     def save_embedded(self, model: MethodOutput) -> None:
         """One model's embeddings of the evaluated rows."""
-        fields = {field: getattr(model, field) for field in _FIELDS}
-        known = {field: np.asarray(v) for field, v in fields.items() if v is not None}
-        self.save_arrays(f"embeddings/{model.name}", known)
+        arrays = {"class_vectors": model.class_vectors}
+        for part, images in model.parts.items():
+            arrays |= {part: images.vectors, f"{part}_truth": images.class_ids}
+        if model.gamma is not None:
+            arrays["factor"] = np.asarray(model.gamma)
+        arrays["trained_map"] = np.asarray(model.is_projection)
+        self.save_arrays(f"embeddings/{model.name}", arrays)
 
     def embedded(self, name: str) -> MethodOutput:
-        found = self.arrays(f"embeddings/{name}")
+        arrays = self.arrays(f"embeddings/{name}")
         with self._reading(f"embeddings/{name}.npz"):
-            own = {field: found[field] for field in _ARRAYS}
-            train = {field: found[field] for field in _TRAIN if field in found}
-            factor = found["factor"].item() if "factor" in found else None
-            is_map = found["trained_map"].item()
-            return MethodOutput(name, **own, **train, factor=factor, trained_map=is_map)
+            return MethodOutput(
+                name=name,
+                class_vectors=arrays["class_vectors"],
+                parts={
+                    part: EmbeddedImages(arrays[part], arrays[f"{part}_truth"])
+                    for part in PARTS
+                    if part in arrays
+                },
+                gamma=arrays["factor"].item() if "factor" in arrays else None,
+                is_projection=arrays["trained_map"].item(),
+            )
 
     def spaces(self) -> tuple[str, ...]:
         """The spaces that the run's images are stored in, the trained one first."""

@@ -226,10 +226,10 @@ def test_a_run_trains_and_its_class_means_are_right(
     unseen = [c for c, name in enumerate(names) if name in UNSEEN]
     figures = {}
     for key, images, loc, candidates in (
-        ("seen", model.seen, "test_seen_loc", seen),
-        ("unseen", model.unseen, "test_unseen_loc", unseen),
-        ("all_seen", model.seen, "test_seen_loc", seen + unseen),
-        ("all_unseen", model.unseen, "test_unseen_loc", seen + unseen),
+        ("seen", model.seen.vectors, "test_seen_loc", seen),
+        ("unseen", model.unseen.vectors, "test_unseen_loc", unseen),
+        ("all_seen", model.seen.vectors, "test_seen_loc", seen + unseen),
+        ("all_unseen", model.unseen.vectors, "test_unseen_loc", seen + unseen),
     ):
         right: dict[str, list[bool]] = {}
         for place, image in zip(stated[loc].ravel(), images, strict=True):

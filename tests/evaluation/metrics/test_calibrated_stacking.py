@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from devise_exp.evaluation.metrics.calibrated_stacking import (
     top_answers,
     tradeoff_curve,
 )
-from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
+from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.index.exact import ExactIndex
 
 SEEN, UNSEEN = np.array([0, 2, 3]), np.array([1, 4])
@@ -44,17 +45,17 @@ class Scores:
     def best(self) -> TopAnswers:
         return top_answers(self.found(SEEN), self.found(UNSEEN), self.truth)
 
-    def ranked(self, factor: float) -> list[list[int]]:
+    def ranked(self, gamma: float) -> list[list[int]]:
         """All labels, seen ones lowered, best first; ties: seen first, then by id."""
         rows = []
         for row in self.similarity.tolist():
-            lowered = {c: row[c] - factor * (c in SEEN) for c in range(5)}
+            lowered = {c: row[c] - gamma * (c in SEEN) for c in range(5)}
             rows.append(sorted(lowered, key=lambda c: (-lowered[c], c not in SEEN, c)))
         return rows
 
-    def class_mean(self, factor: float) -> float:
+    def class_mean(self, gamma: float) -> float:
         hits: dict[int, list[bool]] = {}
-        for ranked, true in zip(self.ranked(factor), self.truth.tolist(), strict=True):
+        for ranked, true in zip(self.ranked(gamma), self.truth.tolist(), strict=True):
             hits.setdefault(true, []).append(ranked[0] == true)
         return sum(sum(own) / len(own) for own in hits.values()) / len(hits)
 
@@ -79,7 +80,7 @@ def sides(draw: st.DrawFn, levels: int = 8) -> tuple[Scores, Scores]:
 
 
 def candidates(seen: Scores, unseen: Scores) -> np.ndarray:
-    """A factor at, and one between, any two factors that make a difference."""
+    """A gamma at, and one between, any two gammas that make a difference."""
     gaps = np.concatenate([
         s.similarity[:, SEEN].max(axis=1) - s.similarity[:, UNSEEN].max(axis=1)
         for s in (seen, unseen)
@@ -117,12 +118,12 @@ def test_a_worked_case() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(sides())
-def test_the_curve_equals_ranking_all_labels_at_every_factor(pair: tuple[Scores, Scores]) -> None:
+def test_the_curve_equals_ranking_all_labels_at_every_gamma(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
     found = tradeoff_curve(seen.best(), unseen.best())
-    for factor in candidates(seen, unseen).tolist():
-        slow = seen.class_mean(factor), unseen.class_mean(factor)
-        assert found.at(factor) == pytest.approx(slow, abs=1e-12)
+    for gamma in candidates(seen, unseen).tolist():
+        slow = seen.class_mean(gamma), unseen.class_mean(gamma)
+        assert found.at(gamma) == pytest.approx(slow, abs=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -145,7 +146,7 @@ def test_ausuc_equals_a_sweep(pair: tuple[Scores, Scores]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(sides())
-def test_no_factor_beats_the_best_one_and_it_is_in_the_middle(pair: tuple[Scores, Scores]) -> None:
+def test_no_gamma_beats_the_best_one_and_it_is_in_the_middle(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
     chosen = best_gamma(tradeoff_curve(seen.best(), unseen.best()))
     figures = {
@@ -157,8 +158,8 @@ def test_no_factor_beats_the_best_one_and_it_is_in_the_middle(pair: tuple[Scores
     if best == 0:
         assert chosen == 0
         return
-    # Around it every factor is as good, as far below as above: similarities are in eighths, so that
-    # factors are, and the figures hold from past one of them to the next one.
+    # Around it every gamma is as good, as far below as above: similarities are in eighths, so that
+    # gammas are, and the figures hold from past one of them to the next one.
     steps = np.arange(-52, 53) / 16 + 1 / 32
     good = [
         f for f in steps.tolist()
@@ -196,8 +197,8 @@ def test_calibrated_equals_sorting_the_whole_score_matrix(
         np.testing.assert_array_equal(found, whole)
 
 
-@pytest.mark.parametrize("factor", [-0.3, 0.0, 0.05, 0.4])
-def test_curve_and_calibrated_rankings_of_a_model_agree(factor: float) -> None:
+@pytest.mark.parametrize("gamma", [-0.3, 0.0, 0.05, 0.4])
+def test_curve_and_calibrated_rankings_of_a_model_agree(gamma: float) -> None:
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(5, 8)).astype(np.float32)
     best, means = [], []
@@ -209,26 +210,26 @@ def test_curve_and_calibrated_rankings_of_a_model_agree(factor: float) -> None:
             ids, similarities = ExactIndex(vectors[labels]).search(images, len(labels))
             lists.append((labels[ids], similarities))
         best.append(top_answers(lists[0], lists[1], truth))
-        answers = calibrate_results(*lists, factor, 1)[:, 0]
+        answers = calibrate_results(*lists, gamma, 1)[:, 0]
         means.append(np.mean([(answers[truth == c] == c).mean() for c in classes]))
-        if factor == 0:
+        if gamma == 0:
             both = np.concatenate([SEEN, UNSEEN])
             ids, _ = ExactIndex(vectors[both]).search(images, 5)
             np.testing.assert_array_equal(calibrate_results(*lists, 0, 5), both[ids])
     found = tradeoff_curve(*best)
-    assert found.at(factor) == pytest.approx(means)
+    assert found.at(gamma) == pytest.approx(means)
     assert 0 < means[0] < 1
     assert 0 < means[1] < 1
 
 
-def test_at_factor_0_the_figures_are_those_of_the_protocols() -> None:
+def test_at_gamma_0_the_figures_are_those_of_the_protocols() -> None:
     rng = np.random.default_rng(1)
     vectors = rng.normal(size=(5, 6))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = [np.repeat(c, 40 // len(c)) for c in (SEEN, UNSEEN)]
     images = [vectors[t] + rng.normal(size=(len(t), 6)) * 0.5 for t in rows]
     images = [i / np.linalg.norm(i, axis=1, keepdims=True) for i in images]
-    model = MethodOutput("devise", vectors, images[0], rows[0], images[1], rows[1])
+    model = method_output("devise", vectors, images[0], rows[0], images[1], rows[1])
     values = evaluator.evaluate([model], standard_protocols(SEEN, UNSEEN), ExactIndex).report.values
     best = [Scores(i @ vectors.T, t).best() for i, t in zip(images, rows, strict=True)]
     found = tradeoff_curve(*best)
@@ -286,9 +287,9 @@ def test_what_does_not_fit_together_is_named() -> None:
     found = ids, scores
     with pytest.raises(InputError, match="k is 5, but there are 4 candidates"):
         calibrate_results(found, (ids + 1, scores), 0, 5)
-    with pytest.raises(InputError, match="2 and 1 images, factor 0"):
+    with pytest.raises(InputError, match="2 and 1 images, gamma 0"):
         calibrate_results(found, (ids[:1], scores[:1]), 0, 1)
-    with pytest.raises(InputError, match="give a finite factor"):
+    with pytest.raises(InputError, match="give a finite gamma"):
         calibrate_results(found, (ids + 1, scores), float("nan"), 1)
     one = np.ones(1)
     for wrong in (

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -379,7 +380,7 @@ def known_models(seed: int, vectors_match: bool) -> MethodOutput:
     truth = np.repeat(np.arange(20), 60)
     images = vectors[truth] if vectors_match else rng.normal(size=(len(truth), 16))
     seen = truth < 10
-    return MethodOutput("devise", vectors, images[seen], truth[seen], images[~seen], truth[~seen])
+    return method_output("devise", vectors, images[seen], truth[seen], images[~seen], truth[~seen])
 
 
 def known_figures(model: MethodOutput) -> dict[str, float]:
@@ -409,13 +410,13 @@ def test_a_perfect_embedding_scores_1_and_shuffled_labels_destroy_it() -> None:
     assert set(shares.values()) == {1.0}
     assert values["all/H@1"] == 1
     rng = np.random.default_rng(0)
-    shuffled = MethodOutput(
+    shuffled = method_output(
         "devise",
         model.class_vectors,
-        model.seen,
-        rng.permutation(model.seen_truth),
-        model.unseen,
-        rng.permutation(model.unseen_truth),
+        model.seen.vectors,
+        rng.permutation(model.seen.class_ids),
+        model.unseen.vectors,
+        rng.permutation(model.unseen.class_ids),
     )
     values = known_figures(shuffled)
     for protocol in ("seen", "unseen", "all_seen", "all_unseen"):

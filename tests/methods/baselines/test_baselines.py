@@ -549,7 +549,7 @@ def test_the_choice_is_what_a_brute_force_grid_gives(name: str) -> None:
 
 
 def slow_area(model: SimpleNamespace, task: Task, rehearsed: ClassFold) -> float:
-    """The area under the trade-off curve, by ranking all labels anew at every factor."""
+    """The area under the trade-off curve, by ranking all labels anew at every gamma."""
     seen, unseen = rehearsed.task.seen, rehearsed.task.unseen
     sides = []
     for rows in (rehearsed.seen_rows, rehearsed.unseen_rows):
@@ -559,12 +559,12 @@ def slow_area(model: SimpleNamespace, task: Task, rehearsed: ClassFold) -> float
         weights = 1 / (len(counts) * counts[places])  # the mean over classes of their shares
         sides.append((scores[:, seen], scores[:, unseen], truth, weights))
     gaps = np.unique(np.concatenate([s.max(axis=1) - u.max(axis=1) for s, u, *_ in sides]))
-    factors = [gaps[0] - 1, *((gaps[1:] + gaps[:-1]) / 2), gaps[-1] + 1]
+    gammas = [gaps[0] - 1, *((gaps[1:] + gaps[:-1]) / 2), gaps[-1] + 1]
     points = []
-    for factor in factors:
+    for gamma in gammas:
         figures = []
         for s, u, truth, weights in sides:
-            best = np.argmax(np.hstack([s - factor, u]), axis=1)
+            best = np.argmax(np.hstack([s - gamma, u]), axis=1)
             right = np.concatenate([seen, unseen])[best] == truth
             figures.append(weights[right].sum())
         points.append(figures)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.outputs import method_output
 from helpers.wandb import wandb_inspect
 from PIL import Image
 
@@ -66,7 +67,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def model(name: str, noise: float) -> MethodOutput:
         queries = [vectors[t] + noise * rng.normal(size=(len(t), 6)) for t in truths]
         unit = [(q / np.linalg.norm(q, axis=1, keepdims=True)).astype(np.float32) for q in queries]
-        return MethodOutput(name, vectors, unit[0], truths[0], unit[1], truths[1])
+        return method_output(name, vectors, unit[0], truths[0], unit[1], truths[1])
 
     models = [model("devise", 0.4), model("conse", 0.6)]
     chosen = standard_protocols(split.seen, split.unseen)
@@ -88,7 +89,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             truths[p.images == "unseen"],
             p.candidates,
             neighbours[p.name],
-            top_similarity(getattr(models[0], p.images), vectors, neighbours[p.name]),
+            top_similarity(models[0].parts[p.images].vectors, vectors, neighbours[p.name]),
         )
         for p in chosen
     ]
@@ -107,12 +108,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _curve(model: MethodOutput, seen: np.ndarray, unseen: np.ndarray) -> Curve:
     best = []
-    for images, truth in ((model.seen, model.seen_truth), (model.unseen, model.unseen_truth)):
+    for part in (model.seen, model.unseen):
         found = []
         for ids in (seen, unseen):
-            places, scores = ExactIndex(model.class_vectors[ids]).search(images, 1)
+            places, scores = ExactIndex(model.class_vectors[ids]).search(part.vectors, 1)
             found.append((ids[places], scores))
-        best.append(top_answers(found[0], found[1], truth))
+        best.append(top_answers(found[0], found[1], part.class_ids))
     return tradeoff_curve(best[0], best[1])
 
 

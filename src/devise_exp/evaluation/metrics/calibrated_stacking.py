@@ -1,9 +1,9 @@
 """The trade between seen and unseen classes when images are ranked among all labels.
 
 A model trained on the seen classes favours their labels. Calibrated stacking (Chao et al. 2016)
-lowers the similarity of every seen label by one factor; from the least to the greatest factor the
+lowers the similarity of every seen label by one gamma; from the least to the greatest gamma the
 answers go from seen labels only to unseen ones only, and the class means of hit@1 along the way are
-the curve here. N is the number of images, F that of the critical factors.
+the curve here. N is the number of images, F that of the critical gammas.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ class TopAnswers:
 
     @property
     def gap(self) -> np.ndarray:
-        """(N,) the greatest factor at which the image is still given a seen label."""
+        """(N,) the greatest gamma at which the image is still given a seen label."""
         return np.asarray(self.seen_score.astype(np.float64) - self.unseen_score)
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Class means of hit@1 among all labels as the factor rises.
+    """Class means of hit@1 among all labels as the gamma rises.
 
-    critical: (F,) factors, rising, past which an image changes from a seen to an unseen label; seen
-    and unseen: (F + 1,) class means on the stretches between them. Stretch j holds the factors f
+    critical: (F,) gammas, rising, past which an image changes from a seen to an unseen label; seen
+    and unseen: (F + 1,) class means on the stretches between them. Stretch j holds the gammas f
     with critical[j - 1] < f <= critical[j].
     """
 
@@ -60,9 +60,9 @@ class Curve:
     seen: np.ndarray
     unseen: np.ndarray
 
-    def at(self, factor: float) -> tuple[float, float]:
-        """Class means (seen, unseen) when seen similarities are lowered by `factor`."""
-        j = int(np.searchsorted(self.critical, factor))
+    def at(self, gamma: float) -> tuple[float, float]:
+        """Class means (seen, unseen) when seen similarities are lowered by `gamma`."""
+        j = int(np.searchsorted(self.critical, gamma))
         return float(self.seen[j]), float(self.unseen[j])
 
 
@@ -79,14 +79,14 @@ def top_answers(
 
 
 def tradeoff_curve(seen: TopAnswers, unseen: TopAnswers) -> Curve:
-    """The curve over every critical factor (Chao et al. 2016), exactly.
+    """The curve over every critical gamma (Chao et al. 2016), exactly.
 
     seen, unseen: the best answers to images of seen and of unseen classes. One sort of the images:
     O(N log N). An image is given its best seen label where that similarity, lowered, is at least
     that of its best unseen label.
     """
     critical = np.unique(np.concatenate([seen.gap, unseen.gap]))
-    # (F,) what leaves the seen figure, and what comes to the unseen one, past each critical factor.
+    # (F,) what leaves the seen figure, and what comes to the unseen one, past each critical gamma.
     lost, won = _weight_at(seen, critical), _weight_at(unseen, critical)
     # Summed from the end that must be 0, so that it is, and cut where rounding went past 1.
     kept = np.concatenate([lost[::-1].cumsum()[::-1], [0.0]])
@@ -103,10 +103,10 @@ def ausuc(curve: Curve) -> float:
 
 
 def best_gamma(curve: Curve) -> float:
-    """The factor of the greatest harmonic mean H of the two class means (Xian et al. 2018).
+    """The gamma of the greatest harmonic mean H of the two class means (Xian et al. 2018).
 
-    The middle of the stretch of factors that reach it, the widest where there are several, so that
-    the choice does not hang on one image. 0 where no factor makes H positive.
+    The middle of the stretch of gammas that reach it, the widest where there are several, so that
+    the choice does not hang on one image. 0 where no gamma makes H positive.
     """
     both = curve.seen + curve.unseen
     harmonic = 2 * curve.seen * curve.unseen / np.where(both > 0, both, 1)
@@ -131,29 +131,29 @@ def points(curve: Curve, most: int = 200) -> np.ndarray:
 
 
 def calibrate_results(
-    found_seen: SearchResult, found_unseen: SearchResult, factor: float, k: int
+    found_seen: SearchResult, found_unseen: SearchResult, gamma: float, k: int
 ) -> np.ndarray:
-    """Ids (N, k), best first, among all labels when seen similarities are lowered by `factor`.
+    """Ids (N, k), best first, among all labels when seen similarities are lowered by `gamma`.
 
     Merges the two searches, each of k labels or of all of its side. At the same similarity seen
     labels come first, and the labels of a side stay in their order. InputError for k above the
     number of labels found.
     """
     (seen_ids, seen_score), (unseen_ids, unseen_score) = found_seen, found_unseen
-    if len(seen_ids) != len(unseen_ids) or not np.isfinite(factor):
+    if len(seen_ids) != len(unseen_ids) or not np.isfinite(gamma):
         raise InputError(
-            f"{len(seen_ids)} and {len(unseen_ids)} images, factor {factor}: search both sides "
-            "with the same images, and give a finite factor"
+            f"{len(seen_ids)} and {len(unseen_ids)} images, gamma {gamma}: search both sides "
+            "with the same images, and give a finite gamma"
         )
     ids = np.concatenate([seen_ids, unseen_ids], axis=1)
     check_k(k, ids.shape[1])
-    lowered = seen_score.astype(np.float64) - factor
+    lowered = seen_score.astype(np.float64) - gamma
     order = np.argsort(-np.concatenate([lowered, unseen_score], axis=1), axis=1, kind="stable")
     return np.take_along_axis(ids, order[:, :k], axis=1)
 
 
 def _weight_at(side: TopAnswers, critical: np.ndarray) -> np.ndarray:
-    """(F,) the share of the class mean that the right images with each critical factor make up."""
+    """(F,) the share of the class mean that the right images with each critical gamma make up."""
     _, position, counts = np.unique(side.truth, return_inverse=True, return_counts=True)
     weight = side.right / (counts[position] * len(counts))  # (N,)
     at = np.searchsorted(critical, side.gap)

@@ -109,7 +109,7 @@ def tradeoff(
     text = (
         "Class means of hit@1 as the similarity of every seen label is lowered, step by step, from "
         "answers among seen labels only (upper left) to unseen ones only (lower right). Filled "
-        "mark: the factor chosen on held-out seen classes; hollow: none; thin lines: equal H"
+        "mark: the gamma chosen on held-out seen classes; hollow: none; thin lines: equal H"
     )
     return Plot("tradeoff", "Seen against unseen", text, figure, tips)
 
