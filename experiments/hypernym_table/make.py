@@ -17,7 +17,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.text.wordnet.database import WordNet
 from devise_exp.text.wordnet.hierarchy import VERSION
-from devise_exp.text.wordnet.senses import SenseTable, hypernyms_of, likely_sense, table_bytes
+from devise_exp.text.wordnet.senses import SenseTable, hypernyms_of, likely_sense, sense_table_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = Path(__file__).with_name("classes.ini")
@@ -102,7 +102,7 @@ def main() -> None:
             f"{name}: {id} {', '.join(synset.lemmas)}: {synset.gloss}" if synset else f"{name}: -"
         )
     with atomic_path(arguments.out) as made:
-        made.write_bytes(table_bytes(table))
+        made.write_bytes(sense_table_bytes(table))
     n = sum(map(len, table.senses.values()))
     print(f"{arguments.out}: {n} classes, {arguments.out.stat().st_size} bytes")
 

@@ -222,9 +222,9 @@ def test_glove_knows_all_but_one_class_of_caltech256(composed: Config) -> None:
     assert len(CALTECH256) == 256
     names = [name.removesuffix("-101") for name in CALTECH256]
     plain = labels.resolve(names, vocabulary, on_missing="drop")
-    assert {r.name for r in plain if r.how == "missing"} == {"breadmaker"}
+    assert {r.name for r in plain if r.rule == "missing"} == {"breadmaker"}
     aliased = labels.resolve(names, vocabulary, dict(config.labels.aliases))
-    assert labels.summary(aliased)["alias"] == len(config.labels.aliases)
+    assert labels.count_rules(aliased)["alias"] == len(config.labels.aliases)
 
 
 @pytest.mark.parametrize("data", ["caltech256", "intel_scenes"])

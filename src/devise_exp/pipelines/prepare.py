@@ -25,7 +25,7 @@ from devise_exp.text.labels import Resolution
 from devise_exp.text.names import split_synonyms
 from devise_exp.text.sentence_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
-from devise_exp.text.wordnet.database import find_folder
+from devise_exp.text.wordnet.database import find_wordnet
 from devise_exp.text.wordnet.hierarchy import Hierarchy, place_classes
 
 
@@ -52,7 +52,7 @@ class LabelledImages:
         kept = [
             i
             for i, resolution in enumerate(self.resolutions)
-            if resolution.how != "missing" and (classes is None or resolution.name in classes)
+            if resolution.rule != "missing" and (classes is None or resolution.name in classes)
         ]
         position = np.full(len(self.resolutions), -1)
         position[kept] = np.arange(len(kept))
@@ -112,12 +112,12 @@ class ExperimentData:
     def hierarchy(self) -> Hierarchy:
         """Where the classes stand in WordNet."""
         names = [r.name for r in self.resolutions]
-        words = [[r.called] for r in self.resolutions]
-        return place_classes(names, words, self.dataset.name, find_folder())
+        words = [[r.display_name] for r in self.resolutions]
+        return place_classes(names, words, self.dataset.name, find_wordnet())
 
     def about(self) -> dict[str, str | int | float]:
         """What every figure of this run rests on."""
-        how = labels.summary(self.resolutions)
+        how = labels.count_rules(self.resolutions)
         about: dict[str, str | int | float] = {
             "data": self.dataset.name,
             "backbone": self.backbone.name,
@@ -155,7 +155,7 @@ def prepare(config: DictConfig) -> ExperimentData:
         labelled.dataset,
         class_ids,
         resolutions,
-        sum(resolution.how == "missing" for resolution in labelled.resolutions),
+        sum(resolution.rule == "missing" for resolution in labelled.resolutions),
         labelled.vocabulary,
         labels.class_vectors(resolutions, labelled.vocabulary),
         split,
@@ -169,7 +169,7 @@ def prepare(config: DictConfig) -> ExperimentData:
 def _names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dict[str, str]:
     """Name of each class -> its words, for the audit."""
     own = [resolutions[c] for c in classes]
-    return {r.name: r.called for r in own}
+    return {r.name: r.display_name for r in own}
 
 
 def _audit(names: Mapping[str, str], backbone: Backbone) -> AuditReport:
@@ -203,7 +203,7 @@ def _pretraining(
     names = [split_synonyms(category)[0] for category in backbone.categories]
     found: list[np.ndarray | None]
     if isinstance(vocabulary, SentenceVectors):
-        found = list(vocabulary.vectors_of(vocabulary.described(names, [""] * len(names))))
+        found = list(vocabulary.encode_texts(vocabulary.class_texts(names, [""] * len(names))))
     else:
         found = []
         for category in backbone.categories:
@@ -217,7 +217,9 @@ def read_labelled(config: DictConfig, on_missing: str) -> LabelledImages:
     whole = instantiate(config.data)
     with as_input_error("subset"):
         dataset = subset(whole, **config.subset)
-    classes, merged = labels.merge(dataset.classes, _present(config.labels.merges, whole, dataset))
+    classes, merged = labels.merge_classes(
+        dataset.classes, _present(config.labels.merges, whole, dataset)
+    )
     vocabulary = instantiate(config.word_vectors)
     aliases = _present(config.labels.aliases, whole, dataset)
     resolutions = labels.resolve(classes, vocabulary, aliases, on_missing)

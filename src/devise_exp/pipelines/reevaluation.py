@@ -93,7 +93,7 @@ def _extra_vectors(saved: Run, given: ListConfig | str | int) -> np.ndarray:
         own = [rank for word in single if (rank := vocabulary.rank(word)) is not None]
         return np.delete(vocabulary.vectors[:given], [rank for rank in own if rank < given], axis=0)
     found = labels.resolve(list(dict.fromkeys(_names(given))), vocabulary, on_missing="drop")
-    if missing := [r.name for r in found if r.how == "missing"]:
+    if missing := [r.name for r in found if r.rule == "missing"]:
         near = ", ".join(vocabulary.near_spellings(missing[0].lower(), 3)) or "none"
         raise InputError(
             f"extra_labels: no word vector for {', '.join(missing[:10])} (near {missing[0]}: "

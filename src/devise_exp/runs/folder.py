@@ -37,7 +37,7 @@ _BUILDERS = {  # what the config of a run folder, which may be anybody's, may bu
             )
         ),
         "text.sentence_vectors.sentence_minilm",
-        "text.attributes.attributes",
+        "text.attributes.xlsa17_attributes",
     ),
     "backbone": (
         "features.backbones.torchvision.torchvision_backbone",
@@ -188,7 +188,7 @@ class RunFolder:
         """The class vocabulary with its vectors, and the split by row names."""
         seen = set(split.seen.tolist())
         classes = [
-            {"name": name, "seen": i in seen, "words": list(r.words), "how": r.how}
+            {"name": name, "seen": i in seen, "words": list(r.words), "how": r.rule}
             for i, (name, r) in enumerate(zip(split.classes, resolutions, strict=True))
         ]
         parts = {

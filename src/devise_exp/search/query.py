@@ -195,7 +195,7 @@ def _reading(terms: Sequence[Term], meanings: Sequence[_Meaning]) -> str:
         size = "" if abs(term.weight) == 1 else f"{abs(term.weight):g}*"
         words = meaning.resolution.words
         note = "" if [term.text.lower()] == [w.lower() for w in words] else " + ".join(words)
-        if meaning.resolution.how == "subword":
+        if meaning.resolution.rule == "subword":
             note = "by its subwords"
         pieces.append(f"{sign} {size}{term.text}{f' ({note})' if note else ''}")
     return " ".join(pieces).strip()

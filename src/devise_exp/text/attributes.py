@@ -14,14 +14,14 @@ from devise_exp.data.xlsa17 import files
 from devise_exp.data.xlsa17.files import SPLITS, dataset_title
 from devise_exp.data.xlsa17.matlab import PUBLISHED
 from devise_exp.text.names import split_words
-from devise_exp.text.word_vectors.table import Chunk, Source, open_or_build
+from devise_exp.text.word_vectors.table import Chunk, VectorSource, open_or_build
 from devise_exp.text.word_vectors.vectors import WordVectors
 
 if TYPE_CHECKING:
     pass
 
 
-def attributes(root: str | Path, name: str) -> WordVectors:
+def xlsa17_attributes(root: str | Path, name: str) -> WordVectors:
     """The attributes of each class, D = A, as the unit vector of its name ("killer whale").
 
     Names are in lower case, without marks. Raises InputError for a class without attributes.
@@ -37,8 +37,8 @@ def attributes(root: str | Path, name: str) -> WordVectors:
     content = repr(words).encode() + vectors.tobytes()
     fingerprint = hashlib.blake2b(content, digest_size=16).hexdigest()
 
-    def read(folder: Path) -> Source:
-        return Source(Path(SPLITS), vectors.shape[1], "class", chunks())
+    def read(folder: Path) -> VectorSource:
+        return VectorSource(Path(SPLITS), vectors.shape[1], "class", chunks())
 
     def chunks() -> Generator[Chunk, None, None]:
         yield Chunk([word.encode() for word in words], vectors, 1, 1.0)

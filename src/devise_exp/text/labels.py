@@ -18,15 +18,15 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.names import inflections, split_synonyms, split_words, without_marks
+from devise_exp.text.names import inflections, split_synonyms, split_words, strip_marks
 
 RULES = ("exact", "alias", "averaged", "subword", "missing")
 # A run-together compound goes before the average of its words only when it is a usual spelling: in
 # GloVe 6B, lighthouse and teapot (ranks 12 and 53 thousand) have sensible neighbours, icecream and
 # golfball (over 200 thousand) have none.
 FREQUENT_RANK = 100_000
-MAX_SPELLED = 25  # of more missing classes, near spellings would take long and say nothing
-GIVE_ALIAS = "++labels.aliases.NAME=WORD"
+MAX_HINTED = 25  # of more missing classes, near spellings would take long and say nothing
+ALIAS_OVERRIDE = "++labels.aliases.NAME=WORD"
 _JOINING_WORDS = frozenset(
     ("a", "an", "and", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with")
 )
@@ -41,7 +41,7 @@ class Vocabulary(Protocol):
         """The place of a known word in the order of frequency, 0 for the most frequent."""
         ...
 
-    def composes(self, word: str, /) -> bool:
+    def has_subword_vector(self, word: str, /) -> bool:
         """Whether an unknown word gets a vector from its subwords."""
         ...
 
@@ -49,13 +49,13 @@ class Vocabulary(Protocol):
 
 
 @runtime_checkable
-class Describing(Protocol):
+class TextVocabulary(Protocol):
     """A vocabulary of sentences, which says itself what text stands for each class."""
 
-    def described(self, names: Sequence[str], aliases: Sequence[str], /) -> Sequence[str]: ...
+    def class_texts(self, names: Sequence[str], aliases: Sequence[str], /) -> Sequence[str]: ...
 
 
-class VectorTable(Protocol):
+class VectorLookup(Protocol):
     """Gives a word its vector, (D,) float32 of length 1."""
 
     def vector(self, word: str, /) -> np.ndarray: ...
@@ -63,23 +63,25 @@ class VectorTable(Protocol):
 
 @dataclass(frozen=True)
 class Resolution:
-    """The words whose mean vector stands for class `name`, and the rule of HOWS that found them."""
+    """The words whose mean vector stands for class `name`, and which of RULES gave them."""
 
     name: str
     words: tuple[str, ...]
-    how: str
+    rule: str
 
     def __post_init__(self) -> None:
-        if self.how not in RULES or bool(self.words) == (self.how == "missing"):
-            raise ValueError(f"class {self.name!r}: words {self.words} cannot be {self.how!r}")
+        if self.rule not in RULES or bool(self.words) == (self.rule == "missing"):
+            raise ValueError(f"class {self.name!r}: words {self.words} cannot be {self.rule!r}")
 
     @property
-    def called(self) -> str:
+    def display_name(self) -> str:
         """The words, without the gloss that sentence vectors add after a colon."""
         return " ".join(self.words).partition(": ")[0]
 
 
-def merge(classes: Sequence[str], merges: Mapping[str, str]) -> tuple[tuple[str, ...], np.ndarray]:
+def merge_classes(
+    classes: Sequence[str], merges: Mapping[str, str]
+) -> tuple[tuple[str, ...], np.ndarray]:
     """Make classes that show the same thing one; `merges` maps a class to the one it joins.
 
     Returns the class names that remain, in their order, and the new index of each old class, (C,)
@@ -116,8 +118,8 @@ def resolve(
     for name, alias in aliases.items():
         if not isinstance(alias, str):
             raise InputError(f"labels.aliases.{name} is {alias!r}, no word: put it in quotes")
-    if isinstance(vocabulary, Describing):
-        texts = vocabulary.described(names, [aliases.get(name, "") for name in names])
+    if isinstance(vocabulary, TextVocabulary):
+        texts = vocabulary.class_texts(names, [aliases.get(name, "") for name in names])
         described = [
             Resolution(name, (text,), "alias" if name in aliases else "exact")
             for name, text in zip(names, texts, strict=True)
@@ -129,27 +131,27 @@ def resolve(
         # An alias is spelled as meant: "wild cat" is not to become GloVe's wildcat, a warplane.
         words, how = _find(aliases.get(name, name), vocabulary, run_together=name not in aliases)
         resolutions.append(Resolution(name, words, "alias" if words and name in aliases else how))
-    missing = [r.name for r in resolutions if r.how == "missing"]
+    missing = [r.name for r in resolutions if r.rule == "missing"]
     if missing and on_missing == "error":
         listed = "; ".join(
-            _describe_missing(name, aliases.get(name), vocabulary, spelled=i < MAX_SPELLED)
+            _describe_missing(name, aliases.get(name), vocabulary, spelled=i < MAX_HINTED)
             for i, name in enumerate(missing)
         )
         raise InputError(
             f"{len(missing)} of {len(names)} classes have no word vector: {listed}. Give each a "
-            f"known word ({GIVE_ALIAS}) or leave them out (labels.on_missing=drop)"
+            f"known word ({ALIAS_OVERRIDE}) or leave them out (labels.on_missing=drop)"
         )
     _check_distinct(resolutions)
     return tuple(resolutions)
 
 
-def summary(resolutions: Sequence[Resolution]) -> dict[str, int]:
-    """How many classes each rule of HOWS resolved."""
-    counts = Counter(r.how for r in resolutions)
+def count_rules(resolutions: Sequence[Resolution]) -> dict[str, int]:
+    """How many classes each rule of RULES resolved."""
+    counts = Counter(r.rule for r in resolutions)
     return {how: counts[how] for how in RULES}
 
 
-def class_vectors(resolutions: Sequence[Resolution], table: VectorTable) -> np.ndarray:
+def class_vectors(resolutions: Sequence[Resolution], table: VectorLookup) -> np.ndarray:
     """The class vectors, (C, D) float32 of length 1: the mean of each class's word vectors.
 
     Raises InputError for a missing class and for words whose vectors cancel out.
@@ -157,13 +159,13 @@ def class_vectors(resolutions: Sequence[Resolution], table: VectorTable) -> np.n
     rows = []
     for r in resolutions:
         if not r.words:
-            raise InputError(f"class {r.name!r} has no word: leave it out or use {GIVE_ALIAS}")
+            raise InputError(f"class {r.name!r} has no word: leave it out or use {ALIAS_OVERRIDE}")
         mean = np.mean([table.vector(word) for word in r.words], axis=0, dtype=np.float64)  # (D,)
         length = float(np.linalg.norm(mean))
         if not length > 1e-6:  # true of NaN as well
             raise InputError(
                 f"the vectors of {' and '.join(r.words)} cancel out, so class {r.name!r} has none: "
-                f"give it another word ({GIVE_ALIAS})"
+                f"give it another word ({ALIAS_OVERRIDE})"
             )
         rows.append(mean / length)
     if not rows:
@@ -185,7 +187,7 @@ def near_spellings(name: str, vocabulary: Vocabulary) -> tuple[str, ...]:
 def _find(name: str, vocabulary: Vocabulary, run_together: bool) -> tuple[tuple[str, ...], str]:
     synonyms = split_synonyms(name)
     for synonym in synonyms:
-        for spelling in (synonym, without_marks(synonym), *_joined(synonym, "_", " ")):
+        for spelling in (synonym, strip_marks(synonym), *_joined(synonym, "_", " ")):
             if spelling in vocabulary:
                 return (spelling,), "exact"
         for spelling in _joined(synonym, "", "-") if run_together else ():
@@ -226,7 +228,7 @@ def _spelling(word: str, vocabulary: Vocabulary, composed: bool) -> str | None:
         for spelling in (form, form.lower(), form.capitalize()):
             if spelling in vocabulary:
                 return spelling
-    return word.lower() if composed and vocabulary.composes(word.lower()) else None
+    return word.lower() if composed and vocabulary.has_subword_vector(word.lower()) else None
 
 
 def _content_words(name: str) -> tuple[str, ...]:
@@ -252,7 +254,8 @@ def _check_distinct(resolutions: Sequence[Resolution]) -> None:
         if key and key in owner:
             raise InputError(
                 f"classes {owner[key]!r} and {r.name!r} have the same words ({' '.join(key)}): "
-                f"merge them (++labels.merges.NAME=OTHER) or give one another word ({GIVE_ALIAS})"
+                "merge them (++labels.merges.NAME=OTHER) or give one another word "
+                f"({ALIAS_OVERRIDE})"
             )
         owner[key] = r.name
 

@@ -25,7 +25,7 @@ def split_synonyms(name: str) -> tuple[str, ...]:
 
 def split_words(name: str) -> tuple[str, ...]:
     """The words of one name in its own case, without the marks that data sets add to names."""
-    plain = _CAMEL_CASE.sub(" ", _POSSESSIVE.sub("", without_marks(name)))
+    plain = _CAMEL_CASE.sub(" ", _POSSESSIVE.sub("", strip_marks(name)))
     return tuple(_SEPARATORS.sub(" ", plain).split())
 
 
@@ -36,7 +36,7 @@ def inflections(word: str) -> tuple[str, ...]:
     return tuple(form for form in forms if form not in ("", lower))
 
 
-def without_marks(name: str) -> str:
+def strip_marks(name: str) -> str:
     return _SUFFIX_101.sub("", _NUMBER_PREFIX.sub("", name.strip()))
 
 

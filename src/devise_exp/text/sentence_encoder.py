@@ -85,7 +85,7 @@ class SentenceEncoder:
         self._known.update(table)
 
 
-def minilm() -> SentenceEncoder:
+def load_minilm() -> SentenceEncoder:
     """The encoder in the package; InputError where that is not installed or not whole."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:

@@ -20,11 +20,11 @@ from devise_exp.core.files import checksum
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.names import split_words
-from devise_exp.text.sentence_encoder import DIM, SentenceEncoder, minilm
+from devise_exp.text.sentence_encoder import DIM, SentenceEncoder, load_minilm
 from devise_exp.text.word_vectors.table import empty_table
 from devise_exp.text.word_vectors.vectors import WordVectors, glove_6b_50d
-from devise_exp.text.wordnet.database import FILES, WordNet, find_folder
-from devise_exp.text.wordnet.glosses import ARTICLES, definitions, in_words
+from devise_exp.text.wordnet.database import FILES, WordNet, find_wordnet
+from devise_exp.text.wordnet.glosses import ARTICLES, class_definitions, readable_name
 
 GLOSS = ": "  # between a name and its gloss
 
@@ -49,10 +49,10 @@ class SentenceVectors(WordVectors):
 
     def vector(self, word: str) -> np.ndarray:
         """(D,) float32 unit vector of a word or any other text."""
-        vector: np.ndarray = self.vectors_of([word])[0]
+        vector: np.ndarray = self.encode_texts([word])[0]
         return vector
 
-    def vectors_of(self, texts: Sequence[str]) -> np.ndarray:
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """(n, D) float32 unit rows; texts that are new are encoded in one go."""
         prompts = [_prompt(template, text) for template in self.templates for text in texts]
         encoded = self.encoder(prompts).reshape(len(self.templates), len(texts), DIM)
@@ -66,17 +66,17 @@ class SentenceVectors(WordVectors):
         joined = np.hstack((np.sqrt(1 - share) * sentences, np.sqrt(share) * words))
         return normalize_rows(joined, np.float64).astype(np.float32)
 
-    def described(self, names: Sequence[str], aliases: Sequence[str]) -> tuple[str, ...]:
+    def class_texts(self, names: Sequence[str], aliases: Sequence[str]) -> tuple[str, ...]:
         """The text that stands for each class: its alias in words ("" for none: its name), and
         after a colon its gloss, looked up by the name, where WordNet has one.
 
         Their vectors are made in one go; vector() then finds them.
         """
-        texts = [in_words(alias or name) for name, alias in zip(names, aliases, strict=True)]
+        texts = [readable_name(alias or name) for name, alias in zip(names, aliases, strict=True)]
         if self.wordnet is not None:
-            meant = definitions(names, aliases, self.wordnet, self.encoder)
+            meant = class_definitions(names, aliases, self.wordnet, self.encoder)
             texts = [t + GLOSS * bool(gloss) + gloss for t, gloss in zip(texts, meant, strict=True)]
-        self.vectors_of(texts)
+        self.encode_texts(texts)
         return tuple(texts)
 
 
@@ -103,7 +103,7 @@ def sentence_minilm(
     number = isinstance(glove_weight, int | float) and not isinstance(glove_weight, bool)
     if not number or not 0 <= glove_weight < 1:
         raise InputError(f"word_vectors.glove_weight is {glove_weight!r}: give a share in [0, 1)")
-    encoder = minilm()
+    encoder = load_minilm()
     nouns = _wordnet(glosses, wordnet)
     glove = glove_6b_50d() if glove_weight else None
     name = "sentence_minilm"
@@ -132,7 +132,7 @@ def _wordnet(glosses: bool | str, folder: str | Path | None) -> WordNet | None:
         raise InputError(f"word_vectors.glosses is {glosses!r}: say auto, true or false")
     if glosses is False:
         return None
-    found = find_folder() if folder is None else Path(folder).expanduser()
+    found = find_wordnet() if folder is None else Path(folder).expanduser()
     if found is not None:
         return WordNet(found)
     if glosses == "auto":

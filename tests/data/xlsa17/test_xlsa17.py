@@ -141,7 +141,7 @@ def test_rows_labels_and_features_are_those_of_the_file(prepared: ExperimentData
 
 
 def test_class_vectors_are_the_attributes(prepared: ExperimentData) -> None:
-    assert [r.how for r in prepared.resolutions] == ["exact"] * len(CLASSES)
+    assert [r.rule for r in prepared.resolutions] == ["exact"] * len(CLASSES)
     for resolution, vector in zip(prepared.resolutions, prepared.class_vectors, strict=True):
         np.testing.assert_allclose(vector, unit(resolution.name), atol=1e-6)
     vocabulary = prepared.vocabulary
@@ -374,7 +374,7 @@ def test_files_of_another_form_are_refused(
     place = write(tmp_path, *files)
 
     def read() -> None:
-        attributes.attributes(place, "AWA2")
+        attributes.xlsa17_attributes(place, "AWA2")
         feature_bank(dataset.xlsa17_dataset(place, "AWA2"), published.res101())
 
     with pytest.raises(InputError, match=message) as caught:
@@ -397,7 +397,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message:
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(InputError, match=message):
-        attributes.attributes(tmp_path, "AWA2")
+        attributes.xlsa17_attributes(tmp_path, "AWA2")
 
 
 def element(kind: int, content: bytes) -> bytes:

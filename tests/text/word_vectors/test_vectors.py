@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as npst
 from omegaconf import OmegaConf
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.word_vectors.table import Chunk, Source, open_table, write_table
+from devise_exp.text.word_vectors.table import Chunk, VectorSource, open_table, write_table
 from devise_exp.text.word_vectors.vectors import (
     WordVectors,
     gensim_download,
@@ -128,7 +128,7 @@ def test_every_format_reads_as_gensim_reads_it(
     assert ours.dim == 6
     assert len(ours) == 8
     assert ours.rank("Okapi") is None
-    assert not ours.composes("Okapi")
+    assert not ours.has_subword_vector("Okapi")
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -144,7 +144,7 @@ def test_fasttext_model_reads_as_gensim_reads_it(
     assert sorted([*words, "</s>"]) == sorted(ours.words)
     for word in words:
         np.testing.assert_allclose(ours.vector(word), unit(theirs[word]), atol=1e-5)
-        assert not ours.composes(word)
+        assert not ours.has_subword_vector(word)
     # fastText itself gives the sentence end no subwords.
     own = theirs.vectors_vocab[theirs.key_to_index["</s>"]]
     np.testing.assert_allclose(ours.vector("</s>"), unit(own), atol=1e-5)
@@ -155,11 +155,11 @@ def test_unknown_words_are_composed_of_subwords(fasttext_file: Path) -> None:
     for ours in (load_word_vectors(fasttext_file), load_word_vectors(fasttext_file, limit=2)):
         for word in ("okapis", "naïveté", "xyzzy", "東京都"):
             assert word not in ours
-            assert ours.composes(word)
+            assert ours.has_subword_vector(word)
             np.testing.assert_allclose(ours.vector(word), unit(theirs[word]), atol=1e-5)
         assert isinstance(ours.table.ngrams, np.memmap)
-    assert not ours.composes("")  # too short for an n-gram
-    assert ours.composes("lone \ud800 surrogate")
+    assert not ours.has_subword_vector("")  # too short for an n-gram
+    assert ours.has_subword_vector("lone \ud800 surrogate")
     assert len(ours) == 2
 
 
@@ -168,7 +168,7 @@ def test_fasttext_model_without_subwords_composes_nothing(tmp_path: Path) -> Non
     save_facebook_model(model, str(tmp_path / "plain.bin"))
     ours = load_word_vectors(tmp_path / "plain.bin")
     agree(ours, load_facebook_vectors(str(tmp_path / "plain.bin")))
-    assert not ours.composes("bb")
+    assert not ours.has_subword_vector("bb")
     with pytest.raises(InputError, match="no vector for 'bb'"):
         ours.vector("bb")
 
@@ -563,7 +563,7 @@ def test_a_table_gives_back_what_was_written(
         Chunk([w.encode()], v[None], i, 0)
         for i, (w, v) in enumerate(zip(words, vectors, strict=True))
     )
-    source = Source(Path("drawn"), 3, "word", chunks)
+    source = VectorSource(Path("drawn"), 3, "word", chunks)
     with tempfile.TemporaryDirectory() as folder:
         if not expected:
             with pytest.raises(InputError, match="holds no word"):
@@ -621,7 +621,7 @@ def test_random_vectors_depend_on_seed_and_word_alone() -> None:
     assert abs(emu @ other.vector("emu")) < 0.6
     assert first.fingerprint == again.fingerprint != other.fingerprint
     assert "any word at all" in first
-    assert not first.composes("emu")
+    assert not first.has_subword_vector("emu")
     assert (len(first), list(first.words), first.rank("emu"), first.near_spellings("emu")) == (
         0,
         [],

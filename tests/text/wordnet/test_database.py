@@ -7,7 +7,7 @@ import pytest
 from helpers import tiny_wordnet
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.wordnet.database import Synset, WordNet, find_folder
+from devise_exp.text.wordnet.database import Synset, WordNet, find_wordnet
 
 SENSES = {
     "entity": ("", "what is"),
@@ -83,8 +83,8 @@ def test_where_wordnet_is_looked_for(tmp_path: Path) -> None:
     environment |= {"WNHOME": str(tmp_path / "w"), "WNSEARCHDIR": str(tmp_path / "s")}
     places = ("nltk_data/corpora/wordnet", "n/corpora/wordnet", "w/dict", "s")
     for folder in (tmp_path / place for place in places):  # each goes before those before it
-        assert find_folder(environment) != folder
+        assert find_wordnet(environment) != folder
         tiny_wordnet.write(folder, SENSES)
-        assert find_folder(environment) == folder
+        assert find_wordnet(environment) == folder
     (folder / "index.noun").unlink()
-    assert find_folder(environment) == tmp_path / "w/dict"
+    assert find_wordnet(environment) == tmp_path / "w/dict"

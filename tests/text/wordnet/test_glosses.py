@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from helpers.gloss_wordnet import write_wordnet
 
-from devise_exp.text.wordnet.database import Synset, WordNet, find_folder
-from devise_exp.text.wordnet.glosses import definition, definitions, in_words
+from devise_exp.text.wordnet.database import Synset, WordNet, find_wordnet
+from devise_exp.text.wordnet.glosses import class_definitions, readable_name, strip_examples
 
 
 def encode(texts: Sequence[str]) -> np.ndarray:
@@ -51,7 +51,7 @@ def wordnet(tmp_path_factory: pytest.TempPathFactory) -> WordNet:
 def test_the_sense_that_a_picture_would_show(
     wordnet: WordNet, name: str, alias: str, meant: str
 ) -> None:
-    assert definitions([name], [alias], wordnet, encode) == (meant,)
+    assert class_definitions([name], [alias], wordnet, encode) == (meant,)
 
 
 def test_classes_are_described_together_as_alone(wordnet: WordNet) -> None:
@@ -63,15 +63,17 @@ def test_classes_are_described_together_as_alone(wordnet: WordNet) -> None:
         calls.append(len(texts))
         return encode(texts)
 
-    alone = [definitions([n], [a], wordnet, encode)[0] for n, a in zip(names, aliases, strict=True)]
-    assert definitions(names, aliases, wordnet, counted) == tuple(alone)
+    alone = [
+        class_definitions([n], [a], wordnet, encode)[0] for n, a in zip(names, aliases, strict=True)
+    ]
+    assert class_definitions(names, aliases, wordnet, counted) == tuple(alone)
     assert calls == [4 * 3]  # at once, of four names with two senses each: they and a question
-    assert definitions([], [], wordnet, encode) == ()
+    assert class_definitions([], [], wordnet, encode) == ()
 
 
 def test_a_definition_has_no_examples() -> None:
     gloss = 'a bird (of prey); keeps to itself: rare; "the bird flew", "it flies"'
-    assert definition(Synset("n1", ("bird",), (), gloss)) == (
+    assert strip_examples(Synset("n1", ("bird",), (), gloss)) == (
         "a bird (of prey); keeps to itself: rare"
     )
 
@@ -89,16 +91,16 @@ def test_a_definition_has_no_examples() -> None:
     ],
 )
 def test_a_name_in_words(name: str, words: str) -> None:
-    assert in_words(name) == words
+    assert readable_name(name) == words
 
 
 @pytest.mark.skipif(
-    (folder := find_folder()) is None or WordNet(folder).version != "3.0", reason="no WordNet 3.0"
+    (folder := find_wordnet()) is None or WordNet(folder).version != "3.0", reason="no WordNet 3.0"
 )
 def test_the_shipped_table_goes_first() -> None:
     assert folder is not None
     names = ["hedgehog", "barrel", "panda", "inline_skate"]
-    found = definitions(names, [""] * 4, WordNet(folder), encode)
+    found = class_definitions(names, [""] * 4, WordNet(folder), encode)
     assert [text[:30] for text in found] == [
         "small nocturnal Old World mamm",  # not porcupines, WordNet's first sense
         "a cylindrical container that h",  # not of a gun

@@ -22,9 +22,9 @@ from devise_exp.text.wordnet.senses import (
     hops_above,
     hypernyms_of,
     likely_sense,
-    read_table,
+    read_sense_table,
+    sense_table_bytes,
     shipped_sense_table,
-    table_bytes,
 )
 
 MAKE = ROOT / "experiments" / "hypernym_table" / "make.py"
@@ -232,11 +232,11 @@ def test_a_written_table_reads_back(
         senses, {f"n0000000{i}": (f"n0000000{i - 1}",) if i else () for i in range(10)}
     )
     path = tmp_path_factory.mktemp("table") / "table.tsv.gz"
-    path.write_bytes(table_bytes(table))
-    again = read_table(path)
+    path.write_bytes(sense_table_bytes(table))
+    again = read_sense_table(path)
     assert again == table
     assert list(again.senses) == list(senses)
-    assert table_bytes(again) == table_bytes(table)
+    assert sense_table_bytes(again) == sense_table_bytes(table)
 
 
 def test_the_shipped_file_is_what_its_table_writes() -> None:
@@ -245,7 +245,7 @@ def test_the_shipped_file_is_what_its_table_writes() -> None:
         / "assets"
         / "hypernyms.tsv.gz"
     )
-    assert table_bytes(read_table(path)) == path.read_bytes()
+    assert sense_table_bytes(read_sense_table(path)) == path.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -261,10 +261,10 @@ def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "table.tsv.gz"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"table.tsv.gz is no table of senses.*make.py"):
-        read_table(path)
+        read_sense_table(path)
     path.unlink()
     with pytest.raises(InputError, match="no table of senses"):
-        read_table(path)
+        read_sense_table(path)
 
 
 @pytest.fixture

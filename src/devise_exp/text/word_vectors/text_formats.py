@@ -1,8 +1,8 @@
 """Files of word vectors: which format one has, and the two text formats.
 
-A reader takes a path and gives a Source whose chunks are read as they are asked for, so memory
-stays bounded. A broken file raises InputError with the path and the line. The binary formats are in
-word_vector_binary.
+A reader takes a path and gives a VectorSource whose chunks are read as they are asked for, so
+memory stays bounded. A broken file raises InputError with the path and the line. The binary formats
+are in binary_formats.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.word_vectors.table import Chunk, Source
+from devise_exp.text.word_vectors.table import Chunk, VectorSource
 
 FORMATS = ("glove", "word2vec_text", "word2vec_bin", "fasttext_bin", "gensim_kv")
 FASTTEXT_MAGIC = 793712314
@@ -68,7 +68,7 @@ def detect(path: Path) -> str:
     return "word2vec_bin" if binary else "word2vec_text"
 
 
-def glove(path: Path) -> Source:
+def glove(path: Path) -> VectorSource:
     """GloVe's text: no header, so the dimension is the one that most of the first lines have."""
     sample = _sample(path)
     lines = sample.split(b"\n")
@@ -76,13 +76,13 @@ def glove(path: Path) -> Source:
         del lines[-1]  # probably not whole
     sizes = Counter(len(line.split()) - 1 for line in lines if line.strip())
     dim = max(sizes.most_common(1)[0][0] if sizes else 1, 1)
-    return Source(path, dim, "line", _text_chunks(path, dim, None))
+    return VectorSource(path, dim, "line", _text_chunks(path, dim, None))
 
 
-def word2vec_text(path: Path) -> Source:
+def word2vec_text(path: Path) -> VectorSource:
     """word2vec's text and fastText's .vec: the first line has the number of words and D."""
     count, dim = header(path)
-    return Source(path, dim, "line", _text_chunks(path, dim, count))
+    return VectorSource(path, dim, "line", _text_chunks(path, dim, count))
 
 
 def header(path: Path) -> tuple[int, int]:

@@ -34,7 +34,7 @@ from devise_exp.text.word_vectors.binary_formats import (
     packaged_glove,
     word2vec_bin,
 )
-from devise_exp.text.word_vectors.table import Source, Table, empty_table, open_or_build
+from devise_exp.text.word_vectors.table import VectorSource, VectorTable, empty_table, open_or_build
 from devise_exp.text.word_vectors.text_formats import FORMATS, word2vec_text
 
 GENSIM_NAMES = (
@@ -56,7 +56,7 @@ class WordVectors:
 
     name: str
     fingerprint: str  # of content and options, or of what else determines the vectors
-    table: Table
+    table: VectorTable
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) != len(self.words):
@@ -93,7 +93,7 @@ class WordVectors:
         """The row of `word`, which is its frequency rank from 0, or None."""
         return self.table.row(word)
 
-    def composes(self, word: str) -> bool:
+    def has_subword_vector(self, word: str) -> bool:
         """Whether `word`, outside the vocabulary, gets a vector of subwords (fastText .bin)."""
         return word not in self and self.table.composed(word) is not None
 
@@ -262,13 +262,13 @@ def _opened(
     return WordVectors(name, fingerprint, open_or_build(folder / fingerprint, read, limit, lower))
 
 
-def _packaged_glove(path: Path, folder: Path) -> Source:
+def _packaged_glove(path: Path, folder: Path) -> VectorSource:
     if importlib.util.find_spec("pyarrow") is None:
         raise InputError("word_vectors=glove_6b_50d needs pyarrow: pip install -e '.[offline]'")
     return packaged_glove(path)
 
 
-_READERS: dict[str, Callable[[Path, Path], Source]] = {
+_READERS: dict[str, Callable[[Path, Path], VectorSource]] = {
     "glove": lambda path, folder: text_formats.glove(path),
     "word2vec_text": lambda path, folder: word2vec_text(path),
     "word2vec_bin": lambda path, folder: word2vec_bin(path),

@@ -89,7 +89,7 @@ class WordNet:
         return _parse(self._data[start : end if end >= 0 else None].decode())
 
 
-def find_folder(environment: Mapping[str, str] = os.environ) -> Path | None:
+def find_wordnet(environment: Mapping[str, str] = os.environ) -> Path | None:
     """WordNet's folder where it is usually kept, or None.
 
     First what a person says: $WNSEARCHDIR, $WNHOME/dict, corpora/wordnet in $NLTK_DATA and in

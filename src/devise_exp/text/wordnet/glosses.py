@@ -26,7 +26,7 @@ QUESTION = "a photo of a {}"
 TIE = 0.01  # cosine: of two senses nearer than that, per place between them, the more usual one
 
 
-def definitions(
+def class_definitions(
     names: Sequence[str], aliases: Sequence[str], wordnet: WordNet, encode: Encode
 ) -> tuple[str, ...]:
     """What each class means, "" where WordNet knows neither its name nor its alias ("" for none).
@@ -39,12 +39,15 @@ def definitions(
     """
     tabled = _tabled(names, wordnet)
     classes = [
-        candidates(name, alias, wordnet) if sense is None else sense
+        candidate_senses(name, alias, wordnet) if sense is None else sense
         for name, alias, sense in zip(names, aliases, tabled, strict=True)
     ]
     # Per class its question, then the definitions of its senses.
     texts = [
-        (QUESTION.format(alias or in_words(name)), *(definition(sense) for sense, _ in senses))
+        (
+            QUESTION.format(alias or readable_name(name)),
+            *(strip_examples(sense) for sense, _ in senses),
+        )
         for name, alias, senses in zip(names, aliases, classes, strict=True)
     ]
     doubtful = [text for each in texts if len(each) > 2 for text in each]
@@ -71,7 +74,7 @@ def _tabled(names: Sequence[str], wordnet: WordNet) -> list[Senses | None]:
     return [((wordnet.synset(id), 1),) if id else (None if id is None else ()) for id in ids]
 
 
-def candidates(name: str, alias: str, wordnet: WordNet) -> Senses:
+def candidate_senses(name: str, alias: str, wordnet: WordNet) -> Senses:
     """The senses of a class, each with how many of its synonyms have it, in WordNet's order.
 
     Those of its own name, unless all are persons and an alias says otherwise (garfield: a cat, not
@@ -96,12 +99,12 @@ def candidates(name: str, alias: str, wordnet: WordNet) -> Senses:
     return tuple((sense, 1) for sense in next((found for found in known if found), ()))
 
 
-def definition(sense: Synset) -> str:
+def strip_examples(sense: Synset) -> str:
     """The gloss up to its examples, which are in quotation marks."""
     return sense.gloss.partition('"')[0].strip(" ;:")
 
 
-def in_words(name: str) -> str:
+def readable_name(name: str) -> str:
     """The name as a person would write it: "sea horse" of sea_horse; synonyms stay apart.
 
     What has spaces and no underscores already is, punctuation and all.

@@ -91,7 +91,7 @@ def place_classes(
     folder: Path | None = None,
 ) -> Hierarchy:
     """Give each class a place: by its name, else by its words, in the shipped table, else in the
-    WordNet `folder` (wordnet.find_folder), where there is one of version 3.0.
+    WordNet `folder` (wordnet.find_wordnet), where there is one of version 3.0.
 
     words: of each class, as labels.resolve found them; dataset: the name of the data set, as
     classes of two data sets may share a name and not the sense (mouse). The table's senses were

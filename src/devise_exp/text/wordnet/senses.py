@@ -135,10 +135,10 @@ def hops_above(id: str, hypernyms: Hypernyms) -> dict[str, int]:
 def shipped_sense_table() -> SenseTable:
     """The table of this project's data sets, from WordNet 3.0."""
     with as_file(files("devise_exp.text.wordnet") / "assets" / "hypernyms.tsv.gz") as path:
-        return read_table(path)
+        return read_sense_table(path)
 
 
-def read_table(path: Path) -> SenseTable:
+def read_sense_table(path: Path) -> SenseTable:
     """Read a table: gzipped lines "data set, tab, class name, tab, id" and "is a kind of, tab, id,
     tab, ids of its hypernyms".
     """
@@ -163,8 +163,8 @@ def read_table(path: Path) -> SenseTable:
     return SenseTable(senses, hypernyms)
 
 
-def table_bytes(table: SenseTable) -> bytes:
-    """The file that read_table reads; equal tables give equal bytes. Data sets keep their order."""
+def sense_table_bytes(table: SenseTable) -> bytes:
+    """The file that read_sense_table reads; equal tables give equal bytes."""
     rows = [(set_, *row) for set_, senses in table.senses.items() for row in sorted(senses.items())]
     rows += [(HYPERNYMS_ROW, id, " ".join(above)) for id, above in sorted(table.hypernyms.items())]
     text = "".join("\t".join(row) + "\n" for row in rows)
