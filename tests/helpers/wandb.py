@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -14,3 +15,10 @@ def wandb_inspect(run_file: Path, *options: str) -> str:
     place = ["--run-file", str(run_file), str(run_file.parents[1])]
     done = subprocess.run([*command, *place], capture_output=True, text=True, check=True)
     return done.stdout
+
+
+def wandb_group(run_file: Path) -> str:
+    """The group of an offline run, "" for none."""
+    records = map(json.loads, wandb_inspect(run_file, "--json").splitlines())
+    (run,) = (record["run"] for record in records if record["type"] == "run")
+    return str(run.get("run_group", ""))

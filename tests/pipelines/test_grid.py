@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from helpers.configs import ALONE
 from helpers.paths import ROOT
+from helpers.wandb import wandb_group
 
 from devise_exp.pipelines import grid
 from devise_exp.pipelines.grid import NOTE, GridJob, tables_of, trials_in
@@ -194,3 +195,24 @@ def test_a_stopped_grid_goes_on(
     other = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=5")
     assert other.code == 1
     assert "this run is finished" in other.err
+
+
+def test_runs_and_grids_of_one_process_have_their_own_wandb_groups(
+    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:  # fmt: skip
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    options = [o for o in SMALL if o != "logger=none"]
+    arguments = ["train.py", *options, f"data.root={picture_tree}"]
+    monkeypatch.setattr(sys, "argv", [*arguments, f"hydra.run.dir={tmp_path / 'alone'}"])
+    runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    for name in ("first", "second"):
+        multirun(tmp_path / "day" / name, picture_tree, monkeypatch, capsys, "logger=wandb")
+    groups = {
+        str(file.parents[2].relative_to(tmp_path)): wandb_group(file)
+        for file in tmp_path.rglob("run-*.wandb")
+    }
+    assert groups == {"alone": "", "day/first/0": "day first", "day/second/0": "day second"}
+    assert not [name for name in os.environ if name in ("WANDB_RUN_GROUP", "WANDB_MODE")]
+    assert "wandb:" not in capsys.readouterr().err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 import time
 import traceback
@@ -83,7 +82,6 @@ class GridCallback(OneLineErrors):
                     "remove it, or give hydra.sweep.dir=ANOTHER"
                 )
                 raise SystemExit(WRONG_INPUT) from error
-        os.environ.setdefault("WANDB_RUN_GROUP", f"{sweep.parent.name} {sweep.name}".strip())
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         self.started = time.monotonic()

@@ -27,19 +27,21 @@ from devise_exp.methods.task import ClassFold, FittedMethod, Task
 from devise_exp.pipelines import checks, distributed, reused_hyperparameters
 from devise_exp.pipelines.distributed import all_ranks, fit_network, fit_projection
 from devise_exp.pipelines.fit import fit_to, methods_of
+from devise_exp.pipelines.grid import grid_folder
 from devise_exp.pipelines.prepare import ExperimentData, prepare
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
 from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.run_tables import run_title
-from devise_exp.reports.wandb import close_wandb, log_curves, log_to_wandb
+from devise_exp.reports.wandb import close_wandb, log_curves, log_to_wandb, logger_options
 from devise_exp.runs import gallery
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.gallery import GalleryRow
 from devise_exp.training.lightning import silence_lightning
 from devise_exp.training.module import DeviseModule
 
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA matrix products that repeat
+# CUDA reads it once, when it starts, and nowhere else: matrix products then repeat bit by bit.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,10 +262,13 @@ def embedded(
 def _logger(config: DictConfig, run: RunFolder) -> Any:
     if not config.logger:
         return False
-    os.environ.setdefault("WANDB_SILENT", "true")  # the run folder is named at the end anyway
-    # Lightning's offline=True only sets a variable, which W&B, once set up, no longer reads.
-    mode = "offline" if config.logger.offline else "online"
-    logger = instantiate(config.logger)(save_dir=run.path, name=run.path.name, mode=mode)
+    options = logger_options(
+        run.path,
+        offline=config.logger.offline,
+        group=config.logger.get("group"),
+        grid=grid_folder(),
+    )
+    logger = instantiate(config.logger)(**options)
     logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
     return logger
 

@@ -29,6 +29,40 @@ def check_wandb(offline: bool) -> None:
         )
 
 
+def logger_options(
+    folder: Path, *, offline: bool, group: str | None = None, grid: Path | None = None
+) -> dict[str, Any]:
+    """Keyword arguments of Lightning's WandbLogger for one run.
+
+    Nothing travels in the environment: W&B reads that once a process, so a second grid would get
+    the group of the first.
+
+    Args:
+        folder: The run folder; it names the run and keeps its files.
+        offline: Keep the run on this machine.
+        group: The configured group; None for that of the grid.
+        grid: The folder of the grid that the run is a job of, None for a single run.
+
+    Returns:
+        The arguments `save_dir`, `name`, `offline`, `mode`, `group` and `settings`. WANDB_RUN_GROUP
+        and WANDB_SILENT, if a person sets them, are stronger than the grid and the silence.
+    """
+    import wandb
+
+    silent = wandb.Settings() if "WANDB_SILENT" in os.environ else wandb.Settings(silent=True)
+    wandb.setup(silent)  # for messages that come before the run has its settings
+    if group is None and grid is not None and "WANDB_RUN_GROUP" not in os.environ:
+        group = f"{grid.parent.name} {grid.name}".strip()
+    return {
+        "save_dir": folder,
+        "name": folder.name,
+        "offline": False,  # Lightning would set WANDB_MODE for the whole process
+        "mode": "offline" if offline else "online",
+        "group": group,
+        "settings": silent,
+    }
+
+
 def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
     """One results table, and the figures as the run's summary."""
     import wandb
