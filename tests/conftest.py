@@ -128,5 +128,7 @@ def splits(
     composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, float]]:
     """As `series`: one run that chooses nothing on each of the splits 3 and 4."""
-    config = composed(*FEW, "rehearsals=0", "method=devise_cosine", "split.seed=3", "split_seeds=2")
+    config = composed(
+        *FEW, "class_folds=0", "method=devise_cosine", "split.seed=3", "split_seeds=2"
+    )
     return trained_once(of_all_workers(tmp_path_factory), "splits", config)

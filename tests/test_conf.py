@@ -48,7 +48,7 @@ LATER = {
     "split": {"classes", "labels", "rows"},
     "index": {"vectors"},
     "prior": {"pretraining"},
-    "method": {"task", "rehearsals"},
+    "method": {"task", "folds"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
 }

@@ -22,7 +22,7 @@ from tries import FILE
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-QUICK = ["method=none", "prior=none", "rehearsals=0", "logger=none", "trainer.max_epochs=5"]
+QUICK = ["method=none", "prior=none", "class_folds=0", "logger=none", "trainer.max_epochs=5"]
 GRID = ["seed=0,1,2", "projection=linear,mlp"]
 HEAD = "| trial | ran on | tries | val/hit@1 | basic launcher | figures equal | weights equal |"
 

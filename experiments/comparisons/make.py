@@ -24,14 +24,14 @@ from devise_exp.runs.results import RunResults, runs_in
 ROOT = Path(__file__).parents[2]
 SHARED = ("method=none", "logger=none", "seeds=3")
 # What grids say that is no part of their rows' names.
-HIDDEN = {"split.seed", "trainer.max_epochs", "prior", "rehearsals", "seeds", "data.root"}
+HIDDEN = {"split.seed", "trainer.max_epochs", "prior", "class_folds", "seeds", "data.root"}
 COLUMNS = ("seen hit@1", "unseen hit@1", "unseen hit@5", "calibrated H", "AUSUC")
 GLOVE = ",".join(f"${{oc.env:GLOVE}}/glove.6B.{dim}d.txt" for dim in (100, 200, 300))
 # Epochs for about 200 steps each, whatever the number of pictures.
 CLASSES = {"9": 80, "18": 40, "36": 20, "72": 10}
 PICTURES = {"1": 200, "2": 200, "5": 100, "10": 67, "20": 33, "null": 10}
-# The map alone: nothing is chosen on rehearsals, for which nine classes are too few.
-ALONE = ("prior=none", "rehearsals=0")
+# The map alone: nothing is chosen on class folds, for which nine classes are too few.
+ALONE = ("prior=none", "class_folds=0")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.training.lightning import silence_lightning
 
 SEEDS, WEIGHTS, COSTS = (0, 1, 2), (0.25, 0.5, 0.75, 1.0), (0.005, 0.01, 0.015, 0.02, 0.03, 1)
-HEAD = "| | weight | rehearsal AUSUC | rehearsal seen | unseen | seen | H@1 |"
+HEAD = "| | weight | class fold AUSUC | class fold seen | unseen | seen | H@1 |"
 Figures = list[tuple[float, ...]]  # per seed, the columns of HEAD
 Maps = Sequence[Project]  # one per seed
 # What hubs lose, (C,), by similarities (N, C) of a pool of images to the labels: half the mean of a
@@ -61,7 +61,7 @@ class Setting:
         vectors, seen = self.data.class_vectors, self.data.split.seen
         moved = normalize_rows(vectors - centre_of(vectors, seen)) if centred else vectors
         self.task = replace(self.data.task(self.features, config.seed), class_vectors=moved)
-        self.rehearsals = self.data.rehearsals(self.task)
+        self.class_folds = self.data.class_folds(self.task)
 
     def trained(self, *overrides: str) -> list[Project]:
         """The run's recipe, once per seed; a task is trained on once."""
@@ -70,9 +70,9 @@ class Setting:
         return [cached_per_task(fit, {}) for fit in fits]
 
     def others(self, task: Task) -> Sequence[ClassFold]:
-        """What a method fitted to the task, or to one of its rehearsals, chooses by."""
-        nested = [class_fold(task, r.task.unseen) for r in self.rehearsals if r.task is not task]
-        return self.rehearsals if task is self.task else nested
+        """What a method fitted to the task, or to one of its class folds, chooses by."""
+        nested = [class_fold(task, r.task.unseen) for r in self.class_folds if r.task is not task]
+        return self.class_folds if task is self.task else nested
 
     def measured(self, fit: Callable, hubs: str = "", own: bool = False) -> tuple[float, ...]:
         """The columns after the weight; hubs are those of the training images or of the `own`."""
@@ -89,12 +89,12 @@ class Setting:
                 best.append(top_answers(seen, unseen, task.class_ids[images]))
             return tradeoff_curve(*best)
 
-        rehearsed = [curve(each.task, each.seen_rows, each.unseen_rows) for each in self.rehearsals]
+        curves = [curve(each.task, each.seen_rows, each.unseen_rows) for each in self.class_folds]
         test = curve(self.task, self.data.split.test, self.data.split.unseen_rows)
-        seen, unseen = test.at(mean(best_gamma(c) for c in rehearsed))
+        seen, unseen = test.at(mean(best_gamma(c) for c in curves))
         area, kept = (
-            mean(map(calibrated_stacking.ausuc, rehearsed)),
-            mean(c.seen[0] for c in rehearsed),
+            mean(map(calibrated_stacking.ausuc, curves)),
+            mean(c.seen[0] for c in curves),
         )
         return area, kept, test.unseen[-1], test.seen[0], 2 * seen * unseen / (seen + unseen)
 
@@ -132,7 +132,7 @@ def figures(on: Setting, projects: Maps, make: Priors, at: float | None = None, 
     found, weight = [], at
     for each in projects:
         if at is None:
-            prior = selection.devise(each(on.task), each, make, on.task, on.rehearsals)[1]
+            prior = selection.devise(each(on.task), each, make, on.task, on.class_folds)[1]
             weight = prior.weight if prior else 0.0
         found.append((weight, *on.measured(partial(fit, each, weight), **hubs)))
     return found

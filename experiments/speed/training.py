@@ -65,7 +65,7 @@ def main(epochs: int) -> None:
     task = data.task(features, config.seed)
     ways = {
         "bare loop": lambda: bare_loop(config, task),
-        "training on the bank (of rehearsals, methods, trials)": lambda: fit_plain(config, task),
+        "training on the bank (of class folds, methods, trials)": lambda: fit_plain(config, task),
         "on the bank, of a run": lambda: of_a_run(config, data, features),
     }
     seconds: dict[str, float] = dict.fromkeys(ways, float("inf"))

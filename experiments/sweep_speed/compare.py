@@ -29,8 +29,8 @@ from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
-# A run that only trains and evaluates: no rows to compare with, no rehearsals, no W&B.
-BARE = ["method=none", "prior=none", "rehearsals=0", "logger=none"]
+# A run that only trains and evaluates: no rows to compare with, no class folds, no W&B.
+BARE = ["method=none", "prior=none", "class_folds=0", "logger=none"]
 
 
 def swept(study: list[str], folder: Path) -> tuple[float, int]:

@@ -264,7 +264,7 @@ def test_a_class_called_by_a_number_can_be_unseen() -> None:
     assert [split.classes[i] for i in split.unseen] == ["42"]
 
 
-# Classes held out in rehearsals
+# Classes held out in class folds
 
 
 def names_of(split: Split, sets: tuple[np.ndarray, ...]) -> list[set[str]]:
@@ -281,7 +281,7 @@ def names_of(split: Split, sets: tuple[np.ndarray, ...]) -> list[set[str]]:
     st.integers(0, 99),
 )
 def test_held_out_classes_are_seen_ones_drawn_by_name(
-    n: int, n_unseen: int, rehearsals: int, seed: int, clean_share: float, order: int
+    n: int, n_unseen: int, folds: int, seed: int, clean_share: float, order: int
 ) -> None:
     data = data_of({f"class {c}": 3 for c in range(n)})
     other = data.shuffled(order)
@@ -293,7 +293,7 @@ def test_held_out_classes_are_seen_ones_drawn_by_name(
     for each in (data, other):
         split = named_split(*each, unseen, seed=seed)
         clean = np.array([c for c in split.seen if split.classes[c] in clean_names], dtype=int)
-        sets = draw_class_folds(split, clean, rehearsals)
+        sets = draw_class_folds(split, clean, folds)
         assert set(np.concatenate([split.unseen, *sets])) <= {*split.seen, *split.unseen}
         together = [name for own in names_of(split, sets) for name in own]
         assert len(together) == len(set(together)) == sum(len(own) for own in sets)
@@ -301,16 +301,16 @@ def test_held_out_classes_are_seen_ones_drawn_by_name(
         drawn.append(names_of(split, sets))
     assert drawn[0] == drawn[1]  # the order of classes decides nothing
     seen = n - n_unseen
-    if rehearsals == 0 or seen < 8:
+    if folds == 0 or seen < 8:
         assert drawn[0] == []
     if drawn[0]:
-        assert len(drawn[0]) == rehearsals
+        assert len(drawn[0]) == folds
         sizes = {len(own) for own in drawn[0]}
         assert len(sizes) == 1
         assert 2 <= sizes.pop() <= round(seen / 5)
-    if rehearsals and len(clean_names) >= 4 * rehearsals:
+    if folds and len(clean_names) >= 4 * folds:
         assert set().union(*drawn[0]) <= clean_names
-    elif rehearsals in (1, 2) and seen >= 8:
+    elif folds in (1, 2) and seen >= 8:
         assert drawn[0]  # leaked ones serve where there are too few clean ones
 
 
@@ -325,9 +325,9 @@ def test_the_seed_of_the_split_draws_the_held_out_classes() -> None:
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "maybe", None, True])
-def test_a_wrong_number_of_rehearsals(wrong: Any) -> None:
+def test_a_wrong_number_of_class_folds(wrong: Any) -> None:
     split = named_split(*data_of({f"class {c}": 3 for c in range(20)}), ["class 1"])
-    with pytest.raises(InputError, match=rf"rehearsals={wrong}: give a whole number from 0 on"):
+    with pytest.raises(InputError, match=rf"class_folds={wrong}: give a whole number from 0 on"):
         draw_class_folds(split, split.seen, wrong)
 
 

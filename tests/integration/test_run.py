@@ -315,7 +315,7 @@ def test_classes_of_the_control_share_no_vector(
     tree = tmp_path / "pictures"
     for c, name in enumerate(("red cat", "black cat", "red dog", "black dog")):
         shutil.copytree(sorted(image_tree.iterdir())[c], tree / name)
-    own = ("method=random_vectors", "rehearsals=0", "subset.limit_per_class=4")
+    own = ("method=random_vectors", "class_folds=0", "subset.limit_per_class=4")
     run.train(small(f"data.root={tree}", *own, "trainer.max_epochs=1"), tmp_path / "run")
     vectors = RunFolder.existing(tmp_path / "run").embedded("random_vectors").class_vectors
     cosines = (vectors @ vectors.T)[~np.eye(4, dtype=bool)]
@@ -332,8 +332,8 @@ def test_classes_of_the_control_share_no_vector(
         "split.val_share=a",
         "subset.min_images=x",
         "features.batch_size=x",
-        "rehearsals=-1",
-        "rehearsals=x",
+        "class_folds=-1",
+        "class_folds=x",
         "train_figures=maybe",
         "seed=abc",
         "index=saved",
@@ -395,7 +395,7 @@ def test_the_seed_decides_the_first_weights(small: Config, tmp_path: Path) -> No
     assert np.abs(embedded[0] - embedded[1]).max() > 0.1
 
 
-# The shipped features, whose backbone's own classifier is known, and what is chosen on rehearsals
+# The shipped features, whose backbone's own classifier is known, and what is chosen on class folds
 
 
 @pytest.fixture(scope="module")
@@ -423,7 +423,7 @@ def test_the_shipped_features_serve_a_subset(shipped: tuple[Path, dict[str, floa
     assert values["seen/hit@1"] > 0.5  # real features of the right rows
 
 
-def test_what_was_chosen_on_rehearsals_is_kept_and_holds_when_evaluated_again(
+def test_what_was_chosen_on_class_folds_is_kept_and_holds_when_evaluated_again(
     shipped: tuple[Path, dict[str, float]], again: Config
 ) -> None:
     folder, values = shipped
@@ -483,7 +483,7 @@ def sweep(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """Two losses in one process, logged to W&B: (folder, stdout, stderr)."""
     place, out, err = tmp_path_factory.mktemp("sweep"), io.StringIO(), io.StringIO()
     options = [o for o in SMALL if not o.startswith(("projection", "logger", "optimizer"))]
-    options += ["trainer.max_epochs=2", "rehearsals=0"]
+    options += ["trainer.max_epochs=2", "class_folds=0"]
     grid = ["loss=cosine,hinge_rank", "projection=linear"]
     arguments = ["train.py", "-m", *options, f"data.root={image_tree}", *grid]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):

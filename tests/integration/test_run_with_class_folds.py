@@ -1,4 +1,4 @@
-"""A run that rehearses: the prior that it keeps, its calibrated figures, and what has no say."""
+"""A run with class folds: the prior that it keeps, its calibrated figures, and what has no say."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUICK = (
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fourteen classes of three pictures each, enough for rehearsals."""
+    """Fourteen classes of three pictures each, enough for class folds."""
     root = tmp_path_factory.mktemp("tree")
     for c, name in enumerate(NAMES):
         for i in range(3):
@@ -152,13 +152,13 @@ def test_choices_of_another_recipe_are_refused_by_the_keys_that_differ(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_took_choices_says_whose_and_claims_no_rehearsal(
+def test_a_run_that_took_choices_says_whose_and_claims_no_class_fold(
     trained: tuple[RunFolder, dict[str, float]], config: DictConfig, tmp_path: Path
 ) -> None:
     first = trained[0]
     assert first.about()["rehearsals"] == 2
     own = config.copy()
-    own.update(seed=1, hyperparameters_from=str(first.path), rehearsals=0)
+    own.update(seed=1, hyperparameters_from=str(first.path), class_folds=0)
     run.train(own, tmp_path / "run", quietly=True)
     second = RunFolder(tmp_path / "run")
     assert second.about()["choices"] == first.path.name
@@ -190,7 +190,7 @@ class Watched(np.ndarray):
         return np.asarray(self)[rows]
 
 
-def late(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+def late(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
     LOOKED.append("fitted")
     return seen_only.prototypes(task)
 
@@ -200,7 +200,7 @@ def test_all_methods_are_fitted_before_a_test_or_unseen_image_is_looked_at(
 ) -> None:
     own = config.copy()
     target = {"_target_": f"{__name__}.late", "_partial_": True}
-    own.update(method={"one": target, "two": target}, rehearsals=0, prior=None)
+    own.update(method={"one": target, "two": target}, class_folds=0, prior=None)
     data = prepare(own)
     features = np.array(features_of(own, data)).view(Watched)
     features.closed = np.concatenate([data.split.test, data.split.unseen_rows])
@@ -216,7 +216,7 @@ def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
     own = config.copy()
     target = "devise_exp.methods.baselines.softmax.softmax"
     method = {"softmax": {"_target_": target, "_partial_": True}}
-    own.update(rehearsals=0, prior=None, spaces=["classifier"], method=method)
+    own.update(class_folds=0, prior=None, spaces=["classifier"], method=method)
     trained: list[int] = []
     real = fit_softmax
 
@@ -229,7 +229,7 @@ def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
     assert len(trained) == 1
 
 
-def test_rehearsals_that_had_to_be_left_out_are_not_counted(
+def test_class_folds_that_had_to_be_left_out_are_not_counted(
     config: DictConfig, tmp_path: Path
 ) -> None:
     own = config.copy()

@@ -245,16 +245,16 @@ def test_what_the_pretraining_knows_of_unseen_and_held_out_classes_is_taken_out(
     assert known.vectors.shape == (999, data.class_vectors.shape[1])
     task, seen = data.task(features, 0), data.split.classes
     planted = np.array([seen.index("accordion"), seen.index("crocodile")])
-    (made,) = replace(data, held_out=(planted,)).rehearsals(task)
+    (made,) = replace(data, held_out=(planted,)).class_folds(task)
     inner = made.task.pretraining
     assert inner is not None
     gone = set(known.categories) - set(inner.categories)
     assert gone == {"accordion", "African crocodile"}
-    clean = [each.task.pretraining for each in data.rehearsals(task)]
+    clean = [each.task.pretraining for each in data.class_folds(task)]
     assert [p.categories == known.categories for p in clean if p] == [True, True]
 
 
-def test_a_rehearsal_that_would_leave_nothing_of_the_pretraining_is_left_out(
+def test_a_class_fold_that_would_leave_nothing_of_the_pretraining_is_left_out(
     caltech: tuple[ExperimentData, np.ndarray],
 ) -> None:
     data, features = caltech
@@ -263,10 +263,10 @@ def test_a_rehearsal_that_would_leave_nothing_of_the_pretraining_is_left_out(
     resolutions[general[0]] = replace(resolutions[general[0]], name="entity")
     named = replace(data, resolutions=tuple(resolutions), held_out=(general, others))
     task = data.task(features, 0)
-    (made,) = named.rehearsals(task)
+    (made,) = named.class_folds(task)
     np.testing.assert_array_equal(made.task.unseen, others)
     # Without a pretraining there is nothing of it to lose.
-    assert len(named.rehearsals(replace(task, pretraining=None))) == 2
+    assert len(named.class_folds(replace(task, pretraining=None))) == 2
 
 
 def test_a_prior_needs_a_classifier_that_is_left_as_it_was(

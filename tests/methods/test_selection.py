@@ -1,4 +1,4 @@
-"""What is chosen on rehearsals against brute force, and that nothing else has a say in it."""
+"""What is chosen on class folds against brute force, and that nothing else has a say in it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def synthetic(seed: int, known_noise: float = 0.3, images: int = 9) -> Task:
     return Task(guarded, ids, vectors, seen, unseen, **parts, seed=seed, pretraining=known)
 
 
-def rehearsals_of(task: Task, n: int = 2) -> list[ClassFold]:
+def folds_of(task: Task, n: int = 2) -> list[ClassFold]:
     """Each holds out three other seen classes, and one category."""
     return [class_fold(task, task.seen[3 * i : 3 * i + 3], {f"category {i}"}) for i in range(n)]
 
@@ -84,8 +84,8 @@ def ridge(task: Task) -> nn.Module:
 some_priors = partial(priors, weights=WEIGHTS, temperature=1.5, top=6)
 
 
-def devise(task: Task, rehearsals: Sequence[ClassFold]) -> tuple[CalibratedMethod, Prior | None]:
-    return selection.devise(ridge(task), ridge, some_priors, task, rehearsals)
+def devise(task: Task, folds: Sequence[ClassFold]) -> tuple[CalibratedMethod, Prior | None]:
+    return selection.devise(ridge(task), ridge, some_priors, task, folds)
 
 
 # Brute force
@@ -140,7 +140,7 @@ def slow_gamma(edges: list[float], means: list[tuple[float, float]]) -> float:
     return max(found)[1]
 
 
-def on_rehearsal(task: Task, each: ClassFold, fitted: FittedMethod) -> Any:
+def on_fold(task: Task, each: ClassFold, fitted: FittedMethod) -> Any:
     rows = each.seen_rows, each.unseen_rows
     bank = task.features.features
     images = fitted.embed(bank[rows[0]]), fitted.embed(bank[rows[1]])
@@ -148,12 +148,12 @@ def on_rehearsal(task: Task, each: ClassFold, fitted: FittedMethod) -> Any:
     return stretches(images, truths, fitted.class_vectors, each.task.seen, each.task.unseen)
 
 
-def slow_devise(task: Task, rehearsals: Sequence[ClassFold]) -> tuple[float, float, float, float]:
+def slow_devise(task: Task, folds: Sequence[ClassFold]) -> tuple[float, float, float, float]:
     """(weight, gamma, area, seen) of the best of all weights, no prior being weight 0."""
     found = []
     for weight in (0.0, *WEIGHTS):
         area = seen = gamma = 0.0
-        for each in rehearsals:
+        for each in folds:
             layer = ridge(each.task).weight.detach().numpy()
             assert each.task.pretraining is not None
             prior = Prior(each.task.pretraining, weight, 1.5, 6)
@@ -161,10 +161,10 @@ def slow_devise(task: Task, rehearsals: Sequence[ClassFold]) -> tuple[float, flo
             def embed(x: np.ndarray, layer: np.ndarray = layer, prior: Prior = prior) -> np.ndarray:
                 return unit(unit(x @ layer.T) + prior.weight * prior.directions(x))
 
-            edges, means = on_rehearsal(task, each, FittedMethod("", task.class_vectors, embed))
-            area += slow_area(means) / len(rehearsals)
-            seen += means[0][0] / len(rehearsals)
-            gamma += slow_gamma(edges, means) / len(rehearsals)
+            edges, means = on_fold(task, each, FittedMethod("", task.class_vectors, embed))
+            area += slow_area(means) / len(folds)
+            seen += means[0][0] / len(folds)
+            gamma += slow_gamma(edges, means) / len(folds)
         found.append((weight, gamma, area, seen))
     able = [each for each in found if each[3] >= found[0][3] - SEEN_COST - 1e-12]
     return max(able, key=lambda each: (round(each[2], 9), -each[0]))
@@ -174,16 +174,16 @@ def test_the_prior_and_its_gamma_are_those_of_brute_force() -> None:
     weights = set()
     for seed in range(14):
         task = synthetic(seed, known_noise=0.2 + seed % 3)
-        rehearsals = rehearsals_of(task, 1 + seed % 3)
-        first, prior = devise(task, rehearsals)
-        weight, gamma, area, seen = slow_devise(task, rehearsals)
+        folds = folds_of(task, 1 + seed % 3)
+        first, prior = devise(task, folds)
+        weight, gamma, area, seen = slow_devise(task, folds)
         assert (prior.weight if prior else 0.0) == weight
         assert first.gamma == pytest.approx(gamma, abs=1e-5)
         assert first.fitted.about == pytest.approx(
             {"prior/weight": weight, "rehearsal/seen": seen, "rehearsal/AUSUC": area}, abs=1e-6
         )
         if prior is not None:
-            assert prior.pretraining is task.pretraining  # of the whole task, not of a rehearsal
+            assert prior.pretraining is task.pretraining  # of the whole task, not of a class fold
         weights.add(weight)
     assert len(weights) >= 3  # not a trivial choice
 
@@ -193,38 +193,38 @@ def test_a_prior_that_costs_seen_hits_is_not_chosen() -> None:
     refused = 0
     for seed in range(14):
         task = synthetic(seed, known_noise=0.2 + seed % 3)
-        rehearsals = rehearsals_of(task)
-        first, _ = devise(task, rehearsals)
-        _, without = selection.devise(ridge(task), ridge, None, task, rehearsals)
+        folds = folds_of(task)
+        first, _ = devise(task, folds)
+        _, without = selection.devise(ridge(task), ridge, None, task, folds)
         assert without is None
-        bare = selection.devise(ridge(task), ridge, None, task, rehearsals)[0].fitted.about
+        bare = selection.devise(ridge(task), ridge, None, task, folds)[0].fitted.about
         about = first.fitted.about
         assert about["rehearsal/seen"] >= bare["rehearsal/seen"] - SEEN_COST - 1e-12
         assert about["rehearsal/AUSUC"] >= bare["rehearsal/AUSUC"]
-        free = max(_areas(task, rehearsals))
+        free = max(_areas(task, folds))
         refused += free > about["rehearsal/AUSUC"] + 1e-9
     assert refused > 0
 
 
-def _areas(task: Task, rehearsals: Sequence[ClassFold]) -> list[float]:
+def _areas(task: Task, folds: Sequence[ClassFold]) -> list[float]:
     """Of every weight, whatever it costs."""
     found = []
     for weight in WEIGHTS:
         areas = []
-        for each in rehearsals:
+        for each in folds:
             assert each.task.pretraining is not None
             prior = Prior(each.task.pretraining, weight, 1.5, 6)
             fitted = FittedMethod(
                 "", task.class_vectors, TrainedProjection(ridge(each.task), prior)
             )
-            areas.append(slow_area(on_rehearsal(task, each, fitted)[1]))
+            areas.append(slow_area(on_fold(task, each, fitted)[1]))
         found.append(float(np.mean(areas)))
     return found
 
 
 def test_the_trained_map_embeds_with_its_prior() -> None:
     task = synthetic(2)
-    first, prior = devise(task, rehearsals_of(task))
+    first, prior = devise(task, folds_of(task))
     assert prior is not None
     rows = task.features[task.val]
     plain = unit(rows @ ridge(task).weight.detach().numpy().T)
@@ -232,7 +232,7 @@ def test_the_trained_map_embeds_with_its_prior() -> None:
     assert np.abs(first.fitted.embed(rows) - plain).max() > 0.1
 
 
-def test_without_a_rehearsal_nothing_is_chosen() -> None:
+def test_without_a_class_fold_nothing_is_chosen() -> None:
     task = synthetic(0)
     first, prior = devise(task, [])
     assert (first.gamma, prior, first.fitted.about) == (None, None, {})
@@ -244,43 +244,41 @@ def test_without_a_rehearsal_nothing_is_chosen() -> None:
 
 def test_without_a_pretraining_a_gamma_is_chosen_and_no_prior() -> None:
     task = replace(synthetic(0), pretraining=None)
-    first, prior = devise(task, rehearsals_of(task))
+    first, prior = devise(task, folds_of(task))
     assert prior is None
     assert first.gamma is not None
     assert first.fitted.about["prior/weight"] == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_a_methods_gamma_is_the_mean_of_scans_on_each_rehearsal(n: int) -> None:
+def test_a_methods_gamma_is_the_mean_of_scans_on_each_class_fold(n: int) -> None:
     for seed in range(3):
         task = synthetic(seed)
-        rehearsals = rehearsals_of(task, n)
+        folds = folds_of(task, n)
         method = projection_method("ridge", ridge)
-        found = selection.calibrate(method, task, rehearsals)
-        scans = [
-            slow_gamma(*on_rehearsal(task, each, method(each.task, []))) for each in rehearsals
-        ]
+        found = selection.calibrate(method, task, folds)
+        scans = [slow_gamma(*on_fold(task, each, method(each.task, []))) for each in folds]
         assert found.gamma == pytest.approx(np.mean(scans), abs=1e-5)
         # One rule for all: the trained model's, where it has no prior either.
-        bare, _ = selection.devise(ridge(task), ridge, None, task, rehearsals)
+        bare, _ = selection.devise(ridge(task), ridge, None, task, folds)
         assert bare.gamma == pytest.approx(found.gamma, abs=1e-9)
 
 
-def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_rehearsals() -> None:
+def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_class_folds() -> None:
     task = synthetic(1)
-    rehearsals = rehearsals_of(task, 3)
+    folds = folds_of(task, 3)
     given: list[tuple[Task, list[ClassFold]]] = []
 
-    def watched(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
-        given.append((task, list(rehearsals)))
-        return closed_form.eszsl(task, rehearsals)
+    def watched(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
+        given.append((task, list(folds)))
+        return closed_form.eszsl(task, folds)
 
-    selection.calibrate(watched, task, rehearsals)
-    assert given[0] == (task, rehearsals)
-    assert [inner for inner, _ in given[1:]] == [each.task for each in rehearsals]
+    selection.calibrate(watched, task, folds)
+    assert given[0] == (task, folds)
+    assert [inner for inner, _ in given[1:]] == [each.task for each in folds]
     for inner, others in given[1:]:
         held_out = set(inner.unseen.tolist())
-        outers = [each for each in rehearsals if each.task is not inner]
+        outers = [each for each in folds if each.task is not inner]
         assert inner.pretraining is not None
         for each, outer in zip(others, outers, strict=True):
             assert each.task.unseen.tolist() == outer.task.unseen.tolist()
@@ -297,7 +295,7 @@ def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_rehear
 @pytest.mark.parametrize("method", [seen_only.prototypes, seen_only.majority])
 def test_a_method_that_names_no_unseen_class_gets_no_gamma(method: Any) -> None:
     task = synthetic(0)
-    assert selection.calibrate(method, task, rehearsals_of(task)).gamma is None
+    assert selection.calibrate(method, task, folds_of(task)).gamma is None
 
 
 def test_a_task_is_trained_on_once() -> None:
@@ -310,11 +308,11 @@ def test_a_task_is_trained_on_once() -> None:
 
     whole = ridge(task)
     project = cached_per_task(counted, {task: whole})
-    rehearsals = rehearsals_of(task)
-    selection.devise(whole, project, some_priors, task, rehearsals)
-    selection.calibrate(projection_method("bare", project), task, rehearsals)
+    folds = folds_of(task)
+    selection.devise(whole, project, some_priors, task, folds)
+    selection.calibrate(projection_method("bare", project), task, folds)
     assert project(task) is whole
-    assert trained == [each.task for each in rehearsals]
+    assert trained == [each.task for each in folds]
 
 
 def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
@@ -327,10 +325,10 @@ def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
     rows = task.features[task.val]
     found = []
     for each in (task, spoilt):
-        first, prior = devise(each, rehearsals_of(each))
+        first, prior = devise(each, folds_of(each))
         assert prior is not None
         others = [
-            selection.calibrate(method, each, rehearsals_of(each))
+            selection.calibrate(method, each, folds_of(each))
             for method in (closed_form.eszsl, conse_pretraining)
         ]
         embeddings = [fit.fitted.embed(rows).tobytes() for fit in (first, *others)]

@@ -136,12 +136,12 @@ def test_targets_are_places_among_the_seen_classes(drawn: Case) -> None:
     assert task.targets(task.train).tolist() == expected
 
 
-# Rehearsals
+# Class folds
 
 
 @settings(max_examples=25, deadline=None)
 @given(cases, st.data())
-def test_held_out_classes_are_closed_to_the_rehearsal_and_open_to_the_whole_task(
+def test_held_out_classes_are_closed_to_the_class_fold_and_open_to_the_whole_task(
     drawn: Case, data: st.DataObject
 ) -> None:
     task = drawn.task
@@ -172,7 +172,7 @@ def test_held_out_classes_are_closed_to_the_rehearsal_and_open_to_the_whole_task
     assert len(task.pretraining.categories) == 7
 
 
-def test_a_rehearsal_inside_a_rehearsal_closes_the_classes_of_both() -> None:
+def test_a_class_fold_inside_a_class_fold_closes_the_classes_of_both() -> None:
     task = case(0, 10, 2).task
     outer = class_fold(task, task.seen[:2])
     made = class_fold(outer.task, task.seen[2:4])
@@ -181,7 +181,7 @@ def test_a_rehearsal_inside_a_rehearsal_closes_the_classes_of_both() -> None:
     assert set(task.class_ids[made.unseen_rows].tolist()) == set(task.seen[2:4].tolist())
 
 
-def test_a_task_without_a_pretraining_rehearses_without_one() -> None:
+def test_a_task_without_a_pretraining_has_class_folds_without_one() -> None:
     task = replace(case(0, 10, 2).task, pretraining=None)
     assert class_fold(task, task.seen[:2], {"category 1"}).task.pretraining is None
     whole = case(0, 10, 2).task
@@ -192,14 +192,14 @@ def test_a_task_without_a_pretraining_rehearses_without_one() -> None:
 # Planted in the real run
 
 
-@pytest.mark.parametrize("name", ["peek_at_unseen", "peek_at_test", "peek_in_rehearsal"])
+@pytest.mark.parametrize("name", ["peek_at_unseen", "peek_at_test", "peek_in_fold"])
 def test_a_method_that_looks_at_closed_rows_stops_the_run(
     composed: Callable[..., DictConfig], tmp_path: Path, name: str
 ) -> None:
     config = composed(
         "subset.limit_per_class=4", "subset.min_images=85", "split=random", "split.n_unseen=3",
         "word_vectors=random", "projection=linear", "trainer.max_epochs=1", "logger=none",
-        "method=none", "prior=none", "rehearsals=1",
+        "method=none", "prior=none", "class_folds=1",
         f"+method.{name}._target_=helpers.peeking.{name}",
         f"+method.{name}._partial_=true",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""From a config to a split that may be believed: leaks, rehearsals and data with few classes."""
+"""From a config to a split that may be believed: leaks, class folds and data with few classes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLEAN = ("helicopter",)  # of the small pictures; ImageNet has cats, dogs, boats
 
 @pytest.fixture(scope="module")
 def config(composed: Callable[..., DictConfig], image_tree: Path) -> Callable[..., DictConfig]:
-    """config("rehearsals=1", ...) of the small pictures, with a backbone of ImageNet's classes."""
+    """config("class_folds=1", ...) of the small pictures, with a backbone of ImageNet's classes."""
 
     def make(*overrides: str, root: Path = image_tree) -> DictConfig:
         return composed(
@@ -110,19 +110,19 @@ def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Pat
     assert "split.clean=maybe: choose report or require" in line
 
 
-# Rehearsals and priors
+# Class folds and priors
 
 
 def held_out(data: ExperimentData) -> list[list[str]]:
     return [[data.split.classes[c] for c in own] for own in data.held_out]
 
 
-def test_rehearsals_hold_out_clean_classes_where_there_are_enough(
+def test_class_folds_hold_out_clean_classes_where_there_are_enough(
     config: Callable[..., DictConfig], wide_tree: Path
 ) -> None:
     options = ("split=named", "split.unseen=[tench,giraffe]")
     one, two, three = (
-        held_out(prepare(config(*options, f"rehearsals={n}", root=wide_tree))) for n in (1, 2, 3)
+        held_out(prepare(config(*options, f"class_folds={n}", root=wide_tree))) for n in (1, 2, 3)
     )
     assert [len(own) for own in one] == [4]
     assert [len(own) for own in two] == [4, 4]
@@ -135,11 +135,11 @@ def test_rehearsals_hold_out_clean_classes_where_there_are_enough(
 @pytest.mark.parametrize(
     "option",
     [
-        "rehearsals=-1",
-        "rehearsals=1.5",
-        "rehearsals=maybe",
-        "rehearsals=null",
-        "rehearsals=true",
+        "class_folds=-1",
+        "class_folds=1.5",
+        "class_folds=maybe",
+        "class_folds=null",
+        "class_folds=true",
         "prior.weights=[-1]",
         "prior.weights=[]",
         "prior.weights=much",
@@ -193,7 +193,7 @@ def test_classes_and_pictures_that_take_no_part_are_nowhere_in_the_run(
     config: Callable[..., DictConfig], composed: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     """Not among the candidates, nor in the run folder, from which the same figures come again."""
-    told = config("method=none", "prior=none", "rehearsals=0", "split.n_seen=3",
+    told = config("method=none", "prior=none", "class_folds=0", "split.n_seen=3",
                   "split.train_per_class=2", "split=random", "split.n_unseen=2")  # fmt: skip
     data = prepare(told)
     left_out = set(data.whole.classes) - set(data.split.classes)

@@ -47,7 +47,7 @@ def test_the_second_seed_takes_every_choice_of_the_first(
     assert second.chosen("ale") == {"rate": first.chosen("ale")["rate"]}
     for name in first.models():
         gamma = first.embedded(name).gamma
-        # Chosen anew on another seed's rehearsals, the trained maps' would be other numbers.
+        # Chosen anew on another seed's class folds, the trained maps' would be other numbers.
         assert second.embedded(name).gamma == gamma is not None
     assert (second.path / "prior.npz").read_bytes() == (first.path / "prior.npz").read_bytes()
 
@@ -84,7 +84,7 @@ def test_a_method_that_is_called_seedless_is(composed: Config, name: str) -> Non
     found = []
     for seed in (0, 1):
         task = data.task(features, seed)
-        found.append(method(task, data.rehearsals(task)))
+        found.append(method(task, data.class_folds(task)))
     one, two = found
     assert one.about == two.about
     np.testing.assert_array_equal(one.class_vectors, two.class_vectors)

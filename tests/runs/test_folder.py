@@ -171,7 +171,7 @@ def trained(
     config = composed(
         "data=image_folder", f"data.root={image_tree}", "backbone=resnet18",
         "backbone.weights=null", "features.num_workers=0", "logger=none", "projection=linear",
-        "trainer.max_epochs=1", "rehearsals=0",
+        "trainer.max_epochs=1", "class_folds=0",
     )  # fmt: skip
     run.train(config, folder)
     reevaluation.evaluate(composed(f"run_dir={folder}", name="evaluate"))

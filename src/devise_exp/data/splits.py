@@ -138,25 +138,25 @@ def named_split(
     return given_split(classes, labels, rows, (*parts, unseen_rows), name, seed, clean, is_unseen)
 
 
-def draw_class_folds(split: Split, clean: np.ndarray, rehearsals: int) -> tuple[np.ndarray, ...]:
-    """Seen classes that play the unseen ones in each of so many rehearsals, on which choices are
+def draw_class_folds(split: Split, clean: np.ndarray, folds: int) -> tuple[np.ndarray, ...]:
+    """Seen classes that play the unseen ones in each of so many class folds, on which choices are
     made; the sets are disjoint, and split.seed alone draws them.
 
     clean: ids of seen classes that the pretraining does not know, as it must not know the unseen
-    ones; they are taken where there are four or more for each rehearsal, else any. A set holds a
+    ones; they are taken where there are four or more for each class fold, else any. A set holds a
     fifth of the seen classes or fewer; () where they are too few for sets of two. InputError for a
-    number of rehearsals that is no whole number from 0 on.
+    number of class folds that is no whole number from 0 on.
     """
-    if type(rehearsals) is not int or rehearsals < 0:
-        raise InputError(f"rehearsals={rehearsals}: give a whole number from 0 on")
-    pool = clean if len(clean) >= 4 * rehearsals else split.seen
-    size = min(len(pool) // max(rehearsals, 1), round(len(split.seen) / 5))
-    if rehearsals < 1 or size < 2:
+    if type(folds) is not int or folds < 0:
+        raise InputError(f"class_folds={folds}: give a whole number from 0 on")
+    pool = clean if len(clean) >= 4 * folds else split.seen
+    size = min(len(pool) // max(folds, 1), round(len(split.seen) / 5))
+    if folds < 1 or size < 2:
         return ()
     by_name = sorted(pool.tolist(), key=lambda c: split.classes[c])
     drawn = np.random.default_rng(split.seed).permutation(len(by_name))
     ids = np.array(by_name)[drawn]
-    return tuple(np.sort(ids[i * size : (i + 1) * size]) for i in range(rehearsals))
+    return tuple(np.sort(ids[i * size : (i + 1) * size]) for i in range(folds))
 
 
 def given_split(

@@ -1,7 +1,7 @@
-"""Methods fitted to a task, and what is chosen on rehearsals: the prior's weight, and the gamma of
+"""Methods fitted to a task, and what is chosen on class folds: the prior's weight, and the gamma of
 calibrated stacking.
 
-In a rehearsal some seen classes play the unseen ones. No unseen class and no test image has a say.
+In a class fold some seen classes play the unseen ones. No unseen class and no test image has a say.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ Family = Callable[[Task], Callable[..., FittedMethod]]  # a task's members, by t
 
 
 def choose_hyperparameters(
-    family: Family, grid: Sequence[dict[str, float]], task: Task, rehearsals: Sequence[ClassFold]
+    family: Family, grid: Sequence[dict[str, float]], task: Task, folds: Sequence[ClassFold]
 ) -> FittedMethod:
     """The member of `family` for `task` with the hyperparameters out of `grid` of the largest area
-    under the trade-off curve, averaged over the rehearsals, as the trained model's prior is chosen
+    under the trade-off curve, averaged over the class folds, as the trained model's prior is chosen
     as well; the first of equals. `about` has them and that figure, rehearsal/AUSUC.
 
-    Without a rehearsal there is nothing to choose by: then it is the middle of the grid.
+    Without a class fold there is nothing to choose by: then it is the middle of the grid.
     """
-    if not rehearsals or len(grid) == 1:
+    if not folds or len(grid) == 1:
         middle = grid[len(grid) // 2]
         return replace(family(task)(*middle.values()), about=dict(middle))
     areas = np.zeros(len(grid))
-    for each in rehearsals:
+    for each in folds:
         member = family(each.task)
         for i, hyperparameters in enumerate(grid):
             areas[i] += calibrated_stacking.ausuc(
                 fold_curve(member(*hyperparameters.values()), task, each)
             )
-    areas = np.round(areas / len(rehearsals), 9)  # rounding errors decide no tie
+    areas = np.round(areas / len(folds), 9)  # rounding errors decide no tie
     best = int(areas.argmax())
     about = grid[best] | {"rehearsal/AUSUC": float(areas[best])}
     return replace(family(task)(*grid[best].values()), about=about)
@@ -75,19 +75,19 @@ def devise(
     project: Project,
     priors: Priors | None,
     task: Task,
-    rehearsals: Sequence[ClassFold],
+    folds: Sequence[ClassFold],
 ) -> tuple[CalibratedMethod, Prior | None]:
-    """The trained model with the prior that does best on the rehearsals, for each of which
+    """The trained model with the prior that does best on the class folds, for each of which
     `project` trains a projection anew.
 
     Among the priors whose seen hit@1 stays within SEEN_COST of that without any, the one of the
     largest area under the trade-off curve, the first of equals; its gamma is the mean of those
-    that are best on each rehearsal. Without a rehearsal there is nothing to choose by: no prior.
+    that are best on each class fold. Without a class fold there is nothing to choose by: no prior.
     """
-    if not rehearsals:
+    if not folds:
         fitted = FittedMethod(MODEL, task.class_vectors, TrainedProjection(projection))
         return CalibratedMethod(fitted, None), None
-    curves = [prior_curves(project, priors, task, each) for each in rehearsals]
+    curves = [prior_curves(project, priors, task, each) for each in folds]
     best, chosen = best_prior(curves)
     prior = (None, *_priors(priors, task))[best]
     gamma = float(np.mean([best_gamma(row[best]) for row in curves]))
@@ -97,15 +97,15 @@ def devise(
 
 
 def prior_curves(project: Project, priors: Priors | None, task: Task, on: ClassFold) -> list[Curve]:
-    """The trade-off curves on a rehearsal of the map trained for it: without a prior, with each."""
+    """The trade-off curves on a class fold of its projection: without a prior, with each."""
     own = project(on.task)
     maps = [TrainedProjection(own, prior) for prior in (None, *_priors(priors, on.task))]
     return [fold_curve(FittedMethod(MODEL, task.class_vectors, each), task, on) for each in maps]
 
 
 def best_prior(curves: Sequence[Sequence[Curve]]) -> tuple[int, dict[str, float]]:
-    """The place, in each rehearsal's `with_priors`, of the prior that is chosen, as `devise` says;
-    and its rehearsal/seen and rehearsal/AUSUC, means over the rehearsals.
+    """The place, in each class fold's `with_priors`, of the prior that is chosen, as `devise` says;
+    and its rehearsal/seen and rehearsal/AUSUC, means over the class folds.
     """
     area = np.mean([[calibrated_stacking.ausuc(c) for c in row] for row in curves], axis=0)
     seen = np.mean([[c.seen[0] for c in row] for row in curves], axis=0)
@@ -127,30 +127,30 @@ def cached_per_task(project: Project, known: dict[Task, nn.Module]) -> Project:
 def projection_method(name: str, project: Project) -> Method:
     """DeViSE's projection alone, without a prior, as a method like any other."""
 
-    def fit(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+    def fit(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
         return FittedMethod(name, task.class_vectors, TrainedProjection(project(task)))
 
     return fit
 
 
-def calibrate(method: Method, task: Task, rehearsals: Sequence[ClassFold]) -> CalibratedMethod:
+def calibrate(method: Method, task: Task, folds: Sequence[ClassFold]) -> CalibratedMethod:
     """Fit a method to the task, and choose its gamma as that of `devise` is: the mean of those
-    that are best on each rehearsal, for which it is fitted anew, and chooses its hyperparameters
+    that are best on each class fold, for which it is fitted anew, and chooses its hyperparameters
     on the others.
     """
-    fitted = method(task, rehearsals)
-    if not rehearsals or not fitted.class_vectors[task.unseen].any(axis=1).all():
+    fitted = method(task, folds)
+    if not folds or not fitted.class_vectors[task.unseen].any(axis=1).all():
         return CalibratedMethod(fitted, None)
     gammas = []
-    for each in rehearsals:
-        others = [_within(each, other) for other in rehearsals if other is not each]
+    for each in folds:
+        others = [_within(each, other) for other in folds if other is not each]
         again = method(each.task, others)
         gammas.append(best_gamma(fold_curve(again, task, each)))
     return CalibratedMethod(fitted, float(np.mean(gammas)))
 
 
 def _within(outer: ClassFold, other: ClassFold) -> ClassFold:
-    """A rehearsal inside another: the held-out classes of both are held out."""
+    """A class fold inside another: the held-out classes of both are held out."""
     known, left = outer.task.pretraining, other.task.pretraining
     gone = set() if known is None or left is None else set(known.categories) - set(left.categories)
     return class_fold(outer.task, other.task.unseen, gone)
@@ -163,7 +163,7 @@ def _priors(priors: Priors | None, task: Task) -> tuple[Prior, ...]:
 
 
 def fold_curve(fitted: FittedMethod, task: Task, on: ClassFold) -> Curve:
-    """The trade-off curve of what was fitted to a rehearsal of `task`, on the rows to choose by."""
+    """The trade-off curve of a method fitted to a class fold of `task`, on its held-out rows."""
     sides = []
     for rows in (on.seen_rows, on.unseen_rows):
         images = fitted.embed(task.features[rows])

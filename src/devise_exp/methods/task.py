@@ -1,8 +1,8 @@
 """What a method may learn from, and the guard that keeps it from learning from anything else.
 
 Model choice, early stopping, calibration and hyperparameters see seen classes only: a `Task` hands
-out features of training and validation rows, and its `rehearsal` holds out some of the seen classes
-to play the unseen ones.
+out features of training and validation rows, and its `class_fold` holds out some of the seen
+classes to play the unseen ones.
 """
 
 from __future__ import annotations

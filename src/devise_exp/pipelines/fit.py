@@ -140,7 +140,7 @@ def _random_vectors(project: Project, data: ExperimentData) -> Method:
     or by a word they share.
     """
 
-    def fit_method(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+    def fit_method(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
         table = random_word_vectors(task.class_vectors.shape[1], task.seed)
         vectors = np.stack([table.vector(name) for name in data.split.classes])
         trained = TrainedProjection(project(replace(task, class_vectors=vectors)))

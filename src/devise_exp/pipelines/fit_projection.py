@@ -1,4 +1,4 @@
-"""From a config to the trained map of a task, nothing of which is kept on disk: what rehearsals,
+"""From a config to the trained map of a task, nothing of which is kept on disk: what class folds,
 methods and the trials of a sweep are made of.
 """
 

@@ -68,7 +68,7 @@ class ExperimentData:
     (N,) per row of dataset, -1 where its class has no word or takes no part in the split;
     class_vectors: (C, D) unit rows. n_missing: classes without a word. pretraining: what the
     backbone's own classifier knows beside the unseen classes, None where that is unknown or the
-    network is trained on. held_out: seen classes that play the unseen ones, per rehearsal.
+    network is trained on. held_out: seen classes that play the unseen ones, per class fold.
     """
 
     whole: ImageDataset
@@ -96,10 +96,10 @@ class ExperimentData:
         vectors = self.class_vectors
         return make_task(self.split, self.class_ids, vectors, features, seed, self.pretraining)
 
-    def rehearsals(self, task: Task) -> tuple[ClassFold, ...]:
+    def class_folds(self, task: Task) -> tuple[ClassFold, ...]:
         """The task with some of its seen classes held out, once per set of held_out. What the
         pretraining knows of those is taken out as well; where that is all of it (a class called
-        "entity"), there is no such rehearsal.
+        "entity"), there is no such class fold.
         """
         made = []
         for held_out in self.held_out:
@@ -149,7 +149,7 @@ def prepare(config: DictConfig) -> ExperimentData:
     seen_names = _names(resolutions, split.seen)
     known = set(_audit(seen_names, backbone).leaked)
     clean = [c for c, name in zip(split.seen, seen_names, strict=True) if name not in known]
-    held_out = draw_class_folds(split, np.array(clean, dtype=np.int64), config.rehearsals)
+    held_out = draw_class_folds(split, np.array(clean, dtype=np.int64), config.class_folds)
     return ExperimentData(
         labelled.whole,
         labelled.dataset,

@@ -1,4 +1,4 @@
-"""What a finished run has chosen on its rehearsals, for further seeds of the same recipe."""
+"""What a finished run has chosen on its class folds, for further seeds of the same recipe."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import flat_settings
 
 # What is not of the recipe: choices are taken by the methods that a run shares with the other, and
-# instead of rehearsals.
-_FREE = ("seed", "method", "rehearsals")
+# instead of class folds.
+_FREE = ("seed", "method", "class_folds")
 
 
 @dataclass(frozen=True, eq=False)

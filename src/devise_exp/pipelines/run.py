@@ -101,9 +101,9 @@ def _train(
     about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
     task = data.task(features, config.seed)
     # A network that was trained on the held-out classes too says nothing of unseen ones.
-    rehearsals = () if data.backbone.trainable else data.rehearsals(task)
+    folds = () if data.backbone.trainable else data.class_folds(task)
     checks.announce(data)
-    about |= _chosen_by(config, len(rehearsals))
+    about |= _chosen_by(config, len(folds))
     logger = _logger(config, run)
     try:
         module, best = fit_projection(config, run, data, features, logger)
@@ -116,7 +116,7 @@ def _train(
             features = distributed.features(config, data, run)  # the backbone is another now
             task = data.task(features, config.seed)
         about |= best
-        trained, fits = _fit_methods(config, data, module, task, rehearsals)
+        trained, fits = _fit_methods(config, data, module, task, folds)
         if trained.prior is not None:
             run.save_prior(trained.prior)
         models = _embed_all(config, data, features, fits)
@@ -151,13 +151,13 @@ def _train(
     return result.values | best
 
 
-def _chosen_by(config: DictConfig, n_rehearsals: int) -> dict[str, str | int]:
-    """Whose choices the figures rest on: so many rehearsals, or another run."""
+def _chosen_by(config: DictConfig, n_folds: int) -> dict[str, str | int]:
+    """Whose choices the figures rest on: so many class folds, or another run."""
     if config.hyperparameters_from is not None:
         return {"choices": Path(str(config.hyperparameters_from)).name}
-    if config.rehearsals and not n_rehearsals:
-        notify("warning: no rehearsal is possible, so no prior and no calibration were chosen")
-    return {"rehearsals": n_rehearsals}
+    if config.class_folds and not n_folds:
+        notify("warning: no class fold is possible, so no prior and no calibration were chosen")
+    return {"rehearsals": n_folds}
 
 
 def _fit_methods(
@@ -165,7 +165,7 @@ def _fit_methods(
     data: ExperimentData,
     module: DeviseModule,
     task: Task,
-    rehearsals: Sequence[ClassFold],
+    folds: Sequence[ClassFold],
 ) -> tuple[TrainedProjection, list[_Fit]]:
     """The trained map with its prior; and every method, that of the trained map first, fitted and
     calibrated by training and validation rows: no others can be had of a task.
@@ -174,7 +174,7 @@ def _fit_methods(
     project = cached_per_task(partial(fit_to, config), {task: module.projection})
     priors = instantiate(config.prior) if config.prior else None
     first, prior = known.model(task, module.projection) or selection.devise(
-        module.projection, project, priors, task, rehearsals
+        module.projection, project, priors, task, folds
     )
     fits = [_Fit(MODEL, first.fitted.about, first, True)]
     for name, method, is_map in methods_of(config, data, project):
@@ -183,7 +183,7 @@ def _fit_methods(
             fits.append(_Fit(name, own.about, own.embedded, is_map))
             continue
         # Random vectors mean nothing, so there is nothing to calibrate.
-        to_choose_by = () if name == "random_vectors" else rehearsals
+        to_choose_by = () if name == "random_vectors" else folds
         made = own.fit(method, task) if own else selection.calibrate(method, task, to_choose_by)
         fits.append(_Fit(name, made.fitted.about, made, is_map))
     return TrainedProjection(module.projection, prior), fits

@@ -1,7 +1,7 @@
 """A whole run over several seeds of the training, and over several splits, to one table.
 
 Each run is a run folder of its own under the one folder, split=I/seed=J or seed=J. What is chosen
-on rehearsals is chosen by the first run on a split and holds for its other seeds, so that the
+on class folds is chosen by the first run on a split and holds for its other seeds, so that the
 interval over seeds is that of the training.
 """
 

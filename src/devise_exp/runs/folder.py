@@ -242,7 +242,7 @@ class RunFolder:
         return found
 
     def chosen(self, method: str) -> dict[str, Any]:
-        """What a method chose on the rehearsals."""
+        """What a method chose on the class folds."""
         found: dict[str, Any] = self._details().get("methods", {}).get(method, {})
         return found
 

@@ -108,7 +108,7 @@ def planted(noise: float = 0.15, seed: int = 0, images: int = 10) -> Task:
     )
 
 
-def rehearsals_of(task: Task) -> list[ClassFold]:
+def folds_of(task: Task) -> list[ClassFold]:
     return [class_fold(task, task.seen[:10]), class_fold(task, task.seen[10:20])]
 
 
@@ -126,7 +126,7 @@ def unseen_hit(fitted: FittedMethod, task: Task) -> float:
 @pytest.mark.parametrize("name", ALL)
 def test_images_and_classes_are_unit_rows_of_one_space(name: str) -> None:
     task = planted()
-    fitted = ALL[name](task, rehearsals_of(task))
+    fitted = ALL[name](task, folds_of(task))
     assert fitted.name == name
     images = fitted.embed(task.features[task.val].astype(np.float16))
     assert images.dtype == fitted.class_vectors.dtype == np.float32
@@ -148,7 +148,7 @@ def test_no_method_depends_on_closed_rows_or_their_classes(name: str) -> None:
     spoilt = replace(
         task, features=replace(task.features, features=spoilt_features), class_ids=spoilt_ids
     )
-    first, second = (ALL[name](each, rehearsals_of(each)) for each in (task, spoilt))
+    first, second = (ALL[name](each, folds_of(each)) for each in (task, spoilt))
     assert first.about == second.about
     np.testing.assert_array_equal(first.class_vectors, second.class_vectors)
     rows = task.features[task.val]
@@ -158,7 +158,7 @@ def test_no_method_depends_on_closed_rows_or_their_classes(name: str) -> None:
 def test_a_method_that_looks_at_unseen_rows_is_stopped() -> None:
     task = planted()
 
-    def looks(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
+    def looks(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
         rows = np.flatnonzero(np.isin(task.class_ids, task.unseen))
         task.features[np.concatenate([task.train, rows])]
         return seen_only.prototypes(task)
@@ -168,12 +168,12 @@ def test_a_method_that_looks_at_unseen_rows_is_stopped() -> None:
 
     with pytest.raises(SelectionError, match="before the final evaluation"):
         looks(task)
-    with pytest.raises(SelectionError):  # held-out classes of a rehearsal are closed as well
-        looks(rehearsals_of(task)[0].task)
+    with pytest.raises(SelectionError):  # held-out classes of a class fold are closed as well
+        looks(folds_of(task)[0].task)
     with pytest.raises(SelectionError):
-        choose_hyperparameters(family, [{"weight": 1.0}], task, rehearsals_of(task))
+        choose_hyperparameters(family, [{"weight": 1.0}], task, folds_of(task))
     is_unseen = np.flatnonzero(np.isin(task.class_ids, task.unseen))
-    forged = replace(rehearsals_of(task)[0], unseen_rows=is_unseen)
+    forged = replace(folds_of(task)[0], unseen_rows=is_unseen)
     with pytest.raises(SelectionError):  # nor can a choice be made by truly unseen rows
         ridge_to_features(task, [forged])
 
@@ -181,17 +181,17 @@ def test_a_method_that_looks_at_unseen_rows_is_stopped() -> None:
 @pytest.mark.parametrize("name", LEARNING)
 def test_a_planted_linear_relation_is_learned_and_shuffled_labels_destroy_it(name: str) -> None:
     task = planted()
-    right = unseen_hit(LEARNING[name](task, rehearsals_of(task)), task)
+    right = unseen_hit(LEARNING[name](task, folds_of(task)), task)
     ids, opened = task.class_ids.copy(), np.flatnonzero(task.features.open)
     ids[opened] = np.random.default_rng(0).permutation(ids[opened])
     lost = replace(task, class_ids=ids)
-    shuffled = unseen_hit(LEARNING[name](lost, rehearsals_of(lost)), task)
+    shuffled = unseen_hit(LEARNING[name](lost, folds_of(lost)), task)
     assert right > 0.6 > 4 / N_UNSEEN
     assert shuffled < 0.3
 
 
 @pytest.mark.parametrize("name", CHOOSING)
-def test_without_a_rehearsal_every_hyperparameter_is_the_middle_of_its_grid(name: str) -> None:
+def test_without_a_class_fold_every_hyperparameter_is_the_middle_of_its_grid(name: str) -> None:
     task = planted()
     fitted = ALL[name](task, [])
     assert fitted.about
@@ -258,7 +258,7 @@ def test_softmax_and_conse_share_the_classifier_of_their_task() -> None:
     softmax, conse = softmax_module.softmax(task), conse_module.conse(task)
     classifier = seen_classifier(task)
     assert classifier is seen_classifier(task)
-    inner = rehearsals_of(task)[0].task  # one of its own, that knows fewer classes
+    inner = folds_of(task)[0].task  # one of its own, that knows fewer classes
     assert len(seen_classifier(inner).weight) == len(inner.seen) < len(classifier.weight)
     rows = task.features[task.val]
     shares = classifier.probabilities(rows)
@@ -532,13 +532,11 @@ def test_the_autoencoder_has_a_small_solution_with_fewer_classes_and_images_than
 @pytest.mark.parametrize("name", SLOW)
 def test_the_choice_is_what_a_brute_force_grid_gives(name: str) -> None:
     task = planted(noise=0.5, seed=5)
-    rehearsals = rehearsals_of(task)
-    fitted = ALL[name](task, rehearsals)
+    folds = folds_of(task)
+    fitted = ALL[name](task, folds)
     figure = fitted.about.pop("rehearsal/AUSUC")
     grid = list(product(REGULARISERS, repeat=len(fitted.about)))
-    figures = [
-        np.mean([slow_area(SLOW[name](r.task, *g), task, r) for r in rehearsals]) for g in grid
-    ]
+    figures = [np.mean([slow_area(SLOW[name](r.task, *g), task, r) for r in folds]) for g in grid]
     best = int(np.round(figures, 9).argmax())
     assert tuple(fitted.about.values()) == grid[best]
     assert figure == pytest.approx(figures[best])
@@ -548,11 +546,11 @@ def test_the_choice_is_what_a_brute_force_grid_gives(name: str) -> None:
     np.testing.assert_allclose(fitted.embed(rows), expected.embed(rows), atol=1e-3)
 
 
-def slow_area(model: SimpleNamespace, task: Task, rehearsed: ClassFold) -> float:
+def slow_area(model: SimpleNamespace, task: Task, fold: ClassFold) -> float:
     """The area under the trade-off curve, by ranking all labels anew at every gamma."""
-    seen, unseen = rehearsed.task.seen, rehearsed.task.unseen
+    seen, unseen = fold.task.seen, fold.task.unseen
     sides = []
-    for rows in (rehearsed.seen_rows, rehearsed.unseen_rows):
+    for rows in (fold.seen_rows, fold.unseen_rows):
         scores = (model.embed(task.features[rows]) @ model.class_vectors.T).astype(np.float64)
         truth = task.class_ids[rows]
         _, places, counts = np.unique(truth, return_inverse=True, return_counts=True)
@@ -628,17 +626,15 @@ def test_ale_learns_from_unit_features_about_their_mean_and_places_images_alike(
     np.testing.assert_allclose(ale._ale(task)(1.0).embed(rows), expected, atol=1e-2)
 
 
-def test_ale_follows_its_seed_and_chooses_its_rate_by_the_rehearsals() -> None:
+def test_ale_follows_its_seed_and_chooses_its_rate_by_the_class_folds() -> None:
     task = planted(noise=0.5)
-    rehearsals = rehearsals_of(task)
-    first, second, other = (
-        ale.ale(each, rehearsals) for each in (task, task, replace(task, seed=9))
-    )
+    folds = folds_of(task)
+    first, second, other = (ale.ale(each, folds) for each in (task, task, replace(task, seed=9)))
     rows = task.features[task.val]
     np.testing.assert_array_equal(first.embed(rows), second.embed(rows))
     assert not np.array_equal(first.embed(rows), other.embed(rows))
     figures = [
-        np.mean([slow_area(ale._ale(r.task)(rate), task, r) for r in rehearsals]) for rate in RATES
+        np.mean([slow_area(ale._ale(r.task)(rate), task, r) for r in folds]) for rate in RATES
     ]
     assert first.about["rate"] == RATES[int(np.round(figures, 9).argmax())]
     assert first.about["rehearsal/AUSUC"] == pytest.approx(max(figures))
@@ -671,9 +667,9 @@ def test_methods_take_the_task_of_a_split() -> None:
         slow_conse(shares, vectors[split.seen], 10),
         atol=1e-5,
     )
-    rehearsals = [class_fold(task, split.seen[:3])]
+    folds = [class_fold(task, split.seen[:3])]
     for name in CHOOSING:
-        fitted = ALL[name](task, rehearsals)
+        fitted = ALL[name](task, folds)
         assert fitted.embed(features[split.test]).shape[1] == fitted.class_vectors.shape[1]
         assert 0 <= fitted.about["rehearsal/AUSUC"] <= 1
         assert unseen_hit(fitted, task) > 1 / len(split.unseen)

@@ -63,7 +63,7 @@ def spec(**parts: Any) -> DictConfig:
 
 @pytest.fixture(scope="module")
 def studies(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of studies over quick trainings on enough small classes to rehearse."""
+    """A folder of studies over quick trainings on enough small classes for class folds."""
     pictures = shutil.copytree(image_tree, tmp_path_factory.mktemp("sweeps") / "pictures")
     for c, name in enumerate(("giraffe", "octopus", "sunflower", "pyramid")):
         for i in range(6):
@@ -71,7 +71,7 @@ def studies(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     overrides = [
         "data=image_folder", f"data.root={pictures}", "backbone=resnet18",
         "backbone.weights=null", "features.num_workers=0", "features.dtype=float32",
-        "trainer.max_epochs=3", "rehearsals=1", "training.batch_size=16",
+        "trainer.max_epochs=3", "class_folds=1", "training.batch_size=16",
     ]  # fmt: skip
     space = {
         "loss": ["softmax", "cosine"],

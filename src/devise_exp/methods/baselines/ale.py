@@ -16,9 +16,7 @@ EPOCHS = 10
 BATCH = 32
 
 
-def ale(
-    task: Task, rehearsals: Sequence[ClassFold], rates: Sequence[float] = RATES
-) -> FittedMethod:
+def ale(task: Task, folds: Sequence[ClassFold], rates: Sequence[float] = RATES) -> FittedMethod:
     """Attribute label embedding (Akata et al. 2016): V in the score F(x, y) = x V s_y, trained by
     SGD on the weighted approximate ranking loss of an image x of class y,
     b(r) / r * sum over classes z != y of max(0, 1 + F(x, z) - F(x, y)),
@@ -26,9 +24,9 @@ def ale(
 
     With as few classes as here r is counted, not estimated by drawing classes. Features are at unit
     length about their training mean, scaled to a mean squared length of one. The learning rate is
-    chosen on the rehearsals, 3 without one.
+    chosen on the class folds, 3 without one.
     """
-    return choose_hyperparameters(_ale, [{"rate": rate} for rate in rates], task, rehearsals)
+    return choose_hyperparameters(_ale, [{"rate": rate} for rate in rates], task, folds)
 
 
 def _ale(task: Task) -> Callable[[float], FittedMethod]:

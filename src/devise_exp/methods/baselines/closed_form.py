@@ -30,41 +30,41 @@ REGULARISERS = tuple(10.0**b for b in range(3, -4, -1))
 LEAST_EIGENVALUE = 1e-4  # relative; below it float32 has only rounding
 
 
-def eszsl(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+def eszsl(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
     """ESZSL (Romera-Paredes and Torr 2015): V (d, a) in the bilinear score x V s that minimises
     ||X V S' - Y||^2 + gamma ||V S'||^2 + lambda ||X V||^2 + gamma lambda ||V||^2,
     V = (X'X + gamma I)^-1 X'Y S (S'S + lambda I)^-1, with Y (n, s) of 1 for an image's class and -1
     for the others.
 
-    gamma and lambda are chosen on the rehearsals, both 1 without one.
+    gamma and lambda are chosen on the class folds, both 1 without one.
     """
     grid = [{"gamma": g, "lambda": s} for g, s in product(REGULARISERS, REGULARISERS)]
-    return choose_hyperparameters(_eszsl, grid, task, rehearsals)
+    return choose_hyperparameters(_eszsl, grid, task, folds)
 
 
-def sae(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+def sae(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
     """Semantic autoencoder (Kodirov et al. 2017): W (a, d) that minimises
     ||X - T W||^2 + lambda ||X W' - T||^2, with T (n, a) each image's class vector, is the solution
     of the Sylvester equation A W + W B = C, A = T'T, B = lambda X'X, C = (1 + lambda) T'X. Images
     are encoded, x W', and compared with class vectors.
 
-    lambda, relative to the ratio of the mean eigenvalues of A and X'X, is chosen on the rehearsals,
-    1 without one.
+    lambda, relative to the ratio of the mean eigenvalues of A and X'X, is chosen on the class
+    folds, 1 without one.
     """
     return choose_hyperparameters(
-        _sae, [{"lambda": weight} for weight in REGULARISERS], task, rehearsals
+        _sae, [{"lambda": weight} for weight in REGULARISERS], task, folds
     )
 
 
-def ridge_to_features(task: Task, rehearsals: Sequence[ClassFold]) -> FittedMethod:
+def ridge_to_features(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
     """Ridge regression from class vectors to the class means of unit features (the direction of
     Shigeto et al. 2015, in which few hubs arise): M = 1 b + S W, W (a, d) with ||W||^2 weighed by
     alpha, b free. Images stay as they are: unit features.
 
-    alpha is chosen on the rehearsals, 1 without one.
+    alpha is chosen on the class folds, 1 without one.
     """
     grid = [{"alpha": weight} for weight in REGULARISERS]
-    return choose_hyperparameters(_ridge_to_features, grid, task, rehearsals)
+    return choose_hyperparameters(_ridge_to_features, grid, task, folds)
 
 
 @dataclass(frozen=True, eq=False)

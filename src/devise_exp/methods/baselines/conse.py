@@ -12,7 +12,7 @@ from devise_exp.methods.task import ClassFold, FittedMethod, Task
 TOP = 10  # the classes that ConSE mixes, T = 10 as in the paper
 
 
-def conse(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
+def conse(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
     """ConSE (Norouzi et al. 2014) on the softmax classifier of the task's seen classes, TOP of
     which are mixed.
     """
@@ -25,7 +25,7 @@ def conse(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
     )
 
 
-def conse_pretraining(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
+def conse_pretraining(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
     """ConSE (Norouzi et al. 2014) on the backbone's own classifier and its pretraining classes, TOP
     of which are mixed: nothing is trained.
 

@@ -2,7 +2,7 @@
 
 A baseline is a method (task.Method): it learns from what a Task hands out and places images and
 classes as unit vectors in one space, so that nearest neighbours by cosine evaluate them all alike.
-What has hyperparameters chooses them on rehearsals, by `chosen`.
+What has hyperparameters chooses them on class folds, by `chosen`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from devise_exp.methods.baselines.base import class_means, seen_only_vectors
 from devise_exp.methods.task import ClassFold, FittedMethod, Task
 
 
-def majority(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
+def majority(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
     """Ranks the seen classes by their share of the training rows, whatever the image.
 
     Every image lies on the first axis of a plane, and the cosine of a class to it is the class's
@@ -30,7 +30,7 @@ def majority(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
     return FittedMethod("majority", vectors, lambda x: first_axis.repeat(len(x), axis=0))
 
 
-def prototypes(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
+def prototypes(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
     """Nearest class mean (Mensink et al. 2013, with cosine for their learned metric): a seen class
     is the mean of its training images' unit features. Cannot name unseen classes.
     """

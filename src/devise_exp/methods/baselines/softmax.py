@@ -20,7 +20,7 @@ from devise_exp.methods.task import ClassFold, FittedMethod, Task
 _CLASSIFIERS: WeakKeyDictionary[Task, Classifier] = WeakKeyDictionary()
 
 
-def softmax(task: Task, rehearsals: Sequence[ClassFold] = ()) -> FittedMethod:
+def softmax(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
     """A linear softmax classifier of the seen classes, as in Frome et al. 2013, section 4; it
     cannot name unseen ones.
 

@@ -20,7 +20,7 @@ from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
 Ready = tuple[ExperimentData, np.ndarray]  # with the features of its rows
 Report = Callable[[int, float], None]  # of a step and its figure; may raise to end the trial
 # The groups of a config that data and features depend on.
-_DATA = ["data", "labels", "word_vectors", "split", "backbone", "subset", "features", "rehearsals"]
+_DATA = ["data", "labels", "word_vectors", "split", "backbone", "subset", "features", "class_folds"]
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ def run_trial(
     names: Collection[str], config: DictConfig, ready: Ready, report: Report
 ) -> dict[str, float]:
     """The figures `names` (study.OBJECTIVES) of a training by `config`, and those that came with
-    them. Reports the validation hit@1 of each epoch or, where only rehearsals are asked for, the
+    them. Reports the validation hit@1 of each epoch or, where only class folds are asked for, the
     figure after each of them. InputError for a config that a sweep cannot train by.
     """
     data, features = ready
@@ -54,30 +54,30 @@ def run_trial(
         )
     started, task = time.perf_counter(), data.task(features, config.seed)
     figures: dict[str, float] = {}
-    by_rehearsals = any(name.startswith("rehearsal/") for name in names)
-    if "val/hit@1" in names or not by_rehearsals:
+    needs_folds = any(name.startswith("rehearsal/") for name in names)
+    if "val/hit@1" in names or not needs_folds:
         _, figures["val/hit@1"] = fit_plain(config, task, report)
         report = _silent
-    if by_rehearsals:
+    if needs_folds:
         judged = next(name for name in names if name.startswith("rehearsal/"))
-        figures |= _rehearsed(config, data, task, lambda i, found: report(i, found[judged]))
+        figures |= _fold_metrics(config, data, task, lambda i, found: report(i, found[judged]))
     blank = projection_of(config, task.features.dim, task.class_vectors.shape[1])
     figures["cost/weights"] = sum(weight.numel() for weight in blank.parameters())
     figures["cost/seconds"] = time.perf_counter() - started
     return figures
 
 
-def _rehearsed(
+def _fold_metrics(
     config: DictConfig,
     data: ExperimentData,
     task: Task,
     report: Callable[[int, dict[str, float]], None],
 ) -> dict[str, float]:
     """rehearsal/AUSUC and rehearsal/seen with the prior that a run would choose."""
-    rehearsals = data.rehearsals(task)
-    if not rehearsals:
+    folds = data.class_folds(task)
+    if not folds:
         raise InputError(
-            "objectives rehearsal/...: there is no rehearsal: set rehearsals=2, with enough seen "
+            "objectives rehearsal/...: there is no class fold: set class_folds=2, with enough seen "
             "classes to hold some out, or judge by val/hit@1"
         )
     priors = instantiate(config.prior) if config.prior else None
@@ -86,7 +86,7 @@ def _rehearsed(
     def project(own: Task) -> nn.Module:
         return fit_plain(config, own)[0]
 
-    for step, each in enumerate(rehearsals):
+    for step, each in enumerate(folds):
         curves.append(prior_curves(project, priors, task, each))
         found = best_prior(curves)[1]
         report(step, found)
