@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from platformdirs import user_cache_path
 
-from devise_exp.core.files import atomic_path, cache_dir, file_lock
+from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock, fingerprint
 
 HOLD = """
 import sys
@@ -130,3 +131,19 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
         if unset is not None:
             monkeypatch.setenv("DEVISE_CACHE", unset)
         assert cache_dir() == user_cache_path("devise-exp")
+
+
+def test_a_fingerprint_is_blake2b_of_the_joined_parts() -> None:
+    pieces = ("okapi", b"\0\xff", "na\u00efve")
+    joined = b"okapi\0\xff" + "na\u00efve".encode()
+    wanted = hashlib.blake2b(joined, digest_size=16).hexdigest()
+    assert fingerprint(*pieces) == wanted
+    assert fingerprint(iter(pieces)) == wanted
+    assert fingerprint("okapi", [b"\0", b"\xff"], "na\u00efve") == wanted
+    assert fingerprint(size=8) == hashlib.blake2b(digest_size=8).hexdigest()
+    assert fingerprint("okapi") == "eec767cabda8d278ff604e6ce61e619b"
+
+
+def test_a_checksum_is_the_fingerprint_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"okapi")
+    assert checksum(tmp_path / "file") == fingerprint("okapi")

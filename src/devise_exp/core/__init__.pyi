@@ -1,8 +1,13 @@
 from .config import compose_config as compose_config
 from .console import notify as notify
 from .console import print_content as print_content
+from .console import progress as progress
+from .console import spinner as spinner
+from .console import track as track
+from .console import warn as warn
 from .errors import InputError as InputError
 from .files import atomic_path as atomic_path
 from .files import cache_dir as cache_dir
 from .files import file_lock as file_lock
+from .files import fingerprint as fingerprint
 from .vectors import normalize_rows as normalize_rows

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec
 
+from devise_exp.core.console import print_error
 from devise_exp.core.errors import Terminated, user_message
 
 Arguments = ParamSpec("Arguments")
@@ -39,7 +40,7 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
             line = user_message(error)
             if line is None:
                 raise
-            print(f"error: {line}", file=sys.stderr)
+            print_error(line)
             sys.exit(WRONG_INPUT)
 
     return run

@@ -1,37 +1,84 @@
-"""What is printed for a person: notes, tables, and text that cannot steer a terminal."""
+"""The one console: notes and progress on stderr, results on stdout, text that cannot steer it."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from devise_exp.core.errors import user_message
 
+if TYPE_CHECKING:  # rich is imported late: most commands print little
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+
+Item = TypeVar("Item")
+PIPE_WIDTH = 1000  # columns; a file or a pipe has no width to wrap at
+
 
 def format_error(error: BaseException) -> str:
-    """Any error in one line, in a table or a log."""
+    """Format any exception as a single printable line.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        The message for users if there is one, else the exception's type and text.
+    """
     return printable(user_message(error) or f"{type(error).__name__}: {error}")
 
 
-def notify(line: str) -> None:
-    """Tell a person, beside what the command prints as its result."""
-    from rich.console import Console
-
-    Console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False)
-
-
 def printable(text: object) -> str:
-    """One line of text with what would steer a terminal or break a file (escapes, line ends,
-    turned letters) spelt.
+    r"""Escape the characters that would steer a terminal or break a line of a file.
+
+    Args:
+        text: Anything with a text form.
+
+    Returns:
+        One line: control characters, line ends and direction marks as escapes.
+
+    Example:
+        >>> printable("a\nb")
+        'a\\nb'
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
-def print_content(*contents: Any, width: int = 1000) -> None:
-    """Print rich tables or texts to stdout.
+def notify(line: str) -> None:
+    """Print a note for a person to stderr; stdout is kept for results.
 
     Args:
-        *contents: What rich can print.
-        width: Columns if stdout is no terminal; a file or a pipe has no width to wrap at.
+        line: The text as it is, without markup.
+    """
+    _stderr().print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def warn(line: str) -> None:
+    """Print a warning to stderr.
+
+    Args:
+        line: What is wrong, where, and what to do.
+    """
+    notify(f"warning: {line}")
+
+
+def print_error(line: str) -> None:
+    """Print the line that a failed command ends with to stderr.
+
+    Args:
+        line: What is wrong, where, and what to do.
+    """
+    print(f"error: {line}", file=sys.stderr, flush=True)
+
+
+def print_content(*contents: Any, width: int = PIPE_WIDTH, markup: bool = True) -> None:
+    """Print results to stdout.
+
+    Args:
+        *contents: Tables and other things that rich can print; a text is printed as it is.
+        width: Columns if stdout is not a terminal.
+        markup: Whether [bold] and the like are markup in the cells of tables.
     """
     from rich.console import Console
 
@@ -39,4 +86,64 @@ def print_content(*contents: Any, width: int = 1000) -> None:
     if not console.is_terminal:
         console = Console(width=width)
     for content in contents:
-        console.print(content)
+        if isinstance(content, str):
+            console.print(content, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        else:
+            console.print(content, markup=markup)
+
+
+def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None) -> Progress:
+    """Make a progress display on stderr that vanishes at its end.
+
+    Args:
+        *extra: Names of task fields to show after the columns, as in `add_task(..., pace="")`.
+        columns: The columns; None takes rich's default ones.
+
+    Returns:
+        A context manager; it shows nothing if stderr is not a terminal.
+    """
+    from rich.progress import Progress, TextColumn
+
+    fields = [TextColumn(f"{{task.fields[{name}]}}") for name in extra]
+    shown = Progress.get_default_columns() if columns is None else columns
+    console = _stderr()
+    return Progress(
+        *shown, *fields, console=console, transient=True, disable=not console.is_terminal
+    )
+
+
+def track(items: Iterable[Item], description: str) -> Iterable[Item]:
+    """Iterate with a progress bar on stderr.
+
+    Args:
+        items: What to iterate over, of known length.
+        description: The text beside the bar.
+
+    Returns:
+        The same items.
+    """
+    from rich.progress import track as rich_track
+
+    console = _stderr()
+    return rich_track(
+        items, description, transient=True, console=console, disable=not console.is_terminal
+    )
+
+
+def spinner(description: str) -> AbstractContextManager[Any]:
+    """Show on stderr that something is at work whose end is not known.
+
+    Args:
+        description: The text beside the spinner.
+
+    Returns:
+        A context manager; it shows nothing if stderr is not a terminal.
+    """
+    return _stderr().status(description)
+
+
+def _stderr() -> Console:
+    """Make a console on the present sys.stderr, which a test or a launcher may have replaced."""
+    from rich.console import Console
+
+    return Console(stderr=True)

@@ -1,4 +1,4 @@
-"""Files that are never half-written: the cache folder, locks, and write-then-rename."""
+"""Files that are never half-written: the cache folder, locks, write-then-rename, fingerprints."""
 
 from __future__ import annotations
 
@@ -6,25 +6,36 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+BLOCK = 1 << 22  # bytes that are read at once
+
 
 def cache_dir() -> Path:
-    """The folder of everything that can be made again: $DEVISE_CACHE, else the user's cache
-    folder.
+    """Find the folder for everything that can be computed again.
+
+    Returns:
+        $DEVISE_CACHE if it is set, else the user's cache folder.
     """
-    given = os.environ.get("DEVISE_CACHE")
-    return Path(given).expanduser() if given else user_cache_path("devise-exp")
+    chosen = os.environ.get("DEVISE_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("devise-exp")
 
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of `path` against other processes; waits for whoever has it."""
+    """Hold the lock of a path against other processes; wait for whoever has it.
+
+    Args:
+        path: The path to guard; the lock is `path`.lock beside it.
+
+    Yields:
+        Nothing; the lock is held inside the block.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         yield
@@ -32,27 +43,64 @@ def file_lock(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary place beside `path` for a file or a folder; it becomes `path` on success
-    only.
+    """Write a file or a folder completely or not at all.
+
+    Args:
+        path: Where the result belongs; whatever is there is replaced on success only.
+
+    Yields:
+        A temporary path beside `path`, of the same name, to write to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        made = workplace / path.name
-        yield made
+        temporary = workplace / path.name
+        yield temporary
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif made.is_dir() and not made.is_symlink():  # a folder cannot be renamed over a file
-            path.unlink(missing_ok=True)
-        made.replace(path)
+        elif temporary.is_dir() and not temporary.is_symlink():
+            path.unlink(missing_ok=True)  # a folder cannot be renamed over a file
+        temporary.replace(path)
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def checksum(path: Path) -> str:
-    """Hash of a file's content, to tell a damaged file from a whole one."""
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
+def fingerprint(*parts: str | bytes | Iterable[str | bytes], size: int = 16) -> str:
+    """Hash contents to a short name: a cache key, or what tells two versions apart.
+
+    Args:
+        *parts: Texts (hashed as UTF-8), bytes, or iterables of them, which are read one piece at a
+            time. Only the joined bytes count, so separate the parts if their borders matter.
+        size: Bytes of the hash.
+
+    Returns:
+        The BLAKE2b hash as 2 * size hexadecimal digits.
+
+    Example:
+        >>> fingerprint("okapi", b"\\0", size=4) == fingerprint(["oka", "pi\\0"], size=4)
+        True
+    """
+    digest = hashlib.blake2b(digest_size=size)
+    for part in parts:
+        for piece in (part,) if isinstance(part, str | bytes) else part:
+            digest.update(piece.encode() if isinstance(piece, str) else piece)
     return digest.hexdigest()
+
+
+def checksum(path: Path) -> str:
+    """Hash a file's content, to tell a damaged file from an intact one.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The fingerprint of its bytes.
+    """
+    return fingerprint(_blocks(path))
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Read a file block by block."""
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -18,8 +17,9 @@ import numpy as np
 import PIL
 from PIL import Image, ImageOps
 
+from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, cache_dir, file_lock
+from devise_exp.core.files import atomic_path, cache_dir, file_lock, fingerprint
 
 LARGEST_FILE = 2**30  # bytes; a file is read whole, and none of the allowed pixel count is larger
 UNREADABLE = "cannot be read"
@@ -123,10 +123,7 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
 
 def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
     """Hash over the sorted (row name, content hash); the order they come in does not matter."""
-    total = hashlib.blake2b(digest_size=16)
-    for row, content in sorted(contents):
-        total.update(row.encode() + b"\0" + content)
-    return total.hexdigest()
+    return fingerprint(row.encode() + b"\0" + content for row, content in sorted(contents))
 
 
 class ImageScan(NamedTuple):
@@ -142,15 +139,7 @@ def scan_images(files: dict[str, str]) -> ImageScan:
     The outcome is kept in the cache under the paths, sizes and times of the files (and the version
     of Pillow, which decides what decodes), so a later scan of them only asks for size and time.
     """
-    stamps = hashlib.blake2b(PIL.__version__.encode(), digest_size=16)
-    for row in sorted(files):
-        try:
-            status = Path(files[row]).stat()
-            stamps.update(os.fsencode(Path(files[row]).absolute()))
-            stamps.update(f"\0{row}\0{status.st_size} {status.st_mtime_ns}\n".encode())
-        except OSError:
-            stamps.update(f"{row}\0missing\n".encode())
-    memo = cache_dir() / "scans" / f"{stamps.hexdigest()}.json"
+    memo = cache_dir() / "scans" / f"{fingerprint(PIL.__version__, _stamps(files))}.json"
     with file_lock(memo):
         known = _remembered(memo)
         if known is not None:
@@ -163,6 +152,17 @@ def scan_images(files: dict[str, str]) -> ImageScan:
     return found
 
 
+def _stamps(files: dict[str, str]) -> Iterator[bytes]:
+    """Yield what changes with a file: its path, size and time."""
+    for row in sorted(files):
+        try:
+            status = Path(files[row]).stat()
+            yield os.fsencode(Path(files[row]).absolute())
+            yield f"\0{row}\0{status.st_size} {status.st_mtime_ns}\n".encode()
+        except OSError:
+            yield f"{row}\0missing\n".encode()
+
+
 def _remembered(memo: Path) -> ImageScan | None:
     try:
         return ImageScan(**json.loads(memo.read_text(encoding="utf-8")))
@@ -171,17 +171,13 @@ def _remembered(memo: Path) -> ImageScan | None:
 
 
 def _read(files: dict[str, str]) -> ImageScan:
-    from rich.console import Console
-    from rich.progress import Progress
-
     rows, good, broken = sorted(files), [], {}
-    console = Console(stderr=True)
     with (
         _strict_decoding(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        progress() as bar,
     ):
-        shown = progress.add_task(f"scanning {len(rows):,} pictures", total=len(rows))
+        task = bar.add_task(f"scanning {len(rows):,} pictures", total=len(rows))
         for start in range(0, len(rows), 512):  # a block at a time: map() queues all it is given
             block = rows[start : start + 512]
             checked = pool.map(_content_or_reason, (files[row] for row in block))
@@ -190,7 +186,7 @@ def _read(files: dict[str, str]) -> ImageScan:
                     good.append((row, outcome))
                 else:
                     broken[row] = outcome
-                progress.advance(shown)
+                bar.advance(task)
     return ImageScan(images_fingerprint(good), broken)
 
 
@@ -200,7 +196,7 @@ def _content_or_reason(path: str) -> bytes | str:
     if isinstance(content, str):
         return content
     found = _decoded(content, draft=(64, 64))  # still read to its end, but at an eighth the size
-    return found if isinstance(found, str) else hashlib.blake2b(content, digest_size=16).digest()
+    return found if isinstance(found, str) else bytes.fromhex(fingerprint(content))
 
 
 def _read_whole(path: Path) -> bytes | str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from itertools import chain
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.files import fingerprint
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _deal(
     for c, by_name in pictures.items():
         names = sorted(by_name)
         # A class's own stream: its rows are dealt alike whatever other classes there are.
-        rng = np.random.default_rng([seed, *hashlib.blake2b(classes[c].encode()).digest()[:8]])
+        rng = class_rng(seed, classes[c])
         own = [by_name[names[i]] for i in rng.permutation(len(names))]
         n_val, n_test = (max(1, round(len(own) * share)) for share in (val_share, test_share))
         n_val = min(n_val, len(own) - 2)
@@ -244,6 +244,20 @@ def _deal(
         test += chain.from_iterable(own[n_val : n_val + n_test])
         train += [*chain.from_iterable(own[n_val + n_test :])][:most]
     return np.sort(train), np.sort(val), np.sort(test)
+
+
+def class_rng(seed: int, class_name: str) -> np.random.Generator:
+    """Make the random stream of one class, the same whatever other classes there are.
+
+    Args:
+        seed: The seed of the split.
+        class_name: The class.
+
+    Returns:
+        A generator for this class alone.
+    """
+    digits = bytes.fromhex(fingerprint(class_name, size=64))[:8]  # as the first splits were drawn
+    return np.random.default_rng([seed, *digits])
 
 
 def _check_seed(seed: int) -> None:
@@ -257,9 +271,6 @@ def _fingerprint(
     rows: Sequence[str],
     parts: tuple[np.ndarray, ...],
 ) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    kinds = sorted((c, bool(u)) for c, u in zip(classes, is_unseen, strict=True))
-    digest.update(repr(kinds).encode())
-    for part in parts:
-        digest.update(repr(sorted(rows[row] for row in part)).encode())
-    return digest.hexdigest()
+    sides = sorted((c, bool(u)) for c, u in zip(classes, is_unseen, strict=True))
+    names = (repr(sorted(rows[row] for row in part)) for part in parts)
+    return fingerprint(repr(sides), names, size=8)

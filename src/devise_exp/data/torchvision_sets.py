@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from devise_exp.core.files import fingerprint
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
 from devise_exp.data.images import ImageArrays, images_fingerprint
 from devise_exp.data.sources import DatasetSource
@@ -48,7 +48,7 @@ def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
     order = sorted(range(len(rows)), key=rows.__getitem__)
     rows, pictures = [rows[index] for index in order], pictures[order]
     classes, labels = np.unique([names[index] for index in order], return_inverse=True)
-    contents = (hashlib.blake2b(each.tobytes(), digest_size=16).digest() for each in pictures)
+    contents = (bytes.fromhex(fingerprint(image.tobytes())) for image in pictures)
     return ImageDataset(
         name="cifar100",
         classes=tuple(classes.tolist()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -14,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress, TextColumn
 
+from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock
+from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock, fingerprint
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.extraction import ExtractionSettings, extraction, made_by
@@ -93,7 +91,7 @@ def _key(dataset: ImageDataset, backbone: Backbone, how: ExtractionSettings) -> 
         made = made_by(how, len(dataset.rows))
         origin += [part for part in made if part not in ("torch", "float32")]
         origin += ["fast"] if how.fast else []
-    return hashlib.blake2b(repr(tuple(origin)).encode(), digest_size=16).hexdigest()
+    return fingerprint(repr(tuple(origin)))
 
 
 def _ready_made(dataset: ImageDataset, backbone: Backbone, dtype: str) -> np.ndarray:
@@ -134,10 +132,10 @@ def _extract(
         remote_shards(entry.name, done)
         if remote_shards and done < n
         else nullcontext(()) as others,
-        _progress() as progress,
+        progress("pace") as bar,
         unfinished.open("ab") as file,
     ):
-        task = progress.add_task(title, total=n, completed=done, pace="")
+        task = bar.add_task(title, total=n, completed=done, pace="")
         before, started, turns = done, time.perf_counter(), cycle(others)
         if done < n:
             engine, own = extraction(dataset, backbone, how, done)
@@ -151,7 +149,7 @@ def _extract(
             os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
             done += len(values)
             pace = (done - before) / (time.perf_counter() - started)
-            progress.update(task, completed=done, pace=f"{pace:.0f} pictures/s")
+            bar.update(task, completed=done, pace=f"{pace:.0f} pictures/s")
     _write(
         entry,
         np.memmap(unfinished, dtype, mode="r", shape=(n, dim)),
@@ -169,11 +167,6 @@ def _check_finite(values: np.ndarray, first: int, backbone: Backbone) -> None:
         f"{backbone.name} gives values that {values.dtype} cannot hold, in rows {first} to "
         f"{first + len(values) - 1}: check the weights{advice}"
     )
-
-
-def _progress() -> Progress:
-    columns = [*Progress.get_default_columns(), TextColumn("{task.fields[pace]}")]
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from devise_exp.core.console import track
 from devise_exp.core.errors import InputError
 
 NUMBERS_AT_ONCE = 1 << 21  # scores in a tile, 8 MB; candidates kept beyond those that are needed
@@ -45,11 +46,7 @@ def search_unit_rows(
     step = max(1, min(QUERIES_AT_ONCE, NUMBERS_AT_ONCE // (4 * k)))
     starts: Iterable[int] = range(0, len(queries), step)
     if len(queries) * len(vectors) >= WORTH_A_BAR:
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        starts = track(starts, "exact search", transient=True, console=console)
+        starts = track(starts, "exact search")
     for start in starts:
         part = slice(start, start + step)
         found = _candidates(vectors, queries[part], k)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from devise_exp.core.console import spinner
 from devise_exp.core.errors import InputError
 from devise_exp.index.exact_search import (
     best,
@@ -152,14 +153,12 @@ def _engine(vectors: np.ndarray, method: str, settings: dict[str, Any], graph: P
             engine.loadIndex(str(graph))
         return engine
 
-    spinner: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+    waiting: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if method == "hnsw" and graph is None and len(vectors) >= BUILD_WORTH_A_SPINNER:
-        from rich.console import Console
-
-        spinner = Console(stderr=True).status(f"HNSW graph of {len(vectors):,} vectors")
+        waiting = spinner(f"HNSW graph of {len(vectors):,} vectors")
     # nmslib draws from a generator of its thread, seeded as the thread starts: only in a fresh
     # thread (and with one indexing thread) do two builds give the same graph.
-    with spinner, ThreadPoolExecutor(max_workers=1) as thread:
+    with waiting, ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(make).result()
 
 

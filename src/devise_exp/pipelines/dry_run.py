@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.table import Table
 from torchvision.transforms import functional as TF
 
 from devise_exp.core.config import compose_config
-from devise_exp.core.console import notify
+from devise_exp.core.console import notify, print_content
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.data.splits import Split
@@ -147,11 +146,8 @@ def _show(lines: Sequence[LabelLine], labelled: LabelledImages, split: str) -> N
         f"{len(labelled.dataset.skipped)} skipped" if labelled.dataset.skipped else "",
         split,
     ]
-    console = Console()
-    if not console.is_terminal:  # a file or a pipe has no width to wrap at
-        console = Console(width=1000)
-    console.print(table, markup=False)
-    console.print("\n" + " · ".join(part for part in parts if part), markup=False, highlight=False)
+    summary = " · ".join(part for part in parts if part)
+    print_content(table, f"\n{summary}", markup=False)
 
 
 def _csv(lines: Sequence[LabelLine]) -> str:

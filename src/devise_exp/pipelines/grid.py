@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 import time
 import traceback
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from devise_exp.core.command import WRONG_INPUT, underlying_stop
-from devise_exp.core.console import format_error, notify, printable
+from devise_exp.core.console import format_error, notify, print_error, printable
 from devise_exp.core.errors import user_message
 from devise_exp.core.files import atomic_path
 
@@ -57,7 +56,7 @@ class OneLineErrors(Callback):
         if config.hydra.mode.name == "RUN" and job_return.status == JobStatus.FAILED:
             line = user_message(job_return._return_value)
             if line is not None:
-                print(f"error: {line}", file=sys.stderr)
+                print_error(line)
                 raise SystemExit(WRONG_INPUT)
 
 

@@ -17,6 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from PIL import Image
 
+from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, file_lock
 from devise_exp.data.folders import files_below, portable
@@ -101,13 +102,9 @@ def _key(row: GalleryRow) -> tuple[str, str]:
 
 def _embedded(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> Vectors:
     """The vectors of `rows`, written to `unfinished` a chunk at a time."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     found: Vectors = {}
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        shown = progress.add_task(f"embedding {len(rows):,} images", total=len(rows))
+    with progress() as bar:
+        task = bar.add_task(f"embedding {len(rows):,} images", total=len(rows))
         for start in range(0, len(rows), CHUNK):
             chunk = rows[start : start + CHUNK]
             spaces = embed(ImageFiles(str(row.path) for row in chunk))
@@ -116,7 +113,7 @@ def _embedded(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> Vec
             with atomic_path(unfinished / f"{number}.npz") as made, made.open("wb") as file:
                 np.savez(file, allow_pickle=False, keys=np.array(json.dumps(keys)), **spaces)
             found |= _by_key(keys, spaces)
-            progress.advance(shown, len(chunk))
+            bar.advance(task, len(chunk))
     return found
 
 

@@ -5,7 +5,6 @@ Words need no network, so a search for them imports nothing of torch.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.files import fingerprint
 from devise_exp.core.vectors import centre_of
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.runs.folder import SPACES, RunFolder
@@ -106,8 +106,4 @@ class Run:
     def _place(self, folder: Path) -> Path:
         """Where the gallery of a folder is kept."""
         whole = str(folder.expanduser().resolve())
-        return (
-            self.folder.path
-            / "galleries"
-            / hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
-        )
+        return self.folder.path / "galleries" / fingerprint(whole, size=8)

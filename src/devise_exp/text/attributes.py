@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import cache_dir
+from devise_exp.core.files import cache_dir, fingerprint
 from devise_exp.data.xlsa17 import files
 from devise_exp.data.xlsa17.files import SPLITS, dataset_title
 from devise_exp.data.xlsa17.matlab import PUBLISHED
@@ -34,8 +33,7 @@ def xlsa17_attributes(root: str | Path, name: str) -> WordVectors:
             f"{SPLITS} of {name}: allclasses_names has several classes called "
             f"{alike[0]!r}, so words cannot tell them apart: {PUBLISHED}"
         )
-    content = repr(words).encode() + vectors.tobytes()
-    fingerprint = hashlib.blake2b(content, digest_size=16).hexdigest()
+    content = fingerprint(repr(words), vectors.tobytes())
 
     def read(folder: Path) -> VectorSource:
         return VectorSource(Path(SPLITS), vectors.shape[1], "class", chunks())
@@ -43,5 +41,5 @@ def xlsa17_attributes(root: str | Path, name: str) -> WordVectors:
     def chunks() -> Generator[Chunk, None, None]:
         yield Chunk([word.encode() for word in words], vectors, 1, 1.0)
 
-    table = open_or_build(cache_dir() / "word_vectors" / fingerprint, read, None)
-    return WordVectors(f"{dataset_title(name)}_attributes", fingerprint, table)
+    table = open_or_build(cache_dir() / "word_vectors" / content, read, None)
+    return WordVectors(f"{dataset_title(name)}_attributes", content, table)

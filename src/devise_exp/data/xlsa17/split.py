@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.splits import Split, given_split
+from devise_exp.data.splits import Split, class_rng, given_split
 from devise_exp.data.xlsa17 import files
 from devise_exp.data.xlsa17.files import dataset_title
 
@@ -78,7 +77,7 @@ def _deal(
     for c in np.unique(labels[trainval]):
         own = sorted(trainval[labels[trainval] == c].tolist(), key=rows.__getitem__)
         # A class's own stream, as in splits.named.
-        rng = np.random.default_rng([seed, *hashlib.blake2b(classes[c].encode()).digest()[:8]])
+        rng = class_rng(seed, classes[c])
         n_val = min(max(1, round(len(own) * val_share)), len(own) - 1)
         val += [own[i] for i in rng.permutation(len(own))[:n_val]]
     return np.setdiff1d(trainval, val), np.sort(np.array(val, int))

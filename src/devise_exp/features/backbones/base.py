@@ -4,8 +4,7 @@ classes.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -18,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.files import fingerprint
 
 # torchvision and timm are imported where a picture or a network is at hand: the two cost seconds
 # and 230 MB, which a run on a feature bank and each worker of a sweep can do without.
@@ -126,12 +126,16 @@ class Backbone:
         """Hash of what decides the features: every tensor in order, as it is now, and the
         preprocessing.
         """
-        digest = hashlib.blake2b(repr((self.name, self.preprocess)).encode(), digest_size=16)
         known = None if "network" in vars(self) else self.tensors
-        for tensor in known or self.network.state_dict().values():
-            digest.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        tensors = known or self.network.state_dict().values()
+        return fingerprint(repr((self.name, self.preprocess)), _tensor_bytes(tensors))
+
+
+def _tensor_bytes(tensors: Iterable[Tensor]) -> Iterator[str | bytes]:
+    """Yield the shape, type and values of every tensor."""
+    for tensor in tensors:
+        yield repr((tuple(tensor.shape), str(tensor.dtype)))
+        yield tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
 def imagenet1k_names() -> tuple[str, ...]:

@@ -14,12 +14,11 @@ from typing import IO
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
 from devise_exp.core.command import TERMINATED
 from devise_exp.core.config import compose_config
-from devise_exp.core.console import notify
+from devise_exp.core.console import notify, progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.pipelines.sweep import report
@@ -96,12 +95,12 @@ def _work(queue: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None
     workers: list[subprocess.Popen] = []
     deaths = 0
     try:
-        with (folder / LOG).open("ab") as log, _progress() as progress:
-            task = progress.add_task(queue.study.name, total=queue.study.trials, best="")
+        with (folder / LOG).open("ab") as log, _progress() as bar:
+            task = bar.add_task(queue.study.name, total=queue.study.trials, best="")
             while True:
                 trials = queue.trials()
                 done = [trial for trial in trials if trial.state.is_finished()]
-                progress.update(task, completed=len(done), best=_best(queue.study, done))
+                bar.update(task, completed=len(done), best=_best(queue.study, done))
                 _check_first_round(queue.study, done)
                 if len(done) == queue.study.trials:
                     return
@@ -160,14 +159,9 @@ def _best(study: Study, done: Sequence[FrozenTrial]) -> str:
 
 
 def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[best]}"),
-        console=Console(stderr=True),
-        transient=True,
+    return progress(
+        "best",
+        columns=["{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()],
     )
 
 

@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, overload
 
 import numpy as np
 
+from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, file_lock
 
@@ -230,21 +231,17 @@ def write_table(folder: Path, source: VectorSource, limit: int | None, lower: bo
     dropped; meta.json counts them. `folder` is there already.
     Raises InputError at a number that is not finite, and for a file without any word.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     index = _Index(limit, lower)
-    console = Console(stderr=True)
     with (
         (folder / "vectors.f32").open("wb") as vectors_file,
         (folder / "words.utf8").open("wb") as words_file,
-        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        progress() as bar,
         closing(source.chunks),
     ):
-        task = progress.add_task(f"converting {source.path.name}", total=1.0)
+        task = bar.add_task(f"converting {source.path.name}", total=1.0)
         for chunk in source.chunks:
             _append(chunk, index, source, vectors_file, words_file)
-            progress.update(task, completed=chunk.done)
+            bar.update(task, completed=chunk.done)
             if index.full:
                 break
     if not index.hashes:
@@ -326,4 +323,5 @@ def _append(
 
 
 def _hash(encoded: bytes) -> int:
+    # As a number, and not by core.files.fingerprint: this runs millions of times.
     return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "little")

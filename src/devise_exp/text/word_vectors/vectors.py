@@ -16,7 +16,7 @@ import math
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -25,8 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
+from devise_exp.core.console import track
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, cache_dir
+from devise_exp.core.files import atomic_path, cache_dir, fingerprint
 from devise_exp.text.word_vectors import text_formats
 from devise_exp.text.word_vectors.binary_formats import (
     fasttext_bin,
@@ -257,9 +258,9 @@ def _opened(
         content = _content_hash(parts)
         with atomic_path(note) as new:
             new.write_text(json.dumps([found, content]), encoding="utf-8")
-    fingerprint = _hashed(content, found, limit, *(["lower"] if lower else []))
+    key = _hashed(content, found, limit, *(["lower"] if lower else []))
     read = partial(_READERS[found], parts[0])
-    return WordVectors(name, fingerprint, open_or_build(folder / fingerprint, read, limit, lower))
+    return WordVectors(name, key, open_or_build(folder / key, read, limit, lower))
 
 
 def _packaged_glove(path: Path, folder: Path) -> VectorSource:
@@ -288,27 +289,21 @@ def _noted(note: Path) -> tuple[str | None, str | None]:
 
 
 def _content_hash(parts: tuple[Path, ...]) -> str:
-    """The hash of the contents of `parts`, each with its size before it."""
-    from rich.console import Console
-    from rich.progress import track
+    """Hash the contents of `parts`, each with its size before it."""
 
-    hasher = hashlib.blake2b(digest_size=16)
-    console = Console(stderr=True)
-    for part in parts:
-        size = part.stat().st_size
-        hasher.update(size.to_bytes(8, "little"))
-        with part.open("rb") as stream:
-            blocks = range(0, size, _BLOCK)
-            label = f"reading {part.name}"
-            for _ in track(
-                blocks, label, transient=True, console=console, disable=not console.is_terminal
-            ):
-                hasher.update(stream.read(_BLOCK))
-    return hasher.hexdigest()
+    def pieces() -> Iterator[bytes]:
+        for part in parts:
+            size = part.stat().st_size
+            yield size.to_bytes(8, "little")
+            with part.open("rb") as stream:
+                for _ in track(range(0, size, _BLOCK), f"reading {part.name}"):
+                    yield stream.read(_BLOCK)
+
+    return fingerprint(pieces())
 
 
 def _hashed(*values: object) -> str:
-    return hashlib.blake2b(json.dumps(values).encode(), digest_size=16).hexdigest()
+    return fingerprint(json.dumps(values))
 
 
 def _literal(name: str) -> str:

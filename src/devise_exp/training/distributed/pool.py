@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from functools import partial
 import torch
 
 from devise_exp.core.command import WRONG_INPUT
+from devise_exp.core.console import print_error
 from devise_exp.core.errors import InputError
 from devise_exp.training.distributed.ranks import RankInfo, StageRequest
 from devise_exp.training.distributed.serving import DONE, END, READY, ROWS
@@ -178,7 +178,7 @@ class WorkerPool:
         """
         while not done.wait(1):
             if (failed := self._failed(0.2)) and not done.wait(_GRACE):
-                print(f"error: {failed.error()}", file=sys.stderr, flush=True)
+                print_error(str(failed.error()))
                 self.close()
                 os._exit(WRONG_INPUT)
 

@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from devise_exp.core.command import command
-from devise_exp.core.console import print_content
+from devise_exp.core.console import print_content, print_error
 from devise_exp.core.errors import InputError
 from devise_exp.ui.cli.search import RunArgument
 
@@ -41,7 +41,7 @@ def _read(run: Path, name: str) -> str:
     try:
         return (run / name).read_text(encoding="utf-8")
     except OSError:
-        typer.echo(f"error: {run}: no finished run folder (it has no {name})", err=True)
+        print_error(f"{run}: no finished run folder (it has no {name})")
         raise typer.Exit(2) from None
 
 
@@ -49,7 +49,7 @@ def _json(run: Path, name: str) -> Any:
     try:
         return json.loads(_read(run, name))
     except ValueError:
-        typer.echo(f"error: {run / name}: damaged: train the run again", err=True)
+        print_error(f"{run / name}: damaged: train the run again")
         raise typer.Exit(2) from None
 
 
@@ -100,11 +100,11 @@ def compare(
         return
     text = FORMATS[form](table)
     if out is None:
-        typer.echo(text, nl=False)
+        typer.echo(text, nl=False)  # the content of a file, to the byte
         return
     try:
         with atomic_path(out) as made:
             made.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"{out}: {error.strerror or error}: choose another --out") from error
-    typer.echo(out)
+    print_content(str(out))

@@ -120,7 +120,7 @@ def tag(
     vectors = saved.embed(ImageFiles(str(file) for file in files))["devise"]
     found = tag_images(saved, vectors, k, vocabulary is not None, most_frequent)
     for file, words_found in zip(files, found, strict=True):
-        typer.echo(printable(portable(str(file))))
+        print_content(printable(portable(str(file))))
         print_content(_nearest(words_found, "word" if vocabulary else "label"))
 
 
@@ -154,12 +154,12 @@ def index(
         raise KeyboardInterrupt("the same command goes on from here") from error
     for reason in report.skipped[:3]:
         notify(f"skipped {reason}")
-    typer.echo(
+    print_content(
         f"{report.n:,} images: {report.added:,} added, {report.changed:,} changed, "
         f"{report.dropped:,} dropped, {len(report.skipped):,} skipped"
     )
     asking = f"devise-exp search {shlex.quote(str(run))} WORDS --among {shlex.quote(str(folder))}"
-    typer.echo(f"search them: {asking}")
+    print_content(f"search them: {asking}")
 
 
 def _show(answer: Answer, out: Path) -> None:
@@ -171,7 +171,7 @@ def _show(answer: Answer, out: Path) -> None:
         label = [Text(printable(hit.row.label))] if labelled else []
         table.add_row(str(place), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
     title = f"{answer.asked}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
-    typer.echo(title)
+    print_content(title)
     print_content(table)
     absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
     if absent:
@@ -201,8 +201,8 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
         grid(tiles, title).save(made)
     with atomic_path(out / "page.html") as made:
         made.write_text(page(tiles, answer.asked, title), encoding="utf-8")
-    typer.echo(out / "grid.png")
-    typer.echo(out / "page.html")
+    print_content(str(out / "grid.png"))
+    print_content(str(out / "page.html"))
 
 
 def _place(run: Path, *question: str) -> Path:
