@@ -126,14 +126,14 @@ def figures(on: Setting, projects: Maps, make: Priors, at: float | None = None, 
     """With the prior of weight `at`, or the one that a run chooses."""
 
     def fit(project: Project, weight: float, task: Task) -> FittedMethod:
-        moves = [prior for prior in make(task.pretraining) if prior.weight == weight]
+        moves = [prior for prior in make(task.pretraining) if prior.strength == weight]
         return FittedMethod("", task.class_vectors, TrainedProjection(project(task), *moves))
 
     found, weight = [], at
     for each in projects:
         if at is None:
             prior = selection.devise(each(on.task), each, make, on.task, on.class_folds)[1]
-            weight = prior.weight if prior else 0.0
+            weight = prior.strength if prior else 0.0
         found.append((weight, *on.measured(partial(fit, each, weight), **hubs)))
     return found
 

@@ -429,7 +429,7 @@ def test_what_was_chosen_on_class_folds_is_kept_and_holds_when_evaluated_again(
     folder, values = shipped
     finished, prior = RunFolder(folder), RunFolder(folder).prior()
     assert prior is not None
-    assert prior.weight == finished.chosen("devise")["prior/weight"] > 0
+    assert prior.strength == finished.chosen("devise")["prior/weight"] > 0
     for name, start in (("devise", ""), ("conse", "method/conse/")):
         gamma = finished.embedded(name).gamma
         assert values[f"{start}calibrated/factor"] == gamma != 0

@@ -67,7 +67,7 @@ def test_a_run_keeps_the_prior_that_pictures_are_embedded_with(
     folder, _ = trained
     prior = folder.prior()
     assert prior is not None
-    assert folder.chosen("devise")["prior/weight"] == prior.weight > 0
+    assert folder.chosen("devise")["prior/weight"] == prior.strength > 0
     model, split = folder.embedded("devise"), folder.split()
     centre = centre_of(folder.class_vectors(), folder.class_ids()[0])
     rows = split["test"][:2] + split["unseen"]

@@ -89,7 +89,7 @@ def test_directions_equal_plain_loops(
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, slow_directions(prior, features), atol=2e-3)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    moved = prior.moved(found[::-1], features)
+    moved = prior.apply(found[::-1], features)
     expected = [normalised(row) for row in (found[::-1] + 0.5 * found).tolist()]
     np.testing.assert_allclose(moved, expected, atol=1e-4)
 
@@ -117,7 +117,7 @@ def test_directions_by_hand() -> None:
         found = by_hand(temperature, top).directions(feature)
         np.testing.assert_allclose(found, [normalised([float(x) for x in mixed])], atol=1e-6)
     # From (0, 1) half way to (1, 0), and not by the length of anything that was mixed.
-    moved = by_hand(1, 1, 0.5).moved(np.array([[0, 1]], dtype=np.float32), feature)
+    moved = by_hand(1, 1, 0.5).apply(np.array([[0, 1]], dtype=np.float32), feature)
     np.testing.assert_allclose(moved, [[1 / math.sqrt(5), 2 / math.sqrt(5)]], atol=1e-6)
     even = by_hand(1, 1).pretraining.probabilities(feature)
     np.testing.assert_allclose(even, np.array([[8, 4, 2, 1]]) / 15, atol=1e-6)
@@ -128,8 +128,8 @@ def test_a_weight_of_0_moves_nothing_and_a_great_one_is_the_prior_alone() -> Non
     features = features_for(of, 7)
     rows = np.random.default_rng(2).normal(size=(7, 4)).astype(np.float32)
     none, great = priors(of, [0, 1e6])
-    np.testing.assert_array_equal(none.moved(rows, features), rows)
-    np.testing.assert_allclose(great.moved(rows, features), great.directions(features), atol=1e-4)
+    np.testing.assert_array_equal(none.apply(rows, features), rows)
+    np.testing.assert_allclose(great.apply(rows, features), great.directions(features), atol=1e-4)
 
 
 def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:

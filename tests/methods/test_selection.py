@@ -159,7 +159,7 @@ def slow_devise(task: Task, folds: Sequence[ClassFold]) -> tuple[float, float, f
             prior = Prior(each.task.pretraining, weight, 1.5, 6)
 
             def embed(x: np.ndarray, layer: np.ndarray = layer, prior: Prior = prior) -> np.ndarray:
-                return unit(unit(x @ layer.T) + prior.weight * prior.directions(x))
+                return unit(unit(x @ layer.T) + prior.strength * prior.directions(x))
 
             edges, means = on_fold(task, each, FittedMethod("", task.class_vectors, embed))
             area += slow_area(means) / len(folds)
@@ -177,9 +177,9 @@ def test_the_prior_and_its_gamma_are_those_of_brute_force() -> None:
         folds = folds_of(task, 1 + seed % 3)
         first, prior = devise(task, folds)
         weight, gamma, area, seen = slow_devise(task, folds)
-        assert (prior.weight if prior else 0.0) == weight
+        assert (prior.strength if prior else 0.0) == weight
         assert first.gamma == pytest.approx(gamma, abs=1e-5)
-        assert first.fitted.about == pytest.approx(
+        assert first.fitted.hyperparameters == pytest.approx(
             {"prior/weight": weight, "rehearsal/seen": seen, "rehearsal/AUSUC": area}, abs=1e-6
         )
         if prior is not None:
@@ -197,8 +197,8 @@ def test_a_prior_that_costs_seen_hits_is_not_chosen() -> None:
         first, _ = devise(task, folds)
         _, without = selection.devise(ridge(task), ridge, None, task, folds)
         assert without is None
-        bare = selection.devise(ridge(task), ridge, None, task, folds)[0].fitted.about
-        about = first.fitted.about
+        bare = selection.devise(ridge(task), ridge, None, task, folds)[0].fitted.hyperparameters
+        about = first.fitted.hyperparameters
         assert about["rehearsal/seen"] >= bare["rehearsal/seen"] - SEEN_COST - 1e-12
         assert about["rehearsal/AUSUC"] >= bare["rehearsal/AUSUC"]
         free = max(_areas(task, folds))
@@ -228,14 +228,14 @@ def test_the_trained_map_embeds_with_its_prior() -> None:
     assert prior is not None
     rows = task.features[task.val]
     plain = unit(rows @ ridge(task).weight.detach().numpy().T)
-    np.testing.assert_allclose(first.fitted.embed(rows), prior.moved(plain, rows), atol=1e-5)
+    np.testing.assert_allclose(first.fitted.embed(rows), prior.apply(plain, rows), atol=1e-5)
     assert np.abs(first.fitted.embed(rows) - plain).max() > 0.1
 
 
 def test_without_a_class_fold_nothing_is_chosen() -> None:
     task = synthetic(0)
     first, prior = devise(task, [])
-    assert (first.gamma, prior, first.fitted.about) == (None, None, {})
+    assert (first.gamma, prior, first.fitted.hyperparameters) == (None, None, {})
     rows = task.features[task.val]
     expected = unit(rows @ ridge(task).weight.detach().numpy().T)
     np.testing.assert_allclose(first.fitted.embed(rows), expected, atol=1e-6)
@@ -247,7 +247,7 @@ def test_without_a_pretraining_a_gamma_is_chosen_and_no_prior() -> None:
     first, prior = devise(task, folds_of(task))
     assert prior is None
     assert first.gamma is not None
-    assert first.fitted.about["prior/weight"] == 0
+    assert first.fitted.hyperparameters["prior/weight"] == 0
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -332,7 +332,7 @@ def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
             for method in (closed_form.eszsl, conse_pretraining)
         ]
         embeddings = [fit.fitted.embed(rows).tobytes() for fit in (first, *others)]
-        chosen = [(fit.gamma, fit.fitted.about) for fit in (first, *others)]
-        found.append((prior.weight, chosen, embeddings))
+        chosen = [(fit.gamma, fit.fitted.hyperparameters) for fit in (first, *others)]
+        found.append((prior.strength, chosen, embeddings))
     assert found[0] == found[1]
     assert all(gamma is not None for gamma, _ in found[0][1])

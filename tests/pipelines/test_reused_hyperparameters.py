@@ -86,7 +86,7 @@ def test_a_method_that_is_called_seedless_is(composed: Config, name: str) -> Non
         task = data.task(features, seed)
         found.append(method(task, data.class_folds(task)))
     one, two = found
-    assert one.about == two.about
+    assert one.hyperparameters == two.hyperparameters
     np.testing.assert_array_equal(one.class_vectors, two.class_vectors)
     test = features[data.split.test]
     np.testing.assert_array_equal(one.embed(test), two.embed(test))

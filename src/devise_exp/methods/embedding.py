@@ -43,7 +43,7 @@ class TrainedProjection:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         rows = embed(self.projection, features)
-        return rows if self.prior is None else self.prior.moved(rows, features)
+        return rows if self.prior is None else self.prior.apply(rows, features)
 
 
 def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -> np.ndarray:

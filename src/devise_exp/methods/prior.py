@@ -66,7 +66,7 @@ class Prior:
     """
 
     pretraining: PretrainedClassifier
-    weight: float
+    strength: float
     temperature: float
     top: int
 
@@ -80,11 +80,11 @@ class Prior:
             [conse(known.probabilities(b, self.temperature), away, self.top) for b in blocks]
         )
 
-    def moved(self, embeddings: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def apply(self, embeddings: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Unit embeddings (N, D) of features (N, feature_dim) -> unit rows nearer to the prior."""
-        if self.weight == 0:
+        if self.strength == 0:
             return embeddings
-        both = embeddings + self.weight * self.directions(features)
+        both = embeddings + self.strength * self.directions(features)
         length = np.linalg.norm(both, axis=1, keepdims=True)
         return np.asarray(both / np.maximum(length, 1e-12), dtype=np.float32)
 

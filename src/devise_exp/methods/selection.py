@@ -1,5 +1,5 @@
-"""Methods fitted to a task, and what is chosen on class folds: the prior's weight, and the gamma of
-calibrated stacking.
+"""Methods fitted to a task, and what is chosen on class folds: the strength of the prior, and the
+gamma of calibrated stacking.
 
 In a class fold some seen classes play the unseen ones. No unseen class and no test image has a say.
 """
@@ -41,7 +41,7 @@ def choose_hyperparameters(
     """
     if not folds or len(grid) == 1:
         middle = grid[len(grid) // 2]
-        return replace(family(task)(*middle.values()), about=dict(middle))
+        return replace(family(task)(*middle.values()), hyperparameters=dict(middle))
     areas = np.zeros(len(grid))
     for each in folds:
         member = family(each.task)
@@ -52,7 +52,7 @@ def choose_hyperparameters(
     areas = np.round(areas / len(folds), 9)  # rounding errors decide no tie
     best = int(areas.argmax())
     about = grid[best] | {"rehearsal/AUSUC": float(areas[best])}
-    return replace(family(task)(*grid[best].values()), about=about)
+    return replace(family(task)(*grid[best].values()), hyperparameters=about)
 
 
 SEEN_COST = 0.02  # what the prior may cost of the class mean of hit@1 among seen labels
@@ -91,7 +91,7 @@ def devise(
     best, chosen = best_prior(curves)
     prior = (None, *_priors(priors, task))[best]
     gamma = float(np.mean([best_gamma(row[best]) for row in curves]))
-    about: dict[str, Any] = {"prior/weight": prior.weight if prior else 0.0, **chosen}
+    about: dict[str, Any] = {"prior/weight": prior.strength if prior else 0.0, **chosen}
     fitted = FittedMethod(MODEL, task.class_vectors, TrainedProjection(projection, prior), about)
     return CalibratedMethod(fitted, gamma), prior
 

@@ -17,6 +17,20 @@ from devise_exp.data.splits import Split
 from devise_exp.methods.prior import PretrainedClassifier
 
 
+def seen_targets(class_ids: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Number the seen classes from 0 on, as losses and classifiers need it.
+
+    Args:
+        class_ids: (N,) ids of seen classes.
+        seen: (S,) ids of all seen classes, sorted.
+
+    Returns:
+        (N,) int64 positions in `seen`.
+    """
+    targets: np.ndarray = np.searchsorted(seen, class_ids)
+    return targets
+
+
 class SelectionError(RuntimeError):
     """A row of an unseen class, or a test row, was asked for before the final evaluation."""
 
@@ -72,8 +86,7 @@ class Task:
 
     def targets(self, rows: np.ndarray) -> np.ndarray:
         """Rows of seen classes to positions among the seen classes, (len(rows),) int64."""
-        targets: np.ndarray = np.searchsorted(self.seen, self.class_ids[rows])
-        return targets
+        return seen_targets(self.class_ids[rows], self.seen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +107,13 @@ class FittedMethod:
     """What a method made of a task: images and classes as unit vectors of one space.
 
     class_vectors: (C, D) rows, zero for a class that the method cannot name; embed: features
-    (n, feature_dim) to (n, D) unit rows; about: the hyperparameters it chose.
+    (n, feature_dim) to (n, D) unit rows; hyperparameters: those it chose.
     """
 
     name: str
     class_vectors: np.ndarray
     embed: Callable[[np.ndarray], np.ndarray]
-    about: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
 
 
 Method = Callable[[Task, Sequence[ClassFold]], FittedMethod]

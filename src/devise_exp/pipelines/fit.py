@@ -25,7 +25,7 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.selection import Project, projection_method
-from devise_exp.methods.task import ClassFold, FittedMethod, Method, Task
+from devise_exp.methods.task import ClassFold, FittedMethod, Method, Task, seen_targets
 from devise_exp.pipelines.fit_projection import fit_plain, is_plain, projection_of, rows_of
 from devise_exp.pipelines.prepare import ExperimentData
 from devise_exp.runs.folder import RunFolder
@@ -174,8 +174,8 @@ def _fit(
     return fit_with_lightning(
         module,
         make_trainer,
-        RowBatches(inputs[0], train, data.targets(train)),
-        RowBatches(inputs[1], val, data.targets(val)),
+        RowBatches(inputs[0], train, seen_targets(data.class_ids[train], data.split.seen)),
+        RowBatches(inputs[1], val, seen_targets(data.class_ids[val], data.split.seen)),
         folder,
         config.seed,
         logger=logger,

@@ -84,11 +84,6 @@ class ExperimentData:
     pretraining: PretrainedClassifier | None
     held_out: tuple[np.ndarray, ...]
 
-    def targets(self, rows: np.ndarray) -> np.ndarray:
-        """Rows of seen classes to positions among the seen classes, (len(rows),) int64."""
-        targets: np.ndarray = np.searchsorted(self.split.seen, self.class_ids[rows])
-        return targets
-
     def task(self, features: np.ndarray, seed: int) -> Task:
         """What a method may learn from: features (N, feature_dim) of rows of dataset, all but
         training and validation rows closed.

@@ -176,7 +176,7 @@ def _fit_methods(
     first, prior = known.model(task, module.projection) or selection.devise(
         module.projection, project, priors, task, folds
     )
-    fits = [_Fit(MODEL, first.fitted.about, first, True)]
+    fits = [_Fit(MODEL, first.fitted.hyperparameters, first, True)]
     for name, method, is_map in methods_of(config, data, project):
         own = known.of(name)
         if own and own.embedded:
@@ -185,7 +185,7 @@ def _fit_methods(
         # Random vectors mean nothing, so there is nothing to calibrate.
         to_choose_by = () if name == "random_vectors" else folds
         made = own.fit(method, task) if own else selection.calibrate(method, task, to_choose_by)
-        fits.append(_Fit(name, made.fitted.about, made, is_map))
+        fits.append(_Fit(name, made.fitted.hyperparameters, made, is_map))
     return TrainedProjection(module.projection, prior), fits
 
 

@@ -266,7 +266,7 @@ class RunFolder:
         """The prior of the trained model, which images that are embedded later need as well."""
         known = prior.pretraining
         arrays = {"weight": known.weight, "bias": known.bias, "vectors": known.vectors}
-        numbers = np.array([prior.weight, prior.temperature, prior.top])
+        numbers = np.array([prior.strength, prior.temperature, prior.top])
         names = np.array(known.categories)
         self.save_arrays("prior", {**arrays, "categories": names, "numbers": numbers})
 
@@ -278,8 +278,8 @@ class RunFolder:
         with self._reading("prior.npz"):
             arrays = (found[name] for name in ("weight", "bias", "vectors"))
             known = PretrainedClassifier(tuple(found["categories"].tolist()), *arrays)
-            weight, temperature, top = found["numbers"].tolist()
-            return Prior(known, weight, temperature, int(top))
+            strength, temperature, top = found["numbers"].tolist()
+            return Prior(known, strength, temperature, int(top))
 
     def save_hierarchy(self, content: dict[str, Any]) -> None:
         """Where the classes stand in WordNet (hierarchy.Hierarchy.as_dict)."""

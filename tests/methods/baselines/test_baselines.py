@@ -149,7 +149,7 @@ def test_no_method_depends_on_closed_rows_or_their_classes(name: str) -> None:
         task, features=replace(task.features, features=spoilt_features), class_ids=spoilt_ids
     )
     first, second = (ALL[name](each, folds_of(each)) for each in (task, spoilt))
-    assert first.about == second.about
+    assert first.hyperparameters == second.hyperparameters
     np.testing.assert_array_equal(first.class_vectors, second.class_vectors)
     rows = task.features[task.val]
     np.testing.assert_array_equal(first.embed(rows), second.embed(rows))
@@ -194,9 +194,9 @@ def test_a_planted_linear_relation_is_learned_and_shuffled_labels_destroy_it(nam
 def test_without_a_class_fold_every_hyperparameter_is_the_middle_of_its_grid(name: str) -> None:
     task = planted()
     fitted = ALL[name](task, [])
-    assert fitted.about
-    assert set(fitted.about.values()) == {3.0 if name == "ale" else 1.0}
-    member = FAMILIES[name](task)(*fitted.about.values())
+    assert fitted.hyperparameters
+    assert set(fitted.hyperparameters.values()) == {3.0 if name == "ale" else 1.0}
+    member = FAMILIES[name](task)(*fitted.hyperparameters.values())
     rows = task.features[task.val]
     np.testing.assert_array_equal(fitted.embed(rows), member.embed(rows))
 
@@ -534,11 +534,11 @@ def test_the_choice_is_what_a_brute_force_grid_gives(name: str) -> None:
     task = planted(noise=0.5, seed=5)
     folds = folds_of(task)
     fitted = ALL[name](task, folds)
-    figure = fitted.about.pop("rehearsal/AUSUC")
-    grid = list(product(REGULARISERS, repeat=len(fitted.about)))
+    figure = fitted.hyperparameters.pop("rehearsal/AUSUC")
+    grid = list(product(REGULARISERS, repeat=len(fitted.hyperparameters)))
     figures = [np.mean([slow_area(SLOW[name](r.task, *g), task, r) for r in folds]) for g in grid]
     best = int(np.round(figures, 9).argmax())
-    assert tuple(fitted.about.values()) == grid[best]
+    assert tuple(fitted.hyperparameters.values()) == grid[best]
     assert figure == pytest.approx(figures[best])
     assert figures[best] > 1.05 * min(figures)  # there is something to choose
     rows = task.features[task.val]
@@ -636,8 +636,8 @@ def test_ale_follows_its_seed_and_chooses_its_rate_by_the_class_folds() -> None:
     figures = [
         np.mean([slow_area(ale._ale(r.task)(rate), task, r) for r in folds]) for rate in RATES
     ]
-    assert first.about["rate"] == RATES[int(np.round(figures, 9).argmax())]
-    assert first.about["rehearsal/AUSUC"] == pytest.approx(max(figures))
+    assert first.hyperparameters["rate"] == RATES[int(np.round(figures, 9).argmax())]
+    assert first.hyperparameters["rehearsal/AUSUC"] == pytest.approx(max(figures))
 
 
 # On a split as a run makes it
@@ -671,5 +671,5 @@ def test_methods_take_the_task_of_a_split() -> None:
     for name in CHOOSING:
         fitted = ALL[name](task, folds)
         assert fitted.embed(features[split.test]).shape[1] == fitted.class_vectors.shape[1]
-        assert 0 <= fitted.about["rehearsal/AUSUC"] <= 1
+        assert 0 <= fitted.hyperparameters["rehearsal/AUSUC"] <= 1
         assert unseen_hit(fitted, task) > 1 / len(split.unseen)
