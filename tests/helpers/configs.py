@@ -1,13 +1,13 @@
 """Overrides that make a run quick."""
 
 # The trained map alone: no other method, no prior, and nothing that is chosen on class folds.
-ALONE = ("method=none", "prior=none", "class_folds=0")
+ALONE = ("method=none", "prior=none", "class_folds=0", "report=none")
 # A quick run on a few of the shipped features; and one that has choices to make on class folds.
 FEW = (
     "subset.limit_per_class=4", "subset.min_images=90", "split.n_unseen=3", "split.seed=5",
     "split=random", "word_vectors=random", "projection=linear", "trainer.max_epochs=2",
     "training.batch_size=16", "optimizer.lr=0.003", "index=exact", "logger=none", "seed=1",
-    "class_folds=1",
+    "class_folds=1", "report=none",
 )  # fmt: skip
 CHOOSING = (
     *FEW,

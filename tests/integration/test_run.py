@@ -315,8 +315,9 @@ def test_classes_of_the_control_share_no_vector(
     tree = tmp_path / "pictures"
     for c, name in enumerate(("red cat", "black cat", "red dog", "black dog")):
         shutil.copytree(sorted(image_tree.iterdir())[c], tree / name)
-    own = ("method=random_vectors", "class_folds=0", "subset.limit_per_class=4")
-    run.train(small(f"data.root={tree}", *own, "trainer.max_epochs=1"), tmp_path / "run")
+    own = ("method=random_vectors", "class_folds=0", "subset.limit_per_class=4",
+           "trainer.max_epochs=1", "report=none")  # fmt: skip
+    run.train(small(f"data.root={tree}", *own), tmp_path / "run")
     vectors = RunFolder.existing(tmp_path / "run").embedded("random_vectors").class_vectors
     cosines = (vectors @ vectors.T)[~np.eye(4, dtype=bool)]
     assert np.abs(cosines).max() < 0.45  # 0.5 where half of the words are shared
@@ -334,7 +335,7 @@ def test_classes_of_the_control_share_no_vector(
         "features.batch_size=x",
         "class_folds=-1",
         "class_folds=x",
-        "train_figures=maybe",
+        "train_metrics=maybe",
         "seed=abc",
         "index=saved",
     ],
@@ -378,7 +379,7 @@ def test_the_same_training_twice_and_other_seeds(
         assert (again / file).read_bytes() == (first / file).read_bytes()
     one, two = (RunFolder(f).embedded("devise").seen.vectors for f in (first, again))
     np.testing.assert_array_equal(one, two)
-    run.train(small("seed=1"), tmp_path / "seed")
+    run.train(small("seed=1", "report=none"), tmp_path / "seed")
     other, split = metrics(tmp_path / "seed"), metrics(first)["split/fingerprint"]
     assert other["split/fingerprint"] == split  # seeds share their test rows
     assert other != metrics(first)
@@ -405,6 +406,7 @@ def shipped(
     config = composed(
         "subset.limit_per_class=6", "subset.min_images=50", "split=random", "split.n_unseen=6",
         "projection=linear", "trainer.max_epochs=4", "optimizer.lr=0.01", "logger=none",
+        "report=none",
         "method=conse",
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("shipped") / "run"
@@ -692,7 +694,7 @@ def test_the_index_of_the_run_folder_finds_its_classes(
 def test_the_training_images_are_evaluated_on_request(
     small: Config, again: Config, tmp_path: Path
 ) -> None:
-    values = run.train(small("train_figures=true", *ALONE), tmp_path / "run")
+    values = run.train(small("train_metrics=true", *ALONE), tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     model, (seen, _) = folder.embedded("devise"), folder.class_ids()
     rows = folder.split()["train"]
@@ -703,3 +705,16 @@ def test_the_training_images_are_evaluated_on_request(
     assert values["train/hit@1"] == pytest.approx(sum(hits) / len(rows))
     found = again(tmp_path / "run", "protocols=[train]", "ks=[1]")
     assert found["train/hit@1"] == values["train/hit@1"]
+
+
+def test_a_run_without_the_page_has_the_same_metrics(
+    trained: tuple[Path, dict[str, float]], small: Config, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder, _ = trained
+    run.train(small("report=none"), tmp_path / "run")
+    assert metrics(tmp_path / "run") == metrics(folder)
+    files = {path.name for path in folder.iterdir()}
+    missing = files - {path.name for path in (tmp_path / "run").iterdir()}
+    assert missing - {"evaluations"} == {"report.html"}
+    assert "report.html" not in capsys.readouterr().err

@@ -33,6 +33,7 @@ QUICK = (
     "data=image_folder", "word_vectors=random", "split.n_unseen=3", "projection=linear",
     "optimizer.lr=0.003", "trainer.max_epochs=2", "training.batch_size=16",
     "features.num_workers=0", "features.dtype=float32", "features.batch_size=14", "logger=none",
+    "report=none",
     "prior.weights=[0.1,0.3,0.5,1]", "split.seed=2", "method=[conse_pretraining,random_vectors]",
 )  # fmt: skip
 

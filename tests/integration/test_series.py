@@ -70,7 +70,7 @@ def test_each_seed_has_a_finished_run_folder_of_its_own(series: Series) -> None:
     for seed, own in enumerate(runs, 1):
         assert (own.config().seed, own.config().seeds) == (seed, 1)
         assert own.models() == METHODS[:-1]
-        for name in ("report.html", "results.csv", "checkpoints/best.ckpt", "gallery"):
+        for name in ("report.md", "results.csv", "checkpoints/best.ckpt", "gallery"):
             assert (own.path / name).exists()
     one, two = (metrics(own.path) for own in runs)
     assert set(one) ^ set(two) == {"rehearsals", "choices"}  # by what each was chosen

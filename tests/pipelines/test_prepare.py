@@ -36,7 +36,8 @@ def config(composed: Callable[..., DictConfig], image_tree: Path) -> Callable[..
     def make(*overrides: str, root: Path = image_tree) -> DictConfig:
         return composed(
             "data=image_folder", f"data.root={root}", "word_vectors=random", "projection=linear",
-            "trainer.max_epochs=1", "features.num_workers=0", "logger=none", *overrides,
+            "trainer.max_epochs=1", "features.num_workers=0", "logger=none", "report=none",
+            *overrides,
         )  # fmt: skip
 
     return make

@@ -20,6 +20,8 @@ from devise_exp.runs.folder import SPACES
 from devise_exp.text import labels
 from devise_exp.training.lightning import image_rows
 
+REPORTS = ("html", "none")
+
 
 def check(config: DictConfig, data: ExperimentData) -> None:
     """Every part built and every option looked at before anything is written; InputError for a
@@ -30,8 +32,10 @@ def check(config: DictConfig, data: ExperimentData) -> None:
         ks_of(protocol, config.ks)
     if config.logger:
         check_wandb(config.logger.offline)
-    if not isinstance(config.train_figures, bool):
-        raise InputError(f"train_figures={config.train_figures}: say true or false")
+    if not isinstance(config.train_metrics, bool):
+        raise InputError(f"train_metrics={config.train_metrics}: say true or false")
+    if config.report not in REPORTS:
+        raise InputError(f"report={config.report}: say {' or '.join(REPORTS)}")
     others = SPACES[1:]
     if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
         raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")

@@ -75,7 +75,7 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     trained = TrainedProjection(module.projection, run.prior())
     fitted = FittedMethod(MODEL, data.class_vectors, trained)
     method = CalibratedMethod(fitted, run.embedded(MODEL).gamma)
-    return embedded(data, features, method, True, own.train_figures)
+    return embedded(data, features, method, True, own.train_metrics)
 
 
 def _extra_vectors(saved: Run, given: ListConfig | str | int) -> np.ndarray:

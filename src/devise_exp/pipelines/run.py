@@ -130,13 +130,14 @@ def _train(
         chose = {each.name: each.about for each in fits}
         names = {each.name: chose.get(each.name, {}) for each in models}
         run.save_about(about, data.audit.leaks, data.dataset.skipped, names)
-        chosen = protocols_of(run, models, train=config.train_figures)
+        chosen = protocols_of(run, models, train=config.train_metrics)
         result, evaluated = evaluate_run(run, models, chosen, make_index, config.ks, about)
         run.save_arrays("neighbours", evaluated.neighbours)
         run.save_diagnostics(diagnose_run(run, models, chosen, evaluated))
         make_index(data.class_vectors).save(run.path / "index")
         run_tables.write(result, run.path, run_title(about))
-        write_html(run.path)
+        if config.report == "html":
+            write_html(run.path)
         if logger:
             log_to_wandb(logger, result, run.path)
             log_curves(logger.experiment, run.path)
@@ -147,7 +148,8 @@ def _train(
     if not quietly:
         point_latest(run.path)
         run_tables.show(result, run_title(about))
-        notify(f"run folder: {run.path} (report.html has the figures as pictures)")
+        page = " (report.html shows its metrics)" if config.report == "html" else ""
+        notify(f"run folder: {run.path}{page}")
     return result.values | best
 
 
@@ -197,7 +199,7 @@ def _embed_all(
         each.made
         if isinstance(each.made, MethodOutput)
         else embedded(
-            data, features, each.made, each.is_map, config.train_figures and each.name == MODEL
+            data, features, each.made, each.is_map, config.train_metrics and each.name == MODEL
         )
         for each in fits
     ]

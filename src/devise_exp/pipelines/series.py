@@ -120,7 +120,8 @@ def _check(config: DictConfig, folder: Path) -> None:
             for each in (OmegaConf.load(folder / CONFIG), config)
         ]
         for each in settings:
-            each.pop("seeds")  # further seeds may join
+            for key in ("seeds", "report"):  # further seeds may join
+                each.pop(key, None)
         if settings[0] != settings[1]:
             raise InputError(
                 f"{folder}: holds a series of another config: go on with that one "

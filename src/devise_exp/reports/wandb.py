@@ -108,5 +108,6 @@ def log_curves(run: Any, folder: Path) -> None:
         data = [[entry[column] for column in _CLASS_COLUMNS] for entry in classes]
         found["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
     page = folder / PAGE
-    found["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
+    if page.is_file():  # not with report=none
+        found["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
     run.log(found)

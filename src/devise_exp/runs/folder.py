@@ -121,6 +121,7 @@ class RunFolder:
         for each in settings:
             # Read after the training, and from elsewhere if a series has moved.
             each.pop("hyperparameters_from", None)
+            each.pop("report", None)  # changes no metric
         return bool(settings[0] == settings[1])
 
     def check_same(self, split: Split, class_vectors: np.ndarray) -> None:

@@ -21,7 +21,7 @@ CHANCE = "chance"
 _PUBLISHED = "published_"  # what the names of rows start with that an article gives
 # Settings that change no figure.
 _NEUTRAL = re.compile(
-    r"(logger|resume|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
+    r"(logger|report|resume|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
     r"|\w+\.num_workers$|.*\._partial_$|data\.download$"
 )
 _METHOD = re.compile(r"^method/(\w+)/")

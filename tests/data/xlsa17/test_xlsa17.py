@@ -99,6 +99,7 @@ def small(composed: Config, root: Path) -> Config:
         return composed(
             "data=xlsa17", f"data.root={root}", "data.name=AWA2", "projection.hidden=32",
             "optimizer.lr=0.01", "trainer.max_epochs=8", "training.batch_size=16", "logger=none",
+            "report=none",
             *overrides,
         )  # fmt: skip
 
@@ -276,7 +277,8 @@ def test_what_belongs_to_the_benchmark_alone_says_so(
         return line
 
     pictures = (
-        "data=image_folder", f"data.root={image_tree}", "logger=none", "features.num_workers=0",
+        "data=image_folder", f"data.root={image_tree}", "logger=none", "report=none",
+        "features.num_workers=0",
         "word_vectors=random",
     )  # fmt: skip
     other = small("backbone=resnet18", "backbone.weights=null")
@@ -288,7 +290,7 @@ def test_what_belongs_to_the_benchmark_alone_says_so(
     assert "is seen and unseen" in refused(small("++labels.merges.sheep=zebra"))
     assert "choose among SUN" in refused(small("data.name=../AWA2"))
     assert "data.name is needed" in refused(
-        composed("data=xlsa17", f"data.root={root}", "logger=none")
+        composed("data=xlsa17", f"data.root={root}", "logger=none", "report=none")
     )
 
 
