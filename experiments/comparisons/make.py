@@ -132,7 +132,7 @@ def draw(plan: Plan, table: Comparison, file: Path) -> None:
     """A panel for each column, a point with its deviation for each row."""
     lines = [line for line in table.lines if any(line.cells)]
     look = {"color": COLOURS[0], "markersize": 4, "capsize": 2}
-    with style.figure(2.6 if plan.ordered else 0.9 + 0.25 * len(lines)) as figure:
+    with style.new_figure(2.6 if plan.ordered else 0.9 + 0.25 * len(lines)) as figure:
         panels = figure.subplots(1, len(table.columns), sharey=not plan.ordered)
         for i, (axes, title) in enumerate(zip(panels, table.columns.values(), strict=True)):
             known = [(line.names[0], cell) for line in lines if (cell := line.cells[i])]
@@ -144,7 +144,7 @@ def draw(plan: Plan, table: Comparison, file: Path) -> None:
             else:
                 axes.errorbar(values, names, xerr=deviations, fmt="o", **look)
             axes.margins(0.1)
-            style.label(axes, title, plan.head if plan.ordered else "per cent", "")
+            style.label_axes(axes, title, plan.head if plan.ordered else "per cent", "")
         if not plan.ordered:
             panels[0].invert_yaxis()
         figure.savefig(file, dpi=110, facecolor="white")

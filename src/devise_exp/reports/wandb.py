@@ -96,7 +96,7 @@ def log_curves(run: Any, folder: Path) -> None:
     import wandb
 
     found: dict[str, Any] = {
-        f"plots/{plot.name}": wandb.Image(style.picture(plot), caption=plot.title)
+        f"plots/{plot.name}": wandb.Image(style.to_image(plot), caption=plot.title)
         for plot in plots_of(folder)
     }
     table = of_methods([read(folder)])

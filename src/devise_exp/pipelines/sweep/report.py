@@ -169,12 +169,12 @@ def _history(study: Study, done: Trials) -> Figure:
     name, direction = next(iter(study.objectives.items()))
     values = np.array([trial.values[0] for trial in done])
     best = (np.maximum if direction == "maximize" else np.minimum).accumulate(values)
-    with style.figure(3.2) as figure:
+    with style.new_figure(3.2) as figure:
         axes = figure.subplots()
         numbers = [trial.number for trial in done]
         axes.plot(numbers, values, "o", color=COLOURS[0], markersize=4)
         axes.step(numbers, best, where="post", color=COLOURS[1])
-        style.label(axes, f"{name} of each trial, and the best so far", "trial", name)
+        style.label_axes(axes, f"{name} of each trial, and the best so far", "trial", name)
     return figure
 
 
@@ -182,7 +182,7 @@ def _slices(study: Study, done: Trials) -> Figure:
     name, keys = next(iter(study.objectives)), list(study.space)
     columns = min(3, len(keys))
     n_rows = -(-len(keys) // columns)
-    with style.figure(2.6 * n_rows) as figure:
+    with style.new_figure(2.6 * n_rows) as figure:
         panels = figure.subplots(n_rows, columns, squeeze=False, sharey=True).ravel()
         for axes, key in zip(panels, keys, strict=False):
             kind = study.space[key]
@@ -191,7 +191,7 @@ def _slices(study: Study, done: Trials) -> Figure:
             axes.plot(shown, [t.values[0] for t in done], "o", color=COLOURS[0], ms=4)
             if getattr(kind, "log", False):
                 axes.set_xscale("log")
-            style.label(axes, key, "", name if axes is panels[0] else "")
+            style.label_axes(axes, key, "", name if axes is panels[0] else "")
         for axes in panels[len(keys) :]:
             axes.remove()
     return figure
@@ -200,14 +200,14 @@ def _slices(study: Study, done: Trials) -> Figure:
 def _front(study: Study, done: Trials) -> Figure:
     x, y = list(study.objectives)[::-1]
     front = ranked(study, done)
-    with style.figure(3.6) as figure:
+    with style.new_figure(3.6) as figure:
         axes = figure.subplots()
         for which, colour in ((done, FAINT), (front, COLOURS[1])):
             points = [trial.values[::-1] for trial in which]
             axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=4)
         if x.startswith("cost"):
             axes.set_xscale("log")
-        style.label(axes, f"{y} against {x}: no trial is better in both than the marked", x, y)
+        style.label_axes(axes, f"{y} against {x}: no trial is better in both than the marked", x, y)
     return figure
 
 

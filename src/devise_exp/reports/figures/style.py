@@ -1,4 +1,4 @@
-"""Drawn figures: one manner for all, and each as SVG for a page, light or dark, or as a picture."""
+"""One style for all figures, and a figure as SVG for a page, light or dark, or as an image."""
 
 from __future__ import annotations
 
@@ -30,10 +30,16 @@ VARIABLES = {colour: f"var(--series-{i})" for i, colour in enumerate(COLOURS)} |
 _SVG, _LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Plot:
-    """A drawn figure. text: what it shows, for who cannot see it; tips: for each group of marks by
-    its id, what each mark is.
+    """A figure with what a page says of it.
+
+    Attributes:
+        name: Its key in a page and in W&B.
+        title: Its heading.
+        text: What it shows, for a reader who cannot see it.
+        figure: The drawing.
+        tips: The id of a group of marks -> what each mark is.
     """
 
     name: str
@@ -43,9 +49,17 @@ class Plot:
     tips: Mapping[str, Sequence[str]]
 
 
-def svg(plot: Plot) -> str:
-    """The figure for an HTML page: colours are the page's variables, so it follows light and dark;
-    the same bytes for the same figure.
+def to_svg(plot: Plot) -> str:
+    """Write a figure for an HTML page.
+
+    Colours become the page's variables, so the figure follows light and dark; the same figure
+    gives the same bytes.
+
+    Args:
+        plot: The figure.
+
+    Returns:
+        An <svg> element.
     """
     from matplotlib import rc_context
 
@@ -57,9 +71,9 @@ def svg(plot: Plot) -> str:
     ET.register_namespace("xlink", _LINK)
     root = ET.fromstring(content.getvalue())
     for group in list(root.iter(f"{{{_SVG}}}g")):
-        own = group.attrib.pop("id", "")  # several figures in a page would share these
-        uses = list(group.iter(f"{{{_SVG}}}use")) if own in plot.tips else []
-        for use, tip in zip(uses, plot.tips.get(own, ()), strict=False):
+        gid = group.attrib.pop("id", "")  # several figures in a page would share these
+        uses = list(group.iter(f"{{{_SVG}}}use")) if gid in plot.tips else []
+        for use, tip in zip(uses, plot.tips.get(gid, ()), strict=False):
             ET.SubElement(use, f"{{{_SVG}}}title").text = tip
     for parent in list(root.iter()):
         for style in parent.findall(f"{{{_SVG}}}style"):
@@ -71,8 +85,15 @@ def svg(plot: Plot) -> str:
     return re.sub("|".join(VARIABLES), lambda match: VARIABLES[match[0]], text)
 
 
-def picture(plot: Plot) -> Image:
-    """The figure on white, about 1,300 pixels wide."""
+def to_image(plot: Plot) -> Image:
+    """Draw a figure on white.
+
+    Args:
+        plot: The figure.
+
+    Returns:
+        An RGB image, about 1,300 pixels wide.
+    """
     from PIL import Image
 
     content = io.BytesIO()
@@ -81,12 +102,19 @@ def picture(plot: Plot) -> Image:
 
 
 @contextmanager
-def figure(height: float) -> Iterator[Figure]:
-    """An empty figure, 8.6 inches wide, in the project's manner."""
+def new_figure(height: float) -> Iterator[Figure]:
+    """Make an empty figure in the project's style, to draw in.
+
+    Args:
+        height: In inches; the width is 8.6.
+
+    Yields:
+        The figure.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    manner: dict[Any, Any] = {
+    settings: dict[Any, Any] = {
         "text.parse_math": False,  # a name may hold dollars
         "font.size": 9,
         "axes.edgecolor": FAINT,
@@ -103,12 +131,20 @@ def figure(height: float) -> Iterator[Figure]:
         "ytick.labelcolor": INK,
         "legend.fontsize": 9,
     }
-    with rc_context(manner):
+    with rc_context(settings):
         yield Figure(figsize=(8.6, height), layout="constrained")
 
 
-def style(method: str, methods: Sequence[str]) -> dict[str, Any]:
-    """Colour, line and marker of a method, the same in every figure of a run."""
+def method_style(method: str, methods: Sequence[str]) -> dict[str, Any]:
+    """Choose colour, line and marker of a method, the same in every figure of a run.
+
+    Args:
+        method: Its name.
+        methods: All methods of the run.
+
+    Returns:
+        Keyword arguments of matplotlib's `plot`.
+    """
     if method == CHANCE:
         return {"color": FAINT, "linestyle": (0, (1, 2)), "linewidth": 1.2}
     i = methods.index(method)
@@ -121,7 +157,15 @@ def style(method: str, methods: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def label(axes: Axes, title: str, x: str, y: str) -> None:
+def label_axes(axes: Axes, title: str, x: str, y: str) -> None:
+    """Name axes.
+
+    Args:
+        axes: Where the title and the labels go.
+        title: Above, on the left; "" for none.
+        x: The label of the horizontal axis.
+        y: The label of the vertical axis.
+    """
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -132,7 +176,14 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
 def legend_below(
     figure: Figure, panels: Sequence[Axes], order: Sequence[str] = (), columns: int = 6
 ) -> None:
-    """One legend for all panels: the labels of `order` that occur, or all."""
+    """Draw one legend for all panels.
+
+    Args:
+        figure: The legend goes below it.
+        panels: The axes that have the labels.
+        order: The labels to show, those that occur; () for all.
+        columns: The most columns of the legend.
+    """
     handles = {
         text: handle
         for axes in panels
@@ -146,4 +197,9 @@ def legend_below(
 
 
 def legend_beside(axes: Axes) -> None:
+    """Draw the legend to the right of the axes.
+
+    Args:
+        axes: What the legend explains.
+    """
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), labelcolor=INK)

@@ -16,7 +16,8 @@ from devise_exp.core.files import atomic_path
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.reports.comparison import of_methods
 from devise_exp.reports.figures import plots, style
-from devise_exp.reports.figures.plots import class_map, hit_curves
+from devise_exp.reports.figures.class_plot import class_plot
+from devise_exp.reports.figures.plots import hit_curves
 from devise_exp.reports.figures.style import Plot
 from devise_exp.reports.html import confusions as confusions_module
 from devise_exp.reports.html import sections
@@ -60,7 +61,7 @@ def page(folder: Path) -> str:
     content = _content(folder)
     drawn = {plot.name: plot for plot in plots_of(folder)}
     return environment.from_string(source).render(
-        **content, plots=drawn, svg=lambda plot: Markup(style.svg(plot))
+        **content, plots=drawn, svg=lambda plot: Markup(style.to_svg(plot))
     )
 
 
@@ -93,7 +94,7 @@ def _diagnosed(run: RunResults, found: Mapping[str, Any], methods: Sequence[str]
                 plain[method] = (unseen, seen)
         drawn.append(plots.tradeoff(curves, plain, methods))
     if found.get("map", {}).get("classes"):
-        drawn.append(class_map(found["map"]))
+        drawn.append(class_plot(found["map"]))
     if similarity := {
         sections.heading(p): found["similarity"][p]
         for p in _SIMILARITIES
