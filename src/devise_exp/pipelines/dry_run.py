@@ -72,8 +72,8 @@ def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) 
     title = f"{labelled.dataset.name}: {len(tiles)} {which} as {backbone.name} sees them"
     how = "augmented anew in every epoch" if backbone.trainable else "not augmented"
     with atomic_path(folder / "pictures.png") as made:
-        contact_sheet.grid(tiles, title).save(made)
-    _write(folder / "pictures.html", contact_sheet.page(tiles, title, f"backbone: {how}"))
+        contact_sheet.draw_sheet(tiles, title).save(made)
+    _write(folder / "pictures.html", contact_sheet.sheet_html(tiles, title, f"backbone: {how}"))
     notify(f"written to {folder / 'pictures.html'} and pictures.png: {len(tiles)} {which}, {how}")
 
 

@@ -1,11 +1,7 @@
-"""Contact sheets: pictures with their names and notes as one PNG, or as one page of HTML that needs
-nothing beside it.
-"""
+"""Contact sheets: images with names and notes, drawn as one image or written as one HTML page."""
 
 from __future__ import annotations
 
-import base64
-import io
 from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,36 +15,49 @@ from PIL import Image, ImageDraw, ImageFont
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.images import open_image
+from devise_exp.reports.inline_images import data_uri
 
-THUMBNAIL = 256  # pixels, the longer side of a picture in the page
-# The drawn sheet, in pixels: the square of a picture, the space between cells, a line of text.
+THUMBNAIL = 256  # pixels, the longer side of an image in the page
+# The drawn sheet, in pixels: the square of an image, the space between cells, a line of text.
 SIDE, GAP, LINE, HEADING = 192, 20, 20, 52
-FRAME = 6  # the border of a marked picture; green and red that colour-blind eyes tell apart
+FRAME = 6  # the border of a marked image; green and red that colour-blind eyes tell apart
 INK, FAINT, CARD, RIGHT, WRONG = "#1b1f24", "#6a737d", "#f3f4f6", "#009e73", "#d55e00"
-# Pillow's own font draws little beyond ASCII; then the first of these that has every letter.
+# Pillow's font draws little beyond ASCII: the fonts to try next.
 FALLBACK_FONTS = (
     *("LiberationSans-Regular.ttf", "Arial.ttf", "arial.ttf", "DejaVuSans.ttf"),
     *("Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", "msgothic.ttc"),
 )
-NOT_A_CHARACTER = "\U0010ffff"  # drawn as the font draws what it lacks
+NOT_A_CHARACTER = "\U0010ffff"  # drawn as any character that the font lacks
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture with its name and a note, such as its similarity.
+    """One image with its name and a note.
 
-    picture: a file, a picture in memory, or None where there is none to show. marked: right (True)
-    or wrong (False), shown as a green or red border; None is neither.
+    Attributes:
+        image: A file, an image in memory, or None if there is none to show.
+        title: Its name.
+        note: Such as its similarity.
+        marked: Right (True) or wrong (False), shown as a green or red border; None is neither.
     """
 
-    picture: Path | Image.Image | None
+    image: Path | Image.Image | None
     title: str
     note: str = ""
     marked: bool | None = None
 
 
-def grid(tiles: Sequence[Tile], title: str, columns: int = 6) -> Image.Image:
-    """Draw all tiles in rows of `columns` under one line of title, on white."""
+def draw_sheet(tiles: Sequence[Tile], title: str, columns: int = 6) -> Image.Image:
+    """Draw tiles in rows under one line of title, on white.
+
+    Args:
+        tiles: In reading order.
+        title: Cut in the middle if it is longer than the sheet is wide.
+        columns: The most tiles in a row.
+
+    Returns:
+        The sheet, RGB.
+    """
     across = max(1, min(columns, len(tiles)))
     down = -(-len(tiles) // across)
     cell = SIDE + GAP, SIDE + 2 * LINE + GAP
@@ -60,8 +69,17 @@ def grid(tiles: Sequence[Tile], title: str, columns: int = 6) -> Image.Image:
     return sheet
 
 
-def page(tiles: Sequence[Tile], title: str, caption: str = "") -> str:
-    """An HTML page with every picture in it: no script, no request, all text escaped."""
+def sheet_html(tiles: Sequence[Tile], title: str, caption: str = "") -> str:
+    """Write an HTML page that holds its images: no script, no request, all text escaped.
+
+    Args:
+        tiles: In reading order.
+        title: The heading.
+        caption: A line below the heading, "" for none.
+
+    Returns:
+        The page.
+    """
     from jinja2 import Environment
 
     source = files("devise_exp.reports").joinpath("assets/contact_sheet.html.jinja")
@@ -70,7 +88,7 @@ def page(tiles: Sequence[Tile], title: str, caption: str = "") -> str:
     )
     cells = [
         {
-            "source": _data_uri(thumbnail(tile, THUMBNAIL)),
+            "source": data_uri(thumbnail(tile, THUMBNAIL), quality=88),
             "name": _plain(tile.title),
             "short": shortened(_plain(tile.title), 22),
             "note": _plain(tile.note),
@@ -82,24 +100,43 @@ def page(tiles: Sequence[Tile], title: str, caption: str = "") -> str:
 
 
 def thumbnail(tile: Tile, side: int) -> Image.Image:
-    """The tile's picture in RGB, its longer side `side` pixels; where there is none, or its
-    file cannot be opened any more, a plain square card with title and note.
+    """Make a small RGB image of a tile.
+
+    Args:
+        tile: What to show.
+        side: Pixels of the longer side.
+
+    Returns:
+        The image, or a square card with title and note if there is none or its file cannot be
+        opened.
     """
-    picture = tile.picture
-    if isinstance(picture, Path):
+    image = tile.image
+    if isinstance(image, Path):
         try:
-            picture = open_image(picture)
+            image = open_image(image)
         except InputError:
-            picture = None
-    if picture is None:
+            image = None
+    if image is None:
         return _card(tile, side)
-    scale = side / max(picture.size)
-    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    return picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    scale = side / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
 
 
 def shortened(text: str, length: int) -> str:
-    """`text` in at most `length` characters, cut in the middle: both ends of a file name tell."""
+    """Cut a text in the middle, since both ends of a file name tell it apart.
+
+    Args:
+        text: Any text.
+        length: The most characters.
+
+    Returns:
+        The text itself if it is short enough.
+
+    Example:
+        >>> shortened("grand_piano/image_0042.jpg", 15)
+        'grand_p…042.jpg'
+    """
     if len(text) <= length:
         return text
     kept = max(length - 1, 0)
@@ -107,7 +144,7 @@ def shortened(text: str, length: int) -> str:
 
 
 def _draw_cell(sheet: Image.Image, tile: Tile, x: int, y: int) -> None:
-    """One tile, its upper left corner at (x, y)."""
+    """Draw one tile, its upper left corner at (x, y)."""
     draw = ImageDraw.Draw(sheet)
     frame = FRAME if tile.marked is not None else 0
     box = (x, y, x + SIDE - 1, y + SIDE - 1)
@@ -119,6 +156,7 @@ def _draw_cell(sheet: Image.Image, tile: Tile, x: int, y: int) -> None:
 
 
 def _card(tile: Tile, side: int) -> Image.Image:
+    """Draw a square with the tile's title and note."""
     card = Image.new("RGB", (side, side), CARD)
     draw = ImageDraw.Draw(card)
     margin = side // 12
@@ -130,30 +168,30 @@ def _card(tile: Tile, side: int) -> Image.Image:
 
 def _write(
     draw: ImageDraw.ImageDraw,
-    place: tuple[int, int],
+    corner: tuple[int, int],
     text: str,
     size: int,
     colour: str,
     width: int,
     centred: bool = False,
 ) -> None:
-    """One line of text in `width` pixels, cut in the middle where it is longer."""
+    """Draw one line of text in `width` pixels, cut in the middle if it is longer."""
     line = _plain(text)
     font = _font(line, size)
     lengths = range(len(line) + 1)
     fit = bisect_right(lengths, width, key=lambda n: ceil(font.getlength(shortened(line, n))))
     line = shortened(line, max(fit - 1, 1))
     indent = (width - font.getlength(line)) / 2 if centred else 0
-    draw.text((place[0] + indent, place[1]), line, colour, font)
+    draw.text((corner[0] + indent, corner[1]), line, colour, font)
 
 
 def _plain(text: str) -> str:
-    """`text` on one line, in what any font or file can take."""
+    """Put a text on one line, in characters that any font and file can take."""
     return " ".join(text.encode("utf-8", "backslashreplace").decode("utf-8").split())
 
 
 def _font(text: str, size: int) -> ImageFont.FreeTypeFont:
-    """The font that lacks the fewest letters of `text`."""
+    """Choose the font that lacks the fewest letters of `text`."""
     if text.isascii():
         return _fonts(size)[0]
     return min(_fonts(size), key=lambda font: sum(_lacks(font, letter) for letter in text))
@@ -161,20 +199,15 @@ def _font(text: str, size: int) -> ImageFont.FreeTypeFont:
 
 @cache
 def _fonts(size: int) -> tuple[ImageFont.FreeTypeFont, ...]:
-    own = ImageFont.load_default(size)
-    assert isinstance(own, ImageFont.FreeTypeFont)
-    found = [own]
+    """Load the fonts of this machine, Pillow's own first."""
+    default = ImageFont.load_default(size)
+    assert isinstance(default, ImageFont.FreeTypeFont)
+    fonts = [default]
     for name in FALLBACK_FONTS:
         with suppress(OSError):  # not on this machine
-            found.append(ImageFont.truetype(name, size))
-    return tuple(found)
+            fonts.append(ImageFont.truetype(name, size))
+    return tuple(fonts)
 
 
 def _lacks(font: ImageFont.FreeTypeFont, letter: str) -> bool:
     return bytes(font.getmask(letter)) == bytes(font.getmask(NOT_A_CHARACTER))
-
-
-def _data_uri(picture: Image.Image) -> str:
-    content = io.BytesIO()
-    picture.save(content, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(content.getvalue()).decode()

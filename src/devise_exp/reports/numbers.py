@@ -4,13 +4,23 @@ from __future__ import annotations
 
 
 def to_precision(value: float, lo: float | None = None, hi: float | None = None) -> str:
-    """A share as per cent, with the decimals that its interval (lo, hi) supports.
+    """Write a share as per cent, with the decimals that its interval supports.
 
-    The last digit printed is the first significant digit of the interval's half-width, the second
-    where the first is 1, after the rules of metrology (JCGM 100:2008, 7.2.6, and the Particle Data
-    Group): 31.07 ± 1.7 is "31.1", 31.07 ± 2.3 is "31", 30.6 ± 10 is "31". Never coarser than whole
-    per cents, nor finer than one decimal, two where the half-width is under 0.1. One decimal
-    without an interval, or with one of no width.
+    The last digit is the first significant digit of the half-width, or the second if the first is
+    1. It is never coarser than whole per cents, nor finer than one decimal (two for a half-width
+    under 0.1). Source: JCGM 100:2008, 7.2.6, and the Particle Data Group.
+
+    Args:
+        value: A share in [0, 1].
+        lo: The lower bound of its interval; None for one decimal.
+        hi: The upper bound of its interval; None for one decimal.
+
+    Returns:
+        Per cent, without the sign.
+
+    Example:
+        >>> to_precision(0.3107, 0.2937, 0.3277), to_precision(0.3107, 0.2877, 0.3337)
+        ('31.1', '31')
     """
     half = 50 * (hi - lo) if lo is not None and hi is not None else 0.0
     decimals = 1
@@ -21,9 +31,19 @@ def to_precision(value: float, lo: float | None = None, hi: float | None = None)
     return f"{round(100 * value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no "-0.0"
 
 
-def bounds(value: float, lo: float | None, hi: float | None) -> str:
-    """The interval of a share as per cent, with the decimals of `to_precision`; "" for none."""
+def bounds(value: float, lo: float | None, hi: float | None, dash: str = " - ") -> str:
+    """Write the interval of a share as per cent, with the decimals of `to_precision`.
+
+    Args:
+        value: A share in [0, 1].
+        lo: The lower bound of its interval.
+        hi: The upper bound of its interval.
+        dash: Between the bounds.
+
+    Returns:
+        "LOW - HIGH", or "" without an interval.
+    """
     if lo is None or hi is None:
         return ""
     decimals = len(to_precision(value, lo, hi).partition(".")[2])
-    return f"{100 * lo:.{decimals}f} - {100 * hi:.{decimals}f}"
+    return f"{100 * lo:.{decimals}f}{dash}{100 * hi:.{decimals}f}"

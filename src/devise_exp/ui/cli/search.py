@@ -187,7 +187,7 @@ def _show(answer: Answer, out: Path) -> None:
 
 def _write_sheet(answer: Answer, title: str, out: Path) -> None:
     from devise_exp.core.files import atomic_path
-    from devise_exp.reports.contact_sheet import Tile, grid, page
+    from devise_exp.reports.contact_sheet import Tile, draw_sheet, sheet_html
 
     tiles = []
     for hit in answer.hits:
@@ -198,9 +198,9 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
             note += f"  {printable(row.name)}"
         tiles.append(Tile(image, printable(row.label or row.name), note, marked))
     with atomic_path(out / "grid.png") as made:
-        grid(tiles, title).save(made)
+        draw_sheet(tiles, title).save(made)
     with atomic_path(out / "page.html") as made:
-        made.write_text(page(tiles, answer.asked, title), encoding="utf-8")
+        made.write_text(sheet_html(tiles, answer.asked, title), encoding="utf-8")
     print_content(str(out / "grid.png"))
     print_content(str(out / "page.html"))
 
