@@ -234,7 +234,7 @@ def test_seen_classes_need_three_pictures_unseen_ones_one() -> None:
         named_split(*many, ["cat"])
 
 
-def test_a_split_that_leaks_cannot_be_made(animals: Data) -> None:
+def test_a_split_that_overlaps_cannot_be_made(animals: Data) -> None:
     split = named_split(*animals, ["okapi"])
     fields = vars(split)
     with pytest.raises(ValueError, match="a row stands in two parts"):
@@ -311,7 +311,7 @@ def test_held_out_classes_are_seen_ones_drawn_by_name(
     if folds and len(clean_names) >= 4 * folds:
         assert set().union(*drawn[0]) <= clean_names
     elif folds in (1, 2) and seen >= 8:
-        assert drawn[0]  # leaked ones serve where there are too few clean ones
+        assert drawn[0]  # overlapping ones serve where there are too few clean ones
 
 
 def test_the_seed_of_the_split_draws_the_held_out_classes() -> None:

@@ -350,7 +350,7 @@ def test_what_lies_in_a_plane_is_explained_and_where_it_was() -> None:
 def test_what_does_not_fit_together_is_named() -> None:
     with pytest.raises(ValueError, match="30 names of classes but 29 words"):
         Classes(NAMES, NAMES[1:], SEEN, UNSEEN, {})
-    with pytest.raises(ValueError, match="leaks of unicorn"):
+    with pytest.raises(ValueError, match="overlaps of unicorn"):
         Classes(NAMES, NAMES, SEEN, UNSEEN, {"unicorn": "is horse"})
     for n, m in ((2, 3), (0, 0)):
         with pytest.raises(ValueError, match="seen: rankings of"):

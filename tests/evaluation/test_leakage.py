@@ -30,7 +30,7 @@ from devise_exp.evaluation.leakage import (
     read_kinds,
 )
 
-MAKE = ROOT / "experiments" / "leak_table" / "make.py"
+MAKE = ROOT / "experiments" / "overlap_table" / "make.py"
 IMAGENET = ResNet18_Weights.DEFAULT.meta["categories"]
 # A hand-made world with three classes: killer whale (0), hook (1), crane the bird (2).
 WORDNET = {
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_leak_table", MAKE)
+    spec = importlib.util.spec_from_file_location("make_overlap_table", MAKE)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -143,20 +143,20 @@ def test_an_audit_by_kind(
 ) -> None:
     report = audit({name: given}, CATEGORIES, table)
     assert report.checked_by == ("words", "kinds")
-    found = [(leak.relation, CATEGORIES.index(leak.category)) for leak in report.leaks]
+    found = [(overlap.relation, CATEGORIES.index(overlap.category)) for overlap in report.overlaps]
     assert found == expected
-    assert report.leaked == ((name,) if expected else ())
+    assert report.overlapping == ((name,) if expected else ())
 
 
-def test_a_leak_says_by_which_sense(table: KindTable) -> None:
-    (leak,) = audit({"anchor": ()}, CATEGORIES, table).leaks
-    assert leak == Overlap("anchor", "is a kind of", "hook", "anchor, ground tackle")
+def test_an_overlap_says_by_which_sense(table: KindTable) -> None:
+    (overlap,) = audit({"anchor": ()}, CATEGORIES, table).overlaps
+    assert overlap == Overlap("anchor", "is a kind of", "hook", "anchor, ground tackle")
 
 
-def test_each_unseen_class_has_one_verdict_its_strongest_leak(table: KindTable) -> None:
+def test_each_unseen_class_has_one_verdict_its_strongest_overlap(table: KindTable) -> None:
     unseen = {"tool": ("crane",), "animal": (), "okapi": (), "sandhill crane": ()}
     report = audit(unseen, CATEGORIES, table)
-    assert len(report.leaks) == 5  # tool includes hook, and animal two classes
+    assert len(report.overlaps) == 5  # tool includes hook, and animal two classes
     assert report.verdicts([*unseen, "emu"]) == {
         "tool": "is crane",
         "animal": "includes killer whale, orca",
@@ -171,7 +171,7 @@ def test_other_pretraining_is_audited_by_words_only(table: KindTable) -> None:
     unseen = {"dolphins": (), "sea_horse": ("hippocampus",), "okapi": ()}
     report = audit(unseen, ["Dolphin", "seahorse", "zebra"], table)
     assert report.checked_by == ("words",)
-    assert [(leak.name, leak.relation, leak.category) for leak in report.leaks] == [
+    assert [(overlap.name, overlap.relation, overlap.category) for overlap in report.overlaps] == [
         ("dolphins", IS, "Dolphin"),
         ("sea_horse", IS, "seahorse"),
     ]
@@ -212,14 +212,16 @@ def test_the_shipped_table_is_of_imagenet() -> None:
         ("anchor", IS_A_KIND_OF, "hook"),
     ],
 )
-def test_leaks_of_imagenet(name: str, relation: str, category: str) -> None:
+def test_overlaps_of_imagenet(name: str, relation: str, category: str) -> None:
     report = audit({name: ()}, IMAGENET, imagenet1k_kinds())
-    assert (relation, category) in [(leak.relation, leak.category) for leak in report.leaks]
+    assert (relation, category) in [
+        (overlap.relation, overlap.category) for overlap in report.overlaps
+    ]
 
 
-def test_very_general_names_leak_through_every_class() -> None:
-    assert len(audit({"entity": ()}, IMAGENET, imagenet1k_kinds()).leaks) == 1000
-    assert len(audit({"animal": ()}, IMAGENET, imagenet1k_kinds()).leaks) == 398
+def test_very_general_names_overlap_with_every_class() -> None:
+    assert len(audit({"entity": ()}, IMAGENET, imagenet1k_kinds()).overlaps) == 1000
+    assert len(audit({"animal": ()}, IMAGENET, imagenet1k_kinds()).overlaps) == 398
 
 
 def test_what_imagenet_does_not_know_is_clean() -> None:
@@ -263,4 +265,4 @@ def test_a_written_table_reads_back(tmp_path_factory: pytest.TempPathFactory, se
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=4))
 def test_any_names_can_be_audited(unseen: dict[str, str]) -> None:
     report = audit(unseen, IMAGENET, imagenet1k_kinds())
-    assert set(report.leaked) <= set(unseen)
+    assert set(report.overlapping) <= set(unseen)

@@ -26,7 +26,7 @@ from devise_exp.text.wordnet.hierarchy import UNPLACED
 N = 14
 SEEN = np.array([0, 1, 3, 4, 6, 8, 9, 11, 13])
 UNSEEN = np.setdiff1d(np.arange(N), SEEN)
-LEAKED = np.array([5, 10])
+OVERLAPPING = np.array([5, 10])
 PLAIN = {"seen", "unseen", "all_seen", "all_unseen"}
 
 
@@ -50,9 +50,9 @@ def embedded(
     return method_output(name, vectors, *images(SEEN), *images(UNSEEN), gamma=gamma)
 
 
-def figures(*models: MethodOutput, leaked: Any = None, **options: Any) -> dict[str, float]:
+def figures(*models: MethodOutput, overlapping: Any = None, **options: Any) -> dict[str, float]:
     calibrated = models[0].gamma is not None
-    chosen = standard_protocols(SEEN, UNSEEN, leaked=leaked, calibrated=calibrated)
+    chosen = standard_protocols(SEEN, UNSEEN, overlapping=overlapping, calibrated=calibrated)
     return evaluator.evaluate(models, chosen, ExactIndex, **options).report.values
 
 
@@ -121,7 +121,7 @@ def test_a_method_without_a_gamma_or_a_vector_is_left_out() -> None:
     vectors = plain.class_vectors.copy()
     vectors[UNSEEN[0]] = 0
     blind = replace(plain, name="blind", class_vectors=vectors, gamma=0.2)
-    values = figures(model, plain, blind, leaked=LEAKED)
+    values = figures(model, plain, blind, overlapping=OVERLAPPING)
 
     def answered(name: str) -> set[str]:
         return {n.split("/")[2] for n in values if n.startswith(f"method/{name}/")}
@@ -135,16 +135,16 @@ def test_a_method_without_a_gamma_or_a_vector_is_left_out() -> None:
     assert not [name for name in without if "calibrated" in name]
 
 
-# Clean and leaked classes
+# Clean and overlapping classes
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_clean_and_leaked_figures_are_those_of_their_images(seed: int) -> None:
+def test_clean_and_overlapping_figures_are_those_of_their_images(seed: int) -> None:
     model = embedded(seed)
-    values = figures(model, leaked=LEAKED)
+    values = figures(model, overlapping=OVERLAPPING)
     ranked = ranking(model, "unseen", UNSEEN, 0)
     total = 0.0
-    for name, classes in (("clean", np.setdiff1d(UNSEEN, LEAKED)), ("leaked", LEAKED)):
+    for name, classes in (("clean", np.setdiff1d(UNSEEN, OVERLAPPING)), ("leaked", OVERLAPPING)):
         own = np.isin(model.unseen.class_ids, classes)
         for k in (1, 2, 3):
             figure = f"unseen_{name}/hit@{k}"
@@ -157,20 +157,22 @@ def test_clean_and_leaked_figures_are_those_of_their_images(seed: int) -> None:
     assert {name: values[name] for name in plain} == plain
 
 
-def test_where_nothing_or_everything_leaks_there_is_nothing_to_tell_apart() -> None:
+def test_where_nothing_or_everything_overlaps_there_is_nothing_to_tell_apart() -> None:
     model = embedded(0)
-    for leaked in (None, np.array([], dtype=int)):
-        assert not [name for name in figures(model, leaked=leaked) if "unseen_" in name[:8]]
-    values = figures(model, leaked=UNSEEN)
+    for overlapping in (None, np.array([], dtype=int)):
+        assert not [
+            name for name in figures(model, overlapping=overlapping) if "unseen_" in name[:8]
+        ]
+    values = figures(model, overlapping=UNSEEN)
     assert not [name for name in values if "unseen_clean" in name]
     assert values["unseen_leaked/hit@2"] == values["unseen/hit@2"]
 
 
 def test_neighbours_and_sizes_are_those_of_the_images() -> None:
     model = embedded(0, gamma=0.3)
-    chosen = standard_protocols(SEEN, UNSEEN, leaked=LEAKED, calibrated=True)
+    chosen = standard_protocols(SEEN, UNSEEN, overlapping=OVERLAPPING, calibrated=True)
     result = evaluator.evaluate([model], chosen, ExactIndex)
-    own = np.isin(model.unseen.class_ids, LEAKED)
+    own = np.isin(model.unseen.class_ids, OVERLAPPING)
     np.testing.assert_array_equal(result.truth["unseen_leaked"], model.unseen.class_ids[own])
     expected = ranking(model, "unseen", UNSEEN, 0)[own]
     np.testing.assert_array_equal(result.neighbours["unseen_leaked"], expected)
@@ -182,7 +184,9 @@ def test_neighbours_and_sizes_are_those_of_the_images() -> None:
 
 
 def test_protocols_are_made_as_asked() -> None:
-    names = [p.name for p in standard_protocols(SEEN, UNSEEN, np.array([N]), True, LEAKED, True)]
+    names = [
+        p.name for p in standard_protocols(SEEN, UNSEEN, np.array([N]), True, OVERLAPPING, True)
+    ]
     assert names == [
         "seen", "unseen", "all_seen", "all_unseen", "calibrated_seen", "calibrated_unseen",
         "unseen_clean", "unseen_leaked", "extra_seen", "extra_unseen", "train",
@@ -209,7 +213,7 @@ def some_hops(seed: int, unplaced: tuple[int, ...] = ()) -> np.ndarray:
 @pytest.mark.parametrize("unplaced", [(), (3,), (2, 6)])
 def test_hierarchical_precision_equals_a_slow_one(unplaced: tuple[int, ...]) -> None:
     model, hops = embedded(0, gamma=0.25), some_hops(0, unplaced)
-    values = figures(model, distances=hops, leaked=LEAKED)
+    values = figures(model, distances=hops, overlapping=OVERLAPPING)
     asked = 0
     for name, images, labels, gamma in (
         ("seen", "seen", SEEN, 0.0),
@@ -221,7 +225,7 @@ def test_hierarchical_precision_equals_a_slow_one(unplaced: tuple[int, ...]) -> 
         truth = model.parts[images].class_ids
         kept = ~np.isin(truth, unplaced)
         if name == "unseen_leaked":
-            kept &= np.isin(truth, LEAKED)
+            kept &= np.isin(truth, OVERLAPPING)
         ranked = ranking(model, images, labels, gamma)
         for k in (1, 2, 3, 5, 10, 20):
             figure = f"{name}/hp@{k}"

@@ -235,4 +235,4 @@ def test_unseen_classes_are_none_that_the_pretraining_knew(composed: Config, dat
     categories = ResNet18_Weights.DEFAULT.meta["categories"]
     audit = leakage.audit({name: name for name in unseen}, categories, imagenet1k_kinds())
     assert audit.checked_by == ("words", "kinds")
-    assert audit.leaked == ()
+    assert audit.overlapping == ()

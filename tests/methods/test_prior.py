@@ -178,7 +178,7 @@ def test_one_prior_for_each_weight() -> None:
 # Which categories may be used
 
 
-def test_categories_that_leak_or_have_no_vector_are_left_out() -> None:
+def test_categories_that_overlap_or_have_no_vector_are_left_out() -> None:
     of = known(n=5)
     vectors: list[np.ndarray | None] = list(of.vectors)
     vectors[1] = None
@@ -194,9 +194,9 @@ def test_categories_that_leak_or_have_no_vector_are_left_out() -> None:
     assert without.categories == found.categories
     np.testing.assert_array_equal(without.vectors, found.vectors)
     # One category alone says nothing.
-    leaked = {"category 0", "category 3", "category 4"}
-    assert pretrained_classifier(of.categories, (of.weight, of.bias), vectors, leaked) is None
-    assert of.without({*leaked, "category 1"}) is None
+    overlapping = {"category 0", "category 3", "category 4"}
+    assert pretrained_classifier(of.categories, (of.weight, of.bias), vectors, overlapping) is None
+    assert of.without({*overlapping, "category 1"}) is None
 
 
 def test_a_category_without_its_weight_bias_or_vector_is_refused() -> None:
@@ -237,7 +237,7 @@ def test_what_the_pretraining_knows_of_unseen_and_held_out_classes_is_taken_out(
     caltech: tuple[ExperimentData, np.ndarray],
 ) -> None:
     data, features = caltech
-    assert data.audit.leaked == ("pizza",)
+    assert data.audit.overlapping == ("pizza",)
     known = data.pretraining
     assert known is not None
     assert "pizza" not in known.categories

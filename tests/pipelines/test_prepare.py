@@ -1,4 +1,4 @@
-"""From a config to a split that may be believed: leaks, class folds and data with few classes."""
+"""From a config to a split that may be believed: overlaps, class folds and few classes."""
 
 from __future__ import annotations
 
@@ -64,32 +64,32 @@ def refusal(config: DictConfig, folder: Path) -> str:
     return line
 
 
-# Leaks
+# Overlaps
 
 
-def leaky(*unseen: str) -> tuple[str, ...]:
+def strict(*unseen: str) -> tuple[str, ...]:
     return "split=named", f"split.unseen=[{','.join(unseen)}]", "split.clean=require"
 
 
-def test_a_split_that_leaks_is_refused_where_it_has_to_be_clean(
+def test_a_split_that_overlaps_is_refused_where_it_has_to_be_clean(
     config: Callable[..., DictConfig], wide_tree: Path, tmp_path: Path
 ) -> None:
-    line = refusal(config(*leaky("tench", "giraffe", "jay"), root=wide_tree), tmp_path / "run")
+    line = refusal(config(*strict("tench", "giraffe", "jay"), root=wide_tree), tmp_path / "run")
     for part in ("split.clean=require", "knew 2 of 3 unseen classes", "jay is jay",
                  "tench is tench", "split.clean=report"):  # fmt: skip
         assert part in line
     assert "\n" not in line
-    found = prepare(config(*leaky("giraffe", "octopus"), root=wide_tree))
-    assert (found.split.clean, found.audit.leaked) == ("require", ())
+    found = prepare(config(*strict("giraffe", "octopus"), root=wide_tree))
+    assert (found.split.clean, found.audit.overlapping) == ("require", ())
 
 
-def test_a_leak_by_kind_or_by_an_alias_is_refused(
+def test_an_overlap_by_kind_or_by_an_alias_is_refused(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
-    line = refusal(config(*leaky("dog")), tmp_path / "run")
+    line = refusal(config(*strict("dog")), tmp_path / "run")
     assert "dog includes" in line
-    prepare(config(*leaky(*CLEAN)))
-    line = refusal(config(*leaky(*CLEAN), "+labels.aliases.helicopter=tench"), tmp_path / "run")
+    prepare(config(*strict(*CLEAN)))
+    line = refusal(config(*strict(*CLEAN), "+labels.aliases.helicopter=tench"), tmp_path / "run")
     assert "helicopter is tench" in line
 
 
@@ -98,16 +98,16 @@ def test_where_the_pretraining_is_unknown_no_split_is_clean(
 ) -> None:
     file = tmp_path / "weights.pth"
     torch.save(models.resnet18().state_dict(), file)
-    options = (*leaky(*CLEAN), "backbone=resnet18")
+    options = (*strict(*CLEAN), "backbone=resnet18")
     line = refusal(config(*options, f"backbone.weights={file}"), tmp_path / "run")
     assert "classes of the backbone's pretraining are unknown" in line
     assert "clean=report" in line
     found = prepare(config(*options, "backbone.weights=null"))  # random weights know nothing
-    assert found.audit.leaks == ()
+    assert found.audit.overlaps == ()
 
 
 def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Path) -> None:
-    line = refusal(config(*leaky(*CLEAN), "split.clean=maybe"), tmp_path / "run")
+    line = refusal(config(*strict(*CLEAN), "split.clean=maybe"), tmp_path / "run")
     assert "split.clean=maybe: choose report or require" in line
 
 

@@ -108,8 +108,8 @@ def _check_parts(back: MethodOutput, sent: MethodOutput) -> None:
 
 def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    leak = Overlap("dog", "canine, dog", "word", "dog")
-    folder.save_about({"data": "x", "labels/missing": 2}, [leak], ["a.png: broken"])
+    overlap = Overlap("dog", "canine, dog", "word", "dog")
+    folder.save_about({"data": "x", "labels/missing": 2}, [overlap], ["a.png: broken"])
     assert folder.about() == {"data": "x", "labels/missing": 2}
     content = json.loads((tmp_path / "about.json").read_text())
     assert content["skipped"] == ["a.png: broken"]

@@ -26,21 +26,21 @@ from devise_exp.evaluation.ranking_analysis import (
 @dataclass(frozen=True, eq=False)
 class Classes:
     """names and words: (C,) by class id, labels beyond the run's own classes after these; seen and
-    unseen: class ids; leaks: name of an unseen class to what the backbone's pretraining knew of it,
-    such as "is a kind of dog" (none where the audit found none).
+    unseen: class ids; overlaps: name of an unseen class to what the backbone's pretraining knew of
+    it, such as "is a kind of dog" (none where the audit found none).
     """
 
     names: Sequence[str]
     words: Sequence[str]
     seen: np.ndarray
     unseen: np.ndarray
-    leaks: Mapping[str, str]
+    overlaps: Mapping[str, str]
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.names):
             raise ValueError(f"{len(self.names)} names of classes but {len(self.words)} words")
-        if unknown := set(self.leaks) - set(self.names):
-            raise ValueError(f"leaks of {', '.join(sorted(unknown))}, which are no classes")
+        if unknown := set(self.overlaps) - set(self.names):
+            raise ValueError(f"overlaps of {', '.join(sorted(unknown))}, which are no classes")
 
 
 def diagnose(
@@ -116,7 +116,7 @@ def _class_table(
             name = classes.names[c]
             row = {"name": name, "seen": side == "seen", "images": int(images[c])}
             row |= {figure: of_class.get(c) for figure, of_class in figures.items()}
-            rows.append(row | {"leak": classes.leaks.get(name, ""), "words": classes.words[c]})
+            rows.append(row | {"leak": classes.overlaps.get(name, ""), "words": classes.words[c]})
     return rows
 
 

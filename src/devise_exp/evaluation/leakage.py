@@ -1,9 +1,9 @@
 """Does a backbone's pretraining already know an unseen class? An audit by name and by kind.
 
-An unseen class leaks when a pretraining class has its name (ewer: ImageNet's "pitcher, ewer"), is a
-kind of it (dolphin: killer whale), or when it is itself a kind of a pretraining class. Kinds are
-WordNet's noun hypernyms. Every sense of a name counts, so the audit errs on the side of a leak; a
-class that WordNet does not name is checked by name only, and near twins are left to the eye.
+An unseen class overlaps if a pretraining class has its name (ewer: ImageNet's "pitcher, ewer"), is
+a kind of it (dolphin: killer whale), or if it is itself a kind of a pretraining class. Kinds are
+WordNet's noun hypernyms. Every sense of a name counts, so the audit errs on the side of an overlap.
+A class that WordNet does not name is checked by name only, and near twins are left to the eye.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ class Overlap:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """The leaks, and what was checked: () when the pretraining classes are not known."""
+    """The overlaps, and what was checked: () when the pretraining classes are not known."""
 
     checked_by: tuple[str, ...]
-    leaks: tuple[Overlap, ...]
+    overlaps: tuple[Overlap, ...]
 
     @property
-    def leaked(self) -> tuple[str, ...]:
-        """The unseen classes that leak, each once."""
-        return tuple(dict.fromkeys(leak.name for leak in self.leaks))
+    def overlapping(self) -> tuple[str, ...]:
+        """The unseen classes that overlap, each once."""
+        return tuple(dict.fromkeys(overlap.name for overlap in self.overlaps))
 
     @property
     def categories(self) -> frozenset[str]:
-        """The pretraining classes that leaks are by."""
-        return frozenset(leak.category for leak in self.leaks)
+        """The pretraining classes that unseen classes overlap with."""
+        return frozenset(overlap.category for overlap in self.overlaps)
 
     def verdicts(self, unseen: Iterable[str]) -> dict[str, str]:
-        """Each class's strongest leak, such as "is a kind of hook"; else "clean", or "not checked"
-        when the pretraining classes are not known.
+        """Each class's strongest overlap, such as "is a kind of hook"; else "clean", or
+        "not checked" when the pretraining classes are not known.
         """
         none = "clean" if self.checked_by else "not checked"
         found = dict.fromkeys(unseen, none)
-        for leak in sorted(self.leaks, key=lambda leak: RELATIONS.index(leak.relation)):
-            if found.get(leak.name) == none:
-                found[leak.name] = f"{leak.relation} {leak.category}"
+        for overlap in sorted(self.overlaps, key=lambda o: RELATIONS.index(o.relation)):
+            if found.get(overlap.name) == none:
+                found[overlap.name] = f"{overlap.relation} {overlap.category}"
         return found
 
 
@@ -134,13 +134,13 @@ def audit(
     for index, category in enumerate(categories):
         for key in {spelling_key(synonym) for synonym in split_synonyms(category)}:
             by_key.setdefault(key, []).append(index)
-    leaks: list[Overlap] = []
+    overlaps: list[Overlap] = []
     for name, given in unseen.items():
         keys = spelling_keys([name, given] if isinstance(given, str) else [name, *given])
         named = [Sense((categories[i],), IS, (i,)) for key in keys for i in by_key.get(key, ())]
         senses = [sense for key in keys for sense in (kinds.by_key.get(key, ()) if kinds else ())]
-        leaks += _strongest(name, [*named, *senses], categories)
-    return AuditReport(("words", "kinds") if kinds else ("words",), tuple(leaks))
+        overlaps += _strongest(name, [*named, *senses], categories)
+    return AuditReport(("words", "kinds") if kinds else ("words",), tuple(overlaps))
 
 
 @cache
@@ -160,7 +160,7 @@ def read_kinds(path: Path) -> KindTable:
                 senses.append(Sense(split_synonyms(synonyms), relation, _indices(ranges)))
     except (OSError, EOFError, ValueError) as error:
         raise InputError(
-            f"{path} is no table of kinds ({error}): make it with experiments/leak_table/make.py"
+            f"{path} is no table of kinds ({error}): make it with experiments/overlap_table/make.py"
         ) from None
     return KindTable(tuple(senses))
 
@@ -173,12 +173,12 @@ def kinds_bytes(table: KindTable) -> bytes:
 
 
 def _strongest(name: str, senses: Iterable[Sense], categories: Sequence[str]) -> list[Overlap]:
-    """One leak per category, by the strongest relation any sense has to it."""
+    """One overlap per category, by the strongest relation any sense has to it."""
     best: dict[int, Overlap] = {}
     for sense in sorted(senses, key=lambda sense: RELATIONS.index(sense.relation)):
         for i in sense.classes:
-            leak = Overlap(name, sense.relation, categories[i], ", ".join(sense.synonyms))
-            best.setdefault(i, leak)
+            overlap = Overlap(name, sense.relation, categories[i], ", ".join(sense.synonyms))
+            best.setdefault(i, overlap)
     return list(best.values())
 
 

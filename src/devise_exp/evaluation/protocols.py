@@ -112,15 +112,15 @@ def standard_protocols(
     unseen: np.ndarray,
     extra: np.ndarray | None = None,
     train: bool = False,
-    leaked: np.ndarray | None = None,
+    overlapping: np.ndarray | None = None,
     calibrated: bool = False,
 ) -> tuple[Protocol, ...]:
     """Seen among seen, unseen among unseen, and both among all labels (generalised).
 
     extra: ids of labels beyond the run's classes; they give two more protocols, both among all
-    labels and these. train: one more, training images among seen labels. leaked: ids of the unseen
-    classes that the pretraining knew; where there are any, the images of those and of the others
-    also apart. calibrated: both among all labels also by calibrated stacking.
+    labels and these. train: one more, training images among seen labels. overlapping: ids of the
+    unseen classes that the pretraining knew; where there are any, the images of those and of the
+    others also apart. calibrated: both among all labels also by calibrated stacking.
     """
     both = np.concatenate([seen, unseen])
     rows: tuple[Protocol, ...] = (
@@ -134,8 +134,11 @@ def standard_protocols(
             Protocol("calibrated_seen", "seen", both, calibrated_candidates=seen),
             Protocol("calibrated_unseen", "unseen", both, calibrated_candidates=seen),
         )
-    if leaked is not None and len(leaked):
-        for name, classes in (("clean", np.setdiff1d(unseen, leaked)), ("leaked", leaked)):
+    if overlapping is not None and len(overlapping):
+        for name, classes in (
+            ("clean", np.setdiff1d(unseen, overlapping)),
+            ("leaked", overlapping),
+        ):
             if len(classes):
                 rows += (Protocol(f"unseen_{name}", "unseen", unseen, classes),)
     if extra is not None and len(extra):

@@ -2,8 +2,8 @@
 
 The classifier of the pretraining (ImageNet's 1,000 classes) names every picture among its own
 classes. Those have word vectors as well, so its answer is a point in the space of word vectors that
-no training was needed for (ConSE, Norouzi et al. 2014). Classes that the leak audit finds to be the
-same as, a kind of, or a parent of an unseen class are taken out first.
+no training was needed for (ConSE, Norouzi et al. 2014). Classes that the overlap audit finds to
+be the same as, a kind of, or a parent of an unseen class are taken out first.
 """
 
 from __future__ import annotations
@@ -135,15 +135,17 @@ def pretrained_classifier(
     categories: Sequence[str],
     head: tuple[np.ndarray, np.ndarray],
     vectors: Sequence[np.ndarray | None],
-    leaked: Collection[str],
+    overlapping: Collection[str],
 ) -> PretrainedClassifier | None:
     """The pretraining classes that may be used: those with a word vector (D,), by which no unseen
-    class leaks; None where fewer than two are left.
+    class overlaps; None where fewer than two are left.
 
-    head: weight (K, feature_dim) and bias (K,) of the classifier; leaked: names of categories.
+    head: weight (K, feature_dim) and bias (K,) of the classifier; overlapping: names of categories.
     """
     weight, bias = head
-    kept = [i for i, name in enumerate(categories) if vectors[i] is not None and name not in leaked]
+    kept = [
+        i for i, name in enumerate(categories) if vectors[i] is not None and name not in overlapping
+    ]
     if len(kept) < 2:
         return None
     rows = np.stack([v for i in kept if (v := vectors[i]) is not None])

@@ -143,9 +143,10 @@ def make_task(
     )
 
 
-def class_fold(task: Task, held_out: np.ndarray, leaked: Collection[str] = ()) -> ClassFold:
+def class_fold(task: Task, held_out: np.ndarray, overlapping: Collection[str] = ()) -> ClassFold:
     """The task without the seen classes `held_out` (class ids), which play the unseen ones; their
-    training and validation rows are those to choose by. leaked: pretraining classes to leave out.
+    training and validation rows are those to choose by. overlapping: pretraining classes to
+    leave out.
     """
     is_held_out = np.isin(task.class_ids, held_out)
     train, val = (rows[~is_held_out[rows]] for rows in (task.train, task.val))
@@ -159,6 +160,6 @@ def class_fold(task: Task, held_out: np.ndarray, leaked: Collection[str] = ()) -
         unseen=np.sort(held_out),
         train=train,
         val=val,
-        pretraining=None if task.pretraining is None else task.pretraining.without(leaked),
+        pretraining=None if task.pretraining is None else task.pretraining.without(overlapping),
     )
     return ClassFold(inner, val, both[is_held_out[both]])

@@ -80,14 +80,14 @@ def announce(data: ExperimentData) -> None:
         notify(f"warning: skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
     if len(split.unseen) == 1:
         notify("warning: among a single unseen label every hit@k is 100: hold out more classes")
-    if data.audit.leaked:
+    if data.audit.overlapping:
         notify(
-            f"warning: {len(data.audit.leaked)} of {len(split.unseen)} unseen classes were in "
-            f"the backbone's pretraining: {', '.join(data.audit.leaked)} (about.json says how)"
+            f"warning: {len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in "
+            f"the backbone's pretraining: {', '.join(data.audit.overlapping)} (about.json says how)"
         )
     if not data.audit.checked_by:
         notify(
-            "warning: the backbone's pretraining classes are unknown, so no leak could be audited"
+            "warning: the backbone's pretraining classes are unknown, so overlap was not audited"
         )
 
 

@@ -99,8 +99,8 @@ class ExperimentData:
         made = []
         for held_out in self.held_out:
             names = _names(self.resolutions, held_out)
-            leaked = _audit(names, self.backbone).categories
-            made.append(class_fold(task, held_out, leaked))
+            overlapping = _audit(names, self.backbone).categories
+            made.append(class_fold(task, held_out, overlapping))
         needed = task.pretraining is not None
         return tuple(each for each in made if not needed or each.task.pretraining is not None)
 
@@ -126,7 +126,7 @@ class ExperimentData:
         about["leak/checked_by"] = (
             " and ".join(self.audit.checked_by) or "nothing (classes unknown)"
         )
-        about["leak/unseen_leaked"] = len(self.audit.leaked)
+        about["leak/unseen_leaked"] = len(self.audit.overlapping)
         return about
 
 
@@ -142,7 +142,7 @@ def prepare(config: DictConfig) -> ExperimentData:
     if split.clean == "require":
         _require_clean(split, audit)
     seen_names = _names(resolutions, split.seen)
-    known = set(_audit(seen_names, backbone).leaked)
+    known = set(_audit(seen_names, backbone).overlapping)
     clean = [c for c, name in zip(split.seen, seen_names, strict=True) if name not in known]
     held_out = draw_class_folds(split, np.array(clean, dtype=np.int64), config.class_folds)
     return ExperimentData(
@@ -175,15 +175,15 @@ def _require_clean(split: Split, audit: AuditReport) -> None:
     if not audit.checked_by:
         raise InputError(
             "split.clean=require: the classes of the backbone's pretraining are unknown, so no "
-            "leak can be ruled out: choose a backbone with published classes, or clean=report"
+            "overlap can be ruled out: choose a backbone with published classes, or clean=report"
         )
-    if audit.leaks:
-        verdicts = audit.verdicts(audit.leaked[:5])
+    if audit.overlaps:
+        verdicts = audit.verdicts(audit.overlapping[:5])
         listed = "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
         raise InputError(
-            f"split.clean=require: the backbone's pretraining knew {len(audit.leaked)} of "
+            f"split.clean=require: the backbone's pretraining knew {len(audit.overlapping)} of "
             f"{len(split.unseen)} unseen classes ({listed}): hold out other classes, or say "
-            "split.clean=report to see clean and leaked ones apart"
+            "split.clean=report to see clean and overlapping ones apart"
         )
 
 

@@ -129,7 +129,7 @@ def _train(
         about["index"] = index_name(config.index)
         chose = {each.name: each.about for each in fits}
         names = {each.name: chose.get(each.name, {}) for each in models}
-        run.save_about(about, data.audit.leaks, data.dataset.skipped, names)
+        run.save_about(about, data.audit.overlaps, data.dataset.skipped, names)
         chosen = protocols_of(run, models, train=config.train_metrics)
         result, evaluated = evaluate_run(run, models, chosen, make_index, config.ks, about)
         run.save_arrays("neighbours", evaluated.neighbours)

@@ -35,7 +35,7 @@ def protocols_of(
 ) -> tuple[Protocol, ...]:
     """The protocols that the trained model, the first, can be evaluated in."""
     calibrated = models[0].gamma is not None
-    return standard_protocols(*run.class_ids(), extra, train, run.leaked(), calibrated)
+    return standard_protocols(*run.class_ids(), extra, train, run.overlapping(), calibrated)
 
 
 def evaluate_run(
@@ -93,7 +93,7 @@ def diagnose_run(
         [entry["name"] for entry in entries],
         [" ".join(entry["words"]) for entry in entries],
         *run.class_ids(),
-        run.leaks(),
+        run.overlaps(),
     )
     gammas = {each.name: each.gamma for each in models if each.gamma is not None}
     return diagnostics.diagnose(classes, models, ranked, evaluated.curves, gammas)

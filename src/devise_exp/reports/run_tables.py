@@ -28,7 +28,7 @@ TITLES = {
     "calibrated_seen": "seen among all, calibrated",
     "calibrated_unseen": "unseen among all, calibrated",
     "unseen_clean": "clean unseen among unseen",
-    "unseen_leaked": "leaked unseen among unseen",
+    "unseen_leaked": "overlapping unseen among unseen",
     "train": "training images among seen",
     "extra_seen": "seen among all + extra",
     "extra_unseen": "unseen among all + extra",

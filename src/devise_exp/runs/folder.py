@@ -58,7 +58,7 @@ class RunFolder:
 
     config.yaml (resolved), classes.json (name, seen, words, how each was resolved),
     class_vectors.npy (C, D), split.json (row names per part), about.json (what the figures rest on,
-    leaks, skipped images), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
+    overlaps, skipped images), checkpoints/{best,last}.ckpt (of the map alone in checkpoints/map/,
     where the network was trained too), embeddings/MODEL.npz, index/ (of all classes), gallery/
     (the images not trained on, with an index per space), classifier.npz (of that space),
     neighbours.npz (PROTOCOL and method/NAME/PROTOCOL: class ids), prior.npz (of the trained model),
@@ -228,14 +228,14 @@ class RunFolder:
     def save_about(
         self,
         about: dict[str, Any],
-        leaks: Sequence[Overlap],
+        overlaps: Sequence[Overlap],
         skipped: Sequence[str],
         methods: dict[str, dict[str, Any]] | None = None,
     ) -> None:
-        """What the figures rest on, which unseen classes leak and how, which images were skipped,
-        and what each method chose.
+        """What the figures rest on, which unseen classes overlap and how, which images were
+        skipped, and what each method chose.
         """
-        details = {"leaks": [asdict(leak) for leak in leaks], "skipped": list(skipped)}
+        details = {"leaks": [asdict(overlap) for overlap in overlaps], "skipped": list(skipped)}
         self._write_json("about.json", {"about": about, **details, "methods": methods or {}})
 
     def about(self) -> dict[str, Any]:
@@ -247,16 +247,16 @@ class RunFolder:
         found: dict[str, Any] = self._details().get("methods", {}).get(method, {})
         return found
 
-    def leaked(self) -> np.ndarray:
+    def overlapping(self) -> np.ndarray:
         """Ids of the unseen classes that the pretraining knew."""
-        names = {leak["name"] for leak in self._details()["leaks"]}
+        names = {overlap["name"] for overlap in self._details()["leaks"]}
         return np.array([i for i, c in enumerate(self.classes()) if c["name"] in names], dtype=int)
 
-    def leaks(self) -> dict[str, str]:
-        """Each unseen class that leaks -> its first leak, the strongest: "is a kind of hook"."""
+    def overlaps(self) -> dict[str, str]:
+        """Each overlapping class -> its first overlap, the strongest: "is a kind of hook"."""
         found: dict[str, str] = {}
-        for leak in self._details()["leaks"]:
-            found.setdefault(leak["name"], f"{leak['relation']} {leak['category']}")
+        for overlap in self._details()["leaks"]:
+            found.setdefault(overlap["name"], f"{overlap['relation']} {overlap['category']}")
         return found
 
     def _details(self) -> dict[str, Any]:

@@ -204,10 +204,10 @@ def test_the_audit_knows_the_published_names() -> None:
     names = dict.fromkeys(("killer+whale", "001.Black_footed_Albatross", "blue+whale"), "")
     found = leakage.audit(names, categories, imagenet1k_kinds())
     assert found.checked_by == ("words", "kinds")
-    relations = {(leak.name, leak.relation, leak.category) for leak in found.leaks}
+    relations = {(overlap.name, overlap.relation, overlap.category) for overlap in found.overlaps}
     assert ("killer+whale", "is", "killer whale") in relations
     assert ("001.Black_footed_Albatross", "is a kind of", "albatross") in relations
-    assert "blue+whale" not in found.leaked
+    assert "blue+whale" not in found.overlapping
 
 
 # Whole runs

@@ -160,9 +160,9 @@ def searches(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
 
 def audit(classes: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each unseen class: its words, the verdict, and every pretraining class that it met."""
-    leaks = [Overlap(**leak) for leak in about["leaks"]]
+    overlaps = [Overlap(**overlap) for overlap in about["leaks"]]
     checked = str(about["about"].get("leak/checked_by", "nothing"))
-    report = AuditReport(() if checked.startswith("nothing") else (checked,), tuple(leaks))
+    report = AuditReport(() if checked.startswith("nothing") else (checked,), tuple(overlaps))
     unseen = [entry for entry in classes if not entry["seen"]]
     verdicts = report.verdicts(entry["name"] for entry in unseen)
     return [
@@ -172,9 +172,9 @@ def audit(classes: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> lis
             "how": entry["how"],
             "verdict": verdicts[entry["name"]],
             "met": [
-                f"{leak.relation} {leak.category} (as {leak.sense})"
-                for leak in leaks
-                if leak.name == entry["name"]
+                f"{overlap.relation} {overlap.category} (as {overlap.sense})"
+                for overlap in overlaps
+                if overlap.name == entry["name"]
             ],
         }
         for entry in unseen

@@ -24,14 +24,16 @@ def show(run: RunArgument) -> None:
 def classes(run: RunArgument) -> None:
     """How each class of a run got its word vector, and which unseen classes the backbone knew."""
     entries: list[dict[str, Any]] = _json(run, "classes.json")
-    leaks: dict[str, list[str]] = {}
-    for leak in _json(run, "about.json")["leaks"]:
-        leaks.setdefault(leak["name"], []).append(f"{leak['relation']} {leak['category']}")
+    overlaps: dict[str, list[str]] = {}
+    for overlap in _json(run, "about.json")["leaks"]:
+        overlaps.setdefault(overlap["name"], []).append(
+            f"{overlap['relation']} {overlap['category']}"
+        )
     table = Table(box=None, pad_edge=False)
     for heading in ("class", "", "words", "how", "known to the pretraining"):
         table.add_column(heading)
     for entry in sorted(entries, key=lambda entry: entry["seen"]):
-        known = "; ".join(leaks.get(entry["name"], [])[:3])
+        known = "; ".join(overlaps.get(entry["name"], [])[:3])
         side = "seen" if entry["seen"] else "unseen"
         table.add_row(entry["name"], side, " ".join(entry["words"]), entry["how"], known)
     print_content(table)

@@ -1,7 +1,7 @@
 """Make src/devise_exp/evaluation/assets/imagenet1k_kinds.tsv.gz
 from three files of WordNet and ImageNet.
 
-python experiments/leak_table/make.py FOLDER [--out FILE]
+python experiments/overlap_table/make.py FOLDER [--out FILE]
 """
 
 from __future__ import annotations
