@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
 from devise_exp.text.labels import (
-    FREQUENT_RANK,
     RULES,
     Resolution,
     class_vectors,
@@ -20,6 +19,7 @@ from devise_exp.text.labels import (
     merge_classes,
     resolve,
 )
+from devise_exp.text.name_lookup import FREQUENT_RANK
 from devise_exp.text.names import inflections
 
 GROUP = CONF / "labels"

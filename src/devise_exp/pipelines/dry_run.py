@@ -23,7 +23,8 @@ from devise_exp.pipelines.prepare import LabelledImages, read_backbone, read_lab
 from devise_exp.reports import contact_sheet
 from devise_exp.reports.contact_sheet import Tile
 from devise_exp.text import labels
-from devise_exp.text.labels import MAX_HINTED, RULES, near_spellings
+from devise_exp.text.labels import MAX_HINTED, RULES
+from devise_exp.text.name_lookup import suggest_words
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def label_lines(
         sides |= {split.classes[i]: "unseen" for i in split.unseen}
     missing = [r.name for r in labelled.resolutions if r.rule == "missing"]
     near = {
-        name: near_spellings(aliases.get(name, name), labelled.vocabulary)
+        name: suggest_words(aliases.get(name, name), labelled.vocabulary)
         for name in missing[:MAX_HINTED]
     }
     lines = [

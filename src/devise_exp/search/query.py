@@ -17,7 +17,8 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_rows
-from devise_exp.text.labels import Resolution, class_vectors, near_spellings, resolve
+from devise_exp.text.labels import Resolution, class_vectors, resolve
+from devise_exp.text.name_lookup import suggest_words
 from devise_exp.text.names import split_synonyms, split_words
 from devise_exp.text.sentence_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
@@ -164,7 +165,7 @@ def _meaning(name: str, vocabulary: WordVectors, classes: Mapping[str, Sequence[
         return _Meaning(found, None)
     words = split_words(name)
     unknown = [w for w in words if not resolve([w], vocabulary, on_missing="drop")[0].words]
-    near = near_spellings(name, vocabulary)
+    near = suggest_words(name, vocabulary)
     hint = f"did you mean {', '.join(near)}?" if near else "write another word"
     raise InputError(
         f"no word vector for {' '.join(unknown) or name!r} in {vocabulary.name}: {hint}"

@@ -19,28 +19,103 @@ _SINGULARS = {plural: singular for singular, plural in _PLURALS.items()}
 
 
 def split_synonyms(name: str) -> tuple[str, ...]:
-    """The synonyms of a class name such as "pitcher, ewer"."""
+    """Split a class name into its synonyms.
+
+    Args:
+        name: Synonyms between commas.
+
+    Returns:
+        The synonyms without the spaces around them; empty ones are left out.
+
+    Example:
+        >>> split_synonyms("pitcher, ewer")
+        ('pitcher', 'ewer')
+    """
     return tuple(synonym for part in name.split(",") if (synonym := part.strip()))
 
 
 def split_words(name: str) -> tuple[str, ...]:
-    """The words of one name in its own case, without the marks that data sets add to names."""
+    """Split one name into words, without the marks that data sets add to names.
+
+    Args:
+        name: A class name, one synonym.
+
+    Returns:
+        The words in the case of the name.
+
+    Example:
+        >>> split_words("023.hot-air_balloon"), split_words("GoldenRetriever")
+        (('hot', 'air', 'balloon'), ('Golden', 'Retriever'))
+    """
     plain = _CAMEL_CASE.sub(" ", _POSSESSIVE.sub("", strip_marks(name)))
     return tuple(_SEPARATORS.sub(" ", plain).split())
 
 
 def inflections(word: str) -> tuple[str, ...]:
-    """What `word` may be as a singular and as a plural (lower case, without itself)."""
+    """List what a word may be as a singular and as a plural.
+
+    Args:
+        word: One word, in any case.
+
+    Returns:
+        Lower-case forms other than the word itself; some may be no words.
+
+    Example:
+        >>> inflections("Mice"), inflections("fox")
+        (('mouse', 'mices'), ('foxes',))
+    """
     lower = word.lower()
     forms = dict.fromkeys((*_singular_forms(lower), *_plural_forms(lower)))
     return tuple(form for form in forms if form not in ("", lower))
 
 
 def strip_marks(name: str) -> str:
+    """Remove the marks of Caltech-256 and CUB from a class name.
+
+    Args:
+        name: A class name.
+
+    Returns:
+        The name without a leading "001." and a trailing "-101".
+    """
     return _SUFFIX_101.sub("", _NUMBER_PREFIX.sub("", name.strip()))
 
 
+def spelling_key(phrase: str) -> str:
+    """Reduce a phrase to the letters that all its spellings share.
+
+    Args:
+        phrase: A name in any spelling.
+
+    Returns:
+        Its words in lower case without anything between them.
+
+    Example:
+        >>> {spelling_key(name) for name in ("sea horse", "Sea_Horse", "seahorse")}
+        {'seahorse'}
+    """
+    return "".join(split_words(phrase)).lower()
+
+
+def spelling_keys(phrases: Iterable[str]) -> tuple[str, ...]:
+    """List the spelling keys of all synonyms in all phrases.
+
+    Args:
+        phrases: Names, with synonyms between commas.
+
+    Returns:
+        Distinct keys, of each synonym in singular and plural.
+    """
+    keys: dict[str, None] = {}
+    for synonym in (synonym for phrase in phrases for synonym in split_synonyms(phrase)):
+        *first, last = split_words(synonym) or ("",)
+        for form in (last, *inflections(last)):
+            keys["".join((*first, form)).lower()] = None
+    return tuple(key for key in keys if key)
+
+
 def _singular_forms(word: str) -> Iterator[str]:
+    """Yield what a plural may be as a singular."""
     if word in _SINGULARS:
         yield _SINGULARS[word]
     if word.endswith("ies"):
@@ -55,6 +130,7 @@ def _singular_forms(word: str) -> Iterator[str]:
 
 
 def _plural_forms(word: str) -> Iterator[str]:
+    """Yield what a singular may be as a plural."""
     if word in _PLURALS:
         yield _PLURALS[word]
     if word.endswith(("f", "fe")):
@@ -65,18 +141,3 @@ def _plural_forms(word: str) -> Iterator[str]:
         yield word[:-1] + "ies"
     elif not word.endswith(("s", "x", "z", "ch", "sh")):
         yield word + "s"
-
-
-def spelling_key(phrase: str) -> str:
-    """One spelling for "sea horse", "Sea_Horse" and "seahorse"."""
-    return "".join(split_words(phrase)).lower()
-
-
-def spelling_keys(phrases: Iterable[str]) -> tuple[str, ...]:
-    """The spelling keys of all synonyms in all phrases, in singular and plural."""
-    keys: dict[str, None] = {}
-    for synonym in (synonym for phrase in phrases for synonym in split_synonyms(phrase)):
-        *first, last = split_words(synonym) or ("",)
-        for form in (last, *inflections(last)):
-            keys["".join((*first, form)).lower()] = None
-    return tuple(key for key in keys if key)
