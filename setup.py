@@ -11,11 +11,13 @@ class BuildWithConf(build_py):
     """Copies conf/ beside the code, as devise_exp/conf; an editable install reads the clone's."""
 
     def run(self) -> None:
+        """Build from nothing: what an earlier build left may have been removed since."""
+        package = Path(self.build_lib) / "devise_exp"
+        if not self.editable_mode:
+            shutil.rmtree(package, ignore_errors=True)
         super().run()
         if not self.editable_mode:
-            target = Path(self.build_lib) / "devise_exp" / "conf"
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(Path(__file__).parent / "conf", target)
+            shutil.copytree(Path(__file__).parent / "conf", package / "conf")
 
 
 setup(cmdclass={"build_py": BuildWithConf})

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import typer
 
-from devise_exp.ui.cli import images, runs, search, sweep
-from devise_exp.ui.cli.search import QueryCommand
+from devise_exp.ui.cli import hydra_commands, images, runs, search, sweep
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="Read and search the run folders that train.py makes.",
+    help="Train, evaluate, compare and search runs (devise-exp COMMAND --help).",
 )
 
-
-app.command(cls=QueryCommand)(search.search)
-app.command(cls=QueryCommand)(search.words)
-for each in (
+for hydra_command in (hydra_commands.train, hydra_commands.evaluate):
+    app.command(context_settings=hydra_commands.SETTINGS, add_help_option=False)(hydra_command)
+for text_command in (search.search, search.words):
+    app.command(cls=search.QueryCommand)(text_command)
+for plain_command in (
+    sweep.sweep,
+    images.look,
     runs.show,
     runs.classes,
     runs.compare,
     search.tag,
     search.similar,
     search.index,
-    images.look,
     images.app,
-    sweep.sweep,
 ):
-    app.command()(each)
+    app.command()(plain_command)
 
 
 if __name__ == "__main__":
