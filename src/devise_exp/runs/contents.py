@@ -1,0 +1,250 @@
+"""The contents of a run folder: its files as records and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from devise_exp.core.files import atomic_path
+from devise_exp.data.splits import Split
+from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.methods.prior import Prior
+from devise_exp.runs import files
+from devise_exp.runs.arrays import from_output, from_prior, to_output, to_prior
+from devise_exp.runs.records import ClassRecord, RunDetails, SplitRecord, class_records
+from devise_exp.text.labels import Resolution
+from devise_exp.text.wordnet.hierarchy import Hierarchy, hierarchy_from_dict
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """The files of a run folder. Reading raises InputError if a file is not there or damaged.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    def save_classes(
+        self,
+        split: Split,
+        resolutions: Sequence[Resolution],
+        class_vectors: np.ndarray,
+        rows: Sequence[str],
+    ) -> None:
+        """Write the classes with their vectors, and the split by row names.
+
+        Args:
+            split: The split.
+            resolutions: The words of every class, in the order of the classes.
+            class_vectors: (C, D) unit rows.
+            rows: Names of all rows of the dataset.
+        """
+        records = [record.to_json() for record in class_records(split, resolutions)]
+        files.write_json(self.path, "classes.json", records)
+        files.write_json(self.path, "split.json", SplitRecord.of(split, rows).to_json())
+        with atomic_path(self.path / "class_vectors.npy") as path:
+            np.save(path, class_vectors)
+
+    def classes(self) -> tuple[ClassRecord, ...]:
+        """Read classes.json.
+
+        Returns:
+            A record for every class, in the order of their ids.
+        """
+        content = files.read_json(self.path, "classes.json")
+        with files.reading(self.path, "classes.json"):
+            return tuple(ClassRecord.from_json(entry) for entry in content)
+
+    def split(self) -> SplitRecord:
+        """Read split.json.
+
+        Returns:
+            The split by row names.
+        """
+        content = files.read_json(self.path, "split.json")
+        with files.reading(self.path, "split.json"):
+            return SplitRecord.from_json(content)
+
+    def class_vectors(self) -> np.ndarray:
+        """Read class_vectors.npy.
+
+        Returns:
+            (C, D) unit rows.
+        """
+        with files.reading(self.path, "class_vectors.npy") as file:
+            vectors: np.ndarray = np.load(file, allow_pickle=False)
+        return vectors
+
+    def class_ids(self) -> tuple[np.ndarray, np.ndarray]:
+        """List the classes of either side.
+
+        Returns:
+            Ids of the seen and of the unseen classes.
+        """
+        seen = np.array([record.seen for record in self.classes()], dtype=bool)
+        return np.flatnonzero(seen), np.flatnonzero(~seen)
+
+    def save_details(self, details: RunDetails) -> None:
+        """Write about.json.
+
+        Args:
+            details: What the metrics of the run rest on.
+        """
+        files.write_json(self.path, "about.json", details.to_json())
+
+    def details(self) -> RunDetails:
+        """Read about.json.
+
+        Returns:
+            What the metrics of the run rest on.
+        """
+        content = files.read_json(self.path, "about.json")
+        with files.reading(self.path, "about.json"):
+            return RunDetails.from_json(content)
+
+    def method_names(self) -> list[str]:
+        """List the embedded methods.
+
+        Returns:
+            Their names, the trained model first.
+        """
+        return [MODEL, *(name for name in self.details().methods if name != MODEL)]
+
+    def overlapping_ids(self) -> np.ndarray:
+        """List the unseen classes that the pretraining knew.
+
+        Returns:
+            Their ids.
+        """
+        names = self.details().relations
+        return np.array([i for i, c in enumerate(self.classes()) if c.name in names], dtype=int)
+
+    def save_hierarchy(self, hierarchy: Hierarchy) -> None:
+        """Write hierarchy.json.
+
+        Args:
+            hierarchy: The classes in WordNet.
+        """
+        files.write_json(self.path, "hierarchy.json", hierarchy.as_dict())
+
+    def hierarchy(self) -> Hierarchy:
+        """Read hierarchy.json.
+
+        Returns:
+            The classes in WordNet, with their distances computed.
+        """
+        content = files.read_json(self.path, "hierarchy.json")
+        with files.reading(self.path, "hierarchy.json"):
+            hierarchy = hierarchy_from_dict(content)
+            _ = hierarchy.distances  # a damaged file shows here
+        return hierarchy
+
+    def save_diagnostics(self, content: Mapping[str, Any]) -> None:
+        """Write diagnostics.json.
+
+        Args:
+            content: What evaluation.diagnostics.diagnose returns.
+        """
+        files.write_json(self.path, "diagnostics.json", content)
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Read diagnostics.json.
+
+        Returns:
+            What was saved; empty if the file is not there.
+        """
+        if not (self.path / "diagnostics.json").is_file():
+            return {}
+        content = files.read_json(self.path, "diagnostics.json")
+        with files.reading(self.path, "diagnostics.json"):
+            return dict(content)
+
+    def save_prior(self, prior: Prior) -> None:
+        """Write prior.npz: images that are embedded later need it too.
+
+        Args:
+            prior: The prior of the trained model.
+        """
+        self.save_arrays("prior", from_prior(prior))
+
+    def prior(self) -> Prior | None:
+        """Read prior.npz.
+
+        Returns:
+            The prior of the trained model, None if it has none.
+        """
+        if not (self.path / "prior.npz").is_file():
+            return None
+        saved = self.arrays("prior")
+        with files.reading(self.path, "prior.npz"):
+            return to_prior(saved)
+
+    def save_embedded(self, output: MethodOutput) -> None:
+        """Write embeddings/NAME.npz.
+
+        Args:
+            output: What a method makes of the evaluated images.
+        """
+        self.save_arrays(f"embeddings/{output.name}", from_output(output))
+
+    def embedded(self, name: str) -> MethodOutput:
+        """Read embeddings/NAME.npz.
+
+        Args:
+            name: Name of the method.
+
+        Returns:
+            What the method makes of the evaluated images.
+        """
+        saved = self.arrays(f"embeddings/{name}")
+        with files.reading(self.path, f"embeddings/{name}.npz"):
+            return to_output(name, saved)
+
+    def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write NAME.npz.
+
+        Args:
+            name: Path of the file without its ending.
+            arrays: Arrays by name.
+        """
+        files.write_arrays(self.path, f"{name}.npz", arrays)
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Read NAME.npz.
+
+        Args:
+            name: Path of the file without its ending.
+
+        Returns:
+            Arrays by name.
+        """
+        return files.read_arrays(self.path, f"{name}.npz")
+
+    def array(self, name: str, key: str) -> np.ndarray | None:
+        """Read one array of NAME.npz.
+
+        Args:
+            name: Path of the file without its ending.
+            key: Name of the array.
+
+        Returns:
+            The array, None if the file or the array is not there.
+        """
+        return files.read_array(self.path, f"{name}.npz", key)
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """Read NAME.csv: results or search.
+
+        Args:
+            name: Path of the file without its ending.
+
+        Returns:
+            A dict for each row, by column; none if the file is not there.
+        """
+        return files.read_rows(self.path, f"{name}.csv")

@@ -1,0 +1,150 @@
+"""Files of a run folder: how they are written, and how damage becomes one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from yaml import YAMLError
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import atomic_path
+
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    EOFError,
+    BadZipFile,
+    YAMLError,
+    csv.Error,
+)
+
+
+@contextmanager
+def reading(folder: Path, name: str) -> Iterator[Path]:
+    """Turn errors that a damaged file causes into one line.
+
+    Args:
+        folder: The run folder.
+        name: Path in the run folder of the file that is read in the block.
+
+    Yields:
+        The file.
+
+    Raises:
+        InputError: If the file is not there, or cannot be what a run wrote.
+    """
+    file = folder / name
+    if not file.is_file():
+        raise InputError(f"{folder}: the run folder lacks {name}: train the run again")
+    try:
+        yield file
+    except _DAMAGE as error:
+        raise InputError(f"{file}: damaged: train the run again") from error
+
+
+def write_json(folder: Path, name: str, content: Any) -> None:
+    """Write a JSON file.
+
+    Args:
+        folder: The run folder.
+        name: Path of the file in the run folder; a file that is there is replaced.
+        content: What JSON can hold.
+    """
+    with atomic_path(folder / name) as path:
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_json(folder: Path, name: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        folder: The run folder.
+        name: Path of the file in the run folder.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: If the file is not there or damaged.
+    """
+    with reading(folder, name) as file:
+        return json.loads(file.read_text(encoding="utf-8"))
+
+
+def write_arrays(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays into one .npz file.
+
+    Args:
+        folder: The run folder.
+        name: Path of the file in the run folder; a file that is there is replaced.
+        arrays: Arrays by name.
+    """
+    with atomic_path(folder / name) as path, path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """Read all arrays of an .npz file.
+
+    Args:
+        folder: The run folder.
+        name: Path of the file in the run folder.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        InputError: If the file is not there or damaged.
+    """
+    with reading(folder, name) as file, np.load(file, allow_pickle=False) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def read_array(folder: Path, name: str, key: str) -> np.ndarray | None:
+    """Read one array of an .npz file and nothing else of it.
+
+    Args:
+        folder: The run folder.
+        name: Path of the file in the run folder.
+        key: Name of the array.
+
+    Returns:
+        The array, None if the file or the array is not there.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    if not (folder / name).is_file():
+        return None
+    with reading(folder, name) as file, np.load(file, allow_pickle=False) as arrays:
+        array: np.ndarray | None = arrays.get(key)
+        return array
+
+
+def read_rows(folder: Path, name: str) -> list[dict[str, str]]:
+    """Read a CSV file.
+
+    Args:
+        folder: The run folder.
+        name: Path of the file in the run folder. Its first line is a header.
+
+    Returns:
+        A dict for each row, by column; none if the file is not there.
+
+    Raises:
+        InputError: If the file is damaged.
+    """
+    if not (folder / name).is_file():
+        return []
+    with reading(folder, name) as file, file.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
