@@ -43,7 +43,7 @@ def main() -> None:
         ("conse, centred", "conse", MODEL),
         ("conse, plain", "conse", "plain"),
     ):
-        found = [figures(run, name, compared_as) for run in runs if name in run.models()]
+        found = [figures(run, name, compared_as) for run in runs if name in run.method_names()]
         cells = [[100 * each[key] for each in found] for key in FIGURES]
         if found:
             spread = [stdev(cell) if len(cell) > 1 else 0.0 for cell in cells]

@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
 from devise_exp.pipelines import run
-from devise_exp.runs import gallery
+from devise_exp.runs import gallery_files
 from devise_exp.training.checkpoint import read_checkpoint
 from devise_exp.training.distributed import launchers
 from devise_exp.training.distributed.launchers import (
@@ -194,7 +194,7 @@ def test_the_validation_metric_is_that_of_every_row_once(trained: Trained, job: 
     seen = [i for i, entry in enumerate(classes) if entry["seen"]]
     vectors = np.load(folder / "class_vectors.npy")[seen]
     # The gallery has directions from the centre; each embedding is the unit vector on that line.
-    away = gallery.load(folder / "gallery", "devise").part("val").index.vectors.astype(float)
+    away = gallery_files.load(folder / "gallery", "devise").part("val").index.vectors.astype(float)
     along = away @ vectors.mean(axis=0)
     steps = np.sqrt(along**2 + 1 - (vectors.mean(axis=0) ** 2).sum()) - along
     embeddings = vectors.mean(axis=0) + steps[:, None] * away

@@ -86,25 +86,25 @@ def assert_complete(folder: Path) -> None:
     """Everything that RunFolder promises, readable."""
     finished = RunFolder.existing(folder)
     classes, split = finished.classes(), finished.split()
-    assert {"name", "seen", "words", "how"} == set(classes[0])
-    assert {"train", "val", "test", "unseen"} <= set(split)
+    assert {record.seen for record in classes} == {True, False}
+    assert all((split.train, split.val, split.test, split.unseen))
     seen, unseen = finished.class_ids()
     vectors = finished.class_vectors()
     assert len(classes) == len(vectors) == len(seen) + len(unseen)
-    assert finished.models() == ["devise", "softmax", "conse", "random_vectors"]
+    assert finished.method_names() == ["devise", "softmax", "conse", "random_vectors"]
     model = finished.embedded("devise")
     protocols = {"seen", "unseen", "all_seen", "all_unseen"}
     if model.gamma is not None:
         protocols |= {"calibrated_seen", "calibrated_unseen"}
-    assert len(model.seen.vectors) == len(split["test"])
-    assert len(model.unseen.vectors) == len(split["unseen"])
+    assert len(model.seen.vectors) == len(split.test)
+    assert len(model.unseen.vectors) == len(split.unseen)
     index = load(folder / "index")
     assert len(index) == len(vectors)
     with np.load(folder / "neighbours.npz") as neighbours:
         assert {name for name in neighbours if not name.startswith("method/")} == protocols
         assert {"method/conse/unseen", "method/softmax/seen"} <= set(neighbours)
         assert "method/softmax/unseen" not in neighbours  # which it cannot name
-        assert len(neighbours["all_unseen"]) == len(split["unseen"])
+        assert len(neighbours["all_unseen"]) == len(split.unseen)
     for name in ("best.ckpt", "last.ckpt"):
         assert (folder / "checkpoints" / name).is_file()
     assert {"seen/hit@1", "unseen/hit@1", "all/H@1"} <= set(metrics(folder))
@@ -364,7 +364,7 @@ def test_a_folder_of_somebodys_own_called_latest_is_left_alone(
     place = tmp_path / "outputs" / "latest"
     run.train(small(*ALONE), place)
     assert not place.is_symlink()
-    assert RunFolder.existing(place).models() == ["devise"]
+    assert RunFolder.existing(place).method_names() == ["devise"]
 
 
 def test_the_same_training_twice_and_other_seeds(
@@ -416,7 +416,7 @@ def shipped(
 def test_the_shipped_features_serve_a_subset(shipped: tuple[Path, dict[str, float]]) -> None:
     folder, values = shipped
     split = RunFolder(folder).split()
-    rows = [row for part in ("train", "val", "test", "unseen") for row in split[part]]
+    rows = [row for part in ("train", "val", "test", "unseen") for row in split.rows(part)]
     of_class: dict[str, int] = {}
     for row in rows:
         of_class[row.split("/")[0]] = of_class.get(row.split("/")[0], 0) + 1
@@ -431,7 +431,7 @@ def test_what_was_chosen_on_class_folds_is_kept_and_holds_when_evaluated_again(
     folder, values = shipped
     finished, prior = RunFolder(folder), RunFolder(folder).prior()
     assert prior is not None
-    assert prior.strength == finished.chosen("devise")["prior/weight"] > 0
+    assert prior.strength == finished.hyperparameters("devise")["prior/weight"] > 0
     for name, start in (("devise", ""), ("conse", "method/conse/")):
         gamma = finished.embedded(name).gamma
         assert values[f"{start}calibrated/factor"] == gamma != 0
@@ -463,12 +463,12 @@ def test_rows_of_dropped_classes_are_in_no_part(
     values = run.train(small(*options, "labels.on_missing=drop"), tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     assert metrics(tmp_path / "run")["labels/missing"] == 2
-    names = [entry["name"] for entry in folder.classes()]
+    names = [entry.name for entry in folder.classes()]
     assert names == ["airplane", "boat", "dog", "helicopter", "lion", "ship"]
     split = folder.split()
     for part, classes in (("unseen", {"ship", "lion"}), ("train", set(names) - {"ship", "lion"})):
-        assert {row.split("/")[0] for row in split[part]} == classes
-    assert sorted(split["unseen"]) == sorted(
+        assert {row.split("/")[0] for row in split.rows(part)} == classes
+    assert sorted(split.unseen) == sorted(
         f"{name}/{i:02}.png" for name in ("ship", "lion") for i in range(4)
     )
     assert values["method/chance/all_seen/hit@1"] == 1 / 6
@@ -697,8 +697,8 @@ def test_the_training_images_are_evaluated_on_request(
     values = run.train(small("train_metrics=true", *ALONE), tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     model, (seen, _) = folder.embedded("devise"), folder.class_ids()
-    rows = folder.split()["train"]
-    names = [entry["name"] for entry in folder.classes()]
+    rows = folder.split().train
+    names = [entry.name for entry in folder.classes()]
     assert "train" in model.parts
     nearest = seen[(model.parts["train"].vectors @ model.class_vectors[seen].T).argmax(axis=1)]
     hits = [names[i] == row.split("/")[0] for i, row in zip(nearest, rows, strict=True)]

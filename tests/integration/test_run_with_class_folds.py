@@ -68,10 +68,10 @@ def test_a_run_keeps_the_prior_that_pictures_are_embedded_with(
     folder, _ = trained
     prior = folder.prior()
     assert prior is not None
-    assert folder.chosen("devise")["prior/weight"] == prior.strength > 0
+    assert folder.hyperparameters("devise")["prior/weight"] == prior.strength > 0
     model, split = folder.embedded("devise"), folder.split()
     centre = centre_of(folder.class_vectors(), folder.class_ids()[0])
-    rows = split["test"][:2] + split["unseen"]
+    rows = split.test[:2] + split.unseen
     images = [Image.open(tree / row).convert("RGB") for row in rows]
     encoder = ImageEncoder(folder, centre)
     saved = centre_rows(np.concatenate([model.seen.vectors[:2], model.unseen.vectors]), centre)
@@ -112,7 +112,7 @@ def test_test_and_unseen_images_have_no_say_in_anything_a_run_chooses(
     spoilt = run.train(alone, tmp_path / "run", quietly=True, ready=(data, features))
     assert spoilt["seen/hit@5"] != values["seen/hit@5"]  # they did count in the evaluation
     other = RunFolder(tmp_path / "run")
-    assert other.chosen("devise") == folder.chosen("devise")
+    assert other.hyperparameters("devise") == folder.hyperparameters("devise")
     assert other.embedded("devise").gamma == folder.embedded("devise").gamma is not None
     for name, array in folder.arrays("prior").items():
         np.testing.assert_array_equal(array, other.arrays("prior")[name])
@@ -165,7 +165,7 @@ def test_a_run_that_took_choices_says_whose_and_claims_no_class_fold(
     assert second.about()["choices"] == first.path.name
     assert "rehearsals" not in second.about()
     for name in ("devise", "conse_pretraining", "random_vectors"):
-        assert second.chosen(name) == first.chosen(name)
+        assert second.hyperparameters(name) == first.hyperparameters(name)
         assert second.embedded(name).gamma == first.embedded(name).gamma
     assert second.embedded("devise").gamma is not None
 

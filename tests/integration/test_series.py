@@ -69,7 +69,7 @@ def test_each_seed_has_a_finished_run_folder_of_its_own(series: Series) -> None:
     runs = [RunFolder.existing(folder / f"seed={seed}") for seed in (1, 2)]
     for seed, own in enumerate(runs, 1):
         assert (own.config().seed, own.config().seeds) == (seed, 1)
-        assert own.models() == METHODS[:-1]
+        assert own.method_names() == METHODS[:-1]
         for name in ("report.md", "results.csv", "checkpoints/best.ckpt", "gallery"):
             assert (own.path / name).exists()
     one, two = (metrics(own.path) for own in runs)
@@ -203,7 +203,7 @@ def test_each_split_has_its_runs_and_its_table(splits: Series) -> None:
     for split in (3, 4):
         place = folder / f"split={split}"
         assert names(place) == ["seed=1", *SUMMARIES]
-        assert RunFolder.existing(place / "seed=1").split()["seed"] == split
+        assert RunFolder.existing(place / "seed=1").split().seed == split
         runs.append(metrics(place / "seed=1"))
         with (place / "summary.csv").open(encoding="utf-8", newline="") as file:
             row = next(csv.DictReader(file))

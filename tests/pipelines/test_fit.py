@@ -51,7 +51,7 @@ def test_the_map_is_that_of_a_run_without_the_second_stage(
 ) -> None:
     figures = run.train(small(), tmp_path / "frozen")
     frozen, before = RunFolder(tmp_path / "frozen"), RunFolder(tuned[0])
-    assert before.models() == ["devise", "frozen_backbone"]
+    assert before.method_names() == ["devise", "frozen_backbone"]
     for side in ("seen", "unseen"):
         np.testing.assert_array_equal(
             before.embedded("frozen_backbone").parts[side].vectors,

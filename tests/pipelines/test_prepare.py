@@ -172,8 +172,8 @@ def test_two_seen_classes_are_enough_for_every_method(
     values = run.train(config(*options, root=root), tmp_path / "run", quietly=True)
     folder = RunFolder.existing(tmp_path / "run")
     assert folder.prior() is None  # too few classes to hold any out
-    assert all(folder.embedded(name).gamma is None for name in folder.models())
-    assert len(folder.models()) == 15
+    assert all(folder.embedded(name).gamma is None for name in folder.method_names())
+    assert len(folder.method_names()) == 15
     assert np.isfinite(list(values.values())).all()
     assert "unseen_clean/hit@1" in values
     assert "calibrated/H@1" not in values
@@ -209,8 +209,8 @@ def test_classes_and_pictures_that_take_no_part_are_nowhere_in_the_run(
 
     figures = run.train(told, tmp_path / "run", quietly=True)
     folder = RunFolder(tmp_path / "run")
-    assert {entry["name"] for entry in folder.classes()} == set(data.split.classes)
-    assert len(folder.split()["train"]) == 6
+    assert {entry.name for entry in folder.classes()} == set(data.split.classes)
+    assert len(folder.split().train) == 6
     assert {"all_unseen/hit@5", "all_unseen/hit@10"} & {*figures} == {"all_unseen/hit@5"}
     again = reevaluation.evaluate(
         composed(f"run_dir={folder.path}", f"checkpoint=checkpoints/{BEST}", name="evaluate")

@@ -40,12 +40,12 @@ def test_the_second_seed_takes_every_choice_of_the_first(
     first, second = both
     assert first.config().hyperparameters_from is None
     assert second.config().hyperparameters_from == str(first.path)
-    assert first.chosen("devise")["prior/weight"] > 0  # by itself the second would choose none
-    assert {"gamma", "lambda", "rehearsal/AUSUC"} == set(first.chosen("eszsl"))
+    assert first.hyperparameters("devise")["prior/weight"] > 0  # the second alone selects none
+    assert {"gamma", "lambda", "rehearsal/AUSUC"} == set(first.hyperparameters("eszsl"))
     for name in ("devise", "conse_pretraining", "eszsl", "devise_cosine"):
-        assert second.chosen(name) == first.chosen(name)
-    assert second.chosen("ale") == {"rate": first.chosen("ale")["rate"]}
-    for name in first.models():
+        assert second.hyperparameters(name) == first.hyperparameters(name)
+    assert second.hyperparameters("ale") == {"rate": first.hyperparameters("ale")["rate"]}
+    for name in first.method_names():
         gamma = first.embedded(name).gamma
         # Chosen anew on another seed's class folds, the trained maps' would be other numbers.
         assert second.embedded(name).gamma == gamma is not None
@@ -59,7 +59,7 @@ def test_what_no_seed_changes_is_the_same_to_the_last_bit(
         one, two = ((own.path / "embeddings" / f"{name}.npz").read_bytes() for own in both)
         return one == two
 
-    assert {name for name in both[0].models() if same(name)} == {"conse_pretraining", "eszsl"}
+    assert {name for name in both[0].method_names() if same(name)} == {"conse_pretraining", "eszsl"}
 
 
 def test_a_single_run_with_these_choices_has_the_figures_of_the_series(
@@ -101,8 +101,8 @@ def test_that_nothing_was_chosen_is_taken_too_and_a_further_method_chooses(
     config = composed(*FEW, *options, f"hyperparameters_from='{first.path}'")
     run.train(config, second.path, quietly=True)
     assert second.prior() is None
-    assert second.chosen("devise") == first.chosen("devise") == {}
-    gammas = {name: second.embedded(name).gamma for name in second.models()}
+    assert second.hyperparameters("devise") == first.hyperparameters("devise") == {}
+    gammas = {name: second.embedded(name).gamma for name in second.method_names()}
     assert gammas.pop("conse_pretraining") is not None
     assert gammas == {"devise": None, "devise_cosine": None}
 

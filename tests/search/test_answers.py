@@ -58,13 +58,13 @@ def ranked(saved: Run, vector: np.ndarray, name: str, space: str) -> list[tuple[
 
 def about(saved: Run, vector: np.ndarray) -> np.ndarray:
     """A word's vector seen from the mean of the seen classes' vectors, in float64."""
-    seen = [entry["seen"] for entry in saved.folder.classes()]
+    seen = [entry.seen for entry in saved.folder.classes()]
     return unit(unit(vector) - saved.class_vectors[seen].astype(np.float64).mean(axis=0))
 
 
 def plain(saved: Run, direction: np.ndarray) -> np.ndarray:
     """The unit embedding that lies in this direction from the centre, by bisection."""
-    seen = [entry["seen"] for entry in saved.folder.classes()]
+    seen = [entry.seen for entry in saved.folder.classes()]
     centre = saved.class_vectors[seen].astype(np.float64).mean(axis=0)
     near, far = 0.0, 2.0
     for _ in range(60):
@@ -102,7 +102,7 @@ def test_words_find_the_nearest_images(offline: Run, gallery: str, text: str) ->
     assert answer.of_class == ("cat" if text == "cat" else None)
     if gallery == "unseen":
         labels = {hit.row.label for hit in answer.hits}
-        seen = {entry["name"] for entry in offline.folder.classes() if entry["seen"]}
+        seen = {entry.name for entry in offline.folder.classes() if entry.seen}
         assert labels.isdisjoint(seen)
 
 
@@ -114,7 +114,7 @@ def test_a_image_of_the_gallery_needs_no_network_and_is_no_hit(offline: Run, spa
     answer = find_images(offline, image=path, k=len(gallery) - 1, space=space)
     expected = ranked(offline, gallery.index.vectors[row], "all", space)
     assert_hits(answer, [hit for hit in expected if hit[0] != gallery.rows[row].name])
-    assert answer.asked == path.name
+    assert answer.reading == path.name
 
 
 @pytest.mark.parametrize("space", ["devise", "backbone"])
@@ -134,7 +134,7 @@ def test_a_image_and_words_are_added(offline: Run) -> None:
         expected = ranked(offline, both, "all", "devise")
         assert_hits(answer, [hit for hit in expected if hit[0] != gallery.rows[3].name][:5])
         assert answer.of_class is None
-    assert answer.asked == f"{path.name} and - grass"
+    assert answer.reading == f"{path.name} and - grass"
 
 
 def test_images_that_have_moved_are_found_where_they_are(
@@ -173,8 +173,8 @@ def test_an_indexed_folder_is_searched_like_the_runs_own(saved: Run, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "wrong"),
     [
-        ({}, "nothing is asked for"),
-        ({"text": "  "}, "nothing is asked for"),
+        ({}, "the query is empty"),
+        ({"text": "  "}, "the query is empty"),
         ({"text": "cat", "k": 0}, "k is 0"),
         ({"text": "cat", "k": 1000}, "k is 1000, but there are"),
         ({"text": "catttt"}, "did you mean"),

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from devise_exp.core.errors import InputError
 from devise_exp.data.images import open_image
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.search.saved_run import Run
 
 
@@ -21,13 +22,13 @@ def test_each_part_holds_its_rows_of_the_split(searchable: Path) -> None:
     assert saved.galleries() == ["all", "val", "test", "unseen"]
     for part in ("val", "test", "unseen"):
         rows = saved.gallery(part).rows
-        assert [row.name for row in rows] == split[part]
+        assert [row.name for row in rows] == list(split.rows(part))
         assert all(row.label == row.name.split("/")[0] for row in rows)
         assert all(row.path == str(images / row.name) for row in rows)
     together = [row.name for row in saved.gallery("all").rows]
-    assert together == [*split["val"], *split["test"], *split["unseen"]]
+    assert together == [*split.val, *split.test, *split.unseen]
     embedded = RunFolder(searchable).embedded("devise")
-    seen = [entry["seen"] for entry in saved.folder.classes()]
+    seen = [entry.seen for entry in saved.folder.classes()]
     centre = saved.class_vectors[seen].astype(float).mean(axis=0)
     for part, vectors in (("test", embedded.seen.vectors), ("unseen", embedded.unseen.vectors)):
         away = (vectors - centre) / np.linalg.norm(vectors - centre, axis=1, keepdims=True)
@@ -138,4 +139,4 @@ def test_no_pickle_is_read(searchable: Path, tmp_path: Path, group: str, content
     config[group] = content
     OmegaConf.save(config, folder / "config.yaml")
     with pytest.raises(InputError, match=f"as the {group}, which is not built unasked"):
-        RunFolder(folder).part(group)
+        trusted_group(RunFolder(folder).config(), group, folder)

@@ -215,7 +215,7 @@ def test_a_run_is_asked_for_by_whole_sentences(
     )  # fmt: skip
     run.train(config, tmp_path / "run")
     saved = Run(RunFolder.existing(tmp_path / "run"))
-    described = {e["name"]: e["words"] for e in RunFolder(tmp_path / "run").classes()}
+    described = {e.name: list(e.words) for e in RunFolder(tmp_path / "run").classes()}
     assert described["dog"] == ["dog"]
     assert described["cat"] == ["lobster: a marine crustacean"]
     assert saved.class_vectors.shape == (8, DIM)
@@ -225,9 +225,9 @@ def test_a_run_is_asked_for_by_whole_sentences(
         atol=1e-6,
     )
     answer = find_images(saved, "a cat lying on a sofa", k=3)
-    assert answer.asked == "a cat lying on a sofa"
+    assert answer.reading == "a cat lying on a sofa"
     assert len(answer.hits) == 3
-    assert find_images(saved, "okapi -sofa", k=1).asked == (
+    assert find_images(saved, "okapi -sofa", k=1).reading == (
         "okapi (okapi: similar to the giraffe but smaller) - sofa"
     )
     assert find_images(saved, "lobster", k=1).of_class is None

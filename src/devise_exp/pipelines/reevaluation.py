@@ -15,6 +15,7 @@ from devise_exp.pipelines.score import evaluate_run, index_name, protocols_of
 from devise_exp.reports import run_tables
 from devise_exp.reports.run_tables import run_title
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.search.saved_run import Run
 from devise_exp.text import labels
 from devise_exp.text.labels import class_vectors
@@ -27,9 +28,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """
     saved = Run.open(config.run_dir)
     run = saved.folder
-    models = [run.embedded(name) for name in run.models()]
+    models = [run.embedded(name) for name in run.method_names()]
     # An empty group means the run's own.
-    index_config = config.index or run.part("index")
+    index_config = config.index or trusted_group(run.config(), "index", run.path)
     about = run.about() | {"index": index_name(index_config)}
     if config.checkpoint is not None:
         checkpoint = run.find(config.checkpoint)

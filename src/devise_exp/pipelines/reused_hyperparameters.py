@@ -78,12 +78,12 @@ def read(config: DictConfig, data: ExperimentData) -> ReusedHyperparameters:
     _check_recipe(config, data, run)
     # A trained network has its seed's features.
     fixed = () if data.backbone.trainable else SEEDLESS
-    models = {name: run.embedded(name) for name in run.models()}
+    models = {name: run.embedded(name) for name in run.method_names()}
     return ReusedHyperparameters(
         run.prior(),
         {
             name: MethodHyperparameters(
-                run.chosen(name), model.gamma, model if name in fixed else None
+                run.hyperparameters(name), model.gamma, model if name in fixed else None
             )
             for name, model in models.items()
         },
@@ -100,7 +100,7 @@ def _check_recipe(config: DictConfig, data: ExperimentData, run: RunFolder) -> N
     ]
     different = [key.partition(".")[0] for key in keys]
     vectors = run.class_vectors()
-    if run.split()["fingerprint"] != data.split.fingerprint:
+    if run.split().fingerprint != data.split.fingerprint:
         different.append("split")
     if vectors.shape != data.class_vectors.shape or not np.allclose(vectors, data.class_vectors):
         different.append("word_vectors")

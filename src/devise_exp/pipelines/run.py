@@ -34,9 +34,10 @@ from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.run_tables import run_title
 from devise_exp.reports.wandb import close_wandb, log_curves, log_to_wandb, logger_options
-from devise_exp.runs import gallery
+from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.gallery import GalleryRow
+from devise_exp.runs.records import RunDetails
 from devise_exp.training.lightning import silence_lightning
 from devise_exp.training.module import DeviseModule
 
@@ -97,7 +98,7 @@ def _train(
     about = data.about()
     run.save_classes(data.split, data.resolutions, data.class_vectors, data.dataset.rows)
     placed = data.hierarchy()
-    run.save_hierarchy(placed.as_dict())
+    run.save_hierarchy(placed)
     about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
     task = data.task(features, config.seed)
     # A network that was trained on the held-out classes too says nothing of unseen ones.
@@ -129,7 +130,8 @@ def _train(
         about["index"] = index_name(config.index)
         chose = {each.name: each.about for each in fits}
         names = {each.name: chose.get(each.name, {}) for each in models}
-        run.save_about(about, data.audit.overlaps, data.dataset.skipped, names)
+        skipped = tuple(data.dataset.skipped)
+        run.save_details(RunDetails(about, data.audit.overlaps, skipped, names))
         chosen = protocols_of(run, models, train=config.train_metrics)
         result, evaluated = evaluate_run(run, models, chosen, make_index, config.ks, about)
         run.save_arrays("neighbours", evaluated.neighbours)
@@ -220,7 +222,7 @@ def _save_galleries(
     for part, own in (("val", split.val), ("test", split.test), ("unseen", split.unseen_rows)):
         for i in own:
             label, path = split.classes[data.class_ids[i]], files[i] if files else None
-            rows.append(GalleryRow(dataset.rows[i], label, path, part))
+            rows.append(GalleryRow(name=dataset.rows[i], label=label, path=path, part=part))
         ids.append(own)
     spaces = run.spaces()
     classifier = None
@@ -230,7 +232,7 @@ def _save_galleries(
     centre = centre_of(data.class_vectors, split.seen)
     held_out = features[np.concatenate(ids)]
     vectors = embed_spaces(spaces, trained, centre, classifier, held_out)
-    gallery.save(run.gallery, rows, vectors, instantiate(config.index))
+    gallery_files.save(run.gallery, rows, vectors, instantiate(config.index))
 
 
 def embedded(

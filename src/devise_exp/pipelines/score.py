@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.evaluation import diagnostics, evaluator, published_results
 from devise_exp.evaluation.diagnostics import Classes
@@ -19,10 +18,9 @@ from devise_exp.evaluation.image_retrieval import evaluate_image_queries, evalua
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, standard_protocols
 from devise_exp.evaluation.ranking_analysis import ProtocolRanking, top_similarity
 from devise_exp.index.protocol import Index
-from devise_exp.runs import gallery
+from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.names import split_words
-from devise_exp.text.wordnet.hierarchy import hierarchy_from_dict
 
 SEARCHED = (MODEL, "frozen_backbone", "softmax", "conse", "conse_pretraining", "random_vectors")
 
@@ -35,7 +33,7 @@ def protocols_of(
 ) -> tuple[Protocol, ...]:
     """The protocols that the trained model, the first, can be evaluated in."""
     calibrated = models[0].gamma is not None
-    return standard_protocols(*run.class_ids(), extra, train, run.overlapping(), calibrated)
+    return standard_protocols(*run.class_ids(), extra, train, run.overlapping_ids(), calibrated)
 
 
 def evaluate_run(
@@ -47,20 +45,17 @@ def evaluate_run(
     about: dict[str, Any],
 ) -> tuple[EvalReport, Evaluation]:
     """The report of `models`, the trained one first, and what it was made from."""
-    try:
-        hops = hierarchy_from_dict(run.hierarchy()).distances
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{run.path}/hierarchy.json: damaged: train the run again") from error
+    hops = run.hierarchy().distances
     evaluated = evaluator.evaluate(models, chosen, make_index, ks, about, hops)
     report = evaluated.report
-    compound = np.array([len(split_words(entry["name"])) > 1 for entry in run.classes()])
+    compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
     searched = [model for model in models if model.name in SEARCHED]
     found = [evaluate_word_queries(searched, *run.class_ids(), compound)]
     centre = centre_of(models[0].class_vectors, run.class_ids()[0])
     seen, unseen = models[0].seen, models[0].unseen
     spaces = {MODEL: (centre_rows(seen.vectors, centre), centre_rows(unseen.vectors, centre))}
     for space in run.spaces()[1:]:
-        stored = gallery.load(run.gallery, space)
+        stored = gallery_files.load(run.gallery, space)
         spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)
     found.append(evaluate_image_queries(spaces, seen.class_ids, unseen.class_ids))
     published = published_results.published(about["split/name"])
@@ -90,10 +85,10 @@ def diagnose_run(
             top = top_similarity(images, model.class_vectors, near)
             ranked.append(ProtocolRanking(protocol.name, truth, protocol.candidates, near, top))
     classes = Classes(
-        [entry["name"] for entry in entries],
-        [" ".join(entry["words"]) for entry in entries],
+        [record.name for record in entries],
+        [" ".join(record.words) for record in entries],
         *run.class_ids(),
-        run.overlaps(),
+        {name: relations[0] for name, relations in run.details().relations.items()},
     )
     gammas = {each.name: each.gamma for each in models if each.gamma is not None}
     return diagnostics.diagnose(classes, models, ranked, evaluated.curves, gammas)

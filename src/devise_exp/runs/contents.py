@@ -11,7 +11,7 @@ import numpy as np
 
 from devise_exp.core.files import atomic_path
 from devise_exp.data.splits import Split
-from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.evaluation.protocols import MethodOutput
 from devise_exp.methods.prior import Prior
 from devise_exp.runs import files
 from devise_exp.runs.arrays import from_output, from_prior, to_output, to_prior
@@ -81,15 +81,6 @@ class RunContents:
             vectors: np.ndarray = np.load(file, allow_pickle=False)
         return vectors
 
-    def class_ids(self) -> tuple[np.ndarray, np.ndarray]:
-        """List the classes of either side.
-
-        Returns:
-            Ids of the seen and of the unseen classes.
-        """
-        seen = np.array([record.seen for record in self.classes()], dtype=bool)
-        return np.flatnonzero(seen), np.flatnonzero(~seen)
-
     def save_details(self, details: RunDetails) -> None:
         """Write about.json.
 
@@ -108,22 +99,33 @@ class RunContents:
         with files.reading(self.path, "about.json"):
             return RunDetails.from_json(content)
 
-    def method_names(self) -> list[str]:
-        """List the embedded methods.
+    def about(self) -> dict[str, Any]:
+        """Read what the metrics rest on.
 
         Returns:
-            Their names, the trained model first.
+            Values by name, such as data, backbone and split/name.
         """
-        return [MODEL, *(name for name in self.details().methods if name != MODEL)]
+        return self.details().about
 
-    def overlapping_ids(self) -> np.ndarray:
-        """List the unseen classes that the pretraining knew.
+    def hyperparameters(self, method: str) -> dict[str, Any]:
+        """Read what a method selected.
+
+        Args:
+            method: Name of the method.
 
         Returns:
-            Their ids.
+            Values by name; empty if the method selects none.
         """
-        names = self.details().relations
-        return np.array([i for i, c in enumerate(self.classes()) if c.name in names], dtype=int)
+        return self.details().methods.get(method, {})
+
+    def report(self) -> str:
+        """Read report.md.
+
+        Returns:
+            The tables of the run as Markdown.
+        """
+        with files.reading(self.path, "report.md") as file:
+            return file.read_text(encoding="utf-8")
 
     def save_hierarchy(self, hierarchy: Hierarchy) -> None:
         """Write hierarchy.json.
@@ -237,14 +239,3 @@ class RunContents:
             The array, None if the file or the array is not there.
         """
         return files.read_array(self.path, f"{name}.npz", key)
-
-    def table(self, name: str) -> list[dict[str, str]]:
-        """Read NAME.csv: results or search.
-
-        Args:
-            name: Path of the file without its ending.
-
-        Returns:
-            A dict for each row, by column; none if the file is not there.
-        """
-        return files.read_rows(self.path, f"{name}.csv")

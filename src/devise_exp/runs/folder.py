@@ -201,3 +201,28 @@ class RunFolder(RunContents):
         extra = self.config().get("spaces") or ()
         return tuple(space for space in SPACES if space == MODEL or space in extra)
 
+    def class_ids(self) -> tuple[np.ndarray, np.ndarray]:
+        """List the classes of either side.
+
+        Returns:
+            Ids of the seen and of the unseen classes.
+        """
+        seen = np.array([record.seen for record in self.classes()], dtype=bool)
+        return np.flatnonzero(seen), np.flatnonzero(~seen)
+
+    def method_names(self) -> list[str]:
+        """List the embedded methods.
+
+        Returns:
+            Their names, the trained model first.
+        """
+        return [MODEL, *(name for name in self.details().methods if name != MODEL)]
+
+    def overlapping_ids(self) -> np.ndarray:
+        """List the unseen classes that the pretraining knew.
+
+        Returns:
+            Their ids.
+        """
+        names = self.details().relations
+        return np.array([i for i, c in enumerate(self.classes()) if c.name in names], dtype=int)

@@ -1,41 +1,32 @@
-"""Galleries: images that are searched, with an index of their vectors in each space.
-
-A saved gallery is a folder: rows.json, and one saved index per space under the space's name.
-"""
+"""Galleries: images that are searched, with an index of their vectors."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path
-from devise_exp.index import saved as saved_module
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.protocol import Index
-
-FORMAT = 1
-ROWS = "rows.json"
-MAX_ROWS = 2**30  # bytes of rows.json; a million rows take a fifth of it
 
 MakeIndex = Callable[[np.ndarray], Index]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GalleryRow:
     """One image of a gallery.
 
-    name: its row name. label: its class, "" where that is unknown. path: its file, None where the
-    images are not on disk. part: val, test or unseen of a run. stamp: size and time of the file
-    when it was embedded, "" where that was not noted.
+    Attributes:
+        name: Its row name.
+        label: Its class, "" if unknown.
+        path: Its file, None if the images are not on disk.
+        part: val, test or unseen of a run, "" in the gallery of a folder.
+        stamp: Size and time of the file when it was embedded, "" if not noted.
     """
 
     name: str
@@ -47,7 +38,13 @@ class GalleryRow:
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """N images and the index of their vectors (N, D) in one space, row i for rows[i]."""
+    """N images and the index of their vectors in one space.
+
+    Attributes:
+        name: Part of a run, or the folder of the images.
+        rows: The N images.
+        index: Index of their vectors (N, D), row i for rows[i].
+    """
 
     name: str
     rows: tuple[GalleryRow, ...]
@@ -61,14 +58,31 @@ class Gallery:
         return len(self.rows)
 
     def row_of(self, path: Path) -> int | None:
-        """The row of an image file, if it is in the gallery and the same as when embedded."""
+        """Look for an image file in the gallery.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Its row; None if it is not in the gallery, or has changed since it was embedded.
+        """
         row = self._row_by_file.get(os.path.realpath(path))
         if row is None or self.rows[row].stamp not in ("", stamp_of(path)):
             return None
         return row
 
     def part(self, name: str) -> Gallery:
-        """The rows of one part under an exact index; "all" is the gallery itself."""
+        """Take one part of the gallery.
+
+        Args:
+            name: val, test or unseen; "all" is the gallery itself.
+
+        Returns:
+            The rows of the part under an exact index.
+
+        Raises:
+            InputError: If the gallery has no such part.
+        """
         if name == "all":
             return self
         chosen = [i for i, row in enumerate(self.rows) if row.part == name]
@@ -80,134 +94,54 @@ class Gallery:
         rows = tuple(self.rows[i] for i in chosen)
         return Gallery(name, rows, ExactIndex(self.index.vectors[chosen]))
 
-    def with_image_root(self, folder: Path) -> Gallery:
-        """Each row with the file `folder`/name as its path, where there is one; InputError where
-        there is none for any row.
+    def with_image_root(self, image_root: Path) -> Gallery:
+        """Look for the images elsewhere than in training.
+
+        Args:
+            image_root: Folder that holds the images by their row names.
+
+        Returns:
+            The gallery with image_root/name as the path of every row whose image is there.
+
+        Raises:
+            InputError: If the folder holds none of the images.
         """
-        places = [folder.expanduser().absolute() / row.name for row in self.rows]
-        there = [place.is_file() for place in places]
-        if not any(there):
+        root = image_root.expanduser().absolute()
+        rows = tuple(
+            replace(row, path=str(root / row.name)) if (root / row.name).is_file() else row
+            for row in self.rows
+        )
+        if rows and all(new is old for new, old in zip(rows, self.rows, strict=True)):
             raise InputError(
-                f"{folder} holds none of these images by name: give the folder that has, for "
+                f"{image_root} holds none of these images by name: give the folder that has, for "
                 f"example, {self.rows[0].name} in it"
             )
-        rows = tuple(
-            replace(row, path=str(place)) if found else row
-            for row, place, found in zip(self.rows, places, there, strict=True)
-        )
         return replace(self, rows=rows)
 
     @cached_property
     def _row_by_file(self) -> dict[str, int]:
         resolved: dict[str, str] = {}  # folders, for a path is slow to resolve and many share one
-        found = {}
+        row_by_file = {}
         for i, row in enumerate(self.rows):
             if row.path is None:
                 continue
             folder, name = os.path.split(row.path)
             if folder not in resolved:
                 resolved[folder] = os.path.realpath(folder)
-            place = os.path.join(resolved[folder], name)  # noqa: PTH118 (Path is ten times slower)
-            found[os.path.realpath(place) if os.path.islink(place) else place] = i  # noqa: PTH114
-        return found
-
-
-def save(
-    folder: Path,
-    rows: Sequence[GalleryRow],
-    spaces: Mapping[str, np.ndarray],
-    make_index: MakeIndex,
-    name: str | None = None,
-) -> None:
-    """Write the gallery as `folder`, replacing one that is there.
-
-    `spaces` maps each space to its vectors (N, D); `name` is the folder's unless given. Paths are
-    made absolute, for a later search may come from another place.
-    """
-    if not spaces or {len(vectors) for vectors in spaces.values()} != {len(rows)}:
-        raise ValueError(f"{folder}: each space needs a vector for each of {len(rows)} rows")
-    content = {
-        "format": FORMAT,
-        "name": name or folder.name,
-        "spaces": list(spaces),
-        "rows": [
-            asdict(row) | {"path": row.path and str(Path(row.path).absolute())} for row in rows
-        ],
-    }
-    with atomic_path(folder) as made:
-        made.mkdir()
-        (made / ROWS).write_text(json.dumps(content), encoding="utf-8")
-        for space, vectors in spaces.items():
-            make_index(vectors).save(made / space)
-
-
-def load(folder: Path, space: str) -> Gallery:
-    """The gallery that `save` wrote, in one of its spaces; its index is restored, not rebuilt.
-
-    InputError where it is not there, is damaged or has no such space.
-    """
-    saved = saved_rows(folder)
-    if space not in saved.spaces:
-        raise InputError(
-            f"{folder}: the gallery has no space {space}: choose {' or '.join(saved.spaces)}"
-        )
-    found = saved_module.load(folder / space)
-    if saved_rows(folder) != saved:  # another process has replaced it between the two reads
-        return load(folder, space)
-    if len(found) != len(saved.rows):
-        raise InputError(
-            f"{folder}: damaged ({len(found)} vectors for {len(saved.rows)} images): remove it "
-            "and train or index again"
-        )
-    return Gallery(saved.name, saved.rows, found)
-
-
-def folders(place: Path) -> list[str]:
-    """The folders whose galleries are saved in `place`, sorted; damaged ones are left out."""
-    found = []
-    for rows in place.glob(f"[!.]*/{ROWS}"):
-        with suppress(InputError):
-            found.append(saved_rows(rows.parent).name)
-    return sorted(found)
-
-
-class Saved(NamedTuple):
-    """What rows.json holds; spaces are the names of the folders beside it."""
-
-    name: str
-    spaces: tuple[str, ...]
-    rows: tuple[GalleryRow, ...]
-
-
-def saved_rows(folder: Path) -> Saved:
-    """InputError where rows.json is not there, too large or not what `save` wrote."""
-    file = folder / ROWS
-    if not file.is_file():
-        raise InputError(f"{folder}: no gallery there (no {ROWS}): train or index again")
-    damaged = InputError(f"{file}: damaged: remove {folder} and train or index again")
-    if file.stat().st_size > MAX_ROWS:
-        raise damaged
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        rows = tuple(GalleryRow(**row) for row in content["rows"])
-        texts = [content["name"], *content["spaces"]]
-        for row in rows:
-            texts += [
-                row.name,
-                row.label,
-                "" if row.path is None else row.path,
-                row.part,
-                row.stamp,
-            ]
-        if content["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
-            raise damaged
-        return Saved(content["name"], tuple(content["spaces"]), rows)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise damaged from error
+            file = os.path.join(resolved[folder], name)  # noqa: PTH118 (Path is ten times slower)
+            row_by_file[os.path.realpath(file) if os.path.islink(file) else file] = i  # noqa: PTH114
+        return row_by_file
 
 
 def stamp_of(path: Path) -> str:
-    """Size and time of a file, "" where it cannot be asked."""
+    """Note the state of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its size and time, "" if they cannot be read.
+    """
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A question to a finished run and its answer: images by words or by an image, and words."""
+"""A query to a finished run and its answer: images by words or by an image, and words."""
 
 from __future__ import annotations
 
@@ -21,24 +21,35 @@ from devise_exp.search.saved_run import Run
 DEFAULT_HITS = 12
 DEFAULT_WORDS = 10
 
+Neighbours = list[tuple[str, float]]  # words with their cosine, nearest first
+
 
 @dataclass(frozen=True)
 class Hit:
-    """One image found; similarity: its cosine with the question."""
+    """One image of an answer.
+
+    Attributes:
+        row: The image in its gallery.
+        similarity: Its cosine with the query.
+    """
 
     row: GalleryRow
     similarity: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The images nearest to a question, best first.
+    """The images nearest to a query.
 
-    asked: the question as it was understood. n: images in the gallery `gallery`. of_class: the
-    run's class that was asked for, where the question is just that.
+    Attributes:
+        reading: The query as it was understood.
+        gallery: Name of the gallery that was searched.
+        n: Number of images in the gallery.
+        hits: The images, nearest first.
+        of_class: Class of the run that the query names, if it names one and nothing else.
     """
 
-    asked: str
+    reading: str
     gallery: str
     n: int
     hits: tuple[Hit, ...]
@@ -54,50 +65,75 @@ def find_images(
     space: str = MODEL,
     image_root: Path | None = None,
 ) -> Answer:
-    """The k images of a gallery nearest to words, to an image, or to the sum of both.
+    """Find the images of a gallery nearest to words, to an image, or to the sum of both.
 
-    `k` is 12 unless given, or all of a smaller gallery. `image_root` is the folder that holds the
-    images by their row names, where they are elsewhere than in training. An image of the gallery
-    itself is asked for without the network and is no hit. InputError for an empty question, words
-    in another space than the trained one, an unreadable image and k out of range.
+    An image of the gallery itself needs no network and is no hit.
+
+    Args:
+        run: The run.
+        text: The words.
+        image: The image file.
+        gallery: A part of the run's own images, or an indexed folder.
+        k: Number of hits; None: 12, or all of a smaller gallery.
+        space: Space that the images are compared in; words are in the trained space only.
+        image_root: Folder that holds the images by their row names, if they are elsewhere than in
+            training.
+
+    Returns:
+        The answer.
+
+    Raises:
+        InputError: For an empty query, words in another space than the trained one, an unreadable
+            image and k out of range.
     """
     if not text.strip() and image is None:
-        raise InputError("nothing is asked for: give words, an image or both")
+        raise InputError("the query is empty: give words, an image or both")
     if text.strip() and space != MODEL:
         raise InputError(f"words are in the space {MODEL} only, not in {space}: ask by an image")
     query = None
     if text.strip():
-        beside = image is not None
-        query = word_query(text, run.vocabulary, run.classes, beside, run.centre)
+        query = word_query(text, run.vocabulary, run.classes, image is not None, run.centre)
     searched = run.gallery(gallery, space)
     if image_root is not None:
         searched = searched.with_image_root(image_root)
-    own = None if image is None else searched.row_of(image)
-    others = len(searched) - (own is not None)
-    k = _checked_k(k, DEFAULT_HITS, others, f"images to find among {gallery}")
-    vector = _vector(run, searched, query, image, own, space)
-    ids, similarities = searched.index.search(vector[None], k + (own is not None))
-    found = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
-    hits = [Hit(searched.rows[i], similarity) for i, similarity in found if i != own]
+    row = None if image is None else searched.row_of(image)
+    extra = int(row is not None)  # the image itself is found too
+    k = _checked_k(k, DEFAULT_HITS, len(searched) - extra, f"images to find among {gallery}")
+    vector = _query_vector(run, searched, query, image, space)
+    ids, similarities = searched.index.search(vector[None], k + extra)
+    neighbours = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
+    hits = [Hit(searched.rows[i], similarity) for i, similarity in neighbours if i != row]
     parts = (image and portable(image.name), query and query.reading)
-    asked = " and ".join(part for part in parts if part)
-    of_class = query.of_class if query and image is None else None
-    return Answer(asked, portable(gallery), len(searched), tuple(hits[:k]), of_class)
+    return Answer(
+        reading=" and ".join(part for part in parts if part),
+        gallery=portable(gallery),
+        n=len(searched),
+        hits=tuple(hits[:k]),
+        of_class=query.of_class if query and image is None else None,
+    )
 
 
 def nearest_words(
     run: Run, text: str, k: int | None = None, most_frequent: int | None = None
-) -> list[tuple[str, float]]:
-    """The k words (10 unless given) nearest to a text, with their cosine; the words asked for are
-    left out. `most_frequent` searches the first so many words of the vocabulary only.
+) -> Neighbours:
+    """Find the words nearest to a text; the words of the text are left out.
+
+    Args:
+        run: The run.
+        text: The text, as for find_images.
+        k: Number of words; None: 10.
+        most_frequent: Search the first words of the vocabulary only.
+
+    Returns:
+        The words with their cosine, nearest first.
     """
-    asked = word_query(text, run.vocabulary, run.classes)
-    left_out = {word.casefold() for word in asked.words}
+    query = word_query(text, run.vocabulary, run.classes)
+    left_out = {word.casefold() for word in query.words}
     table = _most_frequent(run, most_frequent)
     k = _checked_k(k, DEFAULT_WORDS, len(table), "words")
-    more = min(len(table), k + 3 * len(left_out))  # room for other spellings of the words asked for
-    (found,) = _named(table, run.vocabulary.words.__getitem__, asked.vector[None], more)
-    return [(word, cosine) for word, cosine in found if word.casefold() not in left_out][:k]
+    depth = min(len(table), k + 3 * len(left_out))  # room for other spellings of the query's words
+    (neighbours,) = _nearest(table, run.vocabulary.words.__getitem__, query.vector[None], depth)
+    return [(word, s) for word, s in neighbours if word.casefold() not in left_out][:k]
 
 
 def tag_images(
@@ -106,33 +142,37 @@ def tag_images(
     k: int | None = None,
     vocabulary: bool = False,
     most_frequent: int | None = None,
-) -> list[list[tuple[str, float]]]:
-    """The k labels of the run nearest to each of `vectors` (N, D), images as a gallery has them
-    in the trained space, with their plain cosine, as hit@k has it; with `vocabulary` the nearest
-    words of all, or of the `most_frequent` first.
+) -> list[Neighbours]:
+    """Find the labels of a run nearest to images, by plain cosine as in hit@k.
+
+    Args:
+        run: The run.
+        vectors: (N, D) images as a gallery has them in the trained space.
+        k: Number of labels; None: 10.
+        vocabulary: Find words of the whole vocabulary instead of the run's labels.
+        most_frequent: With `vocabulary`, search its first words only.
+
+    Returns:
+        For every image, the labels with their cosine, nearest first.
     """
     if vocabulary:
         table, name_of = _most_frequent(run, most_frequent), run.vocabulary.words.__getitem__
     else:
         table, name_of = run.class_vectors, list(run.classes).__getitem__
     k = _checked_k(k, DEFAULT_WORDS, len(table), "words" if vocabulary else "labels")
-    return _named(table, name_of, uncentre_rows(vectors, run.centre), k)
+    return _nearest(table, name_of, uncentre_rows(vectors, run.centre), k)
 
 
-def _vector(
-    run: Run,
-    gallery: Gallery,
-    query: WordQuery | None,
-    image: Path | None,
-    own: int | None,
-    space: str,
+def _query_vector(
+    run: Run, gallery: Gallery, query: WordQuery | None, image: Path | None, space: str
 ) -> np.ndarray:
-    """(D,) what the images are compared with; `own` is the row of the image, if it has one."""
+    """(D,) of words, of an image, or of their sum; a stored image is not embedded again."""
     if image is None:
         assert query is not None
         return query.vector
-    stored = own is not None
-    vector = gallery.index.vectors[own] if stored else run.embed([open_image(image)])[space][0]
+    row = gallery.row_of(image)
+    vectors = run.embed([open_image(image)])[space] if row is None else gallery.index.vectors
+    vector = vectors[row or 0]
     both: np.ndarray = vector if query is None else vector + query.vector
     if query is not None and not np.linalg.norm(both) > 1e-6:
         raise InputError(f"{image.name} and {query.reading} cancel out: change a word or a weight")
@@ -162,12 +202,12 @@ def _most_frequent(run: Run, most_frequent: int | None) -> np.ndarray:
     return vectors[:most_frequent]
 
 
-def _named(
+def _nearest(
     table: np.ndarray, name_of: Callable[[int], str], queries: np.ndarray, k: int
-) -> list[list[tuple[str, float]]]:
-    """The k nearest rows of `table` (V, D), unit vectors, to each query, by name."""
+) -> list[Neighbours]:
+    """The k nearest rows of `table` (V, D), unit vectors, to every query, by name."""
     ids, similarities = search_unit_rows(table, queries, k)
     return [
-        [(name_of(int(i)), float(s)) for i, s in zip(found, cosines, strict=True)]
-        for found, cosines in zip(ids, similarities, strict=True)
+        [(name_of(int(i)), float(s)) for i, s in zip(row, cosines, strict=True)]
+        for row, cosines in zip(ids, similarities, strict=True)
     ]

@@ -13,6 +13,7 @@ from PIL import Image
 from devise_exp.core.errors import InputError
 from devise_exp.methods.embedding import Classifier, TrainedProjection, embed_spaces
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.training.checkpoint import load_part
 
 BATCH = 32
@@ -24,8 +25,9 @@ class ImageEncoder:
 
     def __init__(self, run: RunFolder, centre: np.ndarray) -> None:
         checkpoint = run.checkpoints / "best.ckpt"
-        self.backbone = instantiate(run.part("backbone"))
-        self.projection = instantiate(run.part("projection"))(
+        config = run.config()
+        self.backbone = instantiate(trusted_group(config, "backbone", run.path))
+        self.projection = instantiate(trusted_group(config, "projection", run.path))(
             self.backbone.feature_dim, len(centre)
         )
         self.centre = centre

@@ -1,6 +1,6 @@
-"""A finished run, opened for asking: each part is loaded when it is first needed.
+"""A finished run, opened for search: each part is loaded when it is first needed.
 
-Words need no network, so a search for them imports nothing of torch.
+Words need no network, so a search for words imports nothing of torch.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -18,7 +19,9 @@ from devise_exp.core.files import fingerprint
 from devise_exp.core.vectors import centre_of
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.runs.folder import SPACES, RunFolder
-from devise_exp.runs.gallery import Gallery, folders, load
+from devise_exp.runs.gallery import Gallery
+from devise_exp.runs.gallery_files import gallery_names, load
+from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.search.gallery_sync import SyncReport, sync
 from devise_exp.text.word_vectors.vectors import WordVectors
 
@@ -26,8 +29,10 @@ PARTS = ("all", "val", "test", "unseen")
 
 
 class Run:
-    """What a run folder knows; `spaces` are those that its images are stored in, the trained one
-    first.
+    """A finished run: its classes, vocabulary, galleries and encoder.
+
+    Args:
+        folder: The run folder.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -36,24 +41,32 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
-        """InputError where `path` is no folder of a finished run."""
+        """Open a run folder.
+
+        Args:
+            path: The folder.
+
+        Returns:
+            The run. InputError if the path is no folder of a finished run.
+        """
         return cls(RunFolder.existing(path))
 
     @cached_property
     def vocabulary(self) -> WordVectors:
         """The word vectors that the run was trained with, memory-mapped."""
-        found: WordVectors = instantiate(self.folder.part("word_vectors"))
-        if found.dim != self.class_vectors.shape[1]:
+        vocabulary: WordVectors = instantiate(self._trusted("word_vectors"))
+        if vocabulary.dim != self.class_vectors.shape[1]:
             raise InputError(
-                f"{self.folder.path}: its word vectors {found.name} have {found.dim} dimensions "
-                f"now, not {self.class_vectors.shape[1]}: restore the file it was trained with"
+                f"{self.folder.path}: its word vectors {vocabulary.name} have {vocabulary.dim} "
+                f"dimensions now, not {self.class_vectors.shape[1]}: restore the file it was "
+                "trained with"
             )
-        return found
+        return vocabulary
 
     @cached_property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Class name -> the words that stand for it."""
-        return {entry["name"]: tuple(entry["words"]) for entry in self.folder.classes()}
+        return {record.name: record.words for record in self.folder.classes()}
 
     @cached_property
     def class_vectors(self) -> np.ndarray:
@@ -62,15 +75,30 @@ class Run:
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """(D,) what images and words are compared about in the trained space."""
+        """(D,) the centre about which images and words are compared in the trained space."""
         return centre_of(self.class_vectors, self.folder.class_ids()[0])
 
     def galleries(self) -> list[str]:
-        """What can be searched: parts of the run's own images, then the indexed folders."""
-        return [*PARTS, *folders(self.folder.path / "galleries")]
+        """List the galleries that can be searched.
+
+        Returns:
+            Parts of the run's own images, then the indexed folders.
+        """
+        return [*PARTS, *gallery_names(self.folder.path / "galleries")]
 
     def gallery(self, name: str, space: str = MODEL) -> Gallery:
-        """The run's own images (all, val, test, unseen), or a folder that was indexed."""
+        """Load a gallery.
+
+        Args:
+            name: A part of the run's own images (all, val, test, unseen), or an indexed folder.
+            space: Space that the images are compared in.
+
+        Returns:
+            The gallery.
+
+        Raises:
+            InputError: If there is no such space or gallery.
+        """
         if space not in SPACES:
             raise InputError(f"space {space}: there is none; choose among {', '.join(SPACES)}")
         if space not in self.spaces:
@@ -80,21 +108,35 @@ class Run:
             )
         if name in PARTS:
             return load(self.folder.gallery, space).part(name)
-        place = self._place(Path(name))
-        if not place.is_dir():
+        folder = self._gallery_folder(Path(name))
+        if not folder.is_dir():
             raise InputError(
                 f"{name}: not indexed yet: devise-exp index {self.folder.path} {name} (or "
                 f"choose among {', '.join(PARTS)})"
             )
-        return load(place, space)
+        return load(folder, space)
 
     def index_folder(self, folder: Path) -> SyncReport:
-        """Embed the images of a folder that are new or changed, and index them all."""
-        make_index = instantiate(self.folder.part("index"))
-        return sync(self._place(folder), folder, self.embed, make_index)
+        """Embed the images of a folder that are new or changed, and index them all.
+
+        Args:
+            folder: A folder of images, with or without classes.
+
+        Returns:
+            What has changed.
+        """
+        make_index = instantiate(self._trusted("index"))
+        return sync(self._gallery_folder(folder), folder, self.embed, make_index)
 
     def embed(self, images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
-        """Space -> (N, D) unit rows; the network is built at the first call."""
+        """Embed images; the network is built at the first call.
+
+        Args:
+            images: N images.
+
+        Returns:
+            Space -> (N, D) unit rows.
+        """
         return self._encoder(images)
 
     @cached_property
@@ -103,7 +145,10 @@ class Run:
 
         return ImageEncoder(self.folder, self.centre)
 
-    def _place(self, folder: Path) -> Path:
+    def _trusted(self, group: str) -> Any:
+        return trusted_group(self.folder.config(), group, self.folder.path)
+
+    def _gallery_folder(self, folder: Path) -> Path:
         """Where the gallery of a folder is kept."""
         whole = str(folder.expanduser().resolve())
         return self.folder.path / "galleries" / fingerprint(whole, size=8)

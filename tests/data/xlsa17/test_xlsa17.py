@@ -221,7 +221,7 @@ def test_a_run_trains_and_its_class_means_are_right(
     saved = RunFolder.existing(folder)
     assert saved.about()["leak/unseen_leaked"] == 2  # ImageNet has albatrosses and rams
     model = saved.embedded("devise")
-    names = [entry["name"] for entry in saved.classes()]
+    names = [entry.name for entry in saved.classes()]
     both = np.stack([unit(name) for name in names])
     seen = [c for c, name in enumerate(names) if name not in UNSEEN]
     unseen = [c for c, name in enumerate(names) if name in UNSEEN]

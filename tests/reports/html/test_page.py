@@ -32,9 +32,11 @@ from devise_exp.reports.html import confusions
 from devise_exp.reports.html import page as page_module
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.numbers import to_precision
-from devise_exp.runs import gallery
+from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.gallery import GalleryRow, saved_rows
+from devise_exp.runs.gallery import GalleryRow
+from devise_exp.runs.gallery_files import saved_rows
+from devise_exp.runs.records import RunDetails
 from devise_exp.text.labels import Resolution
 
 EVIL = "<script>alert('&$x$')</script>\x00\x1b[31m"  # a class of this name
@@ -74,9 +76,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = evaluator.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
     result, neighbours = found.report, found.neighbours
     run.save_classes(split, [Resolution(n, (n,), "exact") for n in NAMES], vectors, rows)
-    run.save_about(
-        ABOUT, [Overlap("okapi", "is a kind of", "giraffe", "okapi")], [f"{EVIL}: broken"]
-    )
+    overlap = Overlap("okapi", "is a kind of", "giraffe", "okapi")
+    run.save_details(RunDetails(ABOUT, (overlap,), (f"{EVIL}: broken",)))
     (run.path / "config.yaml").write_text("seed: 0\nnote: <b>bold</b>\n", encoding="utf-8")
     run.save_arrays("neighbours", neighbours)
     for each in models:
@@ -101,8 +102,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in ids:
             path = place / f"{i}.png"
             Image.new("RGB", (300, 200), (i, 20 * int(labels[i]), 90)).save(path)
-            shown.append(GalleryRow(rows[i], NAMES[labels[i]], str(path), part))
-    gallery.save(run.gallery, shown, {"devise": rng.normal(size=(len(shown), 6))}, ExactIndex)
+            shown.append(
+                GalleryRow(name=rows[i], label=NAMES[labels[i]], path=str(path), part=part)
+            )
+    gallery_files.save(run.gallery, shown, {"devise": rng.normal(size=(len(shown), 6))}, ExactIndex)
     return run.path
 
 

@@ -179,7 +179,7 @@ def test_what_cannot_be_asked_is_one_line(trained: Path, image_tree: Path, tmp_p
     (tmp_path / "a file").write_text("")
     for arguments, wrong in (
         (["search", tmp_path, "cat"], "not a run folder"),
-        (["search", trained], "nothing is asked for"),
+        (["search", trained], "the query is empty"),
         (["search", trained, "zzqqq"], "no word vector for 'zzqqq'"),
         (["search", trained, "cat", "-k", "-1"], "k is -1"),
         (["search", trained, "cat", "-k", "39"], "there are 38 images"),

@@ -13,7 +13,8 @@ from devise_exp.core.errors import InputError
 from devise_exp.data.images import open_image
 from devise_exp.reports.inline_images import data_uri
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.gallery import ROWS, GalleryRow, saved_rows
+from devise_exp.runs.gallery import GalleryRow
+from devise_exp.runs.gallery_files import ROWS, saved_rows
 
 SIDE = 96  # pixels, the longer side of an image in the page
 EXAMPLES = 3  # wrongly answered images beside each confusion
@@ -58,7 +59,7 @@ class _Examples:
             self.rows = saved_rows(folder.gallery).rows
         usable = (folder.path / "neighbours.npz").is_file() and any(row.path for row in self.rows)
         self.neighbours: dict[str, np.ndarray] = folder.arrays("neighbours") if usable else {}
-        self.ids = {entry["name"]: i for i, entry in enumerate(folder.classes())} if usable else {}
+        self.ids = {record.name: i for i, record in enumerate(folder.classes())} if usable else {}
 
     def wrong(self, protocol: str, true: str, answer: str) -> list[dict[str, str]]:
         """List images of the class `true` whose first label is `answer`."""

@@ -2,60 +2,44 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
 from devise_exp.core.command import command
-from devise_exp.core.console import print_content, print_error
+from devise_exp.core.console import print_content
 from devise_exp.core.errors import InputError
 from devise_exp.ui.cli.search import RunArgument
 
+FORMAT_OF = {".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
+
+@command
 def show(run: RunArgument) -> None:
     """The table of a run (its report.md)."""
-    print_content(Markdown(_read(run, "report.md")), width=200)
+    from devise_exp.runs.folder import RunFolder
+
+    print_content(Markdown(RunFolder(run).report()), width=200)
 
 
+@command
 def classes(run: RunArgument) -> None:
-    """How each class of a run got its word vector, and which unseen classes the backbone knew."""
-    entries: list[dict[str, Any]] = _json(run, "classes.json")
-    overlaps: dict[str, list[str]] = {}
-    for overlap in _json(run, "about.json")["leaks"]:
-        overlaps.setdefault(overlap["name"], []).append(
-            f"{overlap['relation']} {overlap['category']}"
-        )
+    """How the classes of a run got their word vectors, and which of them the backbone knew."""
+    from devise_exp.runs.folder import RunFolder
+
+    folder = RunFolder(run)
+    relations = folder.details().relations
     table = Table(box=None, pad_edge=False)
     for heading in ("class", "", "words", "how", "known to the pretraining"):
         table.add_column(heading)
-    for entry in sorted(entries, key=lambda entry: entry["seen"]):
-        known = "; ".join(overlaps.get(entry["name"], [])[:3])
-        side = "seen" if entry["seen"] else "unseen"
-        table.add_row(entry["name"], side, " ".join(entry["words"]), entry["how"], known)
+    for record in sorted(folder.classes(), key=lambda record: record.seen):
+        overlaps = "; ".join(relations.get(record.name, ())[:3])
+        side = "seen" if record.seen else "unseen"
+        table.add_row(record.name, side, " ".join(record.words), record.rule, overlaps)
     print_content(table)
-
-
-def _read(run: Path, name: str) -> str:
-    try:
-        return (run / name).read_text(encoding="utf-8")
-    except OSError:
-        print_error(f"{run}: no finished run folder (it has no {name})")
-        raise typer.Exit(2) from None
-
-
-def _json(run: Path, name: str) -> Any:
-    try:
-        return json.loads(_read(run, name))
-    except ValueError:
-        print_error(f"{run / name}: damaged: train the run again")
-        raise typer.Exit(2) from None
-
-
-FORMAT_OF = {".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
 
 @command
@@ -81,17 +65,7 @@ def compare(
     line, mean ± standard deviation.
     """
     form = form or (FORMAT_OF.get(out.suffix) if out else None)
-    if form not in (*FORMAT_OF.values(), None) or (out and form is None):
-        asked = f"--format {form}" if form else f"--out {out}"
-        raise InputError(
-            f"{asked}: give --format {' or '.join(FORMAT_OF.values())}, or an --out file that ends "
-            f"in {' '.join(FORMAT_OF)}"
-        )
-    if out is not None and not out.absolute().parent.is_dir():
-        raise InputError(
-            f"{out}: there is no folder {out.parent}: make it, or choose another --out"
-        )
-    from devise_exp.core.files import atomic_path
+    _check_format(form, out)
     from devise_exp.reports import comparison
     from devise_exp.reports.comparison_formats import FORMATS, rich_table
     from devise_exp.runs.results import runs_in
@@ -99,14 +73,32 @@ def compare(
     table = comparison.compare(runs_in(runs), methods)
     if form is None:
         print_content(rich_table(table))
-        return
-    text = FORMATS[form](table)
-    if out is None:
-        typer.echo(text, nl=False)  # the content of a file, to the byte
-        return
+    elif out is None:
+        typer.echo(FORMATS[form](table), nl=False)  # the content of a file, to the byte
+    else:
+        _write(FORMATS[form](table), out)
+
+
+def _check_format(form: str | None, out: Path | None) -> None:
+    """InputError for an unknown format, and if the file cannot be written where it should be."""
+    if form not in (*FORMAT_OF.values(), None) or (out and form is None):
+        option = f"--format {form}" if form else f"--out {out}"
+        raise InputError(
+            f"{option}: give --format {' or '.join(FORMAT_OF.values())}, or an --out file that "
+            f"ends in {' '.join(FORMAT_OF)}"
+        )
+    if out is not None and not out.absolute().parent.is_dir():
+        raise InputError(
+            f"{out}: there is no folder {out.parent}: make it, or choose another --out"
+        )
+
+
+def _write(text: str, out: Path) -> None:
+    from devise_exp.core.files import atomic_path
+
     try:
-        with atomic_path(out) as made:
-            made.write_text(text, encoding="utf-8", newline="")
+        with atomic_path(out) as path:
+            path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"{out}: {error.strerror or error}: choose another --out") from error
-    print_content(str(out))
+    print_content(str(out), markup=False)

@@ -170,7 +170,9 @@ def _show(answer: Answer, out: Path) -> None:
     for place, hit in enumerate(answer.hits, start=1):
         label = [Text(printable(hit.row.label))] if labelled else []
         table.add_row(str(place), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
-    title = f"{answer.asked}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
+    title = (
+        f"{answer.reading}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
+    )
     print_content(title)
     print_content(table)
     absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
@@ -200,7 +202,7 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
     with atomic_path(out / "grid.png") as made:
         draw_sheet(tiles, title).save(made)
     with atomic_path(out / "page.html") as made:
-        made.write_text(sheet_html(tiles, answer.asked, title), encoding="utf-8")
+        made.write_text(sheet_html(tiles, answer.reading, title), encoding="utf-8")
     print_content(str(out / "grid.png"))
     print_content(str(out / "page.html"))
 

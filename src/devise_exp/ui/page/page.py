@@ -198,7 +198,7 @@ def _answer(
         if line is None:
             raise
         return _told(line, "problem"), tags, thumb, []
-    line = f"{answer.asked}: the nearest {len(answer.hits)} of {answer.n:,} images ({gallery})"
+    line = f"{answer.reading}: the nearest {len(answer.hits)} of {answer.n:,} images ({gallery})"
     return _told(line), tags, thumb, [_shown(hit) for hit in answer.hits]
 
 

@@ -1,0 +1,146 @@
+"""A gallery on disk: a folder with rows.json, and a saved index for every space under its name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import atomic_path
+from devise_exp.index import saved as saved_index
+from devise_exp.runs.gallery import Gallery, GalleryRow, MakeIndex
+
+FORMAT = 1
+ROWS = "rows.json"
+MAX_ROWS = 2**30  # bytes of rows.json; a million rows take a fifth of it
+
+
+def save(
+    folder: Path,
+    rows: Sequence[GalleryRow],
+    spaces: Mapping[str, np.ndarray],
+    make_index: MakeIndex,
+    name: str | None = None,
+) -> None:
+    """Write a gallery, replacing one that is there.
+
+    Paths are made absolute, since a later search may run in another folder.
+
+    Args:
+        folder: Folder of the gallery.
+        rows: Its N images.
+        spaces: Space -> vectors (N, D) in it.
+        make_index: Makes the index of the vectors.
+        name: Name of the gallery; that of the folder if None.
+    """
+    if not spaces or {len(vectors) for vectors in spaces.values()} != {len(rows)}:
+        raise ValueError(f"{folder}: every space needs a vector for each of {len(rows)} rows")
+    content = {
+        "format": FORMAT,
+        "name": name or folder.name,
+        "spaces": list(spaces),
+        "rows": [
+            asdict(row) | {"path": row.path and str(Path(row.path).absolute())} for row in rows
+        ],
+    }
+    with atomic_path(folder) as path:
+        path.mkdir()
+        (path / ROWS).write_text(json.dumps(content), encoding="utf-8")
+        for space, vectors in spaces.items():
+            make_index(vectors).save(path / space)
+
+
+def load(folder: Path, space: str) -> Gallery:
+    """Load a gallery; its index is restored, not rebuilt.
+
+    Args:
+        folder: Folder of the gallery.
+        space: Space of the vectors.
+
+    Returns:
+        The gallery in this space.
+
+    Raises:
+        InputError: If it is not there, is damaged or has no such space.
+    """
+    saved = saved_rows(folder)
+    if space not in saved.spaces:
+        raise InputError(
+            f"{folder}: the gallery has no space {space}: choose {' or '.join(saved.spaces)}"
+        )
+    index = saved_index.load(folder / space)
+    if saved_rows(folder) != saved:  # another process has replaced it between the two reads
+        return load(folder, space)
+    if len(index) != len(saved.rows):
+        raise InputError(
+            f"{folder}: damaged ({len(index)} vectors for {len(saved.rows)} images): remove it "
+            "and train or index again"
+        )
+    return Gallery(saved.name, saved.rows, index)
+
+
+def gallery_names(folder: Path) -> list[str]:
+    """List the galleries that are saved in a folder.
+
+    Args:
+        folder: Folder that holds a folder for each gallery.
+
+    Returns:
+        Their names, sorted; damaged ones are left out.
+    """
+    names = []
+    for rows in folder.glob(f"[!.]*/{ROWS}"):
+        with suppress(InputError):
+            names.append(saved_rows(rows.parent).name)
+    return sorted(names)
+
+
+class SavedRows(NamedTuple):
+    """The content of rows.json; `spaces` are the names of the folders beside it."""
+
+    name: str
+    spaces: tuple[str, ...]
+    rows: tuple[GalleryRow, ...]
+
+
+def saved_rows(folder: Path) -> SavedRows:
+    """Read rows.json of a gallery.
+
+    Args:
+        folder: Folder of the gallery.
+
+    Returns:
+        Its name, spaces and images.
+
+    Raises:
+        InputError: If the file is not there, too large or not what `save` wrote.
+    """
+    file = folder / ROWS
+    if not file.is_file():
+        raise InputError(f"{folder}: no gallery there (no {ROWS}): train or index again")
+    damaged = InputError(f"{file}: damaged: remove {folder} and train or index again")
+    if file.stat().st_size > MAX_ROWS:
+        raise damaged
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        rows = tuple(GalleryRow(**row) for row in content["rows"])
+        texts = [content["name"], *content["spaces"]]
+        for row in rows:
+            texts += [
+                row.name,
+                row.label,
+                "" if row.path is None else row.path,
+                row.part,
+                row.stamp,
+            ]
+        if content["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
+            raise damaged
+        return SavedRows(content["name"], tuple(content["spaces"]), rows)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged from error
