@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from devise_exp.pipelines.grid import NOTE, trials_in
-from devise_exp.reports.comparison import BEST
+from devise_exp.reports.tables import BEST
 
 MAKE = ROOT / "experiments" / "comparisons" / "make.py"
 SEEN, UNSEEN = "seen/hit@1/class_mean", "unseen/hit@1/class_mean"

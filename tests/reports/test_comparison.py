@@ -24,9 +24,10 @@ from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.metrics import intervals
 from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.index.exact import ExactIndex
-from devise_exp.reports import comparison, comparison_formats
-from devise_exp.reports.comparison import BEST, SUMMARISED, TIED, Cell, Comparison, of_recipes
-from devise_exp.reports.comparison_formats import csv_text, rich_table, text_of
+from devise_exp.reports import comparison
+from devise_exp.reports.comparison import SUMMARISED, Cell, Comparison, of_recipes
+from devise_exp.reports.comparison_formats import FORMATS, marked_cell, rich_table
+from devise_exp.reports.tables import BEST, TIED, Marked
 from devise_exp.runs import results
 from devise_exp.runs.folder import UNFINISHED, RunFolder
 from devise_exp.runs.results import runs_in
@@ -288,7 +289,7 @@ def test_published_figures_are_no_competitors_and_have_no_interval(
     folders = by_seed(tmp_path, {name: own[:seeds] for name, own in values.items()})
     found = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
     assert found["published_devise"] == Cell(0.62)
-    assert text_of(found["published_devise"]) == "62.0"
+    assert marked_cell(found["published_devise"]) == Marked("62.0")
     assert found["devise"] is not None
     assert found["devise"].mark == BEST
 
@@ -369,17 +370,17 @@ def table(tmp_path: Path) -> Comparison:
 
 def test_figures_have_the_decimals_that_their_interval_supports(table: Comparison) -> None:
     best, other = (line.cells[0] for line in table.lines)
-    assert text_of(best) == "31.1 (29.4 – 32.8)"
-    assert text_of(best, interval=False) == "31.1"
-    assert text_of(other) == "30"
-    assert text_of(None) == ""
-    assert text_of(Cell(0.3064, 0.0152, 0.28, 0.33)) == "30.6 ± 1.5"
-    assert text_of(Cell(0.3064, 0.0252, 0.28, 0.33)) == "31 ± 3"
-    assert text_of(Cell(0.2, 0.0, 0.2, 0.2)) == "20.0 ± 0.0"
+    assert marked_cell(best) == Marked("31.1", BEST, "29.4 – 32.8")
+    assert str(marked_cell(best)) == "31.1 (29.4 – 32.8)"
+    assert marked_cell(other) == Marked("30", TIED)
+    assert marked_cell(None) is None
+    assert marked_cell(Cell(0.3064, 0.0152, 0.28, 0.33)) == Marked("30.6 ± 1.5")
+    assert marked_cell(Cell(0.3064, 0.0252, 0.28, 0.33)) == Marked("31 ± 3")
+    assert marked_cell(Cell(0.2, 0.0, 0.2, 0.2)) == Marked("20.0 ± 0.0")
 
 
 def test_csv_holds_every_figure_to_the_last_digit(table: Comparison) -> None:
-    records = list(csv.DictReader(StringIO(csv_text(table))))
+    records = list(csv.DictReader(StringIO(FORMATS["csv"](table))))
     for record, line in zip(records, table.lines, strict=True):
         cell = line.cells[0]
         assert cell is not None
@@ -391,12 +392,12 @@ def test_csv_holds_every_figure_to_the_last_digit(table: Comparison) -> None:
 
 def test_a_name_is_no_formula_in_a_spreadsheet(tmp_path: Path) -> None:
     folders = [make(tmp_path / x, {UNSEEN: 0.3}, {"=1+1": x}) for x in "ab"]
-    text = csv_text(comparison.compare(runs_in(folders)))
+    text = FORMATS["csv"](comparison.compare(runs_in(folders)))
     assert [row[1] for row in csv.reader(StringIO(text))][1:] == ["'=1+1=a", "'=1+1=b"]
 
 
 def test_markdown_is_a_table_with_the_best_in_bold(table: Comparison) -> None:
-    lines = [x for x in comparison_formats.markdown(table).splitlines() if x.startswith("|")]
+    lines = [x for x in FORMATS["markdown"](table).splitlines() if x.startswith("|")]
     split = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
     assert {len(row) for row in split} == {4}
     assert [row[2].strip() for row in split[2:]] == ["**31.1**", "*30*"]
@@ -406,7 +407,7 @@ def test_markdown_is_a_table_with_the_best_in_bold(table: Comparison) -> None:
 
 
 def test_latex_escapes_its_special_characters(table: Comparison) -> None:
-    text = comparison_formats.latex(table)
+    text = FORMATS["latex"](table)
     body = text[text.index(r"\hline") :]
     row = next(line for line in body.splitlines() if "two" not in line and "a\\_b" in line)
     assert r"a\_b \& 50\%" in row
@@ -429,7 +430,7 @@ def test_html_is_escaped_and_well_formed(table: Comparison) -> None:
             self.text += data
 
     parser = Parser()
-    parser.feed(comparison_formats.html(table))
+    parser.feed(FORMATS["html"](table))
     assert parser.tags.count("tr") == 3
     assert parser.tags.count("i") == 1  # the tied figure, not the name
     assert "labels==<i>x|y</i>" in parser.text

@@ -228,13 +228,12 @@ def _csv(trials: list[GridJob]) -> str:
 
 
 def _markdown(tables: list[Comparison], failed: list[GridJob]) -> str:
-    from devise_exp.reports.comparison_formats import FORMATS, escaped
+    from devise_exp.reports.comparison_formats import FORMATS
+    from devise_exp.reports.tables import Column, Table, to_markdown
 
     parts = [FORMATS["markdown"](table) for table in tables]
     if failed:
-        rows = [
-            f"| {trial.number} | {escaped(' '.join(trial.overrides))} | {escaped(trial.error)} |"
-            for trial in failed
-        ]
-        parts.append("\n".join(["| failed trial | told | error |", "| --- | --- | --- |", *rows]))
+        rows = [(trial.number, " ".join(trial.overrides), trial.error) for trial in failed]
+        columns = tuple(map(Column, ("failed trial", "told", "error")))
+        parts.append(to_markdown(Table(columns=columns, rows=tuple(rows))))
     return "\n\n".join(part.strip() for part in parts) + "\n"

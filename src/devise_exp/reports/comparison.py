@@ -15,6 +15,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.evaluation.metrics.hits import hit_at_k, rank_of_truth
 from devise_exp.evaluation.metrics.intervals import paired_seeds, paired_test, seed_interval
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.reports.tables import BEST, TIED
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import RunResults, competes, differing, group_by_seed, prefix, runs_in
 
@@ -40,7 +41,6 @@ SUMMARISED = {
     "calibrated/H@1": "calibrated H",
     "all/AUSUC": "AUSUC",
 }
-BEST, TIED = "best", "tied"
 LEVEL = 0.05  # of the tests: a figure is tied with the best unless they differ at this level
 _RESAMPLES = 2000
 _HITS = re.compile(r"^(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?$")

@@ -10,7 +10,7 @@ from typing import Any
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.reports.comparison import of_methods
-from devise_exp.reports.comparison_formats import text_of
+from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.figures import style
 from devise_exp.reports.html.page import PAGE, plots_of
 from devise_exp.reports.run_tables import flat, tidy
@@ -99,9 +99,9 @@ def log_curves(run: Any, folder: Path) -> None:
         f"plots/{plot.name}": wandb.Image(style.to_image(plot), caption=plot.title)
         for plot in plots_of(folder)
     }
-    table = of_methods([read(folder)])
-    rows = [[*line.names, *map(text_of, line.cells)] for line in table.lines]
-    found["methods"] = wandb.Table(columns=[*table.heads, *table.columns.values()], data=rows)
+    table = to_table(of_methods([read(folder)]))
+    rows = [["" if cell is None else str(cell) for cell in row] for row in table.rows]
+    found["methods"] = wandb.Table(columns=table.headings, data=rows)
     diagnostics = folder / "diagnostics.json"
     if diagnostics.is_file():
         classes = json.loads(diagnostics.read_text(encoding="utf-8"))["classes"]

@@ -1,0 +1,329 @@
+"""One table record, and its writers: Markdown, CSV, LaTeX, HTML and the terminal."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Literal
+
+from devise_exp.core.console import printable
+
+if TYPE_CHECKING:
+    import jinja2
+    import rich.table
+    from rich.text import Text
+
+BEST, TIED = "best", "tied"
+_SIGNS = {BEST: "*", TIED: "~", "": " "}  # of the terminal: a pipe keeps no bold letters
+_STYLES = {BEST: "bold", TIED: "italic", "": ""}
+_MARKDOWN = {BEST: "**{}**", TIED: "*{}*", "": "{}"}
+_LATEX_MARKS = {BEST: r"\textbf{{{}}}", TIED: r"\textit{{{}}}", "": "{}"}
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"±": r"$\pm$", "–": "--", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        heading: Its name.
+        align: "left" for names, "right" for numbers.
+        wrap: Whether a narrow terminal may break its cells.
+    """
+
+    heading: str
+    align: Literal["left", "right"] = "left"
+    wrap: bool = True
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A number that competes with the others of its column.
+
+    Attributes:
+        text: The number as shown.
+        mark: BEST, TIED (not shown to differ from the best), or "".
+        interval: Its interval, shown below or beside the number; "" for none.
+    """
+
+    text: str
+    mark: str = ""
+    interval: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.interval})" if self.interval else self.text
+
+
+class Heading(str):
+    """A cell in bold, such as the name of a section."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table, whatever it is written as.
+
+    Attributes:
+        columns: From left to right.
+        rows: Cells are Marked, Heading, or plain values; None is an empty cell, and a short row is
+            filled up with empty cells.
+        sections: The rows, by number, above which a section begins.
+        title: Its heading, "" for none.
+        note: A text below it; {best} and {tied} stand for the format's words for these marks.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    sections: frozenset[int] = frozenset()
+    title: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) > len(self.columns):
+                raise ValueError(f"{row}: {len(row)} cells in {len(self.columns)} columns")
+
+    @classmethod
+    def of_records(cls, records: Sequence[Mapping[str, Any]]) -> Table:
+        """Make a table of records with the same keys.
+
+        Args:
+            records: One for each row, at least one.
+
+        Returns:
+            A table with a column for each key.
+        """
+        rows = tuple(tuple(record.values()) for record in records)
+        return cls(columns=tuple(map(Column, records[0])), rows=rows)
+
+    @property
+    def headings(self) -> list[str]:
+        """The names of the columns."""
+        return [column.heading for column in self.columns]
+
+
+def escape_markdown(text: object) -> str:
+    """Write a text as the cell of a Markdown table shows it.
+
+    Args:
+        text: Any value.
+
+    Returns:
+        One printable line.
+    """
+    return re.sub(r"([\\`*_|<\[\]])", r"\\\1", printable(text))
+
+
+def escape_latex(text: object) -> str:
+    """Write a text with LaTeX's special characters escaped.
+
+    Args:
+        text: Any value.
+
+    Returns:
+        LaTeX.
+    """
+    return "".join(_LATEX.get(c, c) for c in str(text))
+
+
+def spreadsheet_text(text: str) -> str:
+    """Write a text so that no spreadsheet takes it as a formula.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text, after an apostrophe if it begins as a formula does.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def to_markdown(table: Table, *, level: int = 2, escape: bool = True) -> str:
+    """Write a table as GitHub Markdown: the best is bold, what is tied with it italic.
+
+    Args:
+        table: What to write; intervals of marked cells are left out.
+        level: Of the title as a heading.
+        escape: Escape the cells; False for cells that hold Markdown, or nothing to escape.
+
+    Returns:
+        Lines, the last with its line feed.
+    """
+
+    def cell(value: Any) -> str:
+        if isinstance(value, Marked):
+            return _MARKDOWN[value.mark].format(value.text)
+        return escape_markdown(_text(value)) if escape else _text(value)
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    ruler = ["---:" if column.align == "right" else "---" for column in table.columns]
+    lines = [f"{'#' * level} {table.title}", ""] if table.title else []
+    lines += [line(table.headings), line(ruler)]
+    lines += [line(list(map(cell, row))) for row in _full(table)]
+    if table.note:
+        lines += ["", _note(table, "Bold", "Italic")]
+    return "\n".join([*lines, ""])
+
+
+def to_csv(table: Table) -> str:
+    """Write a table as CSV.
+
+    Args:
+        table: What to write: headings and cells alone, numbers to the last digit.
+
+    Returns:
+        Lines that end as RFC 4180 says.
+    """
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(table.headings)
+    for row in _full(table):
+        writer.writerow([cell.text if isinstance(cell, Marked) else cell for cell in row])
+    return text.getvalue()
+
+
+def to_latex(table: Table) -> str:
+    """Write a table as a tabular that needs no package, its note below.
+
+    Args:
+        table: What to write; the title and the intervals of marked cells are left out.
+
+    Returns:
+        Lines, the last with its line feed.
+    """
+
+    def cell(value: Any) -> str:
+        if isinstance(value, Marked):
+            return _LATEX_MARKS[value.mark].format(escape_latex(value.text))
+        return escape_latex(_text(value))
+
+    columns = "".join(column.align[0] for column in table.columns)
+    head = " & ".join(map(escape_latex, table.headings))
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", rf"{head} \\", r"\hline"]
+    lines += [rf"{' & '.join(map(cell, row))} \\" for row in _full(table)]
+    lines += [r"\hline", r"\end{tabular}"]
+    if table.note:
+        lines += ["", escape_latex(_note(table, "Bold", "Italic"))]
+    return "\n".join([*lines, ""])
+
+
+def to_html(table: Table) -> str:
+    """Write a table as an element of an HTML page, all text escaped.
+
+    Args:
+        table: What to write; left-aligned columns name their rows.
+
+    Returns:
+        A <table> element.
+    """
+    template = _templates().get_template("table.html.jinja")
+    return template.render(
+        title=table.title,
+        note=_note(table, "Bold", "Italic"),
+        columns=table.columns,
+        rows=[list(zip(table.columns, row, strict=True)) for row in _full(table)],
+    )
+
+
+def to_html_page(table: Table, title: str) -> str:
+    """Write an HTML page that holds one table.
+
+    Args:
+        table: What to write.
+        title: Of the page.
+
+    Returns:
+        The page: no script, no request, all text escaped.
+    """
+    from markupsafe import Markup
+
+    template = _templates().get_template("table_page.html.jinja")
+    return template.render(title=title, table=Markup(to_html(table)))
+
+
+def to_rich(table: Table, *, ruled: bool = False) -> rich.table.Table:
+    """Make a table for the terminal: * marks the best, ~ what is tied with it.
+
+    Args:
+        table: What to show; intervals stand in a line of their own, so that columns stay narrow.
+        ruled: Draw a line below the head and above each section.
+
+    Returns:
+        What a rich console prints.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(
+        title=escape(table.title) or None,
+        caption=escape(_note(table, "*", "~")) or None,
+        caption_justify="left",
+        box=SIMPLE_HEAD if ruled else None,
+        pad_edge=ruled,
+    )
+    for i, column in enumerate(table.columns):
+        marked = any(isinstance(row[i], Marked) for row in table.rows if i < len(row))
+        shown.add_column(
+            Text(column.heading),
+            justify=column.align,
+            no_wrap=not column.wrap,
+            overflow="fold" if column.wrap and column.align == "left" else "ellipsis",
+            min_width=5 if marked else None,  # no number breaks
+        )
+    for i, row in enumerate(table.rows):
+        if i in table.sections:
+            shown.add_section()
+        shown.add_row(*map(_rich_cell, row))
+    return shown
+
+
+def _rich_cell(value: Any) -> Text:
+    """Write a cell for the terminal."""
+    from rich.text import Text
+
+    if isinstance(value, Marked):
+        below = f"\n{value.interval}  " if value.interval else ""
+        return Text(f"{value.text} {_SIGNS[value.mark]}{below}", _STYLES[value.mark])
+    return Text(_text(value), "bold" if isinstance(value, Heading) else "")
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """Load the templates of tables."""
+    from jinja2 import DictLoader, Environment
+
+    folder = files("devise_exp.reports").joinpath("assets")
+    names = ("table.html.jinja", "table_page.html.jinja")
+    sources = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}
+    return Environment(
+        loader=DictLoader(sources), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _note(table: Table, best: str, tied: str) -> str:
+    """The note with the format's words for its marks."""
+    return table.note.replace("{best}", best).replace("{tied}", tied)
+
+
+def _full(table: Table) -> list[list[Any]]:
+    """The rows, each with a cell for every column."""
+    return [[*row, *[None] * (len(table.columns) - len(row))] for row in table.rows]
+
+
+def _text(value: Any) -> str:
+    """A plain cell as text."""
+    return "" if value is None else str(value)
