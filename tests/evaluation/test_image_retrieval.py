@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from helpers.outputs import method_output
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.image_retrieval import (
     NUMBERS_AT_ONCE,
+    Sizes,
     evaluate_image_queries,
     evaluate_word_queries,
     word_queries,
@@ -20,6 +22,7 @@ from devise_exp.evaluation.image_retrieval import (
 from devise_exp.evaluation.metrics.intervals import mean_interval
 from devise_exp.evaluation.metrics.retrieval import average_precision
 from devise_exp.evaluation.protocols import MethodOutput
+from devise_exp.evaluation.records import flatten
 
 SEEN, UNSEEN = np.array([0, 2, 3, 5, 6]), np.array([1, 4, 7])
 COMPOUND = np.array([True, True, False, True, False, False, False, False])
@@ -111,6 +114,16 @@ def figures_of(ranked: list[list[bool]]) -> dict[str, float]:
     }
 
 
+def by_words(*args: Any) -> tuple[dict[str, float], Sizes]:
+    records, sizes = evaluate_word_queries(*args)
+    return flatten(records), sizes
+
+
+def by_images(*args: Any, **options: Any) -> tuple[dict[str, float], Sizes]:
+    records, sizes = evaluate_image_queries(*args, **options)
+    return flatten(records), sizes
+
+
 def points(values: dict[str, float]) -> dict[str, float]:
     return {name: v for name, v in values.items() if name.rsplit("/", 1)[-1] not in ("lo", "hi")}
 
@@ -130,7 +143,7 @@ def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
     first = embedded(seed=seed)
     conse = embedded("conse", seed=seed + 100, noise=2)
     models = first, softmax_like(first), conse, embedded("random_vectors", seed=seed + 200)
-    values, sizes = evaluate_word_queries(models, SEEN, UNSEEN, COMPOUND)
+    values, sizes = by_words(models, SEEN, UNSEEN, COMPOUND)
     expected: dict[str, float] = {}
     for protocol, side, queries, n in (
         ("seen", "seen", [(c,) for c in SEEN], 24),
@@ -172,7 +185,7 @@ def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
 
 def test_every_mean_has_its_interval_around_it() -> None:
     model = embedded()
-    values, _ = evaluate_word_queries([model], SEEN, UNSEEN, COMPOUND)
+    values, _ = by_words([model], SEEN, UNSEEN, COMPOUND)
     for name, value in points(values).items():
         if "chance" in name:
             assert f"{name}/lo" not in values
@@ -193,7 +206,7 @@ def test_every_mean_has_its_interval_around_it() -> None:
 
 def test_names_at_their_own_pictures_are_found_first() -> None:
     model = embedded(noise=0)
-    values, _ = evaluate_word_queries([model], SEEN, UNSEEN, COMPOUND)
+    values, _ = by_words([model], SEEN, UNSEEN, COMPOUND)
     for protocol in ("seen", "unseen", "all_seen", "all_unseen", "seen_compound"):
         assert values[f"search/{protocol}/mAP"] == pytest.approx(1)
     # Of the seen classes 7, 3, 9, 4 and 1 pictures: five places cannot all be right.
@@ -211,7 +224,7 @@ def test_what_has_no_picture_or_no_name_of_several_words_is_left_out() -> None:
         model.unseen.vectors[kept],
         UNSEEN[[1, 1]],
     )
-    values, sizes = evaluate_word_queries([few], SEEN, UNSEEN, np.zeros(8, dtype=bool))
+    values, sizes = by_words([few], SEEN, UNSEEN, np.zeros(8, dtype=bool))
     assert sizes == {
         "search/seen": (5, 24),
         "search/unseen": (1, 2),
@@ -227,9 +240,9 @@ def test_what_has_no_picture_or_no_name_of_several_words_is_left_out() -> None:
 
 def test_further_labels_of_the_model_change_nothing() -> None:
     model, control = embedded(), embedded("conse", seed=4)
-    plain = evaluate_word_queries([model, control], SEEN, UNSEEN, COMPOUND)
+    plain = by_words([model, control], SEEN, UNSEEN, COMPOUND)
     wide = model.with_labels(unit(np.random.default_rng(9).normal(size=(15, 6))))
-    assert evaluate_word_queries([wide, control], SEEN, UNSEEN, COMPOUND) == plain
+    assert by_words([wide, control], SEEN, UNSEEN, COMPOUND) == plain
 
 
 def test_of_many_pairs_as_many_are_drawn_again() -> None:
@@ -256,9 +269,7 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     same = np.tile(unit(np.array([[1.0, 1.0]])), (6, 1))
     truth = np.array([1, 0, 1, 0, 0, 1])
     model = method_output("conse", vectors, same, truth, same[:1], np.array([1]))
-    values, _ = evaluate_word_queries(
-        [model], np.array([0]), np.array([1]), np.zeros(2, dtype=bool)
-    )
+    values, _ = by_words([model], np.array([0]), np.array([1]), np.zeros(2, dtype=bool))
     assert values["search/seen/mAP"] == pytest.approx((1 / 2 + 2 / 4 + 3 / 5) / 3)
     assert values["search/seen/P@1"] == 0
     # So do those whose cosines are the same sum in another order: float32 would tell them apart.
@@ -266,7 +277,7 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     pictures = rng.permuted(np.tile(np.arange(1.0, 400.0), (60, 1)), axis=1)
     truth = np.repeat([0, 1], [20, 40])
     model = method_output("conse", np.ones((2, 399)), pictures, truth, pictures[:0], truth[:0])
-    values, _ = evaluate_word_queries([model], np.array([0]), truth[:0], np.zeros(2, dtype=bool))
+    values, _ = by_words([model], np.array([0]), truth[:0], np.zeros(2, dtype=bool))
     assert values["search/seen/mAP"] == 1
     # Twins tie wherever they stand, however long their vectors are to sum.
     one = rng.normal(size=(101, 333)).astype(np.float32)
@@ -275,7 +286,7 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     model = method_output(
         "conse", rng.normal(size=(2, 333)), twins, classes, twins[:0], classes[:0]
     )
-    values, _ = evaluate_word_queries([model], np.array([0, 1]), classes[:0], classes[:2] < 0)
+    values, _ = by_words([model], np.array([0, 1]), classes[:0], classes[:2] < 0)
     places = np.arange(1, 102)
     firsts, seconds = (places / (2 * places - 1)).mean(), 0.5
     assert values["search/seen/mAP"] == pytest.approx((firsts + seconds) / 2)
@@ -290,7 +301,7 @@ def test_every_figure_of_pictures_equals_plain_loops() -> None:
         "devise": (model.seen.vectors, model.unseen.vectors),
         "backbone": (3 * other.seen.vectors, other.unseen.vectors / 2),
     }
-    values, sizes = evaluate_image_queries(spaces, model.seen.class_ids, model.unseen.class_ids)
+    values, sizes = by_images(spaces, model.seen.class_ids, model.unseen.class_ids)
     # The one picture of class 6 has no other of its class: no query, but among the others.
     assert sizes == {"similar/seen": (23, 23), "similar/unseen": (15, 14)}
     expected: dict[str, float] = {}
@@ -319,12 +330,12 @@ def test_a_picture_does_not_find_itself() -> None:
     # Each picture's nearest is itself; its one fellow is the farthest of all.
     vectors = np.array([[1, 0], [0, 1], [-1, 0.01], [0.01, -1]], dtype=np.float32)
     truth = np.array([0, 1, 0, 1])
-    values, _ = evaluate_image_queries({"devise": (vectors, vectors[:0])}, truth, truth[:0])
+    values, _ = by_images({"devise": (vectors, vectors[:0])}, truth, truth[:0])
     assert values["similar/devise/seen/P@1"] == 0
     assert values["similar/devise/seen/mAP"] == pytest.approx(1 / 3)
     # A twin is another picture, and is found.
     twins = np.repeat(vectors[:2], 2, axis=0)
-    values, _ = evaluate_image_queries({"devise": (twins, twins)}, truth[[0, 0, 1, 1]], truth)
+    values, _ = by_images({"devise": (twins, twins)}, truth[[0, 0, 1, 1]], truth)
     assert values["similar/devise/seen/mAP"] == 1
     assert values["similar/devise/unseen/P@1"] == 0
 
@@ -335,21 +346,21 @@ def test_the_same_pictures_ask_in_each_space() -> None:
     vectors = rng.normal(size=(120, 5)).astype(np.float32)
     turned = vectors @ np.linalg.qr(rng.normal(size=(5, 5)))[0]  # the same cosines
     spaces = {"devise": (vectors, vectors[:9]), "backbone": (2 * turned, turned[:9])}
-    values, sizes = evaluate_image_queries(spaces, truth, truth[:9], max_queries=10)
+    values, sizes = by_images(spaces, truth, truth[:9], max_queries=10)
     assert sizes["similar/seen"] == (10, 119)
     mine = {n: v for n, v in values.items() if n.startswith("similar/devise/")}
     for name, value in mine.items():
         assert values[name.replace("devise", "backbone")] == pytest.approx(value)
-    everyone, _ = evaluate_image_queries(spaces, truth, truth[:9])
+    everyone, _ = by_images(spaces, truth, truth[:9])
     assert everyone["similar/devise/seen/mAP"] != values["similar/devise/seen/mAP"]
-    again = evaluate_image_queries(spaces, truth, truth[:9], max_queries=10)
+    again = by_images(spaces, truth, truth[:9], max_queries=10)
     assert again == (values, sizes)
 
 
 def test_a_side_where_nothing_can_be_asked_is_left_out() -> None:
     vectors = np.eye(3, dtype=np.float32)
     alone = {"devise": (vectors, vectors)}
-    values, sizes = evaluate_image_queries(alone, np.array([0, 1, 2]), np.array([3, 3, 4]))
+    values, sizes = by_images(alone, np.array([0, 1, 2]), np.array([3, 3, 4]))
     assert set(sizes) == {"similar/unseen"}
     assert not [name for name in values if "/seen/" in name]
     assert {n.rsplit("/", 1)[-1] for n in points(values)} == {"P@1", "mAP"}  # of two others
@@ -377,7 +388,7 @@ def test_what_does_not_fit_into_one_block_gives_the_same_figures(
     precision = relevant.cumsum(axis=1) / np.arange(1, n)
     average = (precision * relevant).sum(axis=1) / relevant.sum(axis=1)
     spaces = {"devise": (vectors.astype(np.float32), vectors[:0])}
-    values, sizes = evaluate_image_queries(spaces, truth, truth[:0], max_queries=n)
+    values, sizes = by_images(spaces, truth, truth[:0], max_queries=n)
     assert sizes == {"similar/seen": (n_asking, n - 1)}
     assert values["similar/devise/seen/mAP"] == pytest.approx(average.mean(), abs=1e-5)
     assert values["similar/devise/seen/P@10"] == pytest.approx(relevant[:, :10].mean(), abs=1e-4)
@@ -390,7 +401,7 @@ def test_vectors_that_cannot_be_searched_are_named() -> None:
     truths = model.seen.class_ids, model.unseen.class_ids
     broken = seen.copy()
     broken[3, 1] = np.nan
-    with pytest.raises(InputError, match="row 3 of the pictures holds NaN or infinity"):
-        evaluate_image_queries({"backbone": (broken, unseen)}, *truths)
+    with pytest.raises(InputError, match="row 3 of the images holds NaN or infinity"):
+        by_images({"backbone": (broken, unseen)}, *truths)
     with pytest.raises(ValueError, match="backbone: embeddings and truths differ in number"):
-        evaluate_image_queries({"backbone": (seen[1:], unseen)}, *truths)
+        by_images({"backbone": (seen[1:], unseen)}, *truths)

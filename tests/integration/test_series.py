@@ -57,7 +57,7 @@ def figures(runs: list[dict[str, Any]], method: str, key: str) -> list[float]:
 
 def shown_columns(runs: list[dict[str, Any]]) -> list[str]:
     """Without hit@5, which three unseen classes do not have."""
-    return [key for key in SUMMARISED if key in runs[0]]
+    return [name.key for name in SUMMARISED if name.key in runs[0]]
 
 
 # The runs and their table

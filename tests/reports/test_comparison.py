@@ -23,12 +23,12 @@ from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.metrics import intervals
 from devise_exp.evaluation.protocols import standard_protocols
+from devise_exp.evaluation.records import method_key
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import comparison
 from devise_exp.reports.comparison import SUMMARISED, Cell, Comparison, of_recipes
 from devise_exp.reports.comparison_formats import FORMATS, marked_cell, rich_table
 from devise_exp.reports.tables import BEST, TIED, Marked
-from devise_exp.runs import results
 from devise_exp.runs.folder import UNFINISHED, RunFolder
 from devise_exp.runs.results import runs_in
 from devise_exp.ui.cli.runs import compare as command
@@ -62,7 +62,7 @@ def by_seed(place: Path, methods: Mapping[str, list[float]], key: str = UNSEEN) 
     return [
         make(
             place / f"seed={seed}",
-            {results.prefix(name) + key: values[seed] for name, values in methods.items()},
+            {method_key(name, key): values[seed] for name, values in methods.items()},
             {"seed": seed},
         )
         for seed in range(n)
@@ -70,7 +70,7 @@ def by_seed(place: Path, methods: Mapping[str, list[float]], key: str = UNSEEN) 
 
 
 def cells(table: Comparison, key: str = UNSEEN) -> dict[tuple[str, ...], Cell | None]:
-    at = list(table.columns).index(key)
+    at = [name.key for name in table.columns].index(key)
     return {line.names: line.cells[at] for line in table.lines}
 
 
@@ -132,7 +132,7 @@ def test_columns_without_a_figure_are_left_out_and_methods_are_listed(tmp_path: 
                "method/chance/unseen/hit@1": 0.04}  # fmt: skip
     runs = runs_in([make(tmp_path / "run", figures)])
     alone = comparison.compare(runs)
-    assert list(alone.columns) == [UNSEEN, "calibrated/H@1", "all/AUSUC"]
+    assert [name.key for name in alone.columns] == [UNSEEN, "calibrated/H@1", "all/AUSUC"]
     assert alone.heads == ("run",)
     table = comparison.compare(runs, methods=True)
     assert [line.names[1] for line in table.lines] == ["devise", "conse", "chance"]
@@ -173,11 +173,11 @@ def test_over_seeds_the_best_and_what_a_paired_test_cannot_tell_from_it_are_mark
 def test_a_summary_has_the_methods_in_their_order_and_the_columns_of_the_readme(
     tmp_path: Path,
 ) -> None:
-    keys = list(SUMMARISED)
+    keys = [name.key for name in SUMMARISED]
     folders = []
     for seed in range(2):
         figures = {
-            results.prefix(name) + key: (i + seed) / 100
+            method_key(name, key): (i + seed) / 100
             for name in ("devise", "zeta", "alpha")
             for i, key in enumerate(keys)
         }

@@ -21,6 +21,7 @@ from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.image_retrieval import evaluate_image_queries, evaluate_word_queries
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
+from devise_exp.evaluation.records import parse
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import run_tables, search_tables
 from devise_exp.reports.numbers import to_precision
@@ -76,7 +77,7 @@ def searched(evaluated: EvalReport) -> EvalReport:
               for name in ("devise", "backbone", "classifier")}  # fmt: skip
     by_words = evaluate_word_queries(models, seen, unseen, np.arange(40) < 7)
     by_pictures = evaluate_image_queries(spaces, *truths)
-    return evaluated.with_figures(*by_words).with_figures(*by_pictures)
+    return evaluated.with_records(*by_words).with_records(*by_pictures)
 
 
 def rebuilt(records: list[dict[str, Any]]) -> dict[str, float]:
@@ -235,7 +236,7 @@ def test_the_printed_table_shows_the_same_within_120_columns(evaluated: EvalRepo
 
 
 def test_long_numbers_of_images_still_fit_120_columns(evaluated: EvalReport) -> None:
-    wide = EvalReport(evaluated.values, ABOUT, dict.fromkeys(evaluated.n, (15_000, 1_000)))
+    wide = EvalReport(evaluated.records, ABOUT, dict.fromkeys(evaluated.n, (15_000, 1_000)))
     text = printed(wide, 120)
     assert "unseen among unseen (15,000 images, 1,000 labels)" in text
     assert sorted(numbers(text)) == sorted(numbers(printed(wide, 300)))
@@ -250,7 +251,7 @@ def test_output_to_a_file_is_never_cut(
 ) -> None:
     ks = range(1, 11)
     values = {f"unseen/hit@{k}": k / 10 for k in ks}
-    run_tables.show(EvalReport(values, ABOUT, {"unseen": (70, 10)}), TITLE)
+    run_tables.show(EvalReport(parse(values), ABOUT, {"unseen": (70, 10)}), TITLE)
     text = capsys.readouterr().out
     assert "…" not in text
     assert all(f"hit@{k}" in text and f"{10.0 * k:.1f}" in text for k in ks)
@@ -258,7 +259,7 @@ def test_output_to_a_file_is_never_cut(
 
 def test_one_protocol_alone_is_reported(tmp_path: Path) -> None:
     values = {"unseen/hit@2": 0.5, "unseen/hit@2/lo": 0.25, "unseen/hit@2/hi": 0.75}
-    alone = EvalReport(values, {}, {"unseen": (4, 3)})
+    alone = EvalReport(parse(values), {}, {"unseen": (4, 3)})
     run_tables.write(alone, tmp_path, TITLE)
     line = next(x for x in (tmp_path / "report.md").read_text().splitlines() if "devise" in x)
     assert line == "| unseen among unseen | 3 | devise | image | 50 |  |"  # no hit@1, no interval
@@ -371,7 +372,7 @@ def test_the_printed_tables_of_searches_show_the_same(searched: EvalReport) -> N
 def test_queries_stand_on_one_line_of_120_columns(searched: EvalReport) -> None:
     sizes = {n: (300, 1_575) if "/" in n else size for n, size in searched.n.items()}
     values = {n.replace("conse", "random_vectors"): 0.5 for n in searched.values}  # the longest
-    search, similar = search_tables.tables(EvalReport(values, ABOUT, sizes))
+    search, similar = search_tables.tables(EvalReport(parse(values), ABOUT, sizes))
     for table, queries in (
         (search, "300 pairs of unseen names over 1,575 unseen pictures "),
         (similar, "300 unseen pictures over 1,575 others "),
@@ -404,7 +405,7 @@ def test_two_offline_runs_in_one_process_hold_their_own_figures(
     for name in [n for n in os.environ if n.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("WANDB_SILENT", "true")
-    lower = EvalReport({n: v / 2 for n, v in evaluated.values.items()}, ABOUT, evaluated.n)
+    lower = EvalReport(parse({n: v / 2 for n, v in evaluated.values.items()}), ABOUT, evaluated.n)
     for name, given in (("one", evaluated), ("two", lower)):
         (tmp_path / name).mkdir()
         logger = WandbLogger(save_dir=tmp_path / name, name=name, offline=True, mode="offline")

@@ -1,124 +1,196 @@
-"""Evaluation: what every method makes of the images, to one EvalReport of figures."""
+"""Evaluation: every method's embedded images to one EvalReport of metric records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeGuard
 
 import numpy as np
 
-from devise_exp.evaluation.metrics import calibrated_stacking, hierarchical, intervals
-from devise_exp.evaluation.metrics import hits as hits_module
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve
-from devise_exp.evaluation.metrics.hierarchical import chance_precision
+from devise_exp.evaluation.metrics import hits as hit_metrics
+from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc
+from devise_exp.evaluation.metrics.hierarchical import chance_precision, precisions
 from devise_exp.evaluation.metrics.hits import class_mean, harmonic_mean, hit_at_k, rank_of_truth
-from devise_exp.evaluation.metrics.intervals import class_interval
-from devise_exp.evaluation.protocols import MethodOutput, Protocol, ks_of
+from devise_exp.evaluation.metrics.intervals import class_interval, interval
+from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, ks_of
 from devise_exp.evaluation.ranker import RECALL_AT, MakeIndex, Ranker, supports
+from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord, flatten, method_key
 from devise_exp.index.exact import ExactIndex
 from devise_exp.text.wordnet.hierarchy import UNPLACED
 
 
 @dataclass(frozen=True)
 class EvalReport:
-    """values: figure name -> share in [0, 1]; about: what the figures rest on; n: images and
-    candidates per protocol, or queries and pictures of a search, for the tables.
+    """The metrics of a run.
+
+    Attributes:
+        records: One record per metric, method and protocol.
+        about: What the metrics rest on: data, backbone, split ...
+        n: Per protocol its numbers of images and candidates, or of queries and images of a search.
     """
 
-    values: dict[str, float]
+    records: tuple[MetricRecord, ...]
     about: dict[str, str | int | float]
     n: dict[str, tuple[int, int]]
 
-    def with_figures(self, values: dict[str, float], n: dict[str, tuple[int, int]]) -> EvalReport:
-        """The same with further figures and their sizes after its own."""
-        return replace(self, values=self.values | values, n=self.n | n)
+    @property
+    def values(self) -> dict[str, float]:
+        """The numbers of metrics.json by key."""
+        return flatten(self.records)
+
+    def with_records(
+        self, records: Iterable[MetricRecord], n: Mapping[str, tuple[int, int]]
+    ) -> EvalReport:
+        """Add records.
+
+        Args:
+            records: Further records.
+            n: Sizes of their protocols.
+
+        Returns:
+            The report with the further records after its own.
+        """
+        return replace(self, records=(*self.records, *records), n={**self.n, **n})
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """report: every figure. neighbours: each method's nearest labels (N, k) per protocol, best
-    first, under what the names of its figures there start with (unseen, method/NAME/unseen), and
-    truth: those images' class ids (N,) per protocol. curves: by method, the trade-off between seen
-    and unseen classes.
+    """A report, and the rankings that it was made of.
+
+    Attributes:
+        report: Every metric.
+        neighbours: (N, k) ids of each image's nearest labels, best first, by
+            `records.method_key(method, protocol)`.
+        truth: (N,) class ids of the images, per protocol.
+        curves: Trade-off between seen and unseen classes, per method.
     """
 
     report: EvalReport
-    neighbours: dict[str, np.ndarray]
+    neighbours: dict[str, np.ndarray] = field(default_factory=dict)
     truth: dict[str, np.ndarray] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
 
 
 def evaluate(
     models: Sequence[MethodOutput],
-    chosen: Sequence[Protocol],
+    protocols: Sequence[Protocol],
     make_index: MakeIndex,
     ks: Sequence[int] | int | None = None,
     about: dict[str, str | int | float] | None = None,
     distances: np.ndarray | None = None,
 ) -> Evaluation:
-    """Figures of every method under every protocol that it can answer.
+    """Measure every method in every protocol that it supports.
 
-    The first method's figures have plain names (unseen/hit@1); those of the others start with
-    method/NAME/. ks None: those of 1, 2, 3, 5, 10, 20 that a protocol has candidates for.
-    distances: (C, C) hops between the classes in a hierarchy (hierarchy.Hierarchy), for
-    hierarchical precision. InputError for a k above the number of candidates, and for an image
-    whose class is not among them.
+    Args:
+        models: Method outputs, that of the trained model first.
+        protocols: Which images are ranked among which labels.
+        make_index: Builds the index of (C, D) class vectors that the trained model is searched
+            with; the other methods are searched exactly.
+        ks: The ks of hit@k; None for those of protocols.KS that a protocol has candidates for.
+        about: What the metrics rest on.
+        distances: (C, C) hops between the classes in a hierarchy, for hierarchical precision; None
+            leaves it out.
+
+    Returns:
+        The report with the rankings.
+
+    Raises:
+        InputError: A k is above the number of candidates, or an image's class is no candidate.
     """
-    result = Evaluation(EvalReport({}, about or {}, {}), {})
-    values = result.report.values
+    result = Evaluation(EvalReport((), about or {}, {}))
+    asked = [(protocol, ks_of(protocol, ks)) for protocol in protocols]
+    records: list[MetricRecord] = []
     recalls: list[float] = []
-    chance: dict[str, float] = {}
     for position, model in enumerate(models):
-        start = "" if position == 0 else f"method/{model.name}/"
-        # The index is a part of the run's own model; what others could do is told exactly.
-        searches = Ranker(model, make_index if position == 0 else ExactIndex)
-        for protocol in chosen:
-            own_ks = ks_of(protocol, ks)
-            if not supports(model, protocol):
-                continue
-            found, truth = searches.ranked(protocol, max(*own_ks, RECALL_AT))
-            prefix = f"{start}{protocol.name}/"
-            values.update({prefix + k: v for k, v in figures(found, truth, own_ks).items()})
-            if distances is not None and protocol.candidates.max() < len(distances):
-                near = hierarchical.precisions(found, truth, protocol.candidates, distances, own_ks)
-                values.update({f"{prefix}hp@{k}": float(v.mean()) for k, v in near.items()})
-            # The diagnostics of the run's own model may look deeper than its figures.
-            kept = found if position == 0 else found[:, : own_ks[-1]]
-            result.neighbours[prefix.rstrip("/")] = _compact(kept)
-            if position == 0:
-                result.truth[protocol.name] = truth
-                result.report.n[protocol.name] = len(truth), len(protocol.candidates)
-                chance |= _chance(protocol, truth, own_ks, distances)
-        values.update(_generalised(values, start, model.gamma))
-        sides = [p for p in chosen if p.name in ("all_seen", "all_unseen")]
-        if len(sides) == 2 and all(supports(model, side) for side in sides):
-            result.curves[model.name] = curve = searches.curve(chosen)
-            values[f"{start}all/AUSUC"] = calibrated_stacking.ausuc(curve)
-        recalls += searches.recalls
-    values.update(chance)  # last, as in the tables
-    values[f"index/recall@{RECALL_AT}"] = min(recalls, default=1.0)
-    return result
+        method = MODEL if position == 0 else model.name
+        # The index is a part of the trained model; the others are measured without its losses.
+        ranker = Ranker(model, make_index if position == 0 else ExactIndex)
+        measured: list[MetricRecord] = []
+        for protocol, protocol_ks in asked:
+            if supports(model, protocol):
+                measured += _measure(result, ranker, method, protocol, protocol_ks, distances)
+        records += [*measured, *_generalised(method, measured, model.gamma)]
+        records += _tradeoff(result, ranker, method, protocols)
+        recalls += ranker.recalls
+    for protocol, protocol_ks in asked:  # last, as in the tables
+        if protocol.name in result.truth:
+            truth = result.truth[protocol.name]
+            records += _chance_records(protocol, truth, protocol_ks, distances)
+    recall = min(recalls, default=1.0)
+    records.append(MetricRecord(protocol="index", metric="recall", k=RECALL_AT, value=recall))
+    return replace(result, report=result.report.with_records(records, {}))
 
 
-def figures(found: np.ndarray, truth: np.ndarray, ks: Sequence[int]) -> dict[str, float]:
-    """hit@k per image and as class mean, each with its 95 % bootstrap interval over images; the
-    latter also over classes (/classes_lo, /classes_hi).
+def hit_records(
+    rankings: np.ndarray, truth: np.ndarray, ks: Sequence[int], method: str, protocol: str
+) -> list[MetricRecord]:
+    """Measure hit@k per image and as the class mean, with 95 % bootstrap intervals.
 
-    found: (N, K) class ids, best first, K >= max(ks); truth: (N,) class ids.
+    Args:
+        rankings: (N, K) class ids, best first, K >= max(ks).
+        truth: (N,) class ids.
+        ks: Which hit@k.
+        method: Method of the records.
+        protocol: Protocol of the records.
+
+    Returns:
+        Two records per k. Both have intervals over images; the class mean also one over classes.
     """
-    positions = rank_of_truth(found, truth)
-    values: dict[str, float] = {}
+    ranks = rank_of_truth(rankings, truth)
+    records = []
     for k in ks:
-        hits = hit_at_k(positions, k)
-        for name, share, classes in (
-            (f"hit@{k}", float(hits.mean()), None),
-            (f"hit@{k}/class_mean", class_mean(hits, truth), truth),
-        ):
-            values[name] = share
-            values[f"{name}/lo"], values[f"{name}/hi"] = intervals.interval(hits, classes)
-        over_classes = class_interval(hits, truth)
-        values[f"{name}/classes_lo"], values[f"{name}/classes_hi"] = over_classes
-    return values
+        hits = hit_at_k(ranks, k)
+        low, high = interval(hits)
+        class_low, class_high = interval(hits, truth)
+        classes_low, classes_high = class_interval(hits, truth)
+        of_k = partial(MetricRecord, method=method, protocol=protocol, metric="hit", k=k)
+        records += [
+            of_k(average="image", value=float(hits.mean()), low=low, high=high),
+            of_k(
+                average="class",
+                value=class_mean(hits, truth),
+                low=class_low,
+                high=class_high,
+                classes_low=classes_low,
+                classes_high=classes_high,
+            ),
+        ]
+    return records
+
+
+def _measure(
+    result: Evaluation,
+    ranker: Ranker,
+    method: str,
+    protocol: Protocol,
+    ks: tuple[int, ...],
+    distances: np.ndarray | None,
+) -> list[MetricRecord]:
+    """Rank a protocol's images by one method, keep the rankings in `result`, and measure them."""
+    rankings, truth = ranker.ranked(protocol, max(*ks, RECALL_AT))
+    records = hit_records(rankings, truth, ks, method, protocol.name)
+    if _holds(distances, protocol.candidates):
+        near = precisions(rankings, truth, protocol.candidates, distances, ks)
+        records += [
+            MetricRecord(
+                method=method, protocol=protocol.name, metric="hp", k=k, value=float(shares.mean())
+            )
+            for k, shares in near.items()
+        ]
+    # The diagnostics of the trained model may look deeper than its metrics.
+    kept = rankings if method == MODEL else rankings[:, : ks[-1]]
+    result.neighbours[method_key(method, protocol.name)] = _compact(kept)
+    if method == MODEL:
+        result.truth[protocol.name] = truth
+        result.report.n[protocol.name] = len(truth), len(protocol.candidates)
+    return records
+
+
+def _holds(distances: np.ndarray | None, candidates: np.ndarray) -> TypeGuard[np.ndarray]:
+    """Whether the hierarchy holds all candidates: further labels have no place in it."""
+    return distances is not None and bool(candidates.max() < len(distances))
 
 
 def _compact(ids: np.ndarray) -> np.ndarray:
@@ -126,33 +198,54 @@ def _compact(ids: np.ndarray) -> np.ndarray:
     return ids.astype(np.int16 if ids.max() <= np.iinfo(np.int16).max else np.int32)
 
 
-def _chance(
+def _tradeoff(
+    result: Evaluation, ranker: Ranker, method: str, protocols: Sequence[Protocol]
+) -> list[MetricRecord]:
+    """Keep the method's trade-off curve in `result`, and measure the area under it."""
+    sides = [p for p in protocols if p.name in ("all_seen", "all_unseen")]
+    if len(sides) < 2 or not all(supports(ranker.model, side) for side in sides):
+        return []
+    curve = ranker.curve(protocols)
+    result.curves[ranker.model.name] = curve
+    return [MetricRecord(method=method, protocol="all", metric="AUSUC", value=ausuc(curve))]
+
+
+def _chance_records(
     protocol: Protocol, truth: np.ndarray, ks: Sequence[int], distances: np.ndarray | None
-) -> dict[str, float]:
+) -> list[MetricRecord]:
     """What a random ranking of the candidates is expected to reach."""
-    prefix, n = f"method/chance/{protocol.name}", len(protocol.candidates)
-    values = {f"{prefix}/hit@{k}": hits_module.chance(k, n) for k in ks}
-    if distances is not None and protocol.candidates.max() < len(distances):
-        placed = distances.diagonal() != UNPLACED
-        rows = truth[placed[truth]]
-        for k in ks if len(rows) else ():
-            if k <= placed[protocol.candidates].sum():
-                near = chance_precision(rows, protocol.candidates, distances, k)
-                values[f"{prefix}/hp@{k}"] = float(near.mean())
-    return values
+    n = len(protocol.candidates)
+    of_chance = partial(MetricRecord, method=CHANCE, protocol=protocol.name)
+    records = [
+        of_chance(metric="hit", k=k, average="image", value=hit_metrics.chance(k, n)) for k in ks
+    ]
+    if _holds(distances, protocol.candidates):
+        has_place = distances.diagonal() != UNPLACED  # (C,)
+        rows = truth[has_place[truth]]
+        n_placed = has_place[protocol.candidates].sum()
+        for k in (k for k in ks if len(rows) and k <= n_placed):
+            near = chance_precision(rows, protocol.candidates, distances, k)
+            records.append(of_chance(metric="hp", k=k, value=float(near.mean())))
+    return records
 
 
-def _generalised(values: Mapping[str, float], start: str, gamma: float | None) -> dict[str, float]:
-    """H of a method's two generalised class means (Xian et al. 2018), and of the calibrated ones,
-    with their gamma.
-    """
-    found: dict[str, float] = {}
+def _generalised(
+    method: str, measured: Sequence[MetricRecord], gamma: float | None
+) -> list[MetricRecord]:
+    """H of the two generalised class means (Xian et al. 2018), plain and calibrated, and gamma."""
+    means = {r.protocol: r.value for r in measured if r.name == _class_hit(r.protocol)}
+    records = []
     for kind in ("all", "calibrated"):
-        u, s = (
-            values.get(f"{start}{kind}_{images}/hit@1/class_mean") for images in ("unseen", "seen")
-        )
-        if u is not None and s is not None:
-            found[f"{start}{kind}/H@1"] = harmonic_mean(u, s)
-            if kind == "calibrated" and gamma is not None:
-                found[f"{start}calibrated/factor"] = gamma
-    return found
+        u, s = (means.get(f"{kind}_{side}") for side in ("unseen", "seen"))
+        if u is None or s is None:
+            continue
+        of_kind = partial(MetricRecord, method=method, protocol=kind)
+        records.append(of_kind(metric="H", k=1, value=harmonic_mean(u, s)))
+        if kind == "calibrated" and gamma is not None:
+            records.append(of_kind(metric="gamma", value=gamma))
+    return records
+
+
+def _class_hit(protocol: str) -> MetricName:
+    """The class mean of hit@1 in a protocol."""
+    return MetricName(protocol, "hit", 1, "class")

@@ -1,12 +1,13 @@
-"""How well a search ranks pictures: P@k and mAP of class names, and of pictures, as queries.
+"""How well a search ranks images: P@k and mAP of class names, and of images, as queries.
 
-Every query ranks its whole gallery by cosine; pictures of the same similarity stay in row order.
+Every query ranks its whole gallery by cosine; images of the same similarity stay in row order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -18,20 +19,26 @@ from devise_exp.evaluation.metrics.retrieval import (
     chance_average_precision,
     precision_at_k,
 )
-from devise_exp.evaluation.protocols import MethodOutput
+from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.evaluation.records import CHANCE, MetricRecord
 
 KS = (1, 5, 10)
-MOST_PAIRS = 500
-NUMBERS_AT_ONCE = 1 << 22  # in the largest array of a block: 32 MB of places in the ranking
+MAX_PAIRS = 500
+NUMBERS_AT_ONCE = 1 << 22  # in the largest array of a block: 32 MB of ranks
 
-Figures = dict[str, float]
-Sizes = dict[str, tuple[int, int]]  # protocol -> (queries, pictures that each of them ranks)
+Sizes = dict[str, tuple[int, int]]  # protocol -> (queries, images that each of them ranks)
+Measured = tuple[list[MetricRecord], Sizes]
+Shares = dict[tuple[str, int | None], np.ndarray]  # (metric, k) -> (Q,) its value for each query
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WordQueries:
-    """`classes` (Q, 1 or 2): the class ids that each query names, over the pictures of `gallery`,
-    which is "seen", "unseen" or "all"; every class has a picture there.
+    """Queries by class names over one gallery.
+
+    Attributes:
+        name: Name of the protocol after "search/".
+        gallery: "seen", "unseen" or "all" images.
+        classes: (Q, 1 or 2) class ids that each query names; every class has an image there.
     """
 
     name: str
@@ -41,36 +48,42 @@ class WordQueries:
 
 def evaluate_word_queries(
     models: Sequence[MethodOutput], seen: np.ndarray, unseen: np.ndarray, compound: np.ndarray
-) -> tuple[Figures, Sizes]:
-    """Pictures ranked for class names: figures search/PROTOCOL/{P@k,mAP}, each with /lo and /hi.
+) -> Measured:
+    """Rank images for class names, in every protocol of `word_queries`.
 
     A query is a class's vector, or for a pair of classes, asked for as one name of two words, the
-    direction of their mean; relevant are the pictures of these classes. Trained maps are searched
-    about their centre, as a person searches them; the other models by plain cosine. Protocols:
-    `word_queries`. The first model's figures have plain names; those of each other model that names
-    all classes of the gallery, and those of a random ranking, start with method/NAME/. seen,
-    unseen: class ids; compound: (C,) bool, whether a class's name has several words.
+    direction of their mean; relevant are the images of these classes. Trained projections are
+    searched about their centre, as a person searches them, the other methods by plain cosine.
+
+    Args:
+        models: Method outputs, that of the trained model first; a method that cannot name all
+            classes of a gallery is left out there.
+        seen: Ids of the seen classes.
+        unseen: Ids of the unseen classes.
+        compound: (C,) bool, whether a class's name has several words.
+
+    Returns:
+        P@k and mAP of every protocol "search/...", of a random ranking too; and the sizes.
     """
-    values: Figures = {}
+    records: list[MetricRecord] = []
     sizes: Sizes = {}
     for asked in word_queries(models[0], seen, unseen, compound):
-        _, truth = _pictures(models[0], asked.gallery)
+        _, truth = _images(models[0], asked.gallery)
         protocol = f"search/{asked.name}"
         for position, model in enumerate(models):
             if not model.can_name(np.unique(truth)):
                 continue
             queries = _unit(model.class_vectors[asked.classes].sum(axis=1), "queries")  # (Q, D)
-            vectors, _ = _pictures(model, asked.gallery)
+            vectors, _ = _images(model, asked.gallery)
             if model.is_projection:
                 centre = centre_of(model.class_vectors, seen)
                 queries, vectors = centre_rows(queries, centre), centre_rows(vectors, centre)
-            of_queries = _each_query(queries, asked.classes, vectors, truth)
-            prefix = protocol if position == 0 else f"method/{model.name}/{protocol}"
-            values |= _means(of_queries, prefix)
+            shares = _rank_all(queries, asked.classes, vectors, truth)
+            records += _means(shares, MODEL if position == 0 else model.name, protocol)
         n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)
-        values |= _chance(n_relevant, len(truth), f"method/chance/{protocol}")
+        records += _chance(n_relevant, len(truth), protocol)
         sizes[protocol] = len(asked.classes), len(truth)
-    return values, sizes
+    return records, sizes
 
 
 def evaluate_image_queries(
@@ -78,42 +91,62 @@ def evaluate_image_queries(
     seen_truth: np.ndarray,
     unseen_truth: np.ndarray,
     max_queries: int = 2000,
-) -> tuple[Figures, Sizes]:
-    """Pictures ranked for a picture, itself left out: figures similar/SPACE/{seen,unseen}/... and
-    method/chance/similar/{seen,unseen}/..., as those of `by_words`.
+) -> Measured:
+    """Rank images for an image, which is itself left out; relevant are the others of its class.
 
-    spaces: embeddings (n, D) of the seen and (m, D) of the unseen pictures by name of the space;
-    relevant are the other pictures of the class. At most `max_queries` pictures of each side ask,
-    the same in each space, drawn by a fixed seed among those that have another of their class.
+    Args:
+        spaces: (N, D) embeddings of the seen and (M, D) of the unseen images, by name of the space.
+        seen_truth: (N,) class ids.
+        unseen_truth: (M,) class ids.
+        max_queries: Number of images of a side that ask, the same in each space; more are drawn by
+            a fixed seed among those that have another of their class.
+
+    Returns:
+        P@k and mAP of "similar/seen" and "similar/unseen" by space, of a random ranking too; and
+        the sizes.
+
+    Raises:
+        InputError: A vector holds NaN or infinity.
     """
-    values: Figures = {}
+    records: list[MetricRecord] = []
     sizes: Sizes = {}
-    for side, name, truth in ((0, "seen", seen_truth), (1, "unseen", unseen_truth)):
+    for side, protocol, truth in (
+        (0, "similar/seen", seen_truth),
+        (1, "similar/unseen", unseen_truth),
+    ):
         n_others = np.bincount(truth)[truth] - 1  # (N,)
         able = np.flatnonzero(n_others)
         if not len(able):
             continue
-        rows = able[_drawn(len(able), max_queries)]
+        rows = able[_draw(len(able), max_queries)]
         for space, sides in spaces.items():
             vectors = sides[side]
             if len(vectors) != len(truth):
                 raise ValueError(f"{space}: embeddings and truths differ in number")
-            of_queries = _each_query(vectors[rows], truth[rows, None], vectors, truth, own=rows)
-            values |= _means(of_queries, f"similar/{space}/{name}")
-        n_pictures = len(truth) - 1
-        values |= _chance(n_others[rows], n_pictures, f"method/chance/similar/{name}")
-        sizes[f"similar/{name}"] = len(rows), n_pictures
-    return values, sizes
+            shares = _rank_all(vectors[rows], truth[rows, None], vectors, truth, query_rows=rows)
+            records += _means(shares, MODEL, protocol, space)
+        n_images = len(truth) - 1
+        records += _chance(n_others[rows], n_images, protocol)
+        sizes[protocol] = len(rows), n_images
+    return records, sizes
 
 
 def word_queries(
     model: MethodOutput, seen: np.ndarray, unseen: np.ndarray, compound: np.ndarray
 ) -> tuple[WordQueries, ...]:
-    """The names of seen classes over seen pictures, of unseen classes over unseen ones (seen,
-    unseen), both over all pictures (all_seen, all_unseen), those of several words
-    (seen_compound, ...), and pairs of classes, at most 500 drawn by a fixed seed (seen_pairs, ...).
+    """Make the queries by class names.
 
-    A class without a picture is no query; a protocol without a query is left out.
+    Args:
+        model: Output of any method: its images are asked for.
+        seen: Ids of the seen classes.
+        unseen: Ids of the unseen classes.
+        compound: (C,) bool, whether a class's name has several words.
+
+    Returns:
+        Names of seen classes over seen images and of unseen ones over unseen images (seen, unseen),
+        both over all images (all_seen, all_unseen), names of several words (seen_compound, ...),
+        and pairs of classes, at most MAX_PAIRS drawn by a fixed seed (seen_pairs, ...). A class
+        without an image is no query; a protocol without a query is left out.
     """
     classes = {
         "seen": np.intersect1d(seen, model.seen.class_ids),
@@ -126,62 +159,60 @@ def word_queries(
     return tuple(WordQueries(*query) for query in asked if len(query[2]))
 
 
-def _pictures(model: MethodOutput, gallery: str) -> tuple[np.ndarray, np.ndarray]:
+def _images(model: MethodOutput, gallery: str) -> tuple[np.ndarray, np.ndarray]:
     """(vectors (N, D), class ids (N,))."""
-    if gallery == "all":
-        return (
-            np.concatenate([model.seen.vectors, model.unseen.vectors]),
-            np.concatenate([model.seen.class_ids, model.unseen.class_ids]),
-        )
-    part = model.parts[gallery]
-    return part.vectors, part.class_ids
+    sides = ("seen", "unseen") if gallery == "all" else (gallery,)
+    parts = [model.parts[side] for side in sides]
+    vectors = np.concatenate([part.vectors for part in parts])
+    return vectors, np.concatenate([part.class_ids for part in parts])
 
 
 def _pairs(ids: np.ndarray) -> np.ndarray:
-    """Pairs (P, 2) of class ids; pair p = j (j - 1) / 2 + i is that of places i < j."""
-    pair = _drawn(len(ids) * (len(ids) - 1) // 2, MOST_PAIRS)
+    """Pairs (P, 2) of class ids; pair p = j (j - 1) / 2 + i is that of positions i < j."""
+    pair = _draw(len(ids) * (len(ids) - 1) // 2, MAX_PAIRS)
     j = ((1 + np.sqrt(1 + 8 * pair)) / 2).astype(np.int64)
     return np.asarray(ids[np.stack([pair - j * (j - 1) // 2, j], axis=1)])
 
 
-def _drawn(n: int, most: int) -> np.ndarray:
-    """The numbers below `n`, or `most` of them drawn by a fixed seed, in their order."""
-    if n <= most:
+def _draw(n: int, max_: int) -> np.ndarray:
+    """The numbers below `n`, or `max_` of them drawn by a fixed seed, in their order."""
+    if n <= max_:
         return np.arange(n)
-    return np.sort(np.random.default_rng(0).choice(n, size=most, replace=False))
+    return np.sort(np.random.default_rng(0).choice(n, size=max_, replace=False))
 
 
-def _each_query(
+def _rank_all(
     queries: np.ndarray,
     classes: np.ndarray,
     vectors: np.ndarray,
     truth: np.ndarray,
-    own: np.ndarray | None = None,
-) -> dict[str, np.ndarray]:
-    """P@k and AP (Q,) of each query (Q, D) over pictures (N, D) of class `truth` (N,).
+    query_rows: np.ndarray | None = None,
+) -> Shares:
+    """P@k and AP of each query (Q, D) over images (N, D) of class `truth` (N,).
 
-    classes: (Q, n) class ids whose pictures are relevant; own: (Q,) the query's own row, left out.
+    classes: (Q, n) class ids whose images are relevant; query_rows: (Q,) each query's row among the
+    images, left out.
     """
-    vectors, queries = _unit(vectors, "pictures"), _unit(queries, "queries")
-    n = len(vectors) - (own is not None)
+    vectors, queries = _unit(vectors, "images"), _unit(queries, "queries")
+    n = len(vectors) - (query_rows is not None)
     ks = [k for k in KS if k <= n]
     parts: list[list[np.ndarray]] = []
     step = max(1, NUMBERS_AT_ONCE // len(vectors))
     for block in (slice(start, start + step) for start in range(0, len(queries), step)):
         similarity = _cosines(queries[block], vectors)  # (B, N)
-        if own is not None:
-            similarity[np.arange(len(similarity)), own[block]] = -np.inf  # comes last, is cut off
+        if query_rows is not None:  # the query itself comes last, and is cut off
+            similarity[np.arange(len(similarity)), query_rows[block]] = -np.inf
         order = np.argsort(-similarity, axis=1, kind="stable")[:, :n]
         relevant = (truth[order][..., None] == classes[block, None]).any(axis=2)  # (B, n)
         precision = [precision_at_k(relevant, k) for k in ks]
         parts.append([*precision, average_precision(relevant)])
-    names = [*(f"P@{k}" for k in ks), "mAP"]
+    names: list[tuple[str, int | None]] = [*(("P", k) for k in ks), ("mAP", None)]
     return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
 def _cosines(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """(B, N) float32 of unit rows. Summed in float64, so that neither the size of a block nor the
-    processor's order of summing decides between pictures, and twins tie.
+    processor's order of summing decides between images, and twins tie.
     """
     similarity = np.empty((len(queries), len(vectors)), dtype=np.float32)
     step = max(1, NUMBERS_AT_ONCE // vectors.shape[1])
@@ -197,27 +228,42 @@ def _unit(vectors: np.ndarray, what: str) -> np.ndarray:
     vectors = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(lengths).all():
+        row = np.flatnonzero(~np.isfinite(lengths[:, 0]))[0]
         raise InputError(
-            f"row {np.flatnonzero(~np.isfinite(lengths[:, 0]))[0]} of the {what} holds NaN or "
-            "infinity: leave such rows out, or mend what made them"
+            f"row {row} of the {what} holds NaN or infinity: leave such rows out, or mend their "
+            "source"
         )
     return normalize_rows(vectors)
 
 
-def _means(of_queries: dict[str, np.ndarray], prefix: str) -> Figures:
-    """The mean of each figure over the queries, with its 95 % bootstrap interval."""
-    values: Figures = {}
-    for name, shares in of_queries.items():
-        key = f"{prefix}/{name}"
-        values[key] = float(shares.mean())
-        values[f"{key}/lo"], values[f"{key}/hi"] = mean_interval(shares)
-    return values
+def _means(
+    shares: Shares, method: str, protocol: str, space: str | None = None
+) -> list[MetricRecord]:
+    """The mean of each metric over the queries, with its 95 % bootstrap interval."""
+    records = []
+    for (metric, k), of_queries in shares.items():
+        low, high = mean_interval(of_queries)
+        records.append(
+            MetricRecord(
+                method=method,
+                protocol=protocol,
+                metric=metric,
+                k=k,
+                space=space,
+                value=float(of_queries.mean()),
+                low=low,
+                high=high,
+            )
+        )
+    return records
 
 
-def _chance(n_relevant: np.ndarray, n: int, prefix: str) -> Figures:
-    """What a random ranking of `n` pictures is expected to reach; n_relevant: (Q,)."""
+def _chance(n_relevant: np.ndarray, n: int, protocol: str) -> list[MetricRecord]:
+    """What a random ranking of `n` images is expected to reach; n_relevant: (Q,)."""
+    of_chance = partial(MetricRecord, method=CHANCE, protocol=protocol)
     precision = float((n_relevant / n).mean())
-    expected = chance_average_precision(n_relevant, n)
-    return {f"{prefix}/P@{k}": precision for k in KS if k <= n} | {
-        f"{prefix}/mAP": float(expected.mean())
-    }
+    expected = float(chance_average_precision(n_relevant, n).mean())
+    return [
+        *(of_chance(metric="P", k=k, value=precision) for k in KS if k <= n),
+        of_chance(metric="mAP", value=expected),
+    ]

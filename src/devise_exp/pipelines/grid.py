@@ -193,7 +193,7 @@ def tables_of(trials: list[GridJob]) -> list[Comparison]:
     for trial in trials:
         if not trial.error:
             for run in runs_in([trial.folder]):
-                by_split.setdefault(run.metrics["split/fingerprint"], []).append(run)
+                by_split.setdefault(run.fingerprint, []).append(run)
     return [_sorted(comparison.compare(runs)) for runs in by_split.values()]
 
 
@@ -206,20 +206,26 @@ def _sorted(table: Comparison) -> Comparison:
 
 def _csv(trials: list[GridJob]) -> str:
     """A row per run: the trial, what it was told, its figures with their intervals, its error."""
+    from devise_exp.evaluation.protocols import MODEL
     from devise_exp.reports.comparison import COMPARED
     from devise_exp.runs.results import runs_in
 
     out = StringIO()
-    figures = [f"{name}{end}" for name in COMPARED for end in ("", "/lo", "/hi")]
+    keys = [f"{name.key}{end}" for name in COMPARED for end in ("", "/lo", "/hi")]
     writer = csv.writer(out)
-    writer.writerow(["trial", "folder", "overrides", "seconds", *figures, "error"])
+    writer.writerow(["trial", "folder", "overrides", "seconds", *keys, "error"])
     for trial in trials:
         told = printable(" ".join(trial.overrides))
         runs: list[RunResults | None] = [None]
         if not trial.error:
             runs = [*runs_in([trial.folder])]
         for run in runs:
-            values = [run.metrics.get(name, "") if run else "" for name in figures]
+            records = [run.record(MODEL, name) if run else None for name in COMPARED]
+            values = [
+                getattr(record, field, "")
+                for record in records
+                for field in ("value", "low", "high")
+            ]
             folder = run.path if run else trial.folder
             writer.writerow(
                 [trial.number, folder, told, f"{trial.seconds:.1f}", *values, trial.error]

@@ -50,20 +50,18 @@ def evaluate_run(
     report = evaluated.report
     compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
     searched = [model for model in models if model.name in SEARCHED]
-    found = [evaluate_word_queries(searched, *run.class_ids(), compound)]
+    report = report.with_records(*evaluate_word_queries(searched, *run.class_ids(), compound))
     centre = centre_of(models[0].class_vectors, run.class_ids()[0])
     seen, unseen = models[0].seen, models[0].unseen
     spaces = {MODEL: (centre_rows(seen.vectors, centre), centre_rows(unseen.vectors, centre))}
     for space in run.spaces()[1:]:
         stored = gallery_files.load(run.gallery, space)
         spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)
-    found.append(evaluate_image_queries(spaces, seen.class_ids, unseen.class_ids))
+    report = report.with_records(*evaluate_image_queries(spaces, seen.class_ids, unseen.class_ids))
+    measured = {record.name for record in report.records if record.method == MODEL}
     published = published_results.published(about["split/name"])
-    known = {f"method/published_devise/{k}": v for k, v in published.items() if k in report.values}
-    found.append((known, {}))
-    for values, sizes in found:
-        report = report.with_figures(values, sizes)
-    return report, evaluated
+    known = [record for record in published if record.name in measured]
+    return report.with_records(known, {}), evaluated
 
 
 def diagnose_run(

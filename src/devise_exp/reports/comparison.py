@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,35 +14,35 @@ from devise_exp.core.errors import InputError
 from devise_exp.evaluation.metrics.hits import hit_at_k, rank_of_truth
 from devise_exp.evaluation.metrics.intervals import paired_seeds, paired_test, seed_interval
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import MetricName, method_key
 from devise_exp.reports.tables import BEST, TIED
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.results import RunResults, competes, differing, group_by_seed, prefix, runs_in
+from devise_exp.runs.results import RunResults, competes, differing, group_by_seed, runs_in
 
 COMPARED = {
-    "val/hit@1": "val hit@1",
-    "seen/hit@1": "seen hit@1",
-    "unseen/hit@1/class_mean": "unseen hit@1 per class",
-    "unseen/hit@5/class_mean": "unseen hit@5 per class",
-    "all/H@1": "H@1",
-    "calibrated/H@1": "calibrated H@1",
-    "all/AUSUC": "AUSUC",
-    "search/unseen/mAP": "unseen search mAP",
+    MetricName("val", "hit", 1, "image"): "val hit@1",
+    MetricName("seen", "hit", 1, "image"): "seen hit@1",
+    MetricName("unseen", "hit", 1, "class"): "unseen hit@1 per class",
+    MetricName("unseen", "hit", 5, "class"): "unseen hit@5 per class",
+    MetricName("all", "H", 1): "H@1",
+    MetricName("calibrated", "H", 1): "calibrated H@1",
+    MetricName("all", "AUSUC"): "AUSUC",
+    MetricName("search/unseen", "mAP"): "unseen search mAP",
 }
 SUMMARISED = {
-    "seen/hit@1/class_mean": "seen hit@1",
-    "unseen/hit@1/class_mean": "unseen hit@1",
-    "unseen/hit@5/class_mean": "unseen hit@5",
-    "all_unseen/hit@1/class_mean": "u",
-    "all_seen/hit@1/class_mean": "s",
-    "all/H@1": "H",
-    "calibrated_unseen/hit@1/class_mean": "calibrated u",
-    "calibrated_seen/hit@1/class_mean": "calibrated s",
-    "calibrated/H@1": "calibrated H",
-    "all/AUSUC": "AUSUC",
+    MetricName("seen", "hit", 1, "class"): "seen hit@1",
+    MetricName("unseen", "hit", 1, "class"): "unseen hit@1",
+    MetricName("unseen", "hit", 5, "class"): "unseen hit@5",
+    MetricName("all_unseen", "hit", 1, "class"): "u",
+    MetricName("all_seen", "hit", 1, "class"): "s",
+    MetricName("all", "H", 1): "H",
+    MetricName("calibrated_unseen", "hit", 1, "class"): "calibrated u",
+    MetricName("calibrated_seen", "hit", 1, "class"): "calibrated s",
+    MetricName("calibrated", "H", 1): "calibrated H",
+    MetricName("all", "AUSUC"): "AUSUC",
 }
 LEVEL = 0.05  # of the tests: a figure is tied with the best unless they differ at this level
 _RESAMPLES = 2000
-_HITS = re.compile(r"^(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?$")
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Comparison:
     """
 
     heads: tuple[str, ...]
-    columns: Mapping[str, str]
+    columns: Mapping[MetricName, str]
     lines: tuple[Line, ...]
     n: int
     fingerprint: str
@@ -160,12 +159,12 @@ def _named(group: Sequence[RunResults]) -> str:
 
 def _table(
     heads: tuple[str, ...],
-    columns: Mapping[str, str],
+    columns: Mapping[MetricName, str],
     lines: Sequence[tuple[_Subject, tuple[str, ...]]],
 ) -> Comparison:
     """Without names that tell nothing (no seeds, no methods, no difference), nor empty columns."""
     subjects = [subject for subject, _ in lines]
-    known = {key: _column(subjects, key) for key in columns}
+    known = {name: _column(subjects, name) for name in columns}
     known = {key: cells for key, cells in known.items() if any(cells)}
     told = [i for i, head in enumerate(heads) if i == 0 or _tells(head, [n[i] for _, n in lines])]
     shown = tuple(
@@ -173,7 +172,7 @@ def _table(
         for row, (_, names) in enumerate(lines)
     )
     n = max(len(subject.runs) for subject in subjects)
-    fingerprint = printable(subjects[0].runs[0].metrics["split/fingerprint"])
+    fingerprint = printable(subjects[0].runs[0].fingerprint)
     return Comparison(
         tuple(heads[i] for i in told), {k: columns[k] for k in known}, shown, n, fingerprint
     )
@@ -184,11 +183,11 @@ def _tells(head: str, values: Sequence[str]) -> bool:
     return any(value != plain for value in values)
 
 
-def _column(subjects: Sequence[_Subject], key: str) -> list[Cell | None]:
+def _column(subjects: Sequence[_Subject], name: MetricName) -> list[Cell | None]:
     """The cells of one figure, with the best and those that do not differ from it marked; chance
     and published figures are no competitors.
     """
-    cells = [_cell(subject, key) for subject in subjects]
+    cells = [_cell(subject, name) for subject in subjects]
     known = {i: cell for i, cell in enumerate(cells) if cell and competes(subjects[i].method)}
     if len(known) < 2:
         return cells
@@ -196,26 +195,24 @@ def _column(subjects: Sequence[_Subject], key: str) -> list[Cell | None]:
     for i, cell in known.items():
         if cell.value == known[best].value:
             cells[i] = replace(cell, mark=BEST)
-        elif _tied(subjects[best], subjects[i], known[best], cell, key):
+        elif _tied(subjects[best], subjects[i], known[best], cell, name):
             cells[i] = replace(cell, mark=TIED)
     return cells
 
 
-def _cell(subject: _Subject, key: str) -> Cell | None:
-    values = [run.figure(subject.method, key) for run in subject.runs]
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
+def _cell(subject: _Subject, name: MetricName) -> Cell | None:
+    records = [record for run in subject.runs if (record := run.record(subject.method, name))]
+    if len(records) < len(subject.runs):
         return None
-    run, method = subject.runs[0], subject.method
-    if not competes(method):
-        return Cell(known[0])
-    if len(set(known)) > 1:
-        return Cell(*seed_interval(np.array(known)))
-    sd = 0.0 if len(known) > 1 else None
-    return Cell(known[0], sd, run.figure(method, f"{key}/lo"), run.figure(method, f"{key}/hi"))
+    values, first = [record.value for record in records], records[0]
+    if not competes(subject.method):
+        return Cell(first.value)
+    if len(set(values)) > 1:
+        return Cell(*seed_interval(np.array(values)))
+    return Cell(first.value, 0.0 if len(values) > 1 else None, first.low, first.high)
 
 
-def _tied(a: _Subject, b: _Subject, best: Cell, cell: Cell, key: str) -> bool:
+def _tied(a: _Subject, b: _Subject, best: Cell, cell: Cell, name: MetricName) -> bool:
     """Whether b's figure does not differ from the best, a's, as far as the files tell.
 
     Paired over the same seeds (t test) or, where no seed changes either figure, over the same
@@ -224,15 +221,15 @@ def _tied(a: _Subject, b: _Subject, best: Cell, cell: Cell, key: str) -> bool:
     """
     fixed = not best.sd and not cell.sd
     if not fixed and len(a.runs) > 1 and a.seeds == b.seeds:
-        by_seed = [np.array([run.figure(s.method, key) for run in s.runs]) for s in (a, b)]
+        by_seed = [np.array([run.value(s.method, name) for run in s.runs]) for s in (a, b)]
         return paired_seeds(by_seed[0], by_seed[1])[3] >= LEVEL
     if best.lo is None or best.hi is None or cell.lo is None or cell.hi is None:
         return False
     overlap = best.lo <= cell.hi and cell.lo <= best.hi
-    if overlap and fixed and (match := _HITS.match(key)):
-        hits = [_hits(s.runs[0], s.method, match["protocol"], int(match["k"])) for s in (a, b)]
+    if overlap and fixed and name.metric == "hit" and name.k:
+        hits = [_hits(s.runs[0], s.method, name.protocol, name.k) for s in (a, b)]
         if hits[0] and hits[1] and np.array_equal(hits[0][1], hits[1][1]):
-            truth = hits[0][1] if match["classes"] else None
+            truth = hits[0][1] if name.average == "class" else None
             test = paired_test(hits[0][0], hits[1][0], truth, resamples=_RESAMPLES)
             return test[3] >= LEVEL
     return overlap
@@ -243,7 +240,7 @@ def _hits(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """(hit of each image (N,), its class id (N,)), None where the folder does not hold them."""
     folder, side = RunFolder(run.path), "unseen" if protocol.endswith("unseen") else "seen"
-    found = folder.array("neighbours", prefix(method) + protocol)
+    found = folder.array("neighbours", method_key(method, protocol))
     truth = folder.array(f"embeddings/{MODEL}", f"{side}_truth")
     if found is None or truth is None or found.shape[1] < k:
         return None

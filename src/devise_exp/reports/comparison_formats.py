@@ -78,7 +78,9 @@ def to_data_table(comparison: Comparison) -> Table:
         /mark.
     """
     names = [
-        key if part == "value" else f"{key}/{part}" for key in comparison.columns for part in _PARTS
+        name.key if part == "value" else f"{name.key}/{part}"
+        for name in comparison.columns
+        for part in _PARTS
     ]
     rows = [
         (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -17,6 +16,7 @@ from devise_exp.core.console import print_content
 from devise_exp.core.files import atomic_path
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import MetricName, MetricRecord
 from devise_exp.reports import numbers, search_tables
 from devise_exp.reports.numbers import to_precision
 
@@ -34,10 +34,6 @@ TITLES = {
     "extra_unseen": "unseen among all + extra",
 }
 MEANS = {"image": "per image", "class": "per class"}
-_KEY = re.compile(
-    r"^(?:method/(?P<method>\w+)/)?(?P<protocol>\w+)/hit@(?P<k>\d+)(?P<classes>/class_mean)?"
-    r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi))?$"
-)
 
 
 @dataclass(frozen=True)
@@ -57,23 +53,18 @@ def rows(report: EvalReport) -> list[Row]:
     """The figures of hit@k grouped by model, protocol and average ("image" or "class"), in the
     order of evaluation.
     """
-    groups: dict[tuple[str, str, str], dict[int, dict[str, float]]] = {}
-    for key, value in report.values.items():
-        if match := _KEY.match(key):
-            group = (
-                match["method"] or MODEL,
-                match["protocol"],
-                "class" if match["classes"] else "image",
-            )
-            cell = groups.setdefault(group, {}).setdefault(int(match["k"]), {})
-            cell[match["bound"] or "value"] = value
+    groups: dict[tuple[str, str, str], list[MetricRecord]] = {}
+    for record in report.records:
+        if record.metric == "hit" and record.average:
+            group = (record.method, record.protocol, record.average)
+            groups.setdefault(group, []).append(record)
     return [
         Row(
             *group,
-            {k: (c["value"], c.get("lo"), c.get("hi")) for k, c in cells.items()},
-            {k: (c.get("classes_lo"), c.get("classes_hi")) for k, c in cells.items()},
+            {r.k: (r.value, r.low, r.high) for r in records if r.k},
+            {r.k: (r.classes_low, r.classes_high) for r in records if r.k},
         )
-        for group, cells in groups.items()
+        for group, records in groups.items()
     ]
 
 
@@ -107,9 +98,11 @@ def _shown(all_rows: list[Row], protocol: str) -> list[Row]:
 def caption(report: EvalReport) -> str:
     """What the figures rest on, in one or two lines."""
     about = report.about
-    parts = [f"H@1 {100 * report.values['all/H@1']:.1f}"] if "all/H@1" in report.values else []
+    wanted = MetricName("all", "H", 1)
+    harmonic = [r.value for r in report.records if (r.method, r.name) == (MODEL, wanted)]
+    parts = [f"H@1 {100 * value:.1f}" for value in harmonic]
     parts += [f"{key} {_short(about[key])}" for key in about]
-    parts += [f"{key} {v:.4g}" for key, v in report.values.items() if key.startswith("index/")]
+    parts += [f"{r.key} {r.value:.4g}" for r in report.records if r.protocol == "index"]
     return " · ".join(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.image_retrieval import KS
-from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import SEARCHES, MetricRecord
 from devise_exp.reports import numbers
 from devise_exp.reports.numbers import to_precision
 
@@ -33,10 +32,6 @@ _QUERIES = {
 }
 _COMPARED = {"search": "method", "similar": "space"}
 _FIGURES = (*(f"P@{k}" for k in KS), "mAP")
-_KEY = re.compile(
-    r"^(?:method/(?P<method>\w+)/)?(?P<task>search|similar)/(?:(?P<space>\w+)/)?"
-    r"(?P<queries>\w+)/(?P<figure>mAP|P@\d+)(?:/(?P<bound>lo|hi))?$"
-)
 
 
 @dataclass(frozen=True)
@@ -52,15 +47,13 @@ class SearchRow:
 
 def rows(report: EvalReport) -> list[SearchRow]:
     """The figures grouped by model or space and by protocol, in the order of evaluation."""
-    groups: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
-    for key, value in report.values.items():
-        if match := _KEY.match(key):
-            method = match["method"] or match["space"] or MODEL
-            group = groups.setdefault((method, f"{match['task']}/{match['queries']}"), {})
-            group.setdefault(match["figure"], {})[match["bound"] or "value"] = value
+    groups: dict[tuple[str, str], list[MetricRecord]] = {}
+    for record in report.records:
+        if record.protocol.startswith(SEARCHES):
+            groups.setdefault((record.row, record.protocol), []).append(record)
     return [
-        SearchRow(*group, {name: (c["value"], c.get("lo"), c.get("hi")) for name, c in own.items()})
-        for group, own in groups.items()
+        SearchRow(*group, {r.name.ending: (r.value, r.low, r.high) for r in records})
+        for group, records in groups.items()
     ]
 
 

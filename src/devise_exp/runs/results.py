@@ -1,12 +1,12 @@
-"""The figures of finished runs by name, and which runs differ in the seed alone."""
+"""The metrics of finished runs, and which runs differ in the seed alone."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,56 +15,106 @@ from omegaconf import OmegaConf
 from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import CHANCE, PUBLISHED, MetricName, MetricRecord, parse
 from devise_exp.runs.folder import RunFolder
 
-CHANCE = "chance"
-_PUBLISHED = "published_"  # what the names of rows start with that an article gives
-# Settings that change no figure.
+# Settings that change no metric.
 _NEUTRAL = re.compile(
     r"(logger|report|resume|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
     r"|\w+\.num_workers$|.*\._partial_$|data\.download$"
 )
-_METHOD = re.compile(r"^method/(\w+)/")
 
 
 @dataclass(frozen=True)
 class RunResults:
-    """What a run folder says of itself: settings by dotted key, figures by name (metrics.json)."""
+    """The settings and metrics of a finished run.
+
+    Attributes:
+        path: The run folder.
+        settings: Values of the config by dotted key, without those that change no metric.
+        metrics: metrics.json as it is: what the metrics rest on, and the metrics by key.
+    """
 
     path: Path
     settings: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
+    @cached_property
+    def records(self) -> tuple[MetricRecord, ...]:
+        """The metrics, in the order of metrics.json."""
+        return parse(self.metrics)
+
     @property
     def methods(self) -> list[str]:
         """The trained model, then the other methods in the order of evaluation."""
-        found = [match[1] for key in self.metrics if (match := _METHOD.match(key))]
-        return list(dict.fromkeys([MODEL, *found]))
+        return list(dict.fromkeys([MODEL, *(record.method for record in self.records)]))
 
-    def figure(self, method: str, key: str) -> float | None:
-        """A share in [0, 1], None where the run has none; chance is the same for both means."""
-        value = self.metrics.get(prefix(method) + key)
-        if value is None and method == CHANCE:
-            value = self.metrics.get(prefix(method) + key.removesuffix("/class_mean"))
-        known = isinstance(value, int | float) and math.isfinite(value)
-        return float(value) if known and value is not None else None
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the split."""
+        return str(self.metrics["split/fingerprint"])
 
+    def record(self, method: str, name: MetricName) -> MetricRecord | None:
+        """Look up one metric of one method.
 
-def prefix(method: str) -> str:
-    """What the names of a method's figures start with."""
-    return "" if method == MODEL else f"method/{method}/"
+        Args:
+            method: Name of the method.
+            name: What is measured; of chance, both averages of hit@k are the same.
+
+        Returns:
+            The record, None if the run has none.
+        """
+        record = self._by_name.get((method, name))
+        if record is None and method == CHANCE and name.average == "class":
+            record = self._by_name.get((method, replace(name, average="image")))
+        return record
+
+    def value(self, method: str, name: MetricName) -> float | None:
+        """Look up the value of one metric of one method.
+
+        Args:
+            method: Name of the method.
+            name: What is measured.
+
+        Returns:
+            The value, None if the run has none.
+        """
+        record = self.record(method, name)
+        return None if record is None else record.value
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, MetricName], MetricRecord]:
+        """The records of no space, by method and name."""
+        return {(r.method, r.name): r for r in self.records if r.space is None}
 
 
 def competes(method: str) -> bool:
-    """Whether a row was trained and measured here: chance and published figures were not."""
-    return method != CHANCE and not method.startswith(_PUBLISHED)
+    """Tell whether a method was trained and measured in the run.
+
+    Args:
+        method: Name of the method.
+
+    Returns:
+        False for chance and for published results.
+    """
+    return method not in (CHANCE, PUBLISHED)
 
 
 def read(folder: Path) -> RunResults:
-    """InputError where the folder has no figures yet, or one of its files is damaged."""
+    """Read the results of a finished run.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Its settings and metrics.
+
+    Raises:
+        InputError: The folder has no metrics.json, or one of its files is damaged.
+    """
     file = folder / "metrics.json"
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        metrics = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
             f"{folder}: no finished run folder (it has no {file.name}): give one that train.py "
@@ -72,18 +122,24 @@ def read(folder: Path) -> RunResults:
         ) from error
     except ValueError as error:
         raise InputError(f"{file}: damaged: train the run again") from error
-    if not isinstance(found, dict) or not isinstance(found.get("split/fingerprint"), str):
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("split/fingerprint"), str):
         raise InputError(f"{file}: damaged (no split/fingerprint): train the run again")
     config = OmegaConf.to_container(RunFolder(folder).config())
-    return RunResults(folder, flat_settings(config), found)
+    return RunResults(folder, flat_settings(config), metrics)
 
 
 def runs_in(paths: Iterable[Path]) -> list[RunResults]:
-    """The finished runs of these folders; one that holds runs by seed (seed=0, seed=1 ...) stands
-    for them.
+    """Read the finished runs of these folders.
 
-    Files are passed over, for a pattern also finds Hydra's multirun.yaml. InputError where nothing
-    is left, and where the splits differ.
+    Args:
+        paths: Run folders; one that holds runs by seed (seed=0, seed=1 ...) stands for them. Files
+            are passed over: a pattern also finds Hydra's multirun.yaml.
+
+    Returns:
+        The runs, all of one split.
+
+    Raises:
+        InputError: No folder is left, a run is unfinished, or the splits differ.
     """
     folders: list[Path] = []
     for path in paths:
@@ -97,8 +153,8 @@ def runs_in(paths: Iterable[Path]) -> list[RunResults]:
         RunFolder.existing(run.path)
     first = runs[0]
     for other in runs[1:]:
-        names = [printable(run.metrics["split/fingerprint"]) for run in (first, other)]
-        if names[0] != names[1]:
+        if first.fingerprint != other.fingerprint:
+            names = [printable(run.fingerprint) for run in (first, other)]
             raise InputError(
                 f"different splits do not compare: {first.path} has {names[0]}, {other.path} has "
                 f"{names[1]}: give runs of one split"
@@ -107,23 +163,35 @@ def runs_in(paths: Iterable[Path]) -> list[RunResults]:
 
 
 def flat_settings(config: Any, start: str = "") -> dict[str, Any]:
-    """Settings by dotted key, without those that change no figure; a _target_ goes by its group's
-    key and its own last name.
+    """Flatten a config to its settings by dotted key.
+
+    Args:
+        config: Nested dict of a config, resolved.
+        start: Key that the config stands under, with its dot.
+
+    Returns:
+        Dotted key -> value, without settings that change no metric; a `_target_` has its group's
+        key, and its last name as value.
     """
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, dict):
-            found |= flat_settings(value, f"{start}{key}.")
+            settings |= flat_settings(value, f"{start}{key}.")
         elif key == "_target_":
-            found[start.rstrip(".")] = str(value).rsplit(".", 1)[-1]
+            settings[start.rstrip(".")] = str(value).rsplit(".", 1)[-1]
         else:
-            found[f"{start}{key}"] = value
-    return {key: value for key, value in found.items() if not _NEUTRAL.match(key)}
+            settings[f"{start}{key}"] = value
+    return {key: value for key, value in settings.items() if not _NEUTRAL.match(key)}
 
 
 def group_by_seed(runs: Sequence[RunResults]) -> list[tuple[RunResults, ...]]:
-    """Runs that differ in the seed alone, sorted by it; a seed that is there twice starts a group
-    of its own.
+    """Group runs that differ in the seed alone.
+
+    Args:
+        runs: Runs of one split.
+
+    Returns:
+        Groups, each sorted by seed; a second run of the same seed starts a group of its own.
     """
     groups: dict[tuple[str, int], list[RunResults]] = {}
     times: dict[str, int] = {}
@@ -139,5 +207,13 @@ def group_by_seed(runs: Sequence[RunResults]) -> list[tuple[RunResults, ...]]:
 
 
 def differing(runs: Sequence[RunResults]) -> list[str]:
+    """Find the settings that runs differ in.
+
+    Args:
+        runs: Runs to compare.
+
+    Returns:
+        Dotted keys, in the order of the configs.
+    """
     keys = dict.fromkeys(key for run in runs for key in run.settings)
     return [key for key in keys if len({str(run.settings.get(key)) for run in runs}) > 1]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from devise_exp.runs.results import CHANCE
+from devise_exp.evaluation.records import CHANCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,6 +14,7 @@ from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import MetricName, flatten
 from devise_exp.reports.comparison import of_methods
 from devise_exp.reports.figures import plots, style
 from devise_exp.reports.figures.class_plot import class_plot
@@ -88,8 +89,8 @@ def _diagnosed(run: RunResults, found: Mapping[str, Any], methods: Sequence[str]
     if curves := found.get("tradeoff", {}):
         plain = {}
         for method in curves:
-            keys = (f"all_{side}/hit@1/class_mean" for side in ("unseen", "seen"))
-            unseen, seen = (run.figure(method, key) for key in keys)
+            names = (MetricName(f"all_{side}", "hit", 1, "class") for side in ("unseen", "seen"))
+            unseen, seen = (run.value(method, name) for name in names)
             if unseen is not None and seen is not None:
                 plain[method] = (unseen, seen)
         drawn.append(plots.tradeoff(curves, plain, methods))
@@ -125,12 +126,12 @@ def _content(folder: Path) -> dict[str, Any]:
         "title": ", ".join(str(facts[key]) for key in _TITLE if key in facts) or "a run",
         "run": printable(folder.name),
         "model": MODEL,
-        "facts": {**facts, **{k: v for k, v in run.metrics.items() if k.startswith("index/")}},
+        "facts": facts | flatten(r for r in run.records if r.protocol == "index"),
         "skipped": about.get("skipped", []),
-        "tiles": headline_numbers(table, run.metrics),
+        "tiles": headline_numbers(table, run),
         "together": method_table(table),
         "hits": hits,
-        "hierarchical": sections.hierarchical(run.metrics, run.methods),
+        "hierarchical": sections.hierarchical(run),
         "searches": searches,
         "classes": found.get("classes", []),
         "found": found,

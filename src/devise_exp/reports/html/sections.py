@@ -10,11 +10,12 @@ from typing import Any
 
 from devise_exp.evaluation.leakage import AuditReport, Overlap
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import CHANCE, MetricName
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures.plots import Curve
 from devise_exp.reports.numbers import to_precision
 from devise_exp.reports.run_tables import MEANS, TITLES
-from devise_exp.runs.results import CHANCE, prefix
+from devise_exp.runs.results import RunResults
 
 
 def heading(protocol: str) -> str:
@@ -95,43 +96,46 @@ def method_table(table: Comparison) -> dict[str, Any]:
     return {"columns": list(table.columns.values()), "rows": rows}
 
 
-def headline_numbers(table: Comparison, metrics: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The trained model's figures that come first; "classes" is how far they depend on the choice
+def headline_numbers(table: Comparison, run: RunResults) -> list[dict[str, str]]:
+    """The trained model's metrics that come first; "classes" is how far they depend on the choice
     of classes.
     """
-    own = dict(zip(table.columns, table.lines[0].cells, strict=True))
+    cells = dict(zip(table.columns, table.lines[0].cells, strict=True))
     wanted = {
-        "seen/hit@1/class_mean": "seen hit@1, mean over classes",
-        "unseen/hit@1/class_mean": "unseen hit@1, mean over classes",
-        "all/H@1": "H among all labels",
-        "calibrated/H@1": "H among all labels, calibrated",
-        "all/AUSUC": "AUSUC",
+        MetricName("seen", "hit", 1, "class"): "seen hit@1, mean over classes",
+        MetricName("unseen", "hit", 1, "class"): "unseen hit@1, mean over classes",
+        MetricName("all", "H", 1): "H among all labels",
+        MetricName("calibrated", "H", 1): "H among all labels, calibrated",
+        MetricName("all", "AUSUC"): "AUSUC",
     }
-    found = []
-    for key, name in wanted.items():
-        if figure := own.get(key):
-            over_classes = (metrics.get(f"{key}/classes_{end}") for end in ("lo", "hi"))
-            classes = cell(figure.value, *over_classes)["interval"]
-            shown = cell(figure.value, figure.lo, figure.hi)
-            found.append({"name": name, "classes": classes, **shown})
-    return found
+    tiles = []
+    for name, title in wanted.items():
+        record, shown = run.record(MODEL, name), cells.get(name)
+        if record and shown:
+            classes = cell(record.value, record.classes_low, record.classes_high)["interval"]
+            tiles.append(
+                {"name": title, "classes": classes, **cell(shown.value, shown.lo, shown.hi)}
+            )
+    return tiles
 
 
-def hierarchical(metrics: Mapping[str, Any], methods: Sequence[str]) -> list[dict[str, Any]]:
+def hierarchical(run: RunResults) -> list[dict[str, Any]]:
     """hp@k by protocol and method, of every k that the run has."""
-    found = []
-    for protocol in TITLES:
-        start = f"{protocol}/hp@"
-        ks = sorted(int(key[len(start) :]) for key in metrics if key.startswith(start)
-                    and key[len(start) :].isdigit())  # fmt: skip
-        rows = []
-        for method in methods if ks else ():
-            keys = [f"{prefix(method)}{start}{k}" for k in ks]
-            if any(key in metrics for key in keys):
-                rows.append({"name": method, "cells": [cell(metrics.get(key)) for key in keys]})
-        if rows:
-            found.append({"heading": heading(protocol), "ks": ks, "rows": rows})
-    return found
+    shares: dict[str, dict[str, dict[int | None, float]]] = {}
+    for record in run.records:
+        if record.metric == "hp":
+            of_protocol = shares.setdefault(record.protocol, {})
+            of_protocol.setdefault(record.method, {})[record.k] = record.value
+    tables = []
+    for protocol in (p for p in TITLES if MODEL in shares.get(p, {})):
+        ks = sorted(k for k in shares[protocol][MODEL] if k is not None)
+        rows = [
+            {"name": method, "cells": [cell(shares[protocol][method].get(k)) for k in ks]}
+            for method in run.methods
+            if method in shares[protocol]
+        ]
+        tables.append({"heading": heading(protocol), "ks": ks, "rows": rows})
+    return tables
 
 
 def searches(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
