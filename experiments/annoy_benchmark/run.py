@@ -23,7 +23,7 @@ from devise_exp.evaluation.metrics.retrieval import index_recall
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.files import GRAPH
 from devise_exp.index.nmslib_index import NmslibIndex
-from devise_exp.text.word_vectors.vectors import glove_6b_50d
+from devise_exp.text.word_vectors import glove_6b_50d
 
 TREES = 1000  # as the article has it
 EF_SEARCH = (50, 100, 200, 400)

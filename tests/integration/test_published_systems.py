@@ -23,7 +23,7 @@ from devise_exp.search.answers import find_images
 from devise_exp.search.saved_run import Run
 from devise_exp.text import labels
 from devise_exp.text.names import split_words
-from devise_exp.text.word_vectors.vectors import glove_6b_50d
+from devise_exp.text.word_vectors import glove_6b_50d
 
 Config = Callable[..., DictConfig]
 # Random weights, and a small network for VGG-16: what the experiment chose beside is as it is.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
 from devise_exp.search.query import MAX_CHARACTERS, MAX_WEIGHT, Term, parse, word_query
-from devise_exp.text.word_vectors.vectors import WordVectors, load_word_vectors
+from devise_exp.text.word_vectors import WordVectors, load_word_vectors
 
 WORDS = [
     *("cat", "dog", "horse", "sofa", "grass", "ship", "anchor", "seahorse", "wild", "wildcat"),

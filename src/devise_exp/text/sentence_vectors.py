@@ -20,8 +20,9 @@ from devise_exp.core.vectors import normalize_rows
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.names import split_words
 from devise_exp.text.sentence_encoder import DIM, SentenceEncoder, load_minilm
+from devise_exp.text.word_vectors.loading import glove_6b_50d
 from devise_exp.text.word_vectors.table import empty_table
-from devise_exp.text.word_vectors.vectors import WordVectors, glove_6b_50d
+from devise_exp.text.word_vectors.vectors import WordVectors
 from devise_exp.text.wordnet.database import FILES, WordNet, find_wordnet
 from devise_exp.text.wordnet.glosses import ARTICLES, class_definitions, readable_name
 

@@ -23,14 +23,16 @@ from hypothesis.extra import numpy as npst
 from omegaconf import OmegaConf
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.word_vectors.table import Chunk, VectorSource, open_table, write_table
-from devise_exp.text.word_vectors.vectors import (
+from devise_exp.text.word_vectors import (
     WordVectors,
     gensim_download,
     glove_6b_50d,
     load_word_vectors,
     random_word_vectors,
 )
+from devise_exp.text.word_vectors.sources import Chunk, VectorSource
+from devise_exp.text.word_vectors.table import open_table
+from devise_exp.text.word_vectors.table_writer import write_table
 
 GROUP = CONF / "word_vectors"
 WORDS = ["the", ",", "okapi", "New_York", "naïve", "東京", "rhinoceros", "emu"]
@@ -563,7 +565,7 @@ def test_a_table_gives_back_what_was_written(
         Chunk([w.encode()], v[None], i, 0)
         for i, (w, v) in enumerate(zip(words, vectors, strict=True))
     )
-    source = VectorSource(Path("drawn"), 3, "word", chunks)
+    source = VectorSource(path=Path("drawn"), dim=3, entry="word", chunks=chunks)
     with tempfile.TemporaryDirectory() as folder:
         if not expected:
             with pytest.raises(InputError, match="holds no word"):

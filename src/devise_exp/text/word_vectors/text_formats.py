@@ -1,55 +1,49 @@
-"""Files of word vectors: which format one has, and the two text formats.
+"""Which format a file of word vectors has, and the two text formats.
 
-A reader takes a path and gives a VectorSource whose chunks are read as they are asked for, so
-memory stays bounded. A broken file raises InputError with the path and the line. The binary formats
-are in binary_formats.
+A reader takes a path and gives a VectorSource whose chunks are read when they are asked for, so
+memory stays bounded. A broken file raises InputError with the path and the line.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 import struct
 import warnings
-import zlib
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.word_vectors.table import Chunk, VectorSource
+from devise_exp.text.word_vectors.fasttext_format import MAGIC
+from devise_exp.text.word_vectors.sources import Chunk, VectorSource
+from devise_exp.text.word_vectors.streams import AGAIN, BROKEN, CHUNK, open_stream
 
 FORMATS = ("glove", "word2vec_text", "word2vec_bin", "fasttext_bin", "gensim_kv")
-FASTTEXT_MAGIC = 793712314
-AGAIN = "it is cut short or damaged: fetch it again"
-BROKEN = (EOFError, zlib.error, gzip.BadGzipFile)  # what reading a damaged .gz raises
-CHUNK = 2048  # words
 
 _PEEK = 1 << 16
 _HEADER = re.compile(rb"(\d+)[ \t]+(\d+)\s*\Z")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1b]")
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], float]]]:
-    """A stream of the bytes of `path`, unpacked if gzipped, and a function: the share read."""
-    size = max(path.stat().st_size, 1)
-    with path.open("rb") as raw:
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
-        stream: BinaryIO = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
-        yield stream, lambda: raw.tell() / size
+def detect_format(path: Path) -> str:
+    """Detect the format by the content; the ending of the name counts only in doubt.
 
+    Args:
+        path: A file of word vectors, gzipped or not.
 
-def detect(path: Path) -> str:
-    """The one of FORMATS that `path` has, by its content; its ending counts only in doubt."""
+    Returns:
+        One of FORMATS.
+
+    Raises:
+        InputError: The file is empty, a zip archive, or of no known format.
+    """
     sample = _sample(path)
     if not sample:
         raise InputError(f"{path}, line 1: nothing to read; {AGAIN}")
-    if sample[:4] == struct.pack("<i", FASTTEXT_MAGIC):
+    if sample[:4] == struct.pack("<i", MAGIC):
         return "fasttext_bin"
     if sample[:1] == b"\x80" and sample[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
         return "gensim_kv"
@@ -68,25 +62,49 @@ def detect(path: Path) -> str:
     return "word2vec_bin" if binary else "word2vec_text"
 
 
-def glove(path: Path) -> VectorSource:
-    """GloVe's text: no header, so the dimension is the one that most of the first lines have."""
+def read_glove_text(path: Path) -> VectorSource:
+    """Read GloVe's text, which has no header: D is the one that most of the first lines have.
+
+    Args:
+        path: The file, gzipped or not; words may have spaces in them.
+
+    Returns:
+        Its words.
+    """
     sample = _sample(path)
     lines = sample.split(b"\n")
     if len(sample) >= _PEEK:
         del lines[-1]  # probably not whole
     sizes = Counter(len(line.split()) - 1 for line in lines if line.strip())
     dim = max(sizes.most_common(1)[0][0] if sizes else 1, 1)
-    return VectorSource(path, dim, "line", _text_chunks(path, dim, None))
+    return VectorSource(path=path, dim=dim, entry="line", chunks=_text_chunks(path, dim, None))
 
 
-def word2vec_text(path: Path) -> VectorSource:
-    """word2vec's text and fastText's .vec: the first line has the number of words and D."""
-    count, dim = header(path)
-    return VectorSource(path, dim, "line", _text_chunks(path, dim, count))
+def read_word2vec_text(path: Path) -> VectorSource:
+    """Read word2vec's text or fastText's .vec: the first line has the number of words and D.
+
+    Args:
+        path: The file, gzipped or not.
+
+    Returns:
+        Its words.
+    """
+    count, dim = read_header(path)
+    return VectorSource(path=path, dim=dim, entry="line", chunks=_text_chunks(path, dim, count))
 
 
-def header(path: Path) -> tuple[int, int]:
-    """The number of words and the dimension in the first line of `path`."""
+def read_header(path: Path) -> tuple[int, int]:
+    """Read the first line of word2vec's formats.
+
+    Args:
+        path: The file, gzipped or not.
+
+    Returns:
+        The number of words, and D.
+
+    Raises:
+        InputError: The first line is not two positive numbers.
+    """
     line = _sample(path).partition(b"\n")[0]
     match = _HEADER.match(line)
     if match is None or int(match[1]) < 1 or int(match[2]) < 1:
@@ -98,20 +116,20 @@ def header(path: Path) -> tuple[int, int]:
 
 
 def _sample(path: Path) -> bytes:
-    """The first 64 KiB, unpacked; less where the file ends or breaks."""
+    """Return the first 64 KiB, unpacked; less if the file ends or breaks before."""
     pieces = b""
-    with opened(path) as (stream, _):
+    with open_stream(path) as (stream, _):
         try:
             while len(pieces) < _PEEK and (piece := stream.read1(_PEEK)):  # type: ignore[attr-defined]
                 pieces += piece
-        except BROKEN:  # the reader will name the place
+        except BROKEN:  # the reader will say where
             pass
     return pieces[:_PEEK]
 
 
 def _text_chunks(path: Path, dim: int, count: int | None) -> Generator[Chunk, None, None]:
-    """Chunks of lines; at a broken line, first the good ones before it and then InputError."""
-    with opened(path) as (stream, done):
+    """Yield chunks; at a broken line, first the good ones before it and then InputError."""
+    with open_stream(path) as (stream, done):
         if count is not None:
             stream.readline()
         first = 1 if count is None else 2  # the line of the next word
@@ -133,9 +151,9 @@ def _text_chunks(path: Path, dim: int, count: int | None) -> Generator[Chunk, No
 
 
 def _batches(stream: BinaryIO) -> Iterator[tuple[list[bytes], str | None]]:
-    """Lines, CHUNK at a time, and what is wrong with the line after them.
+    """Yield CHUNK lines at a time, and what is wrong with the line after them.
 
-    Blank lines are for the end of a file only.
+    Only the end of a file may have blank lines.
     """
     lines: list[bytes] = []
     blank = False
@@ -158,7 +176,7 @@ def _batches(stream: BinaryIO) -> Iterator[tuple[list[bytes], str | None]]:
 
 
 def _parsed(lines: list[bytes], dim: int) -> tuple[list[bytes], np.ndarray, str | None]:
-    """Words and (n, dim) float32 vectors up to the first broken line, and what is wrong with it."""
+    """Parse words and (n, dim) float32 vectors up to a broken line; say what is wrong with it."""
     pairs = [line.rstrip().partition(b" ") for line in lines]
     vectors = _numbers([rest for _, _, rest in pairs], dim)
     if vectors is not None:
@@ -184,11 +202,11 @@ def _parsed(lines: list[bytes], dim: int) -> tuple[list[bytes], np.ndarray, str 
 
 
 def _numbers(texts: list[bytes], dim: int) -> np.ndarray | None:
-    """(len(texts), dim) float32 if each text is `dim` numbers with single spaces, else None."""
+    """Parse (n, dim) float32 if each text is `dim` numbers with single spaces, else None."""
     if any(text.count(b" ") != dim - 1 for text in texts):
         return None
     with warnings.catch_warnings(), np.errstate(over="ignore"):
-        warnings.simplefilter("error", DeprecationWarning)  # how older numpy tells of a non-number
+        warnings.simplefilter("error", DeprecationWarning)  # of a non-number, by older numpy
         try:
             values = np.fromstring(b" ".join(texts), np.float32, sep=" ")
         except (ValueError, DeprecationWarning):
