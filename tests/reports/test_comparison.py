@@ -26,7 +26,8 @@ from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.evaluation.records import method_key
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import comparison
-from devise_exp.reports.comparison import SUMMARISED, Cell, Comparison, of_recipes
+from devise_exp.reports.comparison import SUMMARISED, Comparison, of_recipes
+from devise_exp.reports.comparison_cells import Cell
 from devise_exp.reports.comparison_formats import FORMATS, marked_cell, rich_table
 from devise_exp.reports.tables import BEST, TIED, Marked
 from devise_exp.runs.folder import UNFINISHED, RunFolder
@@ -288,7 +289,7 @@ def test_published_figures_are_no_competitors_and_have_no_interval(
               "published_devise": [0.62] * 3}  # fmt: skip
     folders = by_seed(tmp_path, {name: own[:seeds] for name, own in values.items()})
     found = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
-    assert found["published_devise"] == Cell(0.62)
+    assert found["published_devise"] == Cell(value=0.62)
     assert marked_cell(found["published_devise"]) == Marked("62.0")
     assert found["devise"] is not None
     assert found["devise"].mark == BEST
@@ -374,9 +375,9 @@ def test_figures_have_the_decimals_that_their_interval_supports(table: Compariso
     assert str(marked_cell(best)) == "31.1 (29.4 – 32.8)"
     assert marked_cell(other) == Marked("30", TIED)
     assert marked_cell(None) is None
-    assert marked_cell(Cell(0.3064, 0.0152, 0.28, 0.33)) == Marked("30.6 ± 1.5")
-    assert marked_cell(Cell(0.3064, 0.0252, 0.28, 0.33)) == Marked("31 ± 3")
-    assert marked_cell(Cell(0.2, 0.0, 0.2, 0.2)) == Marked("20.0 ± 0.0")
+    assert marked_cell(Cell(value=0.3064, sd=0.0152, lo=0.28, hi=0.33)) == Marked("30.6 ± 1.5")
+    assert marked_cell(Cell(value=0.3064, sd=0.0252, lo=0.28, hi=0.33)) == Marked("31 ± 3")
+    assert marked_cell(Cell(value=0.2, sd=0.0, lo=0.2, hi=0.2)) == Marked("20.0 ± 0.0")
 
 
 def test_csv_holds_every_figure_to_the_last_digit(table: Comparison) -> None:

@@ -25,7 +25,8 @@ from devise_exp.evaluation.records import parse
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import run_tables, search_tables
 from devise_exp.reports.numbers import to_precision
-from devise_exp.reports.run_tables import TITLES
+from devise_exp.reports.run_tables import PROTOCOL_TITLES
+from devise_exp.reports.tables import to_rich
 from devise_exp.reports.wandb import check_wandb, close_wandb, log_to_wandb
 
 ABOUT: dict[str, str | int | float] = {
@@ -119,7 +120,7 @@ def hits_of(given: EvalReport) -> dict[str, float]:
 
 
 def test_tidy_records_hold_every_figure_once(evaluated: EvalReport) -> None:
-    records = run_tables.tidy(evaluated)
+    records = run_tables.hit_records(evaluated)
     assert rebuilt(records) == hits_of(evaluated)
     assert len(records) == len({tuple(list(r.values())[:6]) for r in records})
     sizes = {r["protocol"]: (r["n_images"], r["n_labels"]) for r in records}
@@ -128,13 +129,14 @@ def test_tidy_records_hold_every_figure_once(evaluated: EvalReport) -> None:
 
 
 def test_rows_are_grouped_by_model_protocol_and_average(evaluated: EvalReport) -> None:
-    rows = run_tables.rows(evaluated)
+    rows = run_tables.hit_rows(evaluated)
     groups = [(row.method, row.protocol, row.average) for row in rows]
     assert len(groups) == len(set(groups))
     assert ("softmax", "seen", "class") in groups
     assert ("softmax", "all_seen", "class") not in groups
     chance = next(row for row in rows if row.method == "chance" and row.protocol == "unseen")
-    assert chance.hits == {k: (k / 10, None, None) for k in (1, 2, 3, 5, 10)}
+    shares = {k: (hit.value, hit.low, hit.high) for k, hit in chance.hits.items()}
+    assert shares == {k: (k / 10, None, None) for k in (1, 2, 3, 5, 10)}
 
 
 def test_metrics_json_is_flat_and_holds_shares(evaluated: EvalReport, tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ def test_the_markdown_table_shows_the_figures_in_per_cent(evaluated: EvalReport)
     assert len({len(line) for line in cells}) == 1
     head, rows = cells[0], cells[2:]
     assert head[4:] == [*(f"hit@{k}" for k in (1, 2, 3, 5, 10, 20)), "95 % of hit@1"]
-    of_title = {title: protocol for protocol, title in TITLES.items()}
+    of_title = {title: protocol for protocol, title in PROTOCOL_TITLES.items()}
     seen = set()
     for title, labels, model, average, *figures in rows:
         protocol = of_title[title]
@@ -208,7 +210,7 @@ def test_the_markdown_table_shows_the_figures_in_per_cent(evaluated: EvalReport)
 
 def printed(given: EvalReport, width: int) -> str:
     out = StringIO()
-    Console(file=out, width=width).print(run_tables.table(given, TITLE))
+    Console(file=out, width=width).print(to_rich(run_tables.hit_table(given, TITLE), ruled=True))
     return out.getvalue()
 
 
@@ -223,7 +225,7 @@ def test_the_printed_table_shows_the_same_within_120_columns(evaluated: EvalRepo
     assert "…" not in text
     lines = text.splitlines()
     for protocol, (images, labels) in evaluated.n.items():
-        heading = f"{TITLES[protocol]} ({images} images, {labels} labels)"
+        heading = f"{PROTOCOL_TITLES[protocol]} ({images} images, {labels} labels)"
         at = next(i for i, line in enumerate(lines) if heading in line)
         per_image = lines[at + 1]
         assert "devise, per image" in per_image
@@ -283,8 +285,8 @@ def test_further_figures_come_after_those_of_hit_at_k(
 def test_the_hit_at_k_table_and_file_are_the_same_with_searches(
     evaluated: EvalReport, searched: EvalReport, tmp_path: Path
 ) -> None:
-    assert run_tables.rows(searched) == run_tables.rows(evaluated)
-    assert run_tables.tidy(searched) == run_tables.tidy(evaluated)
+    assert run_tables.hit_rows(searched) == run_tables.hit_rows(evaluated)
+    assert run_tables.hit_records(searched) == run_tables.hit_records(evaluated)
     assert printed(searched, 120) == printed(evaluated, 120)
     run_tables.write(searched, tmp_path, TITLE)
     start = run_tables.markdown(evaluated, TITLE).rstrip("\n")
@@ -298,7 +300,7 @@ def test_the_hit_at_k_table_and_file_are_the_same_with_searches(
 def test_search_csv_holds_every_figure_of_a_search_once(
     searched: EvalReport, tmp_path: Path
 ) -> None:
-    records = search_tables.tidy(searched)
+    records = search_tables.search_records(searched)
     assert rebuilt_searches(records) == searches_of(searched)
     assert len(records) == len({(r["method"], r["task"], r["protocol"], r["figure"])
                                 for r in records})  # fmt: skip
@@ -353,11 +355,13 @@ def test_the_markdown_tables_of_searches_show_the_figures(searched: EvalReport) 
 
 
 def test_the_printed_tables_of_searches_show_the_same(searched: EvalReport) -> None:
-    for task, table in zip(("search", "similar"), search_tables.tables(searched), strict=True):
+    for task, table in zip(
+        ("search", "similar"), search_tables.search_tables(searched), strict=True
+    ):
         expected = expected_lines(searched, task)
         for width in (80, 120):
             out = StringIO()
-            Console(file=out, width=width).print(table)
+            Console(file=out, width=width).print(to_rich(table, ruled=True))
             text = out.getvalue()
             assert max(len(line) for line in text.splitlines()) <= width
             assert "…" not in text
@@ -372,13 +376,13 @@ def test_the_printed_tables_of_searches_show_the_same(searched: EvalReport) -> N
 def test_queries_stand_on_one_line_of_120_columns(searched: EvalReport) -> None:
     sizes = {n: (300, 1_575) if "/" in n else size for n, size in searched.n.items()}
     values = {n.replace("conse", "random_vectors"): 0.5 for n in searched.values}  # the longest
-    search, similar = search_tables.tables(EvalReport(parse(values), ABOUT, sizes))
+    search, similar = search_tables.search_tables(EvalReport(parse(values), ABOUT, sizes))
     for table, queries in (
         (search, "300 pairs of unseen names over 1,575 unseen pictures "),
         (similar, "300 unseen pictures over 1,575 others "),
     ):
         out = StringIO()
-        Console(file=out, width=120).print(table)
+        Console(file=out, width=120).print(to_rich(table, ruled=True))
         assert queries in out.getvalue()
         assert "50.0 - 50.0" in out.getvalue()
 

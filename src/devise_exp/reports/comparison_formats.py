@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from devise_exp.reports.comparison import Cell, Comparison
+from devise_exp.reports.comparison import Comparison
+from devise_exp.reports.comparison_cells import Cell
 from devise_exp.reports.numbers import to_precision
 from devise_exp.reports.tables import (
     BEST,

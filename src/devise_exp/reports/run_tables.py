@@ -1,26 +1,23 @@
-"""An EvalReport as terminal tables, metrics.json, results.csv, search.csv, report.md and W&B."""
+"""The metrics of a run as terminal tables, metrics.json, results.csv, search.csv and report.md."""
 
 from __future__ import annotations
 
-import csv
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from devise_exp.core.console import print_content
 from devise_exp.core.files import atomic_path
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import MetricName, MetricRecord
+from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
 from devise_exp.reports import numbers, search_tables
 from devise_exp.reports.numbers import to_precision
+from devise_exp.reports.tables import Column, Heading, Table, to_csv, to_markdown, to_rich
 
-TITLES = {
+PROTOCOL_TITLES = {
     "seen": "seen among seen",
     "unseen": "unseen among unseen",
     "all_seen": "seen among all",
@@ -33,70 +30,85 @@ TITLES = {
     "extra_seen": "seen among all + extra",
     "extra_unseen": "unseen among all + extra",
 }
-MEANS = {"image": "per image", "class": "per class"}
+AVERAGE_TITLES = {"image": "per image", "class": "per class"}
+_INTERVAL = "95 % of hit@1"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One line of the tables: hits maps k to (share, low, high), bounds None for chance;
-    over_classes: k to the bounds over classes, None where the mean is not over them.
+class HitRow:
+    """A row of the tables: hit@k of one method in one protocol.
+
+    Attributes:
+        method: Name of the method, "chance" for a random ranking.
+        protocol: Such as "unseen".
+        average: "image" for the share of images, "class" for the mean over classes.
+        hits: k -> its record.
     """
 
     method: str
     protocol: str
     average: str
-    hits: dict[int, tuple[float, float | None, float | None]]
-    over_classes: dict[int, tuple[float | None, float | None]]
+    hits: Mapping[int, MetricRecord]
 
 
-def rows(report: EvalReport) -> list[Row]:
-    """The figures of hit@k grouped by model, protocol and average ("image" or "class"), in the
-    order of evaluation.
+def hit_rows(report: EvalReport) -> list[HitRow]:
+    """Group hit@k by method, protocol and average.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        Rows in the order of evaluation.
     """
-    groups: dict[tuple[str, str, str], list[MetricRecord]] = {}
+    groups: dict[tuple[str, str, str], dict[int, MetricRecord]] = {}
     for record in report.records:
-        if record.metric == "hit" and record.average:
+        if record.metric == "hit" and record.average and record.k:
             group = (record.method, record.protocol, record.average)
-            groups.setdefault(group, []).append(record)
-    return [
-        Row(
-            *group,
-            {r.k: (r.value, r.low, r.high) for r in records if r.k},
-            {r.k: (r.classes_low, r.classes_high) for r in records if r.k},
-        )
-        for group, records in groups.items()
-    ]
+            groups.setdefault(group, {})[record.k] = record
+    return [HitRow(*group, hits) for group, hits in groups.items()]
 
 
-def table(report: EvalReport, title: str | None = None) -> Table:
-    """In per cent, protocol by protocol: the model per image and per class, then the controls."""
-    all_rows = rows(report)
-    ks = sorted({k for row in all_rows for k in row.hits})
-    out = Table(title=title, caption=caption(report), caption_justify="left", box=SIMPLE_HEAD)
-    out.add_column("images among labels")  # on a narrow terminal this wraps, never the figures
-    for heading in (*(f"hit@{k}" for k in ks), "95 % of hit@1"):
-        out.add_column(heading, justify="right", no_wrap=True)
-    for protocol in (p for p in report.n if p in TITLES):
+def hit_table(report: EvalReport, title: str = "") -> Table:
+    """Make the table for the terminal.
+
+    Args:
+        report: The metrics of a run.
+        title: Above the table.
+
+    Returns:
+        Per cent, a section for each protocol: the trained model per image and per class, then the
+        other methods.
+    """
+    by_protocol, ks = _shown_rows(report)
+    rows: list[tuple[str, ...]] = []
+    sections = []
+    for protocol, protocol_rows in by_protocol.items():
         images, labels = report.n[protocol]
-        heading = f"{TITLES[protocol]} ({images:,} images, {labels:,} labels)"
-        out.add_section()
-        out.add_row(f"[bold]{heading}[/bold]")
-        for row in _shown(all_rows, protocol):
-            out.add_row(f"  {row.method}, {MEANS[row.average]}", *_cells(row, ks))
-    return out
-
-
-def _shown(all_rows: list[Row], protocol: str) -> list[Row]:
-    """The model's rows, then the controls' class means and chance, which is the same for both."""
-    return [
-        row
-        for row in all_rows
-        if row.protocol == protocol and (row.method in (MODEL, "chance") or row.average == "class")
-    ]
+        sections.append(len(rows))
+        heading = f"{PROTOCOL_TITLES[protocol]} ({images:,} images, {labels:,} labels)"
+        rows.append((Heading(heading),))
+        for row in protocol_rows:
+            rows.append((f"  {row.method}, {AVERAGE_TITLES[row.average]}", *_cells(row, ks)))
+    # On a narrow terminal the first column wraps, never the numbers.
+    columns = [Column(text, "right", wrap=False) for text in (*map("hit@{}".format, ks), _INTERVAL)]
+    return Table(
+        columns=(Column("images among labels"), *columns),
+        rows=tuple(rows),
+        sections=frozenset(sections),
+        title=title,
+        note=caption(report),
+    )
 
 
 def caption(report: EvalReport) -> str:
-    """What the figures rest on, in one or two lines."""
+    """Say what the metrics rest on.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        One line: H@1, then names with their values.
+    """
     about = report.about
     wanted = MetricName("all", "H", 1)
     harmonic = [r.value for r in report.records if (r.method, r.name) == (MODEL, wanted)]
@@ -106,27 +118,47 @@ def caption(report: EvalReport) -> str:
     return " · ".join(parts)
 
 
-def _short(value: str | int | float) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def markdown(report: EvalReport, title: str) -> str:
-    """The same table as GitHub Markdown, then those of the searches."""
-    all_rows = rows(report)
-    ks = sorted({k for row in all_rows for k in row.hits})
-    head = ["images among labels", "labels", "method", "mean over", *(f"hit@{k}" for k in ks)]
-    head.append("95 % of hit@1")
-    lines = [f"# {title}", "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    for protocol in (p for p in report.n if p in TITLES):
-        for row in _shown(all_rows, protocol):
-            start = [TITLES[protocol], f"{report.n[protocol][1]:,}", row.method, row.average]
-            lines.append(f"| {' | '.join([*start, *_cells(row, ks)])} |")
-    return "\n".join([*lines, "", caption(report), *search_tables.markdown(report), ""])
+    """Write report.md.
+
+    Args:
+        report: The metrics of a run.
+        title: The heading of the file.
+
+    Returns:
+        The table of hit@k, then those of the searches.
+    """
+    by_protocol, ks = _shown_rows(report)
+    headings = ["images among labels", "labels", "method", "mean over", *map("hit@{}".format, ks)]
+    table = Table(
+        columns=tuple(map(Column, [*headings, _INTERVAL])),
+        rows=tuple(
+            (
+                PROTOCOL_TITLES[protocol],
+                f"{report.n[protocol][1]:,}",
+                row.method,
+                row.average,
+                *_cells(row, ks),
+            )
+            for protocol, rows in by_protocol.items()
+            for row in rows
+        ),
+        title=title,
+        note=caption(report),
+    )
+    parts = [to_markdown(table, level=1, escape=False)]
+    return "\n".join([*parts, *search_tables.markdown(report)])
 
 
-def tidy(report: EvalReport) -> list[dict[str, Any]]:
-    """One record per figure of hit@k: model, images, candidates ... value and its intervals over
-    images and over classes, in [0, 1].
+def hit_records(report: EvalReport) -> list[dict[str, Any]]:
+    """List hit@k as the rows of results.csv.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        An entry for each metric: its method, protocol, sizes, average and k, then its value and
+        its intervals over images and over classes, shares in [0, 1].
     """
     return [
         {
@@ -136,57 +168,99 @@ def tidy(report: EvalReport) -> list[dict[str, Any]]:
             "n_labels": report.n[row.protocol][1],
             "mean_over": row.average,
             "k": k,
-            "hit": value,
-            "lo": low,
-            "hi": high,
-            "classes_lo": row.over_classes[k][0],
-            "classes_hi": row.over_classes[k][1],
+            "hit": record.value,
+            "lo": record.low,
+            "hi": record.high,
+            "classes_lo": record.classes_low,
+            "classes_hi": record.classes_high,
         }
-        for row in rows(report)
-        for k, (value, low, high) in row.hits.items()
+        for row in hit_rows(report)
+        for k, record in row.hits.items()
     ]
 
 
 def flat(report: EvalReport) -> dict[str, str | int | float]:
-    """metrics.json: every figure by name, and what they rest on."""
+    """List what metrics.json holds.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        What the metrics rest on, then every metric by its key.
+    """
     return {**report.about, **report.values}
 
 
 def write(report: EvalReport, folder: Path, title: str) -> None:
-    """metrics.json, results.csv, search.csv (where searches were measured) and report.md into
-    `folder`, each whole or not at all.
+    """Write metrics.json, results.csv, report.md and, if searches were measured, search.csv.
+
+    Args:
+        report: The metrics of a run.
+        folder: Where the files go, each whole or not at all.
+        title: The heading of report.md.
     """
     contents = {
         "metrics.json": json.dumps(flat(report), indent=1),
-        "results.csv": _csv(tidy(report)),
+        "results.csv": to_csv(Table.of_records(hit_records(report))),
         "report.md": markdown(report, title),
     }
-    if searches := search_tables.tidy(report):
-        contents["search.csv"] = _csv(searches)
+    if searches := search_tables.search_records(report):
+        contents["search.csv"] = to_csv(Table.of_records(searches))
     for name, content in contents.items():
-        with atomic_path(folder / name) as made:
-            made.write_text(content, encoding="utf-8", newline="")
-
-
-def _csv(records: list[dict[str, Any]]) -> str:
-    text = StringIO(newline="")
-    writer = csv.DictWriter(text, list(records[0]))
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+        with atomic_path(folder / name) as path:
+            path.write_text(content, encoding="utf-8", newline="")
 
 
 def show(report: EvalReport, title: str) -> None:
-    """Print the tables of a run."""
-    print_content(table(report, title), *search_tables.tables(report))
+    """Print the tables of a run.
+
+    Args:
+        report: The metrics of the run.
+        title: Above the first table.
+    """
+    tables = [hit_table(report, title), *search_tables.search_tables(report)]
+    print_content(*(to_rich(table, ruled=True) for table in tables))
 
 
-def _cells(row: Row, ks: list[int]) -> list[str]:
-    """Per cent for each k, then the interval of hit@1; empty where there is no figure."""
-    hits = [to_precision(*row.hits[k]) if k in row.hits else "" for k in ks]
-    return [*hits, numbers.bounds(*row.hits.get(1, (0.0, None, None)))]
+def run_title(about: Mapping[str, Any]) -> str:
+    """Name the tables of a run.
 
+    Args:
+        about: What its metrics rest on.
 
-def run_title(about: dict[str, Any]) -> str:
-    """The heading of a run's tables."""
+    Returns:
+        The heading.
+    """
     return f"{about['data']}, {about['backbone']}, {about['word_vectors']}: flat hit@k in per cent"
+
+
+def _shown_rows(report: EvalReport) -> tuple[dict[str, list[HitRow]], list[int]]:
+    """The rows of the tables by protocol, and every k.
+
+    Of the other methods, class means alone; of chance both averages are the same.
+    """
+    rows = hit_rows(report)
+    by_protocol = {
+        protocol: [
+            row
+            for row in rows
+            if row.protocol == protocol
+            and (row.method in (MODEL, CHANCE) or row.average == "class")
+        ]
+        for protocol in report.n
+        if protocol in PROTOCOL_TITLES
+    }
+    return by_protocol, sorted({k for row in rows for k in row.hits})
+
+
+def _cells(row: HitRow, ks: Sequence[int]) -> list[str]:
+    """Per cent for each k, then the interval of hit@1; empty if there is no metric."""
+    hits = [row.hits.get(k) for k in ks]
+    cells = [to_precision(hit.value, hit.low, hit.high) if hit else "" for hit in hits]
+    first = row.hits.get(1)
+    return [*cells, numbers.bounds(first.value, first.low, first.high) if first else ""]
+
+
+def _short(value: str | int | float) -> str:
+    """A value with at most four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,20 +1,19 @@
-"""The figures of searches in an EvalReport: tables of P@k and mAP, and their tidy records."""
+"""The metrics of searches in a run: tables of P@k and mAP, and the rows of search.csv."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.image_retrieval import KS
 from devise_exp.evaluation.records import SEARCHES, MetricRecord
 from devise_exp.reports import numbers
 from devise_exp.reports.numbers import to_precision
+from devise_exp.reports.tables import Column, Heading, Table, to_markdown
 
-TITLES = {
+SEARCH_TITLES = {
     "search": "search by class names: P@k and mAP in per cent",
     "similar": "search by a picture, itself left out: P@k and mAP in per cent",
 }
@@ -31,69 +30,105 @@ _QUERIES = {
     "similar/unseen": "unseen pictures over {} others",
 }
 _COMPARED = {"search": "method", "similar": "space"}
-_FIGURES = (*(f"P@{k}" for k in KS), "mAP")
+_METRICS = (*(f"P@{k}" for k in KS), "mAP")
 
 
 @dataclass(frozen=True)
 class SearchRow:
-    """One line of the tables: what `model`, or a space of the trained one, makes of `protocol`
-    (search/unseen); figures maps P@k and mAP to (share, low, high), bounds None for chance.
+    """A row of the tables: what one method, or one space of the trained one, finds.
+
+    Attributes:
+        method: Name of the method, or of the space.
+        protocol: Such as "search/unseen".
+        metrics: P@k and mAP by name.
     """
 
     method: str
     protocol: str
-    figures: dict[str, tuple[float, float | None, float | None]]
+    metrics: Mapping[str, MetricRecord]
 
 
-def rows(report: EvalReport) -> list[SearchRow]:
-    """The figures grouped by model or space and by protocol, in the order of evaluation."""
-    groups: dict[tuple[str, str], list[MetricRecord]] = {}
+def search_rows(report: EvalReport) -> list[SearchRow]:
+    """Group the metrics of searches by method or space, and by protocol.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        Rows in the order of evaluation.
+    """
+    groups: dict[tuple[str, str], dict[str, MetricRecord]] = {}
     for record in report.records:
         if record.protocol.startswith(SEARCHES):
-            groups.setdefault((record.row, record.protocol), []).append(record)
-    return [
-        SearchRow(*group, {r.name.ending: (r.value, r.low, r.high) for r in records})
-        for group, records in groups.items()
-    ]
+            group = groups.setdefault((record.row, record.protocol), {})
+            group[record.name.ending] = record
+    return [SearchRow(*group, metrics) for group, metrics in groups.items()]
 
 
-def tables(report: EvalReport) -> list[Table]:
-    """A table for each kind of search that was measured, in per cent."""
-    found = []
-    for task, title in TITLES.items():
-        head, groups = _grouped(report, task)
-        if not groups:
-            continue
-        out = Table(title=title, box=SIMPLE_HEAD)
-        out.add_column(head[0])  # on a narrow terminal this wraps, never the figures
-        out.add_column(head[1], no_wrap=True)
-        for heading in head[2:]:
-            out.add_column(heading, justify="right", no_wrap=True)
+def search_tables(report: EvalReport) -> list[Table]:
+    """Make the tables for the terminal.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        A table in per cent for each kind of search that was measured, a section for each protocol.
+    """
+    tables = []
+    for task, title in SEARCH_TITLES.items():
+        headings, groups = _grouped(report, task)
+        rows: list[tuple[str, ...]] = []
+        sections = []
         for queries, lines in groups.items():
-            out.add_section()
-            for i, line in enumerate(lines):
-                out.add_row(f"[bold]{queries}[/bold]" if i == 0 else "", *line)
-        found.append(out)
-    return found
+            sections.append(len(rows))
+            rows += [(Heading(queries) if i == 0 else "", *line) for i, line in enumerate(lines)]
+        # On a narrow terminal the first column wraps, never the numbers.
+        numbers_columns = [Column(heading, "right", wrap=False) for heading in headings[2:]]
+        if groups:
+            tables.append(
+                Table(
+                    columns=(
+                        Column(headings[0]),
+                        Column(headings[1], wrap=False),
+                        *numbers_columns,
+                    ),
+                    rows=tuple(rows),
+                    sections=frozenset(sections),
+                    title=title,
+                )
+            )
+    return tables
 
 
 def markdown(report: EvalReport) -> list[str]:
-    """The lines of the same tables as GitHub Markdown, each under its heading."""
-    lines: list[str] = []
-    for task, title in TITLES.items():
-        head, groups = _grouped(report, task)
-        if groups:
-            lines += ["", f"## {title}", "", f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-            lines += [
-                f"| {' | '.join([queries, *line])} |"
-                for queries, own in groups.items()
-                for line in own
-            ]
-    return lines
+    """Write the tables for report.md.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        A text for each kind of search that was measured.
+    """
+    texts = []
+    for task, title in SEARCH_TITLES.items():
+        headings, groups = _grouped(report, task)
+        rows = [(queries, *line) for queries, lines in groups.items() for line in lines]
+        if rows:
+            table = Table(columns=tuple(map(Column, headings)), rows=tuple(rows), title=title)
+            texts.append(to_markdown(table, escape=False))
+    return texts
 
 
-def tidy(report: EvalReport) -> list[dict[str, Any]]:
-    """One record per figure: model, task, protocol ... value, lo, hi (shares in [0, 1])."""
+def search_records(report: EvalReport) -> list[dict[str, Any]]:
+    """List the metrics of searches as the rows of search.csv.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        An entry for each metric: its method, task, protocol and sizes, then its value and its
+        interval over queries, shares in [0, 1].
+    """
     return [
         {
             "method": row.method,
@@ -102,28 +137,32 @@ def tidy(report: EvalReport) -> list[dict[str, Any]]:
             "n_queries": report.n[row.protocol][0],
             "n_pictures": report.n[row.protocol][1],
             "figure": name,
-            "value": value,
-            "lo": low,
-            "hi": high,
+            "value": record.value,
+            "lo": record.low,
+            "hi": record.high,
         }
-        for row in rows(report)
-        for name, (value, low, high) in row.figures.items()
+        for row in search_rows(report)
+        for name, record in row.metrics.items()
     ]
 
 
 def _grouped(report: EvalReport, task: str) -> tuple[list[str], dict[str, list[list[str]]]]:
-    """(headings, lines of cells by their queries)."""
-    own = [row for row in rows(report) if row.protocol.startswith(f"{task}/")]
-    names = [name for name in _FIGURES if any(name in row.figures for row in own)]
-    head = ["queries over gallery", _COMPARED[task], *names, "95 % of mAP"]
+    """The headings, and the rows of cells by their queries."""
+    rows = [row for row in search_rows(report) if row.protocol.startswith(f"{task}/")]
+    names = [name for name in _METRICS if any(name in row.metrics for row in rows)]
+    headings = ["queries over gallery", _COMPARED[task], *names, "95 % of mAP"]
     groups: dict[str, list[list[str]]] = {}
     for protocol in (p for p in report.n if p.startswith(f"{task}/")):
-        n_queries, n_pictures = report.n[protocol]
-        queries = f"{n_queries:,} {_QUERIES[protocol].format(f'{n_pictures:,}')}"
-        groups[queries] = [_line(row, names) for row in own if row.protocol == protocol]
-    return head, groups
+        n_queries, n_images = report.n[protocol]
+        queries = f"{n_queries:,} {_QUERIES[protocol].format(f'{n_images:,}')}"
+        groups[queries] = [_cells(row, names) for row in rows if row.protocol == protocol]
+    return headings, groups
 
 
-def _line(row: SearchRow, names: list[str]) -> list[str]:
-    shown = [to_precision(*row.figures[n]) if n in row.figures else "" for n in names]
-    return [row.method, *shown, numbers.bounds(*row.figures["mAP"])]
+def _cells(row: SearchRow, names: list[str]) -> list[str]:
+    """The name of the row, per cent for each metric, then the interval of mAP."""
+    metrics = [row.metrics.get(name) for name in names]
+    cells = [to_precision(m.value, m.low, m.high) if m else "" for m in metrics]
+    precision = row.metrics["mAP"]
+    interval = numbers.bounds(precision.value, precision.low, precision.high)
+    return [row.method, *cells, interval]

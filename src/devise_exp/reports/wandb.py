@@ -13,7 +13,7 @@ from devise_exp.reports.comparison import of_methods
 from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.figures import style
 from devise_exp.reports.html.page import PAGE, plots_of
-from devise_exp.reports.run_tables import flat, tidy
+from devise_exp.reports.run_tables import flat, hit_records
 from devise_exp.runs.results import read
 
 
@@ -68,7 +68,7 @@ def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
     import wandb
 
     run = logger.experiment
-    records = tidy(report)
+    records = hit_records(report)
     cells = [[record[name] for name in records[0]] for record in records]
     run.log({"results": wandb.Table(columns=list(records[0]), data=cells)})
     run.summary.update({**flat(report), "run_folder": str(folder)})
@@ -101,7 +101,7 @@ def log_curves(run: Any, folder: Path) -> None:
     }
     table = to_table(of_methods([read(folder)]))
     rows = [["" if cell is None else str(cell) for cell in row] for row in table.rows]
-    found["methods"] = wandb.Table(columns=list(table.headings), data=rows)
+    found["methods"] = wandb.Table(columns=table.headings, data=rows)
     diagnostics = folder / "diagnostics.json"
     if diagnostics.is_file():
         classes = json.loads(diagnostics.read_text(encoding="utf-8"))["classes"]

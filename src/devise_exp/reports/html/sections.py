@@ -14,13 +14,13 @@ from devise_exp.evaluation.records import CHANCE, MetricName
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures.plots import Curve
 from devise_exp.reports.numbers import to_precision
-from devise_exp.reports.run_tables import MEANS, TITLES
+from devise_exp.reports.run_tables import AVERAGE_TITLES, PROTOCOL_TITLES
 from devise_exp.runs.results import RunResults
 
 
 def heading(protocol: str) -> str:
     """The heading of a protocol in tables and figures."""
-    return TITLES.get(protocol, protocol.replace("_", " "))
+    return PROTOCOL_TITLES.get(protocol, protocol.replace("_", " "))
 
 
 def cell(
@@ -73,7 +73,7 @@ def hits(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
         own["rows"] = [
             {
                 "method": method,
-                "mean": MEANS[mean],
+                "mean": AVERAGE_TITLES[mean],
                 "cells": [row.get(k, cell(None)) for k in own["ks"]],
             }
             for (method, mean), row in own["rows"].items()
@@ -127,7 +127,7 @@ def hierarchical(run: RunResults) -> list[dict[str, Any]]:
             of_protocol = shares.setdefault(record.protocol, {})
             of_protocol.setdefault(record.method, {})[record.k] = record.value
     tables = []
-    for protocol in (p for p in TITLES if MODEL in shares.get(p, {})):
+    for protocol in (p for p in PROTOCOL_TITLES if MODEL in shares.get(p, {})):
         ks = sorted(k for k in shares[protocol][MODEL] if k is not None)
         rows = [
             {"name": method, "cells": [cell(shares[protocol][method].get(k)) for k in ks]}
