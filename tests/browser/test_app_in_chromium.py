@@ -69,11 +69,11 @@ def ask(page: Chrome, text: str) -> None:
 
 
 def captions(page: Chrome) -> list[str]:
-    return [each.text for each in page.find_elements(By.CSS_SELECTOR, "#found .caption-label")]
+    return [caption.text for caption in page.find_elements(By.CSS_SELECTOR, "#hits .caption-label")]
 
 
-def told(page: Chrome) -> str:
-    return page.find_element(By.ID, "told").text
+def line(page: Chrome) -> str:
+    return page.find_element(By.ID, "line").text
 
 
 def expected(saved: Run, text: str = "", image: Path | None = None) -> list[str]:
@@ -84,7 +84,7 @@ def expected(saved: Run, text: str = "", image: Path | None = None) -> list[str]
 def images_drawn(page: Chrome) -> bool:
     """Whether every image of the grid has been loaded and takes its place on the screen."""
     script = (
-        "return [...document.querySelectorAll('#found img')]"
+        "return [...document.querySelectorAll('#hits img')]"
         ".every(each => each.complete && each.naturalWidth > 0 && each.offsetWidth > 50)"
     )
     return bool(page.execute_script(script))
@@ -136,7 +136,7 @@ def test_words_fill_the_grid(page: Chrome, saved: Run, tmp_path: Path) -> None:
     wait(page, lambda: images_drawn(page))
     shown = {caption.split()[1] for caption in captions(page)}
     assert colours_on_screen(page, tmp_path / "words.png") == shown
-    assert "cat: the nearest 12 of" in told(page)
+    assert "cat: the nearest 12 of" in line(page)
 
 
 def test_a_dropped_image_shows_tags_and_images_like_it(
@@ -152,19 +152,19 @@ def test_a_dropped_image_shows_tags_and_images_like_it(
     wait(page, lambda: images_drawn(page))
     wait(page, lambda: "boat" in colours_on_screen(page, tmp_path / "dropped-and-found.png"))
     ask(page, "cat")  # and both together
-    wait(page, lambda: "dropped.png and cat" in told(page))
+    wait(page, lambda: "dropped.png and cat" in line(page))
     wait(page, lambda: captions(page) == expected(saved, "cat", asked))
 
 
 def test_problems_are_told_on_the_page(page: Chrome, tmp_path: Path) -> None:
     ask(page, "umbrelax")
-    wait(page, lambda: "umbrella" in told(page))
+    wait(page, lambda: "umbrella" in line(page))
     assert captions(page) == []
     (tmp_path / "broken.png").write_bytes(b"no image")
     page.find_element(By.CSS_SELECTOR, "#words textarea").clear()
     drop(page, tmp_path / "broken.png")
-    wait(page, lambda: "broken.png: not a picture" in told(page))
-    assert page.find_elements(By.CSS_SELECTOR, "#told .problem")
+    wait(page, lambda: "broken.png: not a picture" in line(page))
+    assert page.find_elements(By.CSS_SELECTOR, "#line .problem")
 
 
 def test_the_page_asks_nobody_but_this_machine(

@@ -36,6 +36,10 @@ class Embedder:
         return {"devise": colours / 255 - 0.4, "backbone": np.hstack([colours, colours**2])}
 
 
+def report(n: int, added: int, changed: int, dropped: int) -> SyncReport:
+    return SyncReport(n=n, added=added, changed=changed, dropped=dropped, skipped=())
+
+
 def paint(path: Path, colour: tuple[int, int, int]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (8, 6), colour).save(path)
@@ -82,18 +86,18 @@ def test_a_folder_is_indexed_and_then_only_what_changed(photos: Path, place: Pat
         embedder = Embedder()
         return sync(place, photos, embedder, ExactIndex), embedder.seen
 
-    assert again() == (SyncReport(5, 5, 0, 0, ()), 5)
+    assert again() == (report(5, 5, 0, 0), 5)
     assert_up_to_date(place, photos)
     before = state(place)
-    assert again() == (SyncReport(5, 0, 0, 0, ()), 0)
+    assert again() == (report(5, 0, 0, 0), 0)
     assert state(place) == before  # nothing was rewritten
     paint(photos / "new.png", (1, 2, 3))
     paint(photos / "deep/d.png", (255, 9, 9)).touch()
     (photos / "a.png").unlink()
-    assert again() == (SyncReport(5, 1, 1, 1, ()), 2)
+    assert again() == (report(5, 1, 1, 1), 2)
     assert_up_to_date(place, photos)
     shutil.rmtree(photos / "deep")
-    assert again() == (SyncReport(3, 0, 0, 2, ()), 0)
+    assert again() == (report(3, 0, 0, 2), 0)
     assert_up_to_date(place, photos)
 
 
@@ -101,18 +105,18 @@ def test_a_broken_image_is_skipped_until_it_is_mended(photos: Path, place: Path)
     whole = (photos / "b.png").read_bytes()
     (photos / "b.png").write_bytes(whole[:40])
     (photos / "no image.jpg").write_text("text")
-    report = sync(place, photos, Embedder(), ExactIndex)
-    assert (report.n, report.added) == (4, 4)
-    assert [note.split(":")[0] for note in report.skipped] == ["b.png", "no image.jpg"]
+    result = sync(place, photos, Embedder(), ExactIndex)
+    assert (result.n, result.added) == (4, 4)
+    assert [note.split(":")[0] for note in result.skipped] == ["b.png", "no image.jpg"]
     again = sync(place, photos, Embedder(), ExactIndex)
-    assert (again.added, again.skipped) == (0, report.skipped)  # still said
+    assert (again.added, again.skipped) == (0, result.skipped)  # still said
     (photos / "b.png").write_bytes(whole)
     (photos / "no image.jpg").unlink()
-    assert sync(place, photos, Embedder(), ExactIndex) == SyncReport(5, 1, 0, 0, ())
+    assert sync(place, photos, Embedder(), ExactIndex) == report(5, 1, 0, 0)
     assert_up_to_date(place, photos)
     (photos / "b.png").write_bytes(whole[:40])  # broken after it was indexed
-    report = sync(place, photos, Embedder(), ExactIndex)
-    assert (report.n, report.dropped, len(report.skipped)) == (4, 1, 1)
+    result = sync(place, photos, Embedder(), ExactIndex)
+    assert (result.n, result.dropped, len(result.skipped)) == (4, 1, 1)
     assert "b.png" not in [row.name for row in load(place, "devise").rows]
 
 
@@ -127,7 +131,7 @@ def test_a_sync_that_was_killed_goes_on_where_it_was(
     (photos / "b.png").unlink()  # too
     (place.with_name("1.unfinished") / "7.npz").write_bytes(b"PK\3\4 cut short")
     embedder = Embedder()
-    assert sync(place, photos, embedder, ExactIndex) == SyncReport(4, 4, 0, 0, ())
+    assert sync(place, photos, embedder, ExactIndex) == report(4, 4, 0, 0)
     assert embedder.seen == 2  # a.png, and the last, which no chunk had
     assert_up_to_date(place, photos)
 
@@ -145,7 +149,7 @@ def test_a_kill_before_the_new_gallery_is_whole_leaves_the_old_one(
         sync(place, photos, Embedder(), failing)
     assert len(load(place, "devise")) == 5
     embedder = Embedder()
-    assert sync(place, photos, embedder, ExactIndex) == SyncReport(6, 1, 0, 0, ())
+    assert sync(place, photos, embedder, ExactIndex) == report(6, 1, 0, 0)
     assert embedder.seen == 0
     assert_up_to_date(place, photos)
 

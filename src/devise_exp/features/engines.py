@@ -43,7 +43,7 @@ def choose_engine(engine: str, place: str, n: int) -> str:
     """
     installed, on_cpu = find_spec("openvino") is not None, place == "cpu"
     if engine == "openvino" and not (installed and on_cpu):
-        missing = "is not installed: pip install -e '.[openvino]'"
+        missing = "is not installed: pip install 'devise-exp[openvino]'"
         reason = "runs on the processor: set features.device=cpu" if installed else missing
         raise InputError(f"features.engine=openvino: OpenVINO {reason}, or features.engine=auto")
     if engine == "auto":

@@ -65,9 +65,7 @@ def find_images(
     space: str = MODEL,
     image_root: Path | None = None,
 ) -> Answer:
-    """Find the images of a gallery nearest to words, to an image, or to the sum of both.
-
-    An image of the gallery itself needs no network and is no hit.
+    """Find the images nearest to words, to an image (itself no hit), or to the sum of both.
 
     Args:
         run: The run.
@@ -76,39 +74,26 @@ def find_images(
         gallery: A part of the run's own images, or an indexed folder.
         k: Number of hits; None: 12, or all of a smaller gallery.
         space: Space that the images are compared in; words are in the trained space only.
-        image_root: Folder that holds the images by their row names, if they are elsewhere than in
-            training.
+        image_root: Folder of the images by row name, if they are elsewhere than in training.
 
     Returns:
         The answer.
 
     Raises:
-        InputError: For an empty query, words in another space than the trained one, an unreadable
-            image and k out of range.
+        InputError: For an empty query, words in another space, an unreadable image, a wrong k.
     """
-    if not text.strip() and image is None:
-        raise InputError("the query is empty: give words, an image or both")
-    if text.strip() and space != MODEL:
-        raise InputError(f"words are in the space {MODEL} only, not in {space}: ask by an image")
-    query = None
-    if text.strip():
-        query = word_query(text, run.vocabulary, run.classes, image is not None, run.centre)
-    searched = run.gallery(gallery, space)
-    if image_root is not None:
-        searched = searched.with_image_root(image_root)
+    query = _read(run, text, image, space)
+    searched = _open_gallery(run, gallery, space, image_root)
     row = None if image is None else searched.row_of(image)
-    extra = int(row is not None)  # the image itself is found too
-    k = _checked_k(k, DEFAULT_HITS, len(searched) - extra, f"images to find among {gallery}")
+    n_others = len(searched) - (row is not None)
+    k = _checked_k(k, DEFAULT_HITS, n_others, f"images to find among {gallery}")
     vector = _query_vector(run, searched, query, image, space)
-    ids, similarities = searched.index.search(vector[None], k + extra)
-    neighbours = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
-    hits = [Hit(searched.rows[i], similarity) for i, similarity in neighbours if i != row]
-    parts = (image and portable(image.name), query and query.reading)
+    texts = (image and portable(image.name), query and query.reading)
     return Answer(
-        reading=" and ".join(part for part in parts if part),
+        reading=" and ".join(text for text in texts if text),
         gallery=portable(gallery),
         n=len(searched),
-        hits=tuple(hits[:k]),
+        hits=_hits(searched, vector, k, row),
         of_class=query.of_class if query and image is None else None,
     )
 
@@ -161,6 +146,29 @@ def tag_images(
         table, name_of = run.class_vectors, list(run.classes).__getitem__
     k = _checked_k(k, DEFAULT_WORDS, len(table), "words" if vocabulary else "labels")
     return _nearest(table, name_of, uncentre_rows(vectors, run.centre), k)
+
+
+def _read(run: Run, text: str, image: Path | None, space: str) -> WordQuery | None:
+    """The words of a query, None if it has none; they are in the trained space only."""
+    if not text.strip():
+        if image is None:
+            raise InputError("the query is empty: give words, an image or both")
+        return None
+    if space != MODEL:
+        raise InputError(f"words are in the space {MODEL} only, not in {space}: ask by an image")
+    return word_query(text, run.vocabulary, run.classes, image is not None, run.centre)
+
+
+def _open_gallery(run: Run, name: str, space: str, image_root: Path | None) -> Gallery:
+    gallery = run.gallery(name, space)
+    return gallery if image_root is None else gallery.with_image_root(image_root)
+
+
+def _hits(gallery: Gallery, vector: np.ndarray, k: int, left_out: int | None) -> tuple[Hit, ...]:
+    """The k images nearest to a vector (D,), without the row `left_out`."""
+    ids, similarities = gallery.index.search(vector[None], k + (left_out is not None))
+    neighbours = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
+    return tuple(Hit(gallery.rows[i], s) for i, s in neighbours if i != left_out)[:k]
 
 
 def _query_vector(

@@ -21,7 +21,12 @@ DECODERS = 2  # threads that open images; two keep a network on a processor busy
 
 
 class ImageEncoder:
-    """Images to unit vectors in each space of a run; InputError where its weights are not whole."""
+    """Images to unit vectors in every space of a run.
+
+    Args:
+        run: The run folder.
+        centre: (D,) centre about which images are compared in the trained space.
+    """
 
     def __init__(self, run: RunFolder, centre: np.ndarray) -> None:
         checkpoint = run.checkpoints / "best.ckpt"
@@ -43,7 +48,17 @@ class ImageEncoder:
             self.classifier = Classifier(saved["weight"], saved["bias"])
 
     def __call__(self, images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
-        """Space -> (N, D) float32 unit rows, in the order of the images."""
+        """Embed images.
+
+        Args:
+            images: N images.
+
+        Returns:
+            Space -> (N, D) float32 unit rows, in the order of the images.
+
+        Raises:
+            InputError: If there is no image.
+        """
         if not images:
             raise InputError("no image was given")
 

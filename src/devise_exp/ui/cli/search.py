@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
-from typer.core import TyperCommand
 
 from devise_exp.core.command import command
 from devise_exp.core.console import notify, print_content, printable
@@ -19,7 +18,7 @@ from devise_exp.core.errors import InputError
 if TYPE_CHECKING:
     from devise_exp.search.answers import Answer
 
-MAX_NAME_LENGTH = 80  # letters of a folder that is named after a question
+MAX_NAME_LENGTH = 80  # letters of a folder that is named after a query
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
 K = Annotated[
@@ -43,16 +42,6 @@ Space = Annotated[
 ]
 
 
-class QueryCommand(TyperCommand):
-    """A command whose text may begin with a minus, which is no option: "-grass horse"."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        text = [arg for arg in args if re.match(r"-(?!-|k=?\d*$|\d+$).", arg)]
-        if text and "--" not in args:
-            args = [*(arg for arg in args if arg not in text), "--", *text]
-        return super().parse_args(ctx, args)
-
-
 @command
 def search(
     run: RunArgument,
@@ -71,7 +60,9 @@ def search(
     from devise_exp.search.saved_run import Run
 
     answer = find_images(Run.open(run), text, image, gallery, k, image_root=image_root)
-    _show(answer, out or _place(run, text, image.stem if image else "", _whole(gallery)))
+    _show(
+        answer, out or _search_folder(run, text, image.stem if image else "", _full_name(gallery))
+    )
 
 
 @command
@@ -90,7 +81,7 @@ def similar(
 
     saved = Run.open(run)
     answer = find_images(saved, "", file, gallery, k, space, image_root)
-    _show(answer, out or _place(run, "like", file.stem, _whole(gallery), space))
+    _show(answer, out or _search_folder(run, "like", file.stem, _full_name(gallery), space))
 
 
 @command
@@ -111,17 +102,15 @@ def tag(
     from devise_exp.search.answers import tag_images
     from devise_exp.search.saved_run import Run
 
-    if vocabulary not in (None, "all") and not str(vocabulary).isdecimal():
-        raise InputError(f"--vocabulary {vocabulary}: give all or a number of words")
-    most_frequent = None if vocabulary in (None, "all") else int(str(vocabulary))
+    most_frequent = _vocabulary_size(vocabulary)
     saved = Run.open(run)
     for file in files:  # before the network is built
         open_image(file)
     vectors = saved.embed(ImageFiles(str(file) for file in files))["devise"]
-    found = tag_images(saved, vectors, k, vocabulary is not None, most_frequent)
-    for file, words_found in zip(files, found, strict=True):
-        print_content(printable(portable(str(file))))
-        print_content(_nearest(words_found, "word" if vocabulary else "label"))
+    tags = tag_images(saved, vectors, k, vocabulary is not None, most_frequent)
+    for file, neighbours in zip(files, tags, strict=True):
+        print_content(printable(portable(str(file))), markup=False)
+        print_content(_neighbour_table(neighbours, "word" if vocabulary else "label"))
 
 
 @command
@@ -137,7 +126,8 @@ def words(
     from devise_exp.search.answers import nearest_words
     from devise_exp.search.saved_run import Run
 
-    print_content(_nearest(nearest_words(Run.open(run), text, k, most_frequent), "word"))
+    neighbours = nearest_words(Run.open(run), text, k, most_frequent)
+    print_content(_neighbour_table(neighbours, "word"))
 
 
 @command
@@ -145,7 +135,7 @@ def index(
     run: RunArgument,
     folder: Annotated[Path, typer.Argument(help="A folder of images, with or without classes.")],
 ) -> None:
-    """Make a folder of your own images searchable; again, to take in what has changed."""
+    """Make a folder of your own images searchable; run it again after the folder has changed."""
     from devise_exp.search.saved_run import Run
 
     try:
@@ -158,8 +148,17 @@ def index(
         f"{report.n:,} images: {report.added:,} added, {report.changed:,} changed, "
         f"{report.dropped:,} dropped, {len(report.skipped):,} skipped"
     )
-    asking = f"devise-exp search {shlex.quote(str(run))} WORDS --among {shlex.quote(str(folder))}"
-    print_content(f"search them: {asking}")
+    example = f"devise-exp search {shlex.quote(str(run))} WORDS --among {shlex.quote(str(folder))}"
+    print_content(f"search them: {example}", markup=False)
+
+
+def _vocabulary_size(vocabulary: str | None) -> int | None:
+    """The number of words that --vocabulary asks for, None for all."""
+    if vocabulary in (None, "all"):
+        return None
+    if not str(vocabulary).isdecimal():
+        raise InputError(f"--vocabulary {vocabulary}: give all or a number of words")
+    return int(str(vocabulary))
 
 
 def _show(answer: Answer, out: Path) -> None:
@@ -167,13 +166,13 @@ def _show(answer: Answer, out: Path) -> None:
     labelled = any(hit.row.label for hit in answer.hits)
     columns = ["", "image", *(["label"] if labelled else []), "similarity"]
     table = _table(columns)
-    for place, hit in enumerate(answer.hits, start=1):
+    for number, hit in enumerate(answer.hits, start=1):
         label = [Text(printable(hit.row.label))] if labelled else []
-        table.add_row(str(place), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
+        table.add_row(str(number), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
     title = (
         f"{answer.reading}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
     )
-    print_content(title)
+    print_content(title, markup=False)
     print_content(table)
     absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
     if absent:
@@ -199,33 +198,32 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
         if row.label:
             note += f"  {printable(row.name)}"
         tiles.append(Tile(image, printable(row.label or row.name), note, marked))
-    with atomic_path(out / "grid.png") as made:
-        draw_sheet(tiles, title).save(made)
-    with atomic_path(out / "page.html") as made:
-        made.write_text(sheet_html(tiles, answer.reading, title), encoding="utf-8")
-    print_content(str(out / "grid.png"))
-    print_content(str(out / "page.html"))
+    with atomic_path(out / "grid.png") as path:
+        draw_sheet(tiles, title).save(path)
+    with atomic_path(out / "page.html") as path:
+        path.write_text(sheet_html(tiles, answer.reading, title), encoding="utf-8")
+    print_content(str(out / "grid.png"), str(out / "page.html"), markup=False)
 
 
-def _place(run: Path, *question: str) -> Path:
-    """RUN/searches/<name>, named after what was asked for; a minus becomes the word."""
-    parts = [part for part in question if part not in ("", "all", "devise")]
+def _search_folder(run: Path, *query: str) -> Path:
+    """RUN/searches/<name>, named after the query; a minus becomes the word."""
+    parts = [part for part in query if part not in ("", "all", "devise")]
     plain = re.sub(r"(?:^|(?<=\s))[-−]\s*", "minus ", " ".join(parts)).replace("*", "x")
     name = re.sub(r"[^\w.+-]+", "_", plain).strip("._")[:MAX_NAME_LENGTH]
     return run / "searches" / (name or "search")
 
 
-def _whole(gallery: str) -> str:
-    """A part of the run, or a folder by its one whole name."""
+def _full_name(gallery: str) -> str:
+    """A part of the run, or the absolute path of a folder."""
     from devise_exp.search.saved_run import PARTS
 
     return gallery if gallery in PARTS else str(Path(gallery).expanduser().resolve())
 
 
-def _nearest(found: list[tuple[str, float]], heading: str) -> Table:
+def _neighbour_table(neighbours: list[tuple[str, float]], heading: str) -> Table:
     table = _table(["", heading, "similarity"])
-    for place, (name, similarity) in enumerate(found, start=1):
-        table.add_row(str(place), Text(name), f"{similarity:.3f}")
+    for number, (name, similarity) in enumerate(neighbours, start=1):
+        table.add_row(str(number), Text(name), f"{similarity:.3f}")
     return table
 
 

@@ -26,11 +26,15 @@ def sweep(
         typer.Option(help="A folder of your own studies, FOLDER/study/NAME.yaml."),
     ] = None,
 ) -> None:
-    """Search hyperparameters by a study (needs the extra `sweep`); the same command goes on."""
+    """Search hyperparameters by a study (needs the extra `sweep`); run it again to continue."""
+    _run_sweep(overrides or [], config_dir)
+
+
+def _run_sweep(overrides: list[str], config_dir: Path | None) -> None:
     try:
         from devise_exp.pipelines.sweep.sweep import run_sweep  # late: torch and optuna
     except ModuleNotFoundError as error:
         if error.name != "optuna":
             raise
-        raise InputError("sweeps need optuna: pip install -e '.[sweep]'") from error
-    run_sweep(overrides or [], config_dir)
+        raise InputError("sweeps need optuna: pip install 'devise-exp[sweep]'") from error
+    run_sweep(overrides, config_dir)

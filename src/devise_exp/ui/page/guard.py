@@ -15,22 +15,26 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# The browser is to ask nobody but this server, whatever the page or its framework come to hold.
+# The browser may ask no other server, whatever the page or its framework holds.
 POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
     "style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'self'"
 )
-# Routes of gradio's by which its server would fetch from other hosts.
+# Routes by which gradio's server would fetch from other hosts.
 FETCHING = ("/gradio_api/file=http", "/gradio_api/proxy=")
-
-
 MAX_QUESTION = 2**20  # bytes; images are uploaded apart
 
 
 class Guard:
-    """ASGI middleware: a policy for the browser, no fetching from other hosts, and with `local`
-    only requests that name this machine (another site's name may come to point to 127.0.0.1) and
-    that no other site's page has sent.
+    """ASGI middleware: a policy for the browser, and no fetching from other hosts.
+
+    Starlette's TrustedHostMiddleware checks the Host header alone and against names, not addresses;
+    a page of another site sends a good Host header with its own Origin.
+
+    Args:
+        app: The application behind it.
+        local: Whether to answer only requests that name this machine (another site's name may point
+            to 127.0.0.1) and that no other site's page has sent.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], local: bool) -> None:
@@ -69,7 +73,7 @@ class Guard:
 
 
 async def _body(receive: Receive) -> bytes:
-    """The body of a question; no more is read once it is too large."""
+    """The body of a question; reading stops once it is too large."""
     body = b""
     while len(body) <= MAX_QUESTION:
         message = await receive()
@@ -80,7 +84,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """What gives a body that was read already, and then what comes after it."""
+    """A receiver that returns the body, which was read already, and then what comes after it."""
     waiting = [body]
 
     async def replayed() -> Message:
@@ -107,7 +111,18 @@ def _names_address(body: bytes) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server on `host`."""
+    """Check that only this machine can reach a server.
+
+    Args:
+        host: Name or address that the server listens on.
+
+    Returns:
+        Whether it is localhost or a loopback address.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
+        (True, True, False)
+    """
     try:
         return host == "localhost" or ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -115,14 +130,19 @@ def is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def own_environment() -> Iterator[None]:
-    """Environment variables for a gradio server: a folder of its own for what it is sent and shows,
-    removed at the end, and no proxy between it and this machine.
+def gradio_environment() -> Iterator[None]:
+    """Set environment variables for a gradio server, and restore them at the end.
+
+    The server gets a temporary folder for the files that it is sent and shows, and no proxy between
+    itself and this machine.
+
+    Yields:
+        Nothing.
     """
     around = [os.environ.get(name) for name in ("no_proxy", "NO_PROXY")]
     direct = ",".join([*filter(None, dict.fromkeys(around)), "localhost", "127.0.0.1", "::1"])
-    with TemporaryDirectory(prefix="devise-exp-", ignore_cleanup_errors=True) as place:
-        wanted = {"GRADIO_TEMP_DIR": place, "no_proxy": direct, "NO_PROXY": direct}
+    with TemporaryDirectory(prefix="devise-exp-", ignore_cleanup_errors=True) as folder:
+        wanted = {"GRADIO_TEMP_DIR": folder, "no_proxy": direct, "NO_PROXY": direct}
         before = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
         try:

@@ -1,32 +1,25 @@
-"""A local page that searches a run's images by words or by an image, and names that image."""
+"""A local page that searches a run's images by words or by an image, and tags that image."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from devise_exp.core.console import notify
-from devise_exp.core.errors import InputError, user_message
-from devise_exp.data.images import open_image
-from devise_exp.evaluation.protocols import MODEL
-from devise_exp.reports.contact_sheet import THUMBNAIL, Tile, thumbnail
-from devise_exp.search.answers import DEFAULT_HITS, Hit, find_images, tag_images
+from devise_exp.core.errors import InputError
+from devise_exp.search.answers import DEFAULT_HITS
 from devise_exp.search.saved_run import Run
-from devise_exp.ui.page.guard import Guard, is_loopback, own_environment
+from devise_exp.ui.page.answer import WELCOME, answer_query, line_html
+from devise_exp.ui.page.guard import Guard, gradio_environment, is_loopback
 
 MAX_UPLOAD = 50 * 2**20  # bytes
 MAX_HITS = 60
-TAGS = 8
-DEFAULT_VOCABULARY = 50_000  # of rarer words, one is near any image by chance
 KEPT = 3600  # seconds that images sent and shown stay on the server's disk
-WELCOME = "Ask by words, by an image, or by both together."
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 LAUNCH: dict[str, Any] = {  # nothing public, no other process, no record of what was asked
     "max_file_size": MAX_UPLOAD,
@@ -46,9 +39,13 @@ EXAMPLES = "for example horse -grass"
 def serve(
     run: Run, host: str = "127.0.0.1", port: int | None = None, image_root: Path | None = None
 ) -> None:
-    """Serve the page until Ctrl-C; `port` is the first free one from 7860 on unless given.
+    """Serve the page until Ctrl-C.
 
-    `image_root` is the folder of the run's images, where they are elsewhere than in training.
+    Args:
+        run: The run.
+        host: Address to serve on.
+        port: Port; None: the first free one from 7860 on.
+        image_root: Folder of the run's images, if they are elsewhere than in training.
     """
     if not is_loopback(host):
         notify(f"warning: on {host}, whoever reaches this machine can see this run's images")
@@ -64,7 +61,20 @@ def serve(
 def serving(
     run: Run, host: str = "127.0.0.1", port: int | None = None, image_root: Path | None = None
 ) -> Iterator[str]:
-    """The page's address, while it is served. InputError without gradio and for a taken port."""
+    """Serve the page while the block runs.
+
+    Args:
+        run: The run.
+        host: Address to serve on.
+        port: Port; None: the first free one from 7860 on.
+        image_root: Folder of the run's images, if they are elsewhere than in training.
+
+    Yields:
+        The address of the page.
+
+    Raises:
+        InputError: If gradio is not installed, or the port is taken.
+    """
     gradio = _gradio()
     from starlette.middleware import Middleware
 
@@ -73,20 +83,15 @@ def serving(
         "css": files("devise_exp.ui.page").joinpath("assets/app.css").read_text(encoding="utf-8"),
     }
     guard = Middleware(Guard, local=is_loopback(host))
-    with own_environment():
+    with gradio_environment():
         page = build(run, image_root)
+        options = {"app_kwargs": {"middleware": [guard]}, **look, **LAUNCH}
         try:
-            _, url, _ = page.launch(
-                server_name=host,
-                server_port=port,
-                app_kwargs={"middleware": [guard]},
-                **look,
-                **LAUNCH,
-            )
+            _, url, _ = page.launch(server_name=host, server_port=port, **options)
         except OSError as error:
-            place = f"{host}, port {port or '7860 to 7959'}"
+            address = f"{host}, port {port or '7860 to 7959'}"
             raise InputError(
-                f"{place}: nothing can be served there: give another --port"
+                f"{address}: nothing can be served there: give another --port"
             ) from error
         try:
             yield url
@@ -95,35 +100,32 @@ def serving(
 
 
 def build(run: Run, image_root: Path | None = None) -> Any:
-    """The page as gradio Blocks: questions at the left, what was found at the right."""
+    """Build the page: the query at the left, the answer at the right.
+
+    Args:
+        run: The run.
+        image_root: Folder of the run's images, if they are elsewhere than in training.
+
+    Returns:
+        The page as gradio Blocks.
+    """
     gradio = _gradio()
-    busy = threading.Lock()  # strict decoding is set for the whole process
-
-    def answer(text: str, file: str | None, gallery: str, k: float) -> tuple[str, str, Any, Any]:
-        with busy:
-            image = Path(file) if file else None
-            line, tags, asked_by, hits = _answer(run, text, image, gallery, int(k), image_root)
-        return line, tags, gradio.Image(asked_by, visible=asked_by is not None), hits
-
-    data = run.folder.about()["data"]
-    with (
-        gradio.Blocks(
-            analytics_enabled=False,
-            title=f"{data} · devise-exp",
-            fill_width=True,
-            delete_cache=(KEPT, KEPT),
-        ) as page,
-        gradio.Row(),
-    ):
+    blocks = gradio.Blocks(
+        analytics_enabled=False,
+        title=f"{run.folder.about()['data']} · devise-exp",
+        fill_width=True,
+        delete_cache=(KEPT, KEPT),
+    )
+    with blocks as page, gradio.Row():
         with gradio.Column(scale=1, min_width=290):
-            asked, triggers, image = _questions(run)
+            query, triggers, image = _query_column(run)
         with gradio.Column(scale=4, min_width=420):
-            told, tags, found = _answers()
+            line, tags, hits = _answer_column()
         gradio.on(
             triggers,
-            answer,
-            asked,
-            [told, tags, image, found],
+            _answerer(run, image_root),
+            query,
+            [line, tags, image, hits],
             api_name="search",
             show_progress="minimal",
             trigger_mode="always_last",
@@ -131,8 +133,22 @@ def build(run: Run, image_root: Path | None = None) -> Any:
     return page
 
 
-def _questions(run: Run) -> tuple[list[Any], list[Any], Any]:
-    """The column at the left: what is asked, the events that ask it, and the image asked by."""
+def _answerer(run: Run, image_root: Path | None) -> Callable[..., tuple[str, str, Any, Any]]:
+    """The function that gradio calls with the values of the query."""
+    gradio = _gradio()
+    busy = threading.Lock()  # strict decoding is set for the whole process
+
+    def answer(text: str, file: str | None, gallery: str, k: float) -> tuple[str, str, Any, Any]:
+        with busy:
+            image = Path(file) if file else None
+            line, tags, thumb, hits = answer_query(run, text, image, gallery, int(k), image_root)
+        return line, tags, gradio.Image(thumb, visible=thumb is not None), hits
+
+    return answer
+
+
+def _query_column(run: Run) -> tuple[list[Any], list[Any], Any]:
+    """The column at the left: the query, the events that send it, and the query image."""
     gradio = _gradio()
     about = {key: escape(str(value)) for key, value in run.folder.about().items()}
     gradio.HTML(
@@ -158,12 +174,12 @@ def _questions(run: Run) -> tuple[list[Any], list[Any], Any]:
     return [text, file, gallery, k], triggers, image
 
 
-def _answers() -> tuple[Any, Any, Any]:
+def _answer_column() -> tuple[Any, Any, Any]:
     """The column at the right: the line above, the tags and the grid of images."""
     gradio = _gradio()
-    told = gradio.HTML(_told(WELCOME), elem_id="told")
+    line = gradio.HTML(line_html(WELCOME), elem_id="line")
     tags = gradio.HTML("", elem_id="tags")
-    found = gradio.Gallery(
+    hits = gradio.Gallery(
         label="Images found",
         show_label=False,
         columns=6,
@@ -171,64 +187,14 @@ def _answers() -> tuple[Any, Any, Any]:
         height="auto",
         format="jpeg",
         buttons=[],
-        elem_id="found",
+        elem_id="hits",
     )
-    return told, tags, found
-
-
-Thumbnails = list[tuple[Image.Image, str]]  # thumbnails with their captions
-
-
-def _answer(
-    run: Run, text: str, file: Path | None, gallery: str, k: int, image_root: Path | None
-) -> tuple[str, str, Image.Image | None, Thumbnails]:
-    """The line above, the tags, the image asked by and the images found."""
-    tags, thumb = "", None
-    if not text.strip() and file is None:
-        return _told(WELCOME), tags, thumb, []
-    try:
-        if file is not None:
-            image = open_image(file, file.name)
-            thumb = thumbnail(Tile(image, file.name), THUMBNAIL)
-            tags = _tags(run, image)
-        n = min(k, len(run.gallery(gallery)))
-        answer = find_images(run, text, file, gallery, n, image_root=image_root)
-    except Exception as error:
-        line = user_message(error)
-        if line is None:
-            raise
-        return _told(line, "problem"), tags, thumb, []
-    line = f"{answer.reading}: the nearest {len(answer.hits)} of {answer.n:,} images ({gallery})"
-    return _told(line), tags, thumb, [_shown(hit) for hit in answer.hits]
-
-
-def _shown(hit: Hit) -> tuple[Image.Image, str]:
-    name, similarity = hit.row.label or hit.row.name, f"{hit.similarity:.3f}"
-    file = Path(hit.row.path) if hit.row.path else None
-    return thumbnail(Tile(file, hit.row.name, similarity), THUMBNAIL), f"{similarity} {name}"
-
-
-def _tags(run: Run, image: Image.Image) -> str:
-    """What the image may show: labels of the run, then words of its vocabulary."""
-    vector = run.embed([image])[MODEL]  # (1, D)
-    named = {"classes": tag_images(run, vector, min(TAGS, len(run.class_vectors)))[0]}
-    if n := min(DEFAULT_VOCABULARY, len(run.vocabulary)):
-        named["words"] = tag_images(run, vector, min(TAGS, n), vocabulary=True, most_frequent=n)[0]
-    return "".join(_chips(kind, tags) for kind, tags in named.items())
-
-
-def _chips(kind: str, tags: Sequence[tuple[str, float]]) -> str:
-    chips = (f"<li>{escape(name)} <b>{similarity:.2f}</b></li>" for name, similarity in tags)
-    return f'<h2>Nearest {kind}</h2><ul class="chips {kind}">{"".join(chips)}</ul>'
-
-
-def _told(line: str, kind: str = "answer") -> str:
-    return f'<p class="{kind}" role="status">{escape(line)}</p>'
+    return line, tags, hits
 
 
 def _gradio() -> Any:
     try:
         import gradio
     except ModuleNotFoundError as error:
-        raise InputError("the page needs gradio: pip install -e '.[app]'") from error
+        raise InputError("the page needs gradio: pip install 'devise-exp[app]'") from error
     return gradio

@@ -1,0 +1,90 @@
+"""What the page shows for a query: a line, tags and thumbnails, or one line on what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from PIL import Image
+
+from devise_exp.core.errors import user_message
+from devise_exp.data.images import open_image
+from devise_exp.evaluation.protocols import MODEL
+from devise_exp.reports.contact_sheet import THUMBNAIL, Tile, thumbnail
+from devise_exp.search.answers import Hit, find_images, tag_images
+from devise_exp.search.saved_run import Run
+
+TAGS = 8
+DEFAULT_VOCABULARY = 50_000  # of rarer words, one is near any image by chance
+WELCOME = "Ask by words, by an image, or by both together."
+
+Thumbnails = list[tuple[Image.Image, str]]  # thumbnails with their captions
+
+
+def answer_query(
+    run: Run, text: str, file: Path | None, gallery: str, k: int, image_root: Path | None
+) -> tuple[str, str, Image.Image | None, Thumbnails]:
+    """Answer a query of the page.
+
+    Args:
+        run: The run.
+        text: The words.
+        file: The image file.
+        gallery: Name of the gallery that is searched.
+        k: Largest number of hits.
+        image_root: Folder of the run's images, if they are elsewhere than in training.
+
+    Returns:
+        The line above and the tags as HTML, the query image, and the hits.
+    """
+    tags, thumb = "", None
+    if not text.strip() and file is None:
+        return line_html(WELCOME), tags, thumb, []
+    try:
+        if file is not None:
+            image = open_image(file, file.name)
+            thumb = thumbnail(Tile(image, file.name), THUMBNAIL)
+            tags = _tags(run, image)
+        n = min(k, len(run.gallery(gallery)))
+        answer = find_images(run, text, file, gallery, n, image_root=image_root)
+    except Exception as error:
+        line = user_message(error)
+        if line is None:
+            raise
+        return line_html(line, "problem"), tags, thumb, []
+    line = f"{answer.reading}: the nearest {len(answer.hits)} of {answer.n:,} images ({gallery})"
+    return line_html(line), tags, thumb, [_thumbnail(hit) for hit in answer.hits]
+
+
+def _thumbnail(hit: Hit) -> tuple[Image.Image, str]:
+    name, similarity = hit.row.label or hit.row.name, f"{hit.similarity:.3f}"
+    file = Path(hit.row.path) if hit.row.path else None
+    return thumbnail(Tile(file, hit.row.name, similarity), THUMBNAIL), f"{similarity} {name}"
+
+
+def _tags(run: Run, image: Image.Image) -> str:
+    """What the image may show: labels of the run, then words of its vocabulary."""
+    vector = run.embed([image])[MODEL]  # (1, D)
+    named = {"classes": tag_images(run, vector, min(TAGS, len(run.class_vectors)))[0]}
+    if n := min(DEFAULT_VOCABULARY, len(run.vocabulary)):
+        named["words"] = tag_images(run, vector, min(TAGS, n), vocabulary=True, most_frequent=n)[0]
+    return "".join(_chips(kind, tags) for kind, tags in named.items())
+
+
+def _chips(kind: str, tags: Sequence[tuple[str, float]]) -> str:
+    chips = (f"<li>{escape(name)} <b>{similarity:.2f}</b></li>" for name, similarity in tags)
+    return f'<h2>Nearest {kind}</h2><ul class="chips {kind}">{"".join(chips)}</ul>'
+
+
+def line_html(line: str, kind: str = "answer") -> str:
+    """Format the line above the hits.
+
+    Args:
+        line: Its text.
+        kind: answer or problem.
+
+    Returns:
+        The line as HTML.
+    """
+    return f'<p class="{kind}" role="status">{escape(line)}</p>'
