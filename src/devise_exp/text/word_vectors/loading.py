@@ -146,7 +146,9 @@ def _load(
 def _read_packaged_glove(path: Path) -> VectorSource:
     """Read the package's files, or say what it needs."""
     if importlib.util.find_spec("pyarrow") is None:
-        raise InputError("word_vectors=glove_6b_50d needs pyarrow: pip install 'devise-exp[offline]'")
+        raise InputError(
+            "word_vectors=glove_6b_50d needs pyarrow: pip install 'devise-exp[offline]'"
+        )
     return read_packaged_glove(path)
 
 
