@@ -15,7 +15,7 @@ from pathlib import Path
 from devise_exp.core.command import command
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
-from devise_exp.evaluation.leakage import INCLUDES, IS, IS_A_KIND_OF, KindTable, Sense, kinds_bytes
+from devise_exp.evaluation.kinds import INCLUDES, IS, IS_A_KIND_OF, KindTable, Sense, kinds_bytes
 from devise_exp.text.names import split_synonyms
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from devise_exp.evaluation.image_retrieval import evaluate_word_queries
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import flatten
 from devise_exp.runs.folder import RunFolder
 
 FIGURES = [
@@ -27,7 +28,7 @@ def figures(run: RunFolder, name: str, compared_as: str) -> dict[str, float]:
     """A stored model's figures; a model that is not called devise is ranked by plain cosine."""
     model = replace(run.embedded(name), name=compared_as)
     none = np.zeros(len(model.class_vectors), dtype=bool)
-    return evaluate_word_queries([model], *run.class_ids(), none)[0]
+    return flatten(evaluate_word_queries([model], *run.class_ids(), none)[0])
 
 
 def main() -> None:

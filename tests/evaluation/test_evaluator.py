@@ -1,4 +1,4 @@
-"""The figures of an evaluation against plain loops over raw embeddings."""
+"""The metrics of an evaluation against plain loops over raw embeddings."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def by_hand(model: MethodOutput, images: str, candidates: list[int], k: int) -> 
         }
         ranked = sorted(candidates, key=lambda c: -cosines[c])
         hits.setdefault(truth, []).append(truth in ranked[:k])
-    everything = [hit for own in hits.values() for hit in own]
-    class_means = [sum(own) / len(own) for own in hits.values()]
+    everything = [hit for class_hits in hits.values() for hit in class_hits]
+    class_means = [sum(row) / len(row) for row in hits.values()]
     return sum(everything) / len(everything), sum(class_means) / len(class_means)
 
 
@@ -103,7 +103,7 @@ def area_by_hand(model: MethodOutput) -> float:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_figure_equals_plain_loops(seed: int) -> None:
+def test_every_metric_equals_plain_loops(seed: int) -> None:
     models = embedded(seed=seed), embedded("conse", seed=seed + 100, noise=2.0)
     values = run(*models).report.values
     expected: dict[str, float] = {}
@@ -116,8 +116,8 @@ def test_every_figure_equals_plain_loops(seed: int) -> None:
         ):
             for k in (k for k in (1, 2, 3, 5, 10, 20) if k <= len(candidates)):
                 name = f"{prefix}{protocol}/hit@{k}"
-                figures = by_hand(model, images, candidates.tolist(), k)
-                expected[name], expected[f"{name}/class_mean"] = figures
+                metrics = by_hand(model, images, candidates.tolist(), k)
+                expected[name], expected[f"{name}/class_mean"] = metrics
                 expected[f"method/chance/{protocol}/hit@{k}"] = k / len(candidates)
         u, s = (expected[f"{prefix}all_{i}/hit@1/class_mean"] for i in ("unseen", "seen"))
         expected[f"{prefix}all/H@1"] = 2 * u * s / (u + s)
@@ -150,10 +150,10 @@ def test_the_three_indexes_agree_to_the_last_digit() -> None:
     models = embedded(), embedded("conse", seed=7)
     exact = run(*models)
     for index in ("hnsw", "brute_force"):
-        found = run(*models, index=index)
-        assert found.report == exact.report
-        assert set(found.neighbours) == set(exact.neighbours)
-        for name, neighbours in found.neighbours.items():
+        result = run(*models, index=index)
+        assert result.report == exact.report
+        assert set(result.neighbours) == set(exact.neighbours)
+        for name, neighbours in result.neighbours.items():
             np.testing.assert_array_equal(neighbours, exact.neighbours[name])
 
 
@@ -169,7 +169,10 @@ def test_an_index_that_misses_neighbours_says_so() -> None:
     vectors, rows = unit(rng.normal(size=(20, 4))), np.arange(20)
     model = method_output("devise", vectors, vectors, rows, vectors[:1], rows[:1])
     # Ten of twenty from the other end, and all of ten: the worse one counts.
-    chosen = [Protocol("seen", "seen", rows), Protocol("unseen", "unseen", rows[:10])]
+    chosen = [
+        Protocol(name="seen", images="seen", candidates=rows),
+        Protocol(name="unseen", images="unseen", candidates=rows[:10]),
+    ]
     report = evaluator.evaluate([model], chosen, Reversed).report
     assert report.values["index/recall@10"] == 0.0
     assert report.values["seen/hit@10"] == 0.0
@@ -216,8 +219,8 @@ def test_extra_labels_give_two_more_protocols_and_change_no_other() -> None:
     assert more == {"extra_seen", "extra_unseen", "method"}
     candidates = list(range(23))
     for images in ("seen", "unseen"):
-        figures = values[f"extra_{images}/hit@3"], values[f"extra_{images}/hit@3/class_mean"]
-        assert figures == pytest.approx(by_hand(wide, images, candidates, 3))
+        metrics = values[f"extra_{images}/hit@3"], values[f"extra_{images}/hit@3/class_mean"]
+        assert metrics == pytest.approx(by_hand(wide, images, candidates, 3))
         assert values[f"method/chance/extra_{images}/hit@20"] == 20 / 23
     # A control has no vector for them.
     assert not [name for name in values if name.startswith("method/conse/extra")]
@@ -243,7 +246,7 @@ def test_ks_null_stops_at_the_number_of_candidates() -> None:
         ([True], ("hit@True",)),
         (["a"], ("hit@a",)),
         ([1.5], ("hit@1.5",)),
-        ([], ("ks=[]", "asks nothing")),
+        ([], ("ks=[]", "is empty")),
         ("1", ("ks=['1']",)),
     ],
 )
@@ -264,22 +267,23 @@ def test_the_ks_that_were_asked_are_reported_once_each() -> None:
 
 
 def test_an_image_whose_class_is_no_candidate_is_an_error() -> None:
+    wrong = Protocol(name="seen", images="unseen", candidates=SEEN)
     with pytest.raises(InputError, match="no true answer"):
-        evaluator.evaluate([embedded()], [Protocol("seen", "unseen", SEEN)], ExactIndex)
+        evaluator.evaluate([embedded()], [wrong], ExactIndex)
 
 
 def test_every_methods_neighbours_are_kept_to_the_largest_k_in_few_bytes() -> None:
     model, other = embedded(), embedded("other", seed=1)
-    found = run(model, other, ks=[1, 2]).neighbours
-    assert set(found) == {
-        start + each.name
+    result = run(model, other, ks=[1, 2]).neighbours
+    assert set(result) == {
+        start + protocol.name
         for start in ("", "method/other/")
-        for each in standard_protocols(SEEN, UNSEEN)
+        for protocol in standard_protocols(SEEN, UNSEEN)
     }
     similarity = other.seen.vectors.astype(np.float64) @ other.class_vectors.T
     best = np.argsort(-similarity, axis=1)[:, :2]
-    np.testing.assert_array_equal(found["method/other/all_seen"], best)
-    assert {ids.dtype for ids in found.values()} == {np.dtype(np.int16)}
+    np.testing.assert_array_equal(result["method/other/all_seen"], best)
+    assert {ids.dtype for ids in result.values()} == {np.dtype(np.int16)}
 
 
 def test_protocols_are_chosen_by_name() -> None:
@@ -290,10 +294,10 @@ def test_protocols_are_chosen_by_name() -> None:
     for names, has_h in ((["all_unseen"], False), (["seen", "all_seen"], False),
                          (["all_seen", "all_unseen"], True)):  # fmt: skip
         chosen = select_protocols(available, names)
-        found = evaluator.evaluate([embedded()], chosen, ExactIndex)
-        assert set(found.report.n) == set(found.neighbours) == set(names)
-        assert ("all/H@1" in found.report.values) is has_h
-        assert ("all/AUSUC" in found.report.values) is has_h
+        result = evaluator.evaluate([embedded()], chosen, ExactIndex)
+        assert set(result.report.n) == set(result.neighbours) == set(names)
+        assert ("all/H@1" in result.report.values) is has_h
+        assert ("all/AUSUC" in result.report.values) is has_h
     for wrong in (["foo"], ["seen", "extra_seen"], [], "sen"):
         with pytest.raises(InputError, match="choose among seen, unseen, all_seen, all_unseen"):
             select_protocols(available, wrong)

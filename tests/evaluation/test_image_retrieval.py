@@ -12,8 +12,8 @@ import pytest
 from helpers.outputs import method_output
 
 from devise_exp.core.errors import InputError
+from devise_exp.evaluation.image_ranking import NUMBERS_AT_ONCE
 from devise_exp.evaluation.image_retrieval import (
-    NUMBERS_AT_ONCE,
     Sizes,
     evaluate_image_queries,
     evaluate_word_queries,
@@ -35,21 +35,21 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def embedded(name: str = "devise", seed: int = 0, noise: float = 1.0, dim: int = 6) -> MethodOutput:
-    """Eight classes, of which each picture is near its own; unequal numbers of pictures a class."""
+    """Eight classes, of which each image is near its own; unequal numbers of images a class."""
     rng = np.random.default_rng(seed)
     vectors = unit(rng.normal(size=(8, dim)))
 
-    def pictures(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def images(classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         order = np.random.default_rng(5)  # the same rows for every model
         truth = order.permutation(np.repeat(classes, [COUNTS[c] for c in classes]))
         return unit(vectors[truth] + noise * rng.normal(size=(len(truth), dim))), truth
 
-    sides = (*pictures(SEEN), *pictures(UNSEEN))
+    sides = (*images(SEEN), *images(UNSEEN))
     return method_output(name, vectors, *sides, is_projection=name != "conse")
 
 
 def softmax_like(model: MethodOutput) -> MethodOutput:
-    """A model that names seen classes only and has no embedding of unseen pictures."""
+    """A model that names seen classes only and has no embedding of unseen images."""
     one_hot = np.zeros((8, len(SEEN)), dtype=np.float32)
     one_hot[SEEN] = np.eye(len(SEEN))
     shares = (
@@ -131,7 +131,7 @@ def points(values: dict[str, float]) -> dict[str, float]:
 def gallery_of(model: MethodOutput, side: str) -> tuple[np.ndarray, list[int]]:
     if side == "all":
         sides = [gallery_of(model, s) for s in ("seen", "unseen")]
-        return np.concatenate([v for v, _ in sides]), [t for _, own in sides for t in own]
+        return np.concatenate([v for v, _ in sides]), [t for _, ids in sides for t in ids]
     return model.parts[side].vectors, model.parts[side].class_ids.tolist()
 
 
@@ -139,7 +139,7 @@ def gallery_of(model: MethodOutput, side: str) -> tuple[np.ndarray, list[int]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_every_figure_of_names_equals_plain_loops(seed: int) -> None:
+def test_every_metric_of_names_equals_plain_loops(seed: int) -> None:
     first = embedded(seed=seed)
     conse = embedded("conse", seed=seed + 100, noise=2)
     models = first, softmax_like(first), conse, embedded("random_vectors", seed=seed + 200)
@@ -204,16 +204,16 @@ def test_every_mean_has_its_interval_around_it() -> None:
     assert bounds[0] < bounds[1]
 
 
-def test_names_at_their_own_pictures_are_found_first() -> None:
+def test_names_at_their_own_images_are_found_first() -> None:
     model = embedded(noise=0)
     values, _ = by_words([model], SEEN, UNSEEN, COMPOUND)
     for protocol in ("seen", "unseen", "all_seen", "all_unseen", "seen_compound"):
         assert values[f"search/{protocol}/mAP"] == pytest.approx(1)
-    # Of the seen classes 7, 3, 9, 4 and 1 pictures: five places cannot all be right.
+    # Of the seen classes 7, 3, 9, 4 and 1 images: five places cannot all be right.
     assert values["search/seen/P@5"] == pytest.approx((1 + 3 / 5 + 1 + 4 / 5 + 1 / 5) / 5)
 
 
-def test_what_has_no_picture_or_no_name_of_several_words_is_left_out() -> None:
+def test_what_has_no_image_or_no_name_of_several_words_is_left_out() -> None:
     model = embedded()
     kept = model.unseen.class_ids == 4
     few = method_output(
@@ -233,7 +233,7 @@ def test_what_has_no_picture_or_no_name_of_several_words_is_left_out() -> None:
         "search/seen_pairs": (10, 24),
     }
     assert "search/unseen/P@1" in values
-    assert "search/unseen/P@5" not in values  # of two pictures
+    assert "search/unseen/P@5" not in values  # of two images
     assert values["search/unseen/mAP"] == values["method/chance/search/unseen/mAP"] == 1
     assert {name.split("/")[-2] for name in points(values)} == {n.split("/")[1] for n in sizes}
 
@@ -264,7 +264,7 @@ def test_of_many_pairs_as_many_are_drawn_again() -> None:
     assert every == list(combinations(range(7, 32), 2))
 
 
-def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
+def test_images_of_the_same_similarity_stay_in_row_order() -> None:
     vectors = np.eye(2, dtype=np.float32)
     same = np.tile(unit(np.array([[1.0, 1.0]])), (6, 1))
     truth = np.array([1, 0, 1, 0, 0, 1])
@@ -274,9 +274,9 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     assert values["search/seen/P@1"] == 0
     # So do those whose cosines are the same sum in another order: float32 would tell them apart.
     rng = np.random.default_rng(0)
-    pictures = rng.permuted(np.tile(np.arange(1.0, 400.0), (60, 1)), axis=1)
+    images = rng.permuted(np.tile(np.arange(1.0, 400.0), (60, 1)), axis=1)
     truth = np.repeat([0, 1], [20, 40])
-    model = method_output("conse", np.ones((2, 399)), pictures, truth, pictures[:0], truth[:0])
+    model = method_output("conse", np.ones((2, 399)), images, truth, images[:0], truth[:0])
     values, _ = by_words([model], np.array([0]), truth[:0], np.zeros(2, dtype=bool))
     assert values["search/seen/mAP"] == 1
     # Twins tie wherever they stand, however long their vectors are to sum.
@@ -292,27 +292,27 @@ def test_pictures_of_the_same_similarity_stay_in_row_order() -> None:
     assert values["search/seen/mAP"] == pytest.approx((firsts + seconds) / 2)
 
 
-# Pictures
+# Images
 
 
-def test_every_figure_of_pictures_equals_plain_loops() -> None:
+def test_every_metric_of_images_equals_plain_loops() -> None:
     model, other = embedded(), embedded("other", seed=8, dim=9)
     spaces = {
         "devise": (model.seen.vectors, model.unseen.vectors),
         "backbone": (3 * other.seen.vectors, other.unseen.vectors / 2),
     }
     values, sizes = by_images(spaces, model.seen.class_ids, model.unseen.class_ids)
-    # The one picture of class 6 has no other of its class: no query, but among the others.
+    # The one image of class 6 has no other of its class: no query, but among the others.
     assert sizes == {"similar/seen": (23, 23), "similar/unseen": (15, 14)}
     expected: dict[str, float] = {}
     for space, sides in spaces.items():
         for side, vectors in zip(("seen", "unseen"), sides, strict=True):
             truth = model.parts[side].class_ids.tolist()
             ranked = []
-            for row, own in enumerate(truth):
+            for row, true in enumerate(truth):
                 others = [r for r in range(len(truth)) if r != row]
-                if any(truth[r] == own for r in others):
-                    relevant = [truth[r] == own for r in others]
+                if any(truth[r] == true for r in others):
+                    relevant = [truth[r] == true for r in others]
                     ranked.append(relevance(vectors[row], vectors[others], relevant))
             for name, value in figures_of(ranked).items():
                 if name.startswith("chance/"):
@@ -326,21 +326,21 @@ def test_every_figure_of_pictures_equals_plain_loops() -> None:
             assert values[f"{name}/lo"] <= values[name] <= values[f"{name}/hi"]
 
 
-def test_a_picture_does_not_find_itself() -> None:
-    # Each picture's nearest is itself; its one fellow is the farthest of all.
+def test_a_image_does_not_find_itself() -> None:
+    # Each image's nearest is itself; its one fellow is the farthest of all.
     vectors = np.array([[1, 0], [0, 1], [-1, 0.01], [0.01, -1]], dtype=np.float32)
     truth = np.array([0, 1, 0, 1])
     values, _ = by_images({"devise": (vectors, vectors[:0])}, truth, truth[:0])
     assert values["similar/devise/seen/P@1"] == 0
     assert values["similar/devise/seen/mAP"] == pytest.approx(1 / 3)
-    # A twin is another picture, and is found.
+    # A twin is another image, and is found.
     twins = np.repeat(vectors[:2], 2, axis=0)
     values, _ = by_images({"devise": (twins, twins)}, truth[[0, 0, 1, 1]], truth)
     assert values["similar/devise/seen/mAP"] == 1
     assert values["similar/devise/unseen/P@1"] == 0
 
 
-def test_the_same_pictures_ask_in_each_space() -> None:
+def test_the_same_images_ask_in_each_space() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(4, size=120)
     vectors = rng.normal(size=(120, 5)).astype(np.float32)

@@ -15,20 +15,18 @@ from hypothesis import strategies as st
 from torchvision.models import ResNet18_Weights
 
 from devise_exp.core.errors import InputError
-from devise_exp.evaluation.leakage import (
+from devise_exp.evaluation.kinds import (
     INCLUDES,
     IS,
     IS_A_KIND_OF,
     RELATIONS,
-    AuditReport,
     KindTable,
-    Overlap,
     Sense,
-    audit,
     imagenet1k_kinds,
     kinds_bytes,
     read_kinds,
 )
+from devise_exp.evaluation.leakage import AuditReport, Overlap, audit
 
 MAKE = ROOT / "experiments" / "overlap_table" / "make.py"
 IMAGENET = ResNet18_Weights.DEFAULT.meta["categories"]
@@ -113,9 +111,9 @@ def test_make_names_a_wrong_file(
 
 @pytest.fixture
 def table(folder: Path, make: ModuleType) -> KindTable:
-    made = make.make_table(folder)
-    assert isinstance(made, KindTable)
-    return made
+    made_table = make.make_table(folder)
+    assert isinstance(made_table, KindTable)
+    return made_table
 
 
 @pytest.mark.parametrize(
@@ -143,8 +141,10 @@ def test_an_audit_by_kind(
 ) -> None:
     report = audit({name: given}, CATEGORIES, table)
     assert report.checked_by == ("words", "kinds")
-    found = [(overlap.relation, CATEGORIES.index(overlap.category)) for overlap in report.overlaps]
-    assert found == expected
+    relations = [
+        (overlap.relation, CATEGORIES.index(overlap.category)) for overlap in report.overlaps
+    ]
+    assert relations == expected
     assert report.overlapping == ((name,) if expected else ())
 
 

@@ -50,7 +50,7 @@ def embedded(
     return method_output(name, vectors, *images(SEEN), *images(UNSEEN), gamma=gamma)
 
 
-def figures(*models: MethodOutput, overlapping: Any = None, **options: Any) -> dict[str, float]:
+def values_of(*models: MethodOutput, overlapping: Any = None, **options: Any) -> dict[str, float]:
     calibrated = models[0].gamma is not None
     chosen = standard_protocols(SEEN, UNSEEN, overlapping=overlapping, calibrated=calibrated)
     return evaluator.evaluate(models, chosen, ExactIndex, **options).report.values
@@ -77,11 +77,11 @@ def hits(ranked: np.ndarray, truth: np.ndarray, k: int) -> tuple[float, float]:
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 999), st.floats(-0.5, 1.5), st.floats(-0.5, 1.5))
-def test_calibrated_figures_equal_the_whole_score_matrix(
+def test_calibrated_metrics_equal_the_whole_score_matrix(
     seed: int, gamma: float, other: float
 ) -> None:
     models = embedded(seed, gamma=gamma), embedded(seed + 1, "conse", gamma=other)
-    values = figures(*models, ks=[1, 2, 5])
+    values = values_of(*models, ks=[1, 2, 5])
     for model, prefix in zip(models, ("", "method/conse/"), strict=True):
         assert model.gamma is not None
         means = []
@@ -90,28 +90,28 @@ def test_calibrated_figures_equal_the_whole_score_matrix(
             for k in (1, 2, 5):
                 name = f"{prefix}calibrated_{images}/hit@{k}"
                 expected = hits(ranked, model.parts[images].class_ids, k)
-                found = values[name], values[f"{name}/class_mean"]
-                assert found == pytest.approx(expected, abs=1e-12)
+                pair = values[name], values[f"{name}/class_mean"]
+                assert pair == pytest.approx(expected, abs=1e-12)
             means.append(values[f"{prefix}calibrated_{images}/hit@1/class_mean"])
         both = 2 * means[0] * means[1] / sum(means) if sum(means) else 0.0
         assert values[f"{prefix}calibrated/H@1"] == pytest.approx(both, abs=1e-12)
         assert values[f"{prefix}calibrated/factor"] == model.gamma
 
 
-def test_a_gamma_of_0_changes_no_figure_and_a_great_one_leaves_one_side() -> None:
+def test_a_gamma_of_0_changes_no_metric_and_a_great_one_leaves_one_side() -> None:
     model = embedded(0, gamma=0.0)
-    values = figures(model)
+    values = values_of(model)
     for images in ("seen", "unseen"):
         names = [n for n in values if n.startswith(f"all_{images}/")]
         assert len(names) > 20
         for name in names:
             assert values[name.replace("all_", "calibrated_", 1)] == values[name]
     assert values["calibrated/H@1"] == values["all/H@1"]
-    values = figures(replace(model, gamma=9.0))
+    values = values_of(replace(model, gamma=9.0))
     assert values["calibrated_seen/hit@1"] == 0
     for name in ("hit@1", "hit@5/class_mean"):
         assert values[f"calibrated_unseen/{name}"] == values[f"unseen/{name}"]
-    values = figures(replace(model, gamma=-9.0))
+    values = values_of(replace(model, gamma=-9.0))
     assert values["calibrated_unseen/hit@5"] == 0
     assert values["calibrated_seen/hit@3"] == values["seen/hit@3"]
 
@@ -121,7 +121,7 @@ def test_a_method_without_a_gamma_or_a_vector_is_left_out() -> None:
     vectors = plain.class_vectors.copy()
     vectors[UNSEEN[0]] = 0
     blind = replace(plain, name="blind", class_vectors=vectors, gamma=0.2)
-    values = figures(model, plain, blind, overlapping=OVERLAPPING)
+    values = values_of(model, plain, blind, overlapping=OVERLAPPING)
 
     def answered(name: str) -> set[str]:
         return {n.split("/")[2] for n in values if n.startswith(f"method/{name}/")}
@@ -131,7 +131,7 @@ def test_a_method_without_a_gamma_or_a_vector_is_left_out() -> None:
     assert answered("blind") == {"seen"}
     assert answered("chance") == (PLAIN | wide | {"calibrated_seen", "calibrated_unseen"}) - {"all"}
     assert "calibrated/H@1" in values
-    without = figures(replace(model, gamma=None), blind)
+    without = values_of(replace(model, gamma=None), blind)
     assert not [name for name in without if "calibrated" in name]
 
 
@@ -139,21 +139,21 @@ def test_a_method_without_a_gamma_or_a_vector_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_clean_and_overlapping_figures_are_those_of_their_images(seed: int) -> None:
+def test_clean_and_overlapping_metrics_are_those_of_their_images(seed: int) -> None:
     model = embedded(seed)
-    values = figures(model, overlapping=OVERLAPPING)
+    values = values_of(model, overlapping=OVERLAPPING)
     ranked = ranking(model, "unseen", UNSEEN, 0)
     total = 0.0
     for name, classes in (("clean", np.setdiff1d(UNSEEN, OVERLAPPING)), ("leaked", OVERLAPPING)):
-        own = np.isin(model.unseen.class_ids, classes)
+        counts = np.isin(model.unseen.class_ids, classes)
         for k in (1, 2, 3):
-            figure = f"unseen_{name}/hit@{k}"
-            expected = hits(ranked[own], model.unseen.class_ids[own], k)
-            assert (values[figure], values[f"{figure}/class_mean"]) == pytest.approx(expected)
-            assert values[f"method/chance/{figure}"] == k / len(UNSEEN)  # among all unseen labels
-        total += values[f"unseen_{name}/hit@1"] * own.sum()
-    assert total / len(own) == pytest.approx(values["unseen/hit@1"])
-    plain = figures(model)
+            key = f"unseen_{name}/hit@{k}"
+            expected = hits(ranked[counts], model.unseen.class_ids[counts], k)
+            assert (values[key], values[f"{key}/class_mean"]) == pytest.approx(expected)
+            assert values[f"method/chance/{key}"] == k / len(UNSEEN)  # among all unseen labels
+        total += values[f"unseen_{name}/hit@1"] * counts.sum()
+    assert total / len(counts) == pytest.approx(values["unseen/hit@1"])
+    plain = values_of(model)
     assert {name: values[name] for name in plain} == plain
 
 
@@ -161,9 +161,9 @@ def test_where_nothing_or_everything_overlaps_there_is_nothing_to_tell_apart() -
     model = embedded(0)
     for overlapping in (None, np.array([], dtype=int)):
         assert not [
-            name for name in figures(model, overlapping=overlapping) if "unseen_" in name[:8]
+            name for name in values_of(model, overlapping=overlapping) if "unseen_" in name[:8]
         ]
-    values = figures(model, overlapping=UNSEEN)
+    values = values_of(model, overlapping=UNSEEN)
     assert not [name for name in values if "unseen_clean" in name]
     assert values["unseen_leaked/hit@2"] == values["unseen/hit@2"]
 
@@ -172,11 +172,11 @@ def test_neighbours_and_sizes_are_those_of_the_images() -> None:
     model = embedded(0, gamma=0.3)
     chosen = standard_protocols(SEEN, UNSEEN, overlapping=OVERLAPPING, calibrated=True)
     result = evaluator.evaluate([model], chosen, ExactIndex)
-    own = np.isin(model.unseen.class_ids, OVERLAPPING)
-    np.testing.assert_array_equal(result.truth["unseen_leaked"], model.unseen.class_ids[own])
-    expected = ranking(model, "unseen", UNSEEN, 0)[own]
+    counts = np.isin(model.unseen.class_ids, OVERLAPPING)
+    np.testing.assert_array_equal(result.truth["unseen_leaked"], model.unseen.class_ids[counts])
+    expected = ranking(model, "unseen", UNSEEN, 0)[counts]
     np.testing.assert_array_equal(result.neighbours["unseen_leaked"], expected)
-    assert result.report.n["unseen_leaked"] == (own.sum(), len(UNSEEN))
+    assert result.report.n["unseen_leaked"] == (counts.sum(), len(UNSEEN))
     assert result.report.n["calibrated_seen"] == (len(model.seen.vectors), N)
     np.testing.assert_array_equal(
         result.neighbours["calibrated_unseen"], ranking(model, "unseen", np.arange(N), 0.3)[:, :10]
@@ -213,7 +213,7 @@ def some_hops(seed: int, unplaced: tuple[int, ...] = ()) -> np.ndarray:
 @pytest.mark.parametrize("unplaced", [(), (3,), (2, 6)])
 def test_hierarchical_precision_equals_a_slow_one(unplaced: tuple[int, ...]) -> None:
     model, hops = embedded(0, gamma=0.25), some_hops(0, unplaced)
-    values = figures(model, distances=hops, overlapping=OVERLAPPING)
+    values = values_of(model, distances=hops, overlapping=OVERLAPPING)
     asked = 0
     for name, images, labels, gamma in (
         ("seen", "seen", SEEN, 0.0),
@@ -228,22 +228,22 @@ def test_hierarchical_precision_equals_a_slow_one(unplaced: tuple[int, ...]) -> 
             kept &= np.isin(truth, OVERLAPPING)
         ranked = ranking(model, images, labels, gamma)
         for k in (1, 2, 3, 5, 10, 20):
-            figure = f"{name}/hp@{k}"
+            key = f"{name}/hp@{k}"
             if k > len(set(labels) - set(unplaced)):
-                assert figure not in values
+                assert key not in values
                 continue
             shares, by_chance = [], []
             for row, true in zip(ranked[kept], truth[kept], strict=True):
                 right = correct_sets(hops, np.array([true]), labels, k)[0]
                 shares.append(np.isin(row[:k], labels[right]).mean())
                 by_chance.append(right.mean())
-            assert values[figure] == pytest.approx(np.mean(shares), abs=1e-12)
-            assert values[f"method/chance/{figure}"] == pytest.approx(np.mean(by_chance), abs=1e-12)
+            assert values[key] == pytest.approx(np.mean(shares), abs=1e-12)
+            assert values[f"method/chance/{key}"] == pytest.approx(np.mean(by_chance), abs=1e-12)
             asked += 1
         if not unplaced:
             assert values[f"{name}/hp@1"] == pytest.approx(values[f"{name}/hit@1"], abs=1e-12)
     assert asked > 15
-    assert not [n for n in figures(model) if "/hp@" in n]  # without a hierarchy there is none
+    assert not [n for n in values_of(model) if "/hp@" in n]  # without a hierarchy there is none
 
 
 # The index
@@ -260,7 +260,9 @@ def test_a_broken_index_shows() -> None:
     rng = np.random.default_rng(1)
     vectors, rows = unit(rng.normal(size=(60, 8))), np.arange(60)
     model = method_output("devise", vectors, vectors[:30], rows[:30], vectors[30:], rows[30:])
-    chosen = (Protocol("all_seen", "seen", rows), Protocol("all_unseen", "unseen", rows))
+    chosen = [
+        Protocol(name=f"all_{side}", images=side, candidates=rows) for side in ("seen", "unseen")
+    ]
     sound = evaluator.evaluate([model], chosen, ExactIndex).report.values
     broken = evaluator.evaluate([model], chosen, Shuffled).report.values
     assert sound["index/recall@10"] == sound["all_seen/hit@1"] == 1

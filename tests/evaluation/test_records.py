@@ -60,7 +60,7 @@ def test_records_come_back_from_their_keys_in_their_order(records: list[MetricRe
 
 
 @pytest.mark.parametrize(
-    ("made", "key"),
+    ("metric_record", "key"),
     [
         (record("unseen", "hit", k=5, average="image"), "unseen/hit@5"),
         (record("unseen", "hit", k=5, average="class"), "unseen/hit@5/class_mean"),
@@ -74,15 +74,15 @@ def test_records_come_back_from_their_keys_in_their_order(records: list[MetricRe
         (record("similar/seen", "mAP", method="chance"), "method/chance/similar/seen/mAP"),
     ],
 )
-def test_keys_are_those_of_metrics_json(made: MetricRecord, key: str) -> None:
-    assert flatten([made]) == {key: 0.5}
-    assert parse({key: 0.5}) == (made,)
+def test_keys_are_those_of_metrics_json(metric_record: MetricRecord, key: str) -> None:
+    assert flatten([metric_record]) == {key: 0.5}
+    assert parse({key: 0.5}) == (metric_record,)
 
 
 def test_a_value_stands_before_its_bounds() -> None:
-    made = record("unseen", "hit", k=1, average="class", low=0.1, high=0.9,
+    metric_record = record("unseen", "hit", k=1, average="class", low=0.1, high=0.9,
                   classes_low=0.0, classes_high=1.0)  # fmt: skip
-    assert list(flatten([made])) == [
+    assert list(flatten([metric_record])) == [
         "unseen/hit@1/class_mean" + end for end in ("", "/lo", "/hi", "/classes_lo", "/classes_hi")
     ]
 

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.evaluation import leakage
-from devise_exp.evaluation.leakage import imagenet1k_kinds
+from devise_exp.evaluation.kinds import imagenet1k_kinds
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.index.nmslib_index import NmslibIndex
 from devise_exp.pipelines import run

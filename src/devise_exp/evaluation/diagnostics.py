@@ -1,4 +1,4 @@
-"""Where a model is wrong, and why: classes, hubs, confusions, similarities and a map, as one dict.
+"""A model's errors and their causes: classes, hubs, confusions, similarities, a plot, as one dict.
 
 The dict is what diagnostics.json holds: numbers, names and None only. C is the number of classes, N
 that of a protocol's images, K that of the neighbours of each.
@@ -23,11 +23,17 @@ from devise_exp.evaluation.ranking_analysis import (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Classes:
-    """names and words: (C,) by class id, labels beyond the run's own classes after these; seen and
-    unseen: class ids; overlaps: name of an unseen class to what the backbone's pretraining knew of
-    it, such as "is a kind of dog" (none where the audit found none).
+    """The classes of a run, and what is known of them.
+
+    Attributes:
+        names: (C,) names by class id, labels beyond the run's classes last.
+        words: (C,) the words of each, in the same order.
+        seen: Ids of the seen classes.
+        unseen: Ids of the unseen classes.
+        overlaps: Name of an unseen class -> how the backbone's pretraining knew it, such as "is a
+            kind of dog"; classes without an overlap are left out.
     """
 
     names: Sequence[str]
@@ -50,15 +56,23 @@ def diagnose(
     curves: Mapping[str, Curve],
     gammas: Mapping[str, float],
 ) -> dict[str, Any]:
-    """What diagnostics.json holds.
+    """Diagnose the trained model.
 
-    models: the trained one first, which all but "methods" and "tradeoff" speak of; rankings: its
-    own, one per protocol; curves and gammas: by method, the latter where calibration chose one. A
-    figure of a protocol that was not ranked, or not deep enough, is None.
+    Args:
+        classes: The classes of the run.
+        models: Method outputs, that of the trained model first: all but "methods" and "tradeoff" is
+            about it.
+        rankings: Its rankings, one per protocol.
+        curves: Trade-off between seen and unseen classes, by method.
+        gammas: Gamma by method, of those that have one.
+
+    Returns:
+        The content of diagnostics.json. A metric of a protocol without a ranking, or with one that
+        is not deep enough, is None.
     """
     model, vectors = models[0], models[0].class_vectors
     return {
-        "methods": [each.name for each in models],
+        "methods": [output.name for output in models],
         "classes": _class_table(classes, model, {r.protocol: r for r in rankings}),
         "tradeoff": {name: _tradeoff(c, gammas.get(name)) for name, c in curves.items()},
         "hubness": {r.protocol: hubness(r, classes.names) for r in rankings},
@@ -69,11 +83,18 @@ def diagnose(
 
 
 def class_map(classes: Classes, model: MethodOutput) -> dict[str, Any]:
-    """Classes in the plane: their words and the means of their images, by principal components.
+    """Place classes in the plane, their words and the means of their images, by components.
 
-    The centre is the mean of the words; the axes are the two directions in which words and image
+    The centre is the mean of the words. The axes are the two directions in which words and image
     means lie farthest from it, each pointing so that its largest coefficient is positive.
-    explained: the share of the squared distances from the centre that the plane keeps.
+
+    Args:
+        classes: The classes of the run.
+        model: Output of the trained model.
+
+    Returns:
+        "classes" with the coordinates of each word and, if it has images, of their mean;
+        "explained", the share of the squared distances from the centre that the plane keeps.
     """
     ids = np.sort(np.concatenate([classes.seen, classes.unseen]))
     words = model.class_vectors[ids].astype(np.float64)  # (C, D)
@@ -85,14 +106,14 @@ def class_map(classes: Classes, model: MethodOutput) -> dict[str, Any]:
     _, lengths, axes = np.linalg.svd(points, full_matrices=False)
     axes = axes[:2]
     axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    places = np.zeros((len(points), 2))
-    places[:, : len(axes)] = points @ axes.T
-    of_images = dict(zip(ids[has_images].tolist(), places[len(ids) :].tolist(), strict=True))
+    coordinates = np.zeros((len(points), 2))
+    coordinates[:, : len(axes)] = points @ axes.T
+    of_images = dict(zip(ids[has_images].tolist(), coordinates[len(ids) :].tolist(), strict=True))
     seen = set(classes.seen.tolist())
     return {
         "classes": [
             {"name": classes.names[c], "seen": c in seen, "word": word, "images": of_images.get(c)}
-            for c, word in zip(ids.tolist(), places[: len(ids)].tolist(), strict=True)
+            for c, word in zip(ids.tolist(), coordinates[: len(ids)].tolist(), strict=True)
         ],
         "explained": float((lengths[:2] ** 2).sum() / max((lengths**2).sum(), 1e-12)),
     }
@@ -105,7 +126,7 @@ def _class_table(
     rows = []
     for side, ids in (("seen", classes.seen), ("unseen", classes.unseen)):
         truth = model.parts[side].class_ids
-        figures = {
+        metrics = {
             "hit@1": hits_by_class(rankings.get(side), 1),
             "hit@5": hits_by_class(rankings.get(side), 5),
             "all_hit@1": hits_by_class(rankings.get(f"all_{side}"), 1),
@@ -115,7 +136,7 @@ def _class_table(
         for c in np.sort(ids).tolist():
             name = classes.names[c]
             row = {"name": name, "seen": side == "seen", "images": int(images[c])}
-            row |= {figure: of_class.get(c) for figure, of_class in figures.items()}
+            row |= {metric: of_class.get(c) for metric, of_class in metrics.items()}
             rows.append(row | {"leak": classes.overlaps.get(name, ""), "words": classes.words[c]})
     return rows
 

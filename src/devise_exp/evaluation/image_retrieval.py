@@ -11,24 +11,17 @@ from functools import partial
 
 import numpy as np
 
-from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import centre_of, centre_rows, normalize_rows
+from devise_exp.core.vectors import centre_of, centre_rows
+from devise_exp.evaluation.image_ranking import KS, Shares, rank_images, unit_rows
 from devise_exp.evaluation.metrics.intervals import mean_interval
-from devise_exp.evaluation.metrics.retrieval import (
-    average_precision,
-    chance_average_precision,
-    precision_at_k,
-)
+from devise_exp.evaluation.metrics.retrieval import chance_average_precision
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.evaluation.records import CHANCE, MetricRecord
 
-KS = (1, 5, 10)
 MAX_PAIRS = 500
-NUMBERS_AT_ONCE = 1 << 22  # in the largest array of a block: 32 MB of ranks
 
 Sizes = dict[str, tuple[int, int]]  # protocol -> (queries, images that each of them ranks)
 Measured = tuple[list[MetricRecord], Sizes]
-Shares = dict[tuple[str, int | None], np.ndarray]  # (metric, k) -> (Q,) its value for each query
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +66,12 @@ def evaluate_word_queries(
         for position, model in enumerate(models):
             if not model.can_name(np.unique(truth)):
                 continue
-            queries = _unit(model.class_vectors[asked.classes].sum(axis=1), "queries")  # (Q, D)
+            queries = unit_rows(model.class_vectors[asked.classes].sum(axis=1), "queries")  # (Q, D)
             vectors, _ = _images(model, asked.gallery)
             if model.is_projection:
                 centre = centre_of(model.class_vectors, seen)
                 queries, vectors = centre_rows(queries, centre), centre_rows(vectors, centre)
-            shares = _rank_all(queries, asked.classes, vectors, truth)
+            shares = rank_images(queries, asked.classes, vectors, truth)
             records += _means(shares, MODEL if position == 0 else model.name, protocol)
         n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)
         records += _chance(n_relevant, len(truth), protocol)
@@ -110,10 +103,8 @@ def evaluate_image_queries(
     """
     records: list[MetricRecord] = []
     sizes: Sizes = {}
-    for side, protocol, truth in (
-        (0, "similar/seen", seen_truth),
-        (1, "similar/unseen", unseen_truth),
-    ):
+    for side, truth in enumerate((seen_truth, unseen_truth)):
+        protocol = ("similar/seen", "similar/unseen")[side]
         n_others = np.bincount(truth)[truth] - 1  # (N,)
         able = np.flatnonzero(n_others)
         if not len(able):
@@ -123,11 +114,10 @@ def evaluate_image_queries(
             vectors = sides[side]
             if len(vectors) != len(truth):
                 raise ValueError(f"{space}: embeddings and truths differ in number")
-            shares = _rank_all(vectors[rows], truth[rows, None], vectors, truth, query_rows=rows)
+            shares = rank_images(vectors[rows], truth[rows, None], vectors, truth, query_rows=rows)
             records += _means(shares, MODEL, protocol, space)
-        n_images = len(truth) - 1
-        records += _chance(n_others[rows], n_images, protocol)
-        sizes[protocol] = len(rows), n_images
+        sizes[protocol] = len(rows), len(truth) - 1
+        records += _chance(n_others[rows], len(truth) - 1, protocol)
     return records, sizes
 
 
@@ -179,61 +169,6 @@ def _draw(n: int, max_: int) -> np.ndarray:
     if n <= max_:
         return np.arange(n)
     return np.sort(np.random.default_rng(0).choice(n, size=max_, replace=False))
-
-
-def _rank_all(
-    queries: np.ndarray,
-    classes: np.ndarray,
-    vectors: np.ndarray,
-    truth: np.ndarray,
-    query_rows: np.ndarray | None = None,
-) -> Shares:
-    """P@k and AP of each query (Q, D) over images (N, D) of class `truth` (N,).
-
-    classes: (Q, n) class ids whose images are relevant; query_rows: (Q,) each query's row among the
-    images, left out.
-    """
-    vectors, queries = _unit(vectors, "images"), _unit(queries, "queries")
-    n = len(vectors) - (query_rows is not None)
-    ks = [k for k in KS if k <= n]
-    parts: list[list[np.ndarray]] = []
-    step = max(1, NUMBERS_AT_ONCE // len(vectors))
-    for block in (slice(start, start + step) for start in range(0, len(queries), step)):
-        similarity = _cosines(queries[block], vectors)  # (B, N)
-        if query_rows is not None:  # the query itself comes last, and is cut off
-            similarity[np.arange(len(similarity)), query_rows[block]] = -np.inf
-        order = np.argsort(-similarity, axis=1, kind="stable")[:, :n]
-        relevant = (truth[order][..., None] == classes[block, None]).any(axis=2)  # (B, n)
-        precision = [precision_at_k(relevant, k) for k in ks]
-        parts.append([*precision, average_precision(relevant)])
-    names: list[tuple[str, int | None]] = [*(("P", k) for k in ks), ("mAP", None)]
-    return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
-
-
-def _cosines(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """(B, N) float32 of unit rows. Summed in float64, so that neither the size of a block nor the
-    processor's order of summing decides between images, and twins tie.
-    """
-    similarity = np.empty((len(queries), len(vectors)), dtype=np.float32)
-    step = max(1, NUMBERS_AT_ONCE // vectors.shape[1])
-    wide = queries.astype(np.float64)
-    for start in range(0, len(vectors), step):
-        part = vectors[start : start + step].astype(np.float64)
-        similarity[:, start : start + step] = wide @ part.T
-    return similarity
-
-
-def _unit(vectors: np.ndarray, what: str) -> np.ndarray:
-    """Rows of unit length, or of length 0: those are like nothing."""
-    vectors = np.asarray(vectors, dtype=np.float32)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not np.isfinite(lengths).all():
-        row = np.flatnonzero(~np.isfinite(lengths[:, 0]))[0]
-        raise InputError(
-            f"row {row} of the {what} holds NaN or infinity: leave such rows out, or mend their "
-            "source"
-        )
-    return normalize_rows(vectors)
 
 
 def _means(

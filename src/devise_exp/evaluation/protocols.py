@@ -1,4 +1,4 @@
-"""Protocols: which images are ranked among which labels, and what a method brings to them."""
+"""Protocols (which images are ranked among which labels), and method outputs to rank."""
 
 from __future__ import annotations
 
@@ -92,12 +92,17 @@ class MethodOutput:
         return exist and bool(self.class_vectors[class_ids].any(axis=1).all())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Protocol:
-    """`images` ("seen", "unseen" or "train") ranked among the class ids `candidates`.
+    """Which images are ranked among which labels.
 
-    classes: only the images of these class ids, None for all. lowered: those candidates whose
-    similarity a method's gamma lowers (calibrated stacking), None for none.
+    Attributes:
+        name: Name of the protocol.
+        images: Part of the images: "seen", "unseen" or "train".
+        candidates: (M,) ids of the labels that they are ranked among.
+        classes: (c,) ids of the classes whose images count, None for all.
+        calibrated_candidates: (m,) ids of those candidates from whose similarity a method's gamma
+            is subtracted (calibrated stacking), None for none.
     """
 
     name: str
@@ -115,44 +120,52 @@ def standard_protocols(
     overlapping: np.ndarray | None = None,
     calibrated: bool = False,
 ) -> tuple[Protocol, ...]:
-    """Seen among seen, unseen among unseen, and both among all labels (generalised).
+    """Make the protocols of a run.
 
-    extra: ids of labels beyond the run's classes; they give two more protocols, both among all
-    labels and these. train: one more, training images among seen labels. overlapping: ids of the
-    unseen classes that the pretraining knew; where there are any, the images of those and of the
-    others also apart. calibrated: both among all labels also by calibrated stacking.
+    Args:
+        seen: Ids of the seen classes.
+        unseen: Ids of the unseen classes.
+        extra: Ids of labels beyond the run's classes.
+        train: Whether training images are evaluated too.
+        overlapping: Ids of the unseen classes that the pretraining knew.
+        calibrated: Whether a gamma was chosen.
+
+    Returns:
+        Seen among seen, unseen among unseen, both among all labels (generalised), by calibrated
+        stacking, clean and overlapping unseen classes apart, extra labels, training images.
     """
     both = np.concatenate([seen, unseen])
-    rows: tuple[Protocol, ...] = (
-        Protocol("seen", "seen", seen),
-        Protocol("unseen", "unseen", unseen),
-        Protocol("all_seen", "seen", both),
-        Protocol("all_unseen", "unseen", both),
-    )
+    protocols = [
+        Protocol(name="seen", images="seen", candidates=seen),
+        Protocol(name="unseen", images="unseen", candidates=unseen),
+        *_both_sides("all", both),
+    ]
     if calibrated:
-        rows += (
-            Protocol("calibrated_seen", "seen", both, calibrated_candidates=seen),
-            Protocol("calibrated_unseen", "unseen", both, calibrated_candidates=seen),
-        )
+        protocols += _both_sides("calibrated", both, seen)
     if overlapping is not None and len(overlapping):
-        for name, classes in (
-            ("clean", np.setdiff1d(unseen, overlapping)),
-            ("leaked", overlapping),
-        ):
-            if len(classes):
-                rows += (Protocol(f"unseen_{name}", "unseen", unseen, classes),)
+        protocols += _apart(unseen, overlapping)
     if extra is not None and len(extra):
-        wide = np.concatenate([both, extra])
-        rows += (Protocol("extra_seen", "seen", wide), Protocol("extra_unseen", "unseen", wide))
+        protocols += _both_sides("extra", np.concatenate([both, extra]))
     if train:
-        rows += (Protocol("train", "train", seen),)
-    return rows
+        protocols.append(Protocol(name="train", images="train", candidates=seen))
+    return tuple(protocols)
 
 
 def select_protocols(
     available: Sequence[Protocol], names: Sequence[str] | str | None
 ) -> tuple[Protocol, ...]:
-    """The protocols of these names, or of this one; all where names is None."""
+    """Select protocols by name.
+
+    Args:
+        available: Protocols to choose among.
+        names: Names, or one name; None for all.
+
+    Returns:
+        The protocols in their order.
+
+    Raises:
+        InputError: A name is unknown, or there is none.
+    """
     known = [protocol.name for protocol in available]
     if isinstance(names, str):
         names = [names]
@@ -162,18 +175,52 @@ def select_protocols(
 
 
 def ks_of(protocol: Protocol, ks: Sequence[int] | int | None) -> tuple[int, ...]:
-    """The ks to report: those given, sorted; None: those of KS that `protocol` has candidates for.
+    """Choose the ks of hit@k in a protocol.
 
-    InputError for one that is no whole number from 1 to the number of candidates.
+    Args:
+        protocol: The protocol.
+        ks: The ks, or one k; None for those of KS that the protocol has candidates for.
+
+    Returns:
+        The ks, sorted.
+
+    Raises:
+        InputError: A k is no whole number from 1 to the number of candidates.
     """
     n = len(protocol.candidates)
     if ks is None:
         return tuple(k for k in KS if k <= n)
-    given = [ks] if isinstance(ks, int | float | str) else list(ks)
-    wrong = [k for k in given if type(k) is not int or not 0 < k <= n]
-    if wrong or not given:
-        asked = f": hit@{wrong[0]} cannot be asked" if wrong else " asks nothing"
+    listed = [ks] if isinstance(ks, int | float | str) else list(ks)
+    wrong = [k for k in listed if type(k) is not int or not 0 < k <= n]
+    if wrong or not listed:
+        asked = f": hit@{wrong[0]} is not defined" if wrong else " is empty"
         raise InputError(
-            f"ks={given}{asked} of the {n} candidates of {protocol.name}: give ks between 1 and {n}"
+            f"ks={listed}{asked} for the {n} candidates of {protocol.name}: give ks between 1 and "
+            f"{n}"
         )
-    return tuple(sorted(set(given)))
+    return tuple(sorted(set(listed)))
+
+
+def _both_sides(
+    name: str, candidates: np.ndarray, calibrated_candidates: np.ndarray | None = None
+) -> list[Protocol]:
+    """Seen and unseen images among the same candidates."""
+    return [
+        Protocol(
+            name=f"{name}_{side}",
+            images=side,
+            candidates=candidates,
+            calibrated_candidates=calibrated_candidates,
+        )
+        for side in ("seen", "unseen")
+    ]
+
+
+def _apart(unseen: np.ndarray, overlapping: np.ndarray) -> list[Protocol]:
+    """Images of clean and of overlapping unseen classes, each among all unseen labels."""
+    parts = {"clean": np.setdiff1d(unseen, overlapping), "leaked": overlapping}
+    return [
+        Protocol(name=f"unseen_{name}", images="unseen", candidates=unseen, classes=ids)
+        for name, ids in parts.items()
+        if len(ids)
+    ]

@@ -13,7 +13,7 @@ from devise_exp.evaluation.metrics.calibrated_stacking import (
     top_answers,
     tradeoff_curve,
 )
-from devise_exp.evaluation.metrics.checks import check_truth
+from devise_exp.evaluation.metrics.checks import check_no_repeats, check_truth
 from devise_exp.evaluation.metrics.retrieval import index_recall
 from devise_exp.evaluation.protocols import MethodOutput, Protocol
 from devise_exp.index.exact import ExactIndex
@@ -25,7 +25,15 @@ MakeIndex = Callable[[np.ndarray], Index]
 
 
 def supports(model: MethodOutput, protocol: Protocol) -> bool:
-    """Whether the method has these images, a vector for each candidate, and the gamma it needs."""
+    """Tell whether a method can be evaluated in a protocol.
+
+    Args:
+        model: Output of the method.
+        protocol: The protocol.
+
+    Returns:
+        Whether it has such images, a vector for each candidate, and a gamma if it needs one.
+    """
     images = model.parts.get(protocol.images)
     if images is None or not model.can_name(protocol.candidates):
         return False
@@ -35,60 +43,93 @@ def supports(model: MethodOutput, protocol: Protocol) -> bool:
 
 
 class Ranker:
-    """Searches of one method's images, with the recall of the index in each; none is made twice."""
+    """Ranks one method's images among labels, and measures the recall of its index.
+
+    No search is made twice.
+
+    Args:
+        model: Output of the method.
+        make_index: Builds the index of (M, D) class vectors.
+    """
 
     def __init__(self, model: MethodOutput, make_index: MakeIndex) -> None:
         self.model, self.make_index = model, make_index
         self.recalls: list[float] = []
         self._indexes: dict[bytes, Index] = {}
-        self._found: dict[tuple[str, bytes], SearchResult] = {}
+        self._results: dict[tuple[str, bytes], SearchResult] = {}
 
     def ranked(self, protocol: Protocol, depth: int) -> tuple[np.ndarray, np.ndarray]:
-        """(class ids (N, k), best first, truth (N,)) of the protocol's images; k is `depth`, or all
-        candidates.
+        """Rank the images of a protocol, which the method supports.
+
+        Args:
+            protocol: The protocol.
+            depth: Number of labels to rank; all candidates if there are fewer.
+
+        Returns:
+            (N, k) class ids, best first, and (N,) true class ids.
+
+        Raises:
+            InputError: The class of an image is no candidate, or the index ranks a label twice.
         """
         truth = self.model.parts[protocol.images].class_ids
         depth = min(depth, len(protocol.candidates))
         if protocol.calibrated_candidates is None:
             check_truth(truth, protocol.candidates)
-            found, _ = self.among(protocol.images, protocol.candidates, depth)
+            rankings, _ = self.among(protocol.images, protocol.candidates, depth)
         else:
-            assert self.model.gamma is not None  # or the method does not answer
+            assert self.model.gamma is not None  # or the method does not support the protocol
             others = np.setdiff1d(protocol.candidates, protocol.calibrated_candidates)
-            low, high = (
-                self.among(protocol.images, c, depth)
-                for c in (protocol.calibrated_candidates, others)
-            )
-            found = calibrate_results(low, high, self.model.gamma, depth)
+            sides = (protocol.calibrated_candidates, others)
+            low, high = (self.among(protocol.images, side, depth) for side in sides)
+            rankings = calibrate_results(low, high, self.model.gamma, depth)
         if protocol.classes is not None:
-            own = np.isin(truth, protocol.classes)
-            found, truth = found[own], truth[own]
-        return found, truth
+            counts = np.isin(truth, protocol.classes)
+            rankings, truth = rankings[counts], truth[counts]
+        return rankings, truth
 
-    def curve(self, chosen: Sequence[Protocol]) -> Curve:
-        """The trade-off between seen and unseen classes, by each image's best answers."""
-        labels = {p.name: p.candidates for p in chosen}
+    def curve(self, protocols: Sequence[Protocol]) -> Curve:
+        """Compute the trade-off between seen and unseen classes, by each image's best answers.
+
+        Args:
+            protocols: Protocols, all_seen and all_unseen among them.
+
+        Returns:
+            The curve.
+        """
+        labels = {p.name: p.candidates for p in protocols}
         unseen = np.setdiff1d(labels["all_unseen"], np.unique(self.model.seen.class_ids))
         seen = np.setdiff1d(labels["all_seen"], unseen)
-        sides = []
-        for images in ("seen", "unseen"):
-            best_seen, best_unseen = (self.among(images, side, 1) for side in (seen, unseen))
-            truth = self.model.parts[images].class_ids
-            sides.append(top_answers(best_seen, best_unseen, truth))
-        return tradeoff_curve(*sides)
+        answers = []
+        for part in ("seen", "unseen"):
+            best_seen, best_unseen = (self.among(part, side, 1) for side in (seen, unseen))
+            answers.append(top_answers(best_seen, best_unseen, self.model.parts[part].class_ids))
+        return tradeoff_curve(*answers)
 
     def among(self, images: str, candidates: np.ndarray, depth: int) -> SearchResult:
-        """(class ids, similarities), both (N, k), of images among candidates."""
+        """Search a part of the images among candidates.
+
+        Args:
+            images: "seen", "unseen" or "train".
+            candidates: (M,) class ids.
+            depth: Number of labels to find; all candidates if there are fewer.
+
+        Returns:
+            (N, k) class ids, best first, and their similarities.
+
+        Raises:
+            InputError: The index ranks a label twice.
+        """
         depth, label = min(depth, len(candidates)), candidates.tobytes()
-        known = self._found.get((images, label))
-        if known is None or known[0].shape[1] < depth:
+        result = self._results.get((images, label))
+        if result is None or result[0].shape[1] < depth:
             if label not in self._indexes:
                 self._indexes[label] = self.make_index(self.model.class_vectors[candidates])
             queries = self.model.parts[images].vectors
             index, top = self._indexes[label], min(RECALL_AT, depth)
-            found, similarity = index.search(queries, depth)
+            rows, similarity = index.search(queries, depth)
+            check_no_repeats(rows, f"labels of {images} images")
             if self.make_index is not ExactIndex:  # which is what it would be measured by
                 exact, _ = ExactIndex(self.model.class_vectors[candidates]).search(queries, top)
-                self.recalls.append(index_recall(found[:, :top], exact))
-            known = self._found[images, label] = candidates[found], similarity
-        return known[0][:, :depth], known[1][:, :depth]
+                self.recalls.append(index_recall(rows[:, :top], exact))
+            result = self._results[images, label] = candidates[rows], similarity
+        return result[0][:, :depth], result[1][:, :depth]

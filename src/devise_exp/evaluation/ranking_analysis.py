@@ -15,17 +15,21 @@ import numpy as np
 from devise_exp.index.exact import ExactIndex
 
 HUB_DEPTH = 10
-MOST_HUBS = 10
-MOST_PAIRS = 20
+MAX_HUBS = 10
+MAX_PAIRS = 20
 BINS = 10
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ProtocolRanking:
-    """The labels that the model ranked for a protocol's images.
+    """The labels that the trained model ranks for a protocol's images.
 
-    truth: (N,) class ids; candidates: class ids; neighbours: (N, K) class ids, best first;
-    similarity: (N,) cosine of each image with its first neighbour.
+    Attributes:
+        protocol: Name of the protocol.
+        truth: (N,) class ids.
+        candidates: (M,) class ids.
+        neighbours: (N, K) class ids, best first.
+        similarity: (N,) cosine of each image with its first neighbour.
     """
 
     protocol: str
@@ -43,41 +47,63 @@ class ProtocolRanking:
 def top_similarity(
     images: np.ndarray, class_vectors: np.ndarray, neighbours: np.ndarray
 ) -> np.ndarray:
-    """(N,) cosine of each image with its first neighbour; images (N, D) and class_vectors (C, D)
-    unit rows, neighbours (N, K) class ids.
+    """Compute the cosine of each image with its first neighbour.
+
+    Args:
+        images: (N, D) unit rows.
+        class_vectors: (C, D) unit rows.
+        neighbours: (N, K) class ids.
+
+    Returns:
+        (N,) cosines in float64.
     """
     first = class_vectors[neighbours[:, 0]].astype(np.float64)
     return np.asarray(np.einsum("nd,nd->n", images.astype(np.float64), first))
 
 
-def hits_by_class(ranked: ProtocolRanking | None, k: int) -> dict[int, float]:
-    """hit@k of each class with images; of none where the ranking is absent or not deep enough."""
-    if ranked is None or ranked.neighbours.shape[1] < min(k, len(ranked.candidates)):
-        return {}
-    hits = (ranked.neighbours[:, :k] == ranked.truth[:, None]).any(axis=1)
-    return {c: float(hits[ranked.truth == c].mean()) for c in np.unique(ranked.truth).tolist()}
+def hits_by_class(ranking: ProtocolRanking | None, k: int) -> dict[int, float]:
+    """Compute hit@k of each class that has images.
 
+    Args:
+        ranking: The ranking, None if the protocol was not evaluated.
+        k: Number of labels that count.
 
-def hubness(ranked: ProtocolRanking, names: Sequence[str]) -> dict[str, Any]:
-    """How unevenly labels come among the k nearest (Radovanović et al. 2010).
-
-    N_k of a label is the number of images that have it among their k nearest; skewness is that of
-    N_k over the candidates, 0 where all are alike. Hubs: the labels with the greatest N_k above the
-    mean, the expected one. k is 10, less where there are fewer neighbours or under 20 candidates.
+    Returns:
+        Class id -> share of hits; empty without a ranking, or with one that is not deep enough.
     """
-    n, n_candidates = len(ranked.truth), len(ranked.candidates)
-    k = min(HUB_DEPTH, ranked.neighbours.shape[1], max(1, n_candidates // 2))
-    occurrences = np.bincount(ranked.neighbours[:, :k].ravel(), minlength=len(names))
-    counts = occurrences[ranked.candidates]  # N_k
+    if ranking is None or ranking.neighbours.shape[1] < min(k, len(ranking.candidates)):
+        return {}
+    hits = (ranking.neighbours[:, :k] == ranking.truth[:, None]).any(axis=1)
+    return {c: float(hits[ranking.truth == c].mean()) for c in np.unique(ranking.truth).tolist()}
+
+
+def hubness(ranking: ProtocolRanking, names: Sequence[str]) -> dict[str, Any]:
+    """Measure how unevenly labels come among the k nearest (Radovanović et al. 2010).
+
+    N_k of a label is the number of images that have it among their k nearest. k is 10, less if
+    there are fewer neighbours or under 20 candidates.
+
+    Args:
+        ranking: The ranking.
+        names: (C,) class names by id.
+
+    Returns:
+        "k"; "skewness" of N_k over the candidates, 0 if all are alike; "hubs", the labels with the
+        greatest N_k above the mean, which is the expected one.
+    """
+    n, n_candidates = len(ranking.truth), len(ranking.candidates)
+    k = min(HUB_DEPTH, ranking.neighbours.shape[1], max(1, n_candidates // 2))
+    occurrences = np.bincount(ranking.neighbours[:, :k].ravel(), minlength=len(names))
+    counts = occurrences[ranking.candidates]  # N_k
     away = counts - n * k / n_candidates
     sd = float(np.sqrt((away**2).mean()))
-    order = np.lexsort((ranked.candidates, -counts))[:MOST_HUBS]
+    order = np.lexsort((ranking.candidates, -counts))[:MAX_HUBS]
     return {
         "k": k,
         "skewness": float((away**3).mean()) / sd**3 if sd > 0 else 0.0,
         "hubs": [
             {
-                "name": names[ranked.candidates[i]],
+                "name": names[ranking.candidates[i]],
                 "count": int(counts[i]),
                 "expected": n * k / n_candidates,
             }
@@ -88,58 +114,69 @@ def hubness(ranked: ProtocolRanking, names: Sequence[str]) -> dict[str, Any]:
 
 
 def confusions(
-    ranked: ProtocolRanking, names: Sequence[str], vectors: np.ndarray
+    ranking: ProtocolRanking, names: Sequence[str], vectors: np.ndarray
 ) -> dict[str, Any]:
-    """The commonest wrong first answers, and how near their words lie to the true ones.
+    """List the commonest wrong first answers, and how near their words lie to the true ones.
 
-    vectors: (C, D) unit rows. share: of the true class's images; neighbour: the answer's place
-    among the other candidates by cosine to the true word, 1 the nearest. median_neighbour: over all
-    wrongly answered images, None without one; expected_neighbour: that of answers at random.
+    Args:
+        ranking: The ranking.
+        names: (C,) class names by id.
+        vectors: (C, D) unit rows of the class vectors.
+
+    Returns:
+        "pairs" with the "share" of the true class's images and the "neighbour" rank of the answer
+        among the other candidates by cosine to the true word, 1 the nearest; "median_neighbour"
+        over all wrongly answered images, None without one; "expected_neighbour" of random answers.
     """
-    answer = ranked.neighbours[:, 0]
-    wrong = answer != ranked.truth
+    answer = ranking.neighbours[:, 0]
+    wrong = answer != ranking.truth
     pairs, counts = np.unique(
-        np.stack([ranked.truth[wrong], answer[wrong]], axis=1), axis=0, return_counts=True
+        np.stack([ranking.truth[wrong], answer[wrong]], axis=1), axis=0, return_counts=True
     )
-    places = _places(vectors, ranked.candidates, pairs)
-    images = np.bincount(ranked.truth)
-    shown = np.argsort(-counts, kind="stable")[:MOST_PAIRS]
+    ranks = _neighbour_ranks(vectors, ranking.candidates, pairs)
+    images = np.bincount(ranking.truth)
+    shown = np.argsort(-counts, kind="stable")[:MAX_PAIRS]
     return {
         "pairs": [
             {
                 "true": names[true],
-                "answer": names[given],
+                "answer": names[answered],
                 "count": int(count),
                 "share": float(count / images[true]),
-                "cosine": float(vectors[true].astype(np.float64) @ vectors[given]),
-                "neighbour": int(place),
+                "cosine": float(vectors[true].astype(np.float64) @ vectors[answered]),
+                "neighbour": int(rank),
             }
-            for (true, given), count, place in zip(
-                pairs[shown], counts[shown], places[shown], strict=True
+            for (true, answered), count, rank in zip(
+                pairs[shown], counts[shown], ranks[shown], strict=True
             )
         ],
-        "median_neighbour": float(np.median(np.repeat(places, counts))) if len(pairs) else None,
-        "expected_neighbour": len(ranked.candidates) / 2,  # the median of 1 to C - 1
+        "median_neighbour": float(np.median(np.repeat(ranks, counts))) if len(pairs) else None,
+        "expected_neighbour": len(ranking.candidates) / 2,  # the median of 1 to C - 1
     }
 
 
-def calibration_curve(ranked: ProtocolRanking) -> dict[str, Any]:
-    """hit@1 by the similarity of the first neighbour, in up to ten bins of as many images each.
+def calibration_curve(ranking: ProtocolRanking) -> dict[str, Any]:
+    """Compute hit@1 by the similarity of the first neighbour, in up to ten bins of as many images.
 
-    error: the expected calibration error (Guo et al. 2017), the mean over images of how far their
-    bin's hit@1 is from its mean similarity; 0 where similarity may be read as the share of right
-    answers. Images of the same similarity stand in the same bin, which holds lo and, but for the
-    last, not hi. Similarities are those before calibration.
+    Images of the same similarity stand in the same bin. Similarities are those before calibration.
+
+    Args:
+        ranking: The ranking.
+
+    Returns:
+        "bins", each from "lo" to "hi", which only the last one holds; "error", the expected
+        calibration error (Guo et al. 2017): the mean over images of how far the hit@1 of their bin
+        is from its mean similarity, 0 if similarity may be read as the share of right answers.
     """
-    similarity = ranked.similarity.astype(np.float64)
-    hits = ranked.neighbours[:, 0] == ranked.truth
+    similarity = ranking.similarity.astype(np.float64)
+    hits = ranking.neighbours[:, 0] == ranking.truth
     # Edges are similarities of images, so that no bin is empty.
     edges = np.unique(np.quantile(similarity, np.linspace(0, 1, BINS + 1), method="inverted_cdf"))
     n_bins = max(len(edges) - 1, 1)
-    own = np.minimum(np.searchsorted(edges, similarity, side="right") - 1, n_bins - 1)
-    images = np.bincount(own, minlength=n_bins)
-    shares = np.bincount(own, hits, n_bins) / images
-    means = np.bincount(own, similarity, n_bins) / images
+    bins = np.minimum(np.searchsorted(edges, similarity, side="right") - 1, n_bins - 1)  # (N,)
+    images = np.bincount(bins, minlength=n_bins)
+    shares = np.bincount(bins, hits, n_bins) / images
+    means = np.bincount(bins, similarity, n_bins) / images
     return {
         "bins": [
             {
@@ -154,18 +191,18 @@ def calibration_curve(ranked: ProtocolRanking) -> dict[str, Any]:
     }
 
 
-def _places(vectors: np.ndarray, candidates: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """(P,) place of the second id of each pair (P, 2) among the candidates but the first, by
-    cosine to the first.
+def _neighbour_ranks(vectors: np.ndarray, candidates: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(P,) rank of the second id of each pair (P, 2) among the candidates but the first, by cosine
+    to the first.
     """
-    places = np.zeros(len(pairs), dtype=np.int64)
+    ranks = np.zeros(len(pairs), dtype=np.int64)
     index = ExactIndex(vectors[candidates])
     for true in np.unique(pairs[:, 0]):
-        found, _ = index.search(vectors[true : true + 1], len(candidates))
-        others = candidates[found[0]]
+        rows, _ = index.search(vectors[true : true + 1], len(candidates))
+        others = candidates[rows[0]]
         others = others[others != true]
-        own = np.flatnonzero(pairs[:, 0] == true)
-        place_of = np.zeros(len(vectors), dtype=np.int64)
-        place_of[others] = np.arange(1, len(others) + 1)
-        places[own] = place_of[pairs[own, 1]]
-    return places
+        rank_of = np.zeros(len(vectors), dtype=np.int64)
+        rank_of[others] = np.arange(1, len(others) + 1)
+        of_true = np.flatnonzero(pairs[:, 0] == true)
+        ranks[of_true] = rank_of[pairs[of_true, 1]]
+    return ranks

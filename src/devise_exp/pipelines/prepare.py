@@ -15,7 +15,8 @@ from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.data.dataset import ImageDataset, subset
 from devise_exp.data.splits import Split, draw_class_folds
 from devise_exp.evaluation import leakage
-from devise_exp.evaluation.leakage import AuditReport, imagenet1k_kinds
+from devise_exp.evaluation.kinds import imagenet1k_kinds
+from devise_exp.evaluation.leakage import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.bank import RemoteShards, feature_bank
 from devise_exp.methods.prior import PretrainedClassifier, pretrained_classifier

@@ -1,4 +1,4 @@
-"""All figures of a run in one pass over its stored embeddings: hit@k in every protocol, the quality
+"""All metrics of a run in one pass over its stored embeddings: hit@k in every protocol, the quality
 of search, and the diagnostics.
 """
 
@@ -31,7 +31,17 @@ def protocols_of(
     extra: np.ndarray | None = None,
     train: bool = False,
 ) -> tuple[Protocol, ...]:
-    """The protocols that the trained model, the first, can be evaluated in."""
+    """Choose the protocols that the trained model can be evaluated in.
+
+    Args:
+        run: The run folder, which knows the classes.
+        models: Method outputs, that of the trained model first.
+        extra: (E,) ids of candidate labels beyond the run's classes, None for none.
+        train: Whether training images are evaluated too.
+
+    Returns:
+        The protocols, calibrated ones if the trained model has a gamma.
+    """
     calibrated = models[0].gamma is not None
     return standard_protocols(*run.class_ids(), extra, train, run.overlapping_ids(), calibrated)
 
@@ -44,24 +54,43 @@ def evaluate_run(
     ks: Sequence[int] | int | None,
     about: dict[str, Any],
 ) -> tuple[EvalReport, Evaluation]:
-    """The report of `models`, the trained one first, and what it was made from."""
+    """Measure all methods of a run.
+
+    Args:
+        run: The run folder.
+        models: Method outputs, that of the trained model first.
+        chosen: Protocols to evaluate.
+        make_index: Builds the index of (C, D) class vectors.
+        ks: The ks of hit@k, None for the default ones.
+        about: What the metrics rest on.
+
+    Returns:
+        The report of hit@k, of searches and of published results; and the evaluation of the
+        protocols, with its rankings.
+    """
     hops = run.hierarchy().distances
     evaluated = evaluator.evaluate(models, chosen, make_index, ks, about, hops)
-    report = evaluated.report
-    compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
     searched = [model for model in models if model.name in SEARCHED]
-    report = report.with_records(*evaluate_word_queries(searched, *run.class_ids(), compound))
-    centre = centre_of(models[0].class_vectors, run.class_ids()[0])
-    seen, unseen = models[0].seen, models[0].unseen
-    spaces = {MODEL: (centre_rows(seen.vectors, centre), centre_rows(unseen.vectors, centre))}
-    for space in run.spaces()[1:]:
-        stored = gallery_files.load(run.gallery, space)
-        spaces[space] = (stored.part("test").index.vectors, stored.part("unseen").index.vectors)
-    report = report.with_records(*evaluate_image_queries(spaces, seen.class_ids, unseen.class_ids))
+    compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
+    of_words = evaluate_word_queries(searched, *run.class_ids(), compound)
+    truths = models[0].seen.class_ids, models[0].unseen.class_ids
+    of_images = evaluate_image_queries(_spaces(run, models[0]), *truths)
+    report = evaluated.report.with_records(*of_words).with_records(*of_images)
     measured = {record.name for record in report.records if record.method == MODEL}
     published = published_results.published(about["split/name"])
     known = [record for record in published if record.name in measured]
     return report.with_records(known, {}), evaluated
+
+
+def _spaces(run: RunFolder, model: MethodOutput) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The embeddings of seen test and of unseen images in every space of the run."""
+    centre = centre_of(model.class_vectors, run.class_ids()[0])
+    seen, unseen = (centre_rows(part.vectors, centre) for part in (model.seen, model.unseen))
+    spaces = {MODEL: (seen, unseen)}
+    for space in run.spaces()[1:]:
+        stored = gallery_files.load(run.gallery, space)
+        spaces[space] = stored.part("test").index.vectors, stored.part("unseen").index.vectors
+    return spaces
 
 
 def diagnose_run(
@@ -70,9 +99,19 @@ def diagnose_run(
     chosen: Sequence[Protocol],
     evaluated: Evaluation,
 ) -> dict[str, Any]:
-    """diagnostics.json of a run: hubs, confusions, per-class figures, trade-off curves."""
+    """Make diagnostics.json: hubs, confusions, metrics per class, trade-off curves.
+
+    Args:
+        run: The run folder.
+        models: Method outputs, that of the trained model first.
+        chosen: Protocols that were evaluated.
+        evaluated: Their rankings and curves.
+
+    Returns:
+        The content of diagnostics.json.
+    """
     model, entries = models[0], run.classes()
-    ranked = []
+    rankings = []
     for protocol in chosen:
         if protocol.name in evaluated.neighbours and protocol.candidates.max() < len(entries):
             part, truth = model.parts[protocol.images], evaluated.truth[protocol.name]
@@ -80,18 +119,34 @@ def diagnose_run(
             if protocol.classes is not None:
                 images = images[np.isin(part.class_ids, protocol.classes)]
             near = evaluated.neighbours[protocol.name]
-            top = top_similarity(images, model.class_vectors, near)
-            ranked.append(ProtocolRanking(protocol.name, truth, protocol.candidates, near, top))
+            rankings.append(
+                ProtocolRanking(
+                    protocol=protocol.name,
+                    truth=truth,
+                    candidates=protocol.candidates,
+                    neighbours=near,
+                    similarity=top_similarity(images, model.class_vectors, near),
+                )
+            )
+    seen, unseen = run.class_ids()
     classes = Classes(
-        [record.name for record in entries],
-        [" ".join(record.words) for record in entries],
-        *run.class_ids(),
-        {name: relations[0] for name, relations in run.details().relations.items()},
+        names=[record.name for record in entries],
+        words=[" ".join(record.words) for record in entries],
+        seen=seen,
+        unseen=unseen,
+        overlaps={name: relations[0] for name, relations in run.details().relations.items()},
     )
-    gammas = {each.name: each.gamma for each in models if each.gamma is not None}
-    return diagnostics.diagnose(classes, models, ranked, evaluated.curves, gammas)
+    gammas = {output.name: output.gamma for output in models if output.gamma is not None}
+    return diagnostics.diagnose(classes, models, rankings, evaluated.curves, gammas)
 
 
 def index_name(config: DictConfig) -> str:
-    """The index of a config as the tables name it."""
+    """Name an index as the tables do.
+
+    Args:
+        config: Config of the index.
+
+    Returns:
+        The class and its method, such as "NmslibIndex hnsw".
+    """
     return f"{config._target_.rsplit('.', 1)[-1]} {config.get('method', '')}".strip()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.evaluation.image_retrieval import KS
+from devise_exp.evaluation.image_ranking import KS
 from devise_exp.evaluation.records import SEARCHES, MetricRecord
 from devise_exp.reports import numbers
 from devise_exp.reports.numbers import to_precision

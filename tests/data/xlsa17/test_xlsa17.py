@@ -23,7 +23,7 @@ from devise_exp.data.xlsa17 import dataset, matlab
 from devise_exp.data.xlsa17 import files as files_module
 from devise_exp.data.xlsa17.files import NAMES, PARTS
 from devise_exp.evaluation import leakage, published_results
-from devise_exp.evaluation.leakage import imagenet1k_kinds
+from devise_exp.evaluation.kinds import imagenet1k_kinds
 from devise_exp.features.backbones import published
 from devise_exp.features.bank import feature_bank
 from devise_exp.pipelines import reevaluation, run

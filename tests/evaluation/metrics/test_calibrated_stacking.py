@@ -36,14 +36,14 @@ class Scores:
     similarity: np.ndarray
     truth: np.ndarray
 
-    def found(self, labels: np.ndarray, k: int | None = None) -> SearchResult:
+    def search(self, labels: np.ndarray, k: int | None = None) -> SearchResult:
         """As an index would: best first, ties by id."""
         order = np.argsort(-self.similarity[:, labels], axis=1, kind="stable")[:, :k]
         ids = labels[order]
         return ids, np.take_along_axis(self.similarity, ids, axis=1)
 
     def best(self) -> TopAnswers:
-        return top_answers(self.found(SEEN), self.found(UNSEEN), self.truth)
+        return top_answers(self.search(SEEN), self.search(UNSEEN), self.truth)
 
     def ranked(self, gamma: float) -> list[list[int]]:
         """All labels, seen ones lowered, best first; ties: seen first, then by id."""
@@ -57,7 +57,7 @@ class Scores:
         hits: dict[int, list[bool]] = {}
         for ranked, true in zip(self.ranked(gamma), self.truth.tolist(), strict=True):
             hits.setdefault(true, []).append(ranked[0] == true)
-        return sum(sum(own) / len(own) for own in hits.values()) / len(hits)
+        return sum(sum(row) / len(row) for row in hits.values()) / len(hits)
 
 
 def harmonic(pair: tuple[float, float]) -> float:
@@ -101,17 +101,17 @@ def test_a_worked_case() -> None:
     unseen = TopAnswers(
         np.array([-0.2, 0.4, 0.0]), np.zeros(3), np.array([True, True, False]), np.array([1, 1, 4])
     )
-    found = tradeoff_curve(seen, unseen)
-    assert found.critical.tolist() == [-0.2, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
-    assert found.seen == pytest.approx([0.75, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25, 0])
-    assert found.unseen == pytest.approx([0, 0.25, 0.25, 0.25, 0.25, 0.25, 0.5, 0.5])
-    assert found.at(-1) == pytest.approx((0.75, 0))
-    assert found.at(0) == pytest.approx((0.75, 0.25))
-    assert found.at(9) == pytest.approx((0, 0.5))
-    assert calibrated_stacking.ausuc(found) == pytest.approx(0.25 * 0.75 + 0.25 * 0.25)
+    curve = tradeoff_curve(seen, unseen)
+    assert curve.critical.tolist() == [-0.2, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert curve.seen == pytest.approx([0.75, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25, 0])
+    assert curve.unseen == pytest.approx([0, 0.25, 0.25, 0.25, 0.25, 0.25, 0.5, 0.5])
+    assert curve.at(-1) == pytest.approx((0.75, 0))
+    assert curve.at(0) == pytest.approx((0.75, 0.25))
+    assert curve.at(9) == pytest.approx((0, 0.5))
+    assert calibrated_stacking.ausuc(curve) == pytest.approx(0.25 * 0.75 + 0.25 * 0.25)
     # H is greatest, 0.375, with 0.75 and 0.25: from -0.2 to 0.1.
-    assert best_gamma(found) == pytest.approx(-0.05)
-    assert calibrated_stacking.points(found) == pytest.approx(
+    assert best_gamma(curve) == pytest.approx(-0.05)
+    assert calibrated_stacking.points(curve) == pytest.approx(
         np.array([[0.75, 0], [0.75, 0.25], [0.5, 0.25], [0.25, 0.25], [0.25, 0.5], [0, 0.5]])
     )
 
@@ -120,10 +120,10 @@ def test_a_worked_case() -> None:
 @given(sides())
 def test_the_curve_equals_ranking_all_labels_at_every_gamma(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
-    found = tradeoff_curve(seen.best(), unseen.best())
+    curve = tradeoff_curve(seen.best(), unseen.best())
     for gamma in candidates(seen, unseen).tolist():
         slow = seen.class_mean(gamma), unseen.class_mean(gamma)
-        assert found.at(gamma) == pytest.approx(slow, abs=1e-12)
+        assert curve.at(gamma) == pytest.approx(slow, abs=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
@@ -132,14 +132,14 @@ def test_ausuc_equals_a_sweep(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
     points = [(seen.class_mean(f), unseen.class_mean(f)) for f in candidates(seen, unseen).tolist()]
     slow = sum((u2 - u1) * (s1 + s2) / 2 for (s1, u1), (s2, u2) in pairwise(points))
-    found = tradeoff_curve(seen.best(), unseen.best())
-    assert calibrated_stacking.ausuc(found) == pytest.approx(slow, abs=1e-12)
+    curve = tradeoff_curve(seen.best(), unseen.best())
+    assert calibrated_stacking.ausuc(curve) == pytest.approx(slow, abs=1e-12)
     # It starts with seen labels only and ends with unseen ones only; neither class mean turns back.
-    assert found.unseen[0] == 0
-    assert found.seen[-1] == 0
-    assert (np.diff(found.seen) <= 0).all()
-    assert (np.diff(found.unseen) >= 0).all()
-    drawn = calibrated_stacking.points(found)
+    assert curve.unseen[0] == 0
+    assert curve.seen[-1] == 0
+    assert (np.diff(curve.seen) <= 0).all()
+    assert (np.diff(curve.unseen) >= 0).all()
+    drawn = calibrated_stacking.points(curve)
     trapezoid = (np.diff(drawn[:, 1]) * (drawn[1:, 0] + drawn[:-1, 0]) / 2).sum()
     assert trapezoid == pytest.approx(slow, abs=1e-12)  # fewer than 200 points: nothing is lost
 
@@ -149,17 +149,17 @@ def test_ausuc_equals_a_sweep(pair: tuple[Scores, Scores]) -> None:
 def test_no_gamma_beats_the_best_one_and_it_is_in_the_middle(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
     chosen = best_gamma(tradeoff_curve(seen.best(), unseen.best()))
-    figures = {
+    metrics = {
         f: harmonic((seen.class_mean(f), unseen.class_mean(f)))
         for f in candidates(seen, unseen).tolist()
     }
-    best = max(figures.values())
+    best = max(metrics.values())
     assert harmonic((seen.class_mean(chosen), unseen.class_mean(chosen))) == pytest.approx(best)
     if best == 0:
         assert chosen == 0
         return
     # Around it every gamma is as good, as far below as above: similarities are in eighths, so that
-    # gammas are, and the figures hold from past one of them to the next one.
+    # gammas are, and the metrics hold from past one of them to the next one.
     steps = np.arange(-52, 53) / 16 + 1 / 32
     good = [
         f for f in steps.tolist()
@@ -173,12 +173,12 @@ def test_no_gamma_beats_the_best_one_and_it_is_in_the_middle(pair: tuple[Scores,
 def test_of_two_best_stretches_the_wider_one_is_taken() -> None:
     # H is the same with 0.8 and 0.4 as with 0.4 and 0.8.
     for critical, middle in (([0, 1, 2, 4, 5], 3), ([0, 2, 3, 4, 5], 1)):
-        found = Curve(
+        curve = Curve(
             np.array(critical, dtype=float),
             np.array([0.8, 0.8, 0.45, 0.4, 0.2, 0]),
             np.array([0, 0.4, 0.45, 0.8, 0.8, 0.8]),
         )
-        assert best_gamma(found) == middle
+        assert best_gamma(curve) == middle
 
 
 @settings(max_examples=60, deadline=None)
@@ -189,12 +189,12 @@ def test_calibrated_equals_sorting_the_whole_score_matrix(
     for scores in pair:
         whole = np.array(scores.ranked(eighths / 8))
         # Lists of k labels, or of all where a side has fewer, are enough.
-        found = calibrate_results(
-            scores.found(SEEN, k), scores.found(UNSEEN, k), eighths / 8, min(k, 3)
+        merged = calibrate_results(
+            scores.search(SEEN, k), scores.search(UNSEEN, k), eighths / 8, min(k, 3)
         )
-        np.testing.assert_array_equal(found, whole[:, : min(k, 3)])
-        found = calibrate_results(scores.found(SEEN), scores.found(UNSEEN), eighths / 8, 5)
-        np.testing.assert_array_equal(found, whole)
+        np.testing.assert_array_equal(merged, whole[:, : min(k, 3)])
+        merged = calibrate_results(scores.search(SEEN), scores.search(UNSEEN), eighths / 8, 5)
+        np.testing.assert_array_equal(merged, whole)
 
 
 @pytest.mark.parametrize("gamma", [-0.3, 0.0, 0.05, 0.4])
@@ -216,13 +216,13 @@ def test_curve_and_calibrated_rankings_of_a_model_agree(gamma: float) -> None:
             both = np.concatenate([SEEN, UNSEEN])
             ids, _ = ExactIndex(vectors[both]).search(images, 5)
             np.testing.assert_array_equal(calibrate_results(*lists, 0, 5), both[ids])
-    found = tradeoff_curve(*best)
-    assert found.at(gamma) == pytest.approx(means)
+    curve = tradeoff_curve(*best)
+    assert curve.at(gamma) == pytest.approx(means)
     assert 0 < means[0] < 1
     assert 0 < means[1] < 1
 
 
-def test_at_gamma_0_the_figures_are_those_of_the_protocols() -> None:
+def test_at_gamma_0_the_metrics_are_those_of_the_protocols() -> None:
     rng = np.random.default_rng(1)
     vectors = rng.normal(size=(5, 6))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -232,12 +232,12 @@ def test_at_gamma_0_the_figures_are_those_of_the_protocols() -> None:
     model = method_output("devise", vectors, images[0], rows[0], images[1], rows[1])
     values = evaluator.evaluate([model], standard_protocols(SEEN, UNSEEN), ExactIndex).report.values
     best = [Scores(i @ vectors.T, t).best() for i, t in zip(images, rows, strict=True)]
-    found = tradeoff_curve(*best)
+    curve = tradeoff_curve(*best)
     names = [f"all_{side}/hit@1/class_mean" for side in ("seen", "unseen")]
-    assert found.at(0) == pytest.approx([values[name] for name in names])
-    # Far out only one side's labels are left: the figures of that side alone.
-    assert found.seen[0] == pytest.approx(values["seen/hit@1/class_mean"])
-    assert found.unseen[-1] == pytest.approx(values["unseen/hit@1/class_mean"])
+    assert curve.at(0) == pytest.approx([values[name] for name in names])
+    # Far out only one side's labels are left: the metrics of that side alone.
+    assert curve.seen[0] == pytest.approx(values["seen/hit@1/class_mean"])
+    assert curve.unseen[-1] == pytest.approx(values["unseen/hit@1/class_mean"])
 
 
 def test_calibration_helps_a_model_that_favours_seen_labels() -> None:
@@ -249,11 +249,11 @@ def test_calibration_helps_a_model_that_favours_seen_labels() -> None:
         similarity[np.arange(len(truth)), truth] += 0.6
         similarity[:, SEEN] += 1  # the bias
         scores.append(Scores(similarity, truth).best())
-    found = tradeoff_curve(*scores)
-    assert found.at(0)[1] < 0.1
-    chosen = best_gamma(found)
+    curve = tradeoff_curve(*scores)
+    assert curve.at(0)[1] < 0.1
+    chosen = best_gamma(curve)
     assert chosen == pytest.approx(1, abs=0.2)
-    assert harmonic(found.at(chosen)) > 0.8 > 4 * harmonic(found.at(0))
+    assert harmonic(curve.at(chosen)) > 0.8 > 4 * harmonic(curve.at(0))
 
 
 def test_a_model_that_is_never_wrong_has_area_1_and_one_that_is_never_right_0() -> None:
@@ -274,8 +274,8 @@ def test_a_model_that_is_never_wrong_has_area_1_and_one_that_is_never_right_0() 
 
 def test_many_points_are_thinned_out_between_the_ends() -> None:
     steps = np.linspace(0, 1, 5001)
-    found = Curve(np.arange(5000.0), 1 - steps, steps)
-    drawn = calibrated_stacking.points(found)
+    curve = Curve(np.arange(5000.0), 1 - steps, steps)
+    drawn = calibrated_stacking.points(curve)
     assert len(drawn) == 200
     assert drawn[0].tolist() == [1, 0]
     assert drawn[-1].tolist() == [0, 1]
@@ -284,13 +284,13 @@ def test_many_points_are_thinned_out_between_the_ends() -> None:
 
 def test_what_does_not_fit_together_is_named() -> None:
     ids, scores = np.array([[0, 2], [2, 0]]), np.array([[0.5, 0.1], [0.3, 0.2]])
-    found = ids, scores
+    result = ids, scores
     with pytest.raises(InputError, match="k is 5, but there are 4 candidates"):
-        calibrate_results(found, (ids + 1, scores), 0, 5)
+        calibrate_results(result, (ids + 1, scores), 0, 5)
     with pytest.raises(InputError, match="2 and 1 images, gamma 0"):
-        calibrate_results(found, (ids[:1], scores[:1]), 0, 1)
+        calibrate_results(result, (ids[:1], scores[:1]), 0, 1)
     with pytest.raises(InputError, match="give a finite gamma"):
-        calibrate_results(found, (ids + 1, scores), float("nan"), 1)
+        calibrate_results(result, (ids + 1, scores), float("nan"), 1)
     one = np.ones(1)
     for wrong in (
         lambda: TopAnswers(one, one, np.ones(2, dtype=bool), np.zeros(1, dtype=int)),

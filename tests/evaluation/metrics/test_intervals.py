@@ -25,7 +25,6 @@ from devise_exp.evaluation.metrics.intervals import (
 )
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
 from devise_exp.index.exact import ExactIndex
-from devise_exp.reports.numbers import to_precision
 
 hits_and_classes = st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=1, max_size=60)
 
@@ -160,10 +159,10 @@ def test_the_interval_over_classes_equals_a_bootstrap_that_draws_classes() -> No
         np.mean([shares[c] for c in rng.choice(list(shares), size=len(shares))])
         for _ in range(3000)
     ]
-    found = class_interval(hits, truth)
-    np.testing.assert_allclose(found, np.percentile(means, [2.5, 97.5]), atol=0.015)
+    result = class_interval(hits, truth)
+    np.testing.assert_allclose(result, np.percentile(means, [2.5, 97.5]), atol=0.015)
     # Classes differ more than the images of one class do, so this is the wider interval.
-    assert np.ptp(found) > 1.5 * np.ptp(intervals.interval(hits, truth))
+    assert np.ptp(result) > 1.5 * np.ptp(intervals.interval(hits, truth))
 
 
 def test_a_95_per_cent_interval_over_classes_covers_the_mean_of_all_classes() -> None:
@@ -206,10 +205,10 @@ def test_seeds_equal_scipy(milli: list[int]) -> None:
 
 def test_seeds_of_a_worked_case() -> None:
     # sd of 30, 31, 33 is 1.5275; t of 0.975 with 2 degrees of freedom is 4.3027.
-    found = seed_interval(np.array([0.30, 0.31, 0.33]))
+    result = seed_interval(np.array([0.30, 0.31, 0.33]))
     half = 4.3027 * 0.015275 / 3**0.5
     expected = (0.31333, 0.015275, 0.31333 - half, 0.31333 + half)
-    assert found == pytest.approx(expected, abs=1e-5)
+    assert result == pytest.approx(expected, abs=1e-5)
 
 
 def test_pairing_by_seed_sees_what_the_spread_of_seeds_hides() -> None:
@@ -277,8 +276,8 @@ def test_the_paired_interval_equals_a_bootstrap_that_draws_images(stratified: bo
     for _ in range(3000):
         drawn = [rng.choice(rows, size=len(rows)) for rows in groups]
         means.append(np.mean([a[rows].mean() - b[rows].mean() for rows in drawn]))
-    found = paired_test(a, b, truth if stratified else None)
-    np.testing.assert_allclose(found[1:3], np.percentile(means, [2.5, 97.5]), atol=0.012)
+    result = paired_test(a, b, truth if stratified else None)
+    np.testing.assert_allclose(result[1:3], np.percentile(means, [2.5, 97.5]), atol=0.012)
 
 
 @pytest.mark.parametrize("stratified", [False, True])
@@ -324,50 +323,7 @@ def test_in_class_means_a_small_class_weighs_as_much_as_a_large_one() -> None:
     assert paired_test(a, b, truth)[0] == pytest.approx((0.2 - 0.75) / 2)
 
 
-# Printing
-
-
-@pytest.mark.parametrize(
-    ("value", "half", "text"),
-    [
-        (0.3107, 0.017, "31.1"),
-        (0.3107, 0.023, "31"),
-        (0.306, 0.10, "31"),
-        (0.306, 0.097, "31"),
-        (0.956, 0.0097, "95.6"),
-        (0.956, 0.004, "95.6"),
-        (0.95648, 0.001, "95.6"),
-        (0.95648, 0.00099, "95.65"),
-        (0.95648, 0.00001, "95.65"),
-        (0.5, 1.4, "50"),
-        (0.31, 0.0199, "31.0"),
-        (0.31, 0.02, "31"),
-        (0, 0.004, "0.0"),
-        (-0.0002, 0.004, "0.0"),
-        (-0.0276, 0.023, "-3"),
-        (1, 0, "100.0"),
-    ],
-)
-def test_a_figure_is_printed_as_its_interval_allows(value: float, half: float, text: str) -> None:
-    assert to_precision(value, value - half, value + half) == text
-
-
-def test_without_an_interval_one_decimal() -> None:
-    assert [to_precision(v) for v in (0.3107, 1, 0, -1e-5)] == [
-        "31.1", "100.0", "0.0", "0.0",
-    ]  # fmt: skip
-
-
-@given(st.floats(-1, 1), st.floats(1e-6, 1))
-def test_what_is_printed_is_as_near_as_the_interval_asks(value: float, half: float) -> None:
-    printed = float(to_precision(value, value - half, value + half))
-    # A digit of 2 or more, kept, costs at most a quarter of the half-width; where further decimals
-    # are cut off, half of the last one.
-    cut = 0.05 if half >= 0.001 else 0.005
-    assert abs(printed - 100 * value) <= max(25 * half, cut) + 1e-9
-
-
-# Models of which the figures are known
+# Models of which the metrics are known
 
 
 def known_models(seed: int, vectors_match: bool) -> MethodOutput:
@@ -383,7 +339,7 @@ def known_models(seed: int, vectors_match: bool) -> MethodOutput:
     return method_output("devise", vectors, images[seen], truth[seen], images[~seen], truth[~seen])
 
 
-def known_figures(model: MethodOutput) -> dict[str, float]:
+def known_metrics(model: MethodOutput) -> dict[str, float]:
     chosen = standard_protocols(np.arange(10), np.arange(10, 20))
     return evaluator.evaluate([model], chosen, ExactIndex).report.values
 
@@ -391,7 +347,7 @@ def known_figures(model: MethodOutput) -> dict[str, float]:
 def test_a_random_embedding_scores_k_of_n_within_its_interval() -> None:
     inside = total = 0
     for seed in range(4):
-        values = known_figures(known_models(seed, vectors_match=False))
+        values = known_metrics(known_models(seed, vectors_match=False))
         for protocol, n in (("seen", 10), ("unseen", 10), ("all_seen", 20), ("all_unseen", 20)):
             for k in (1, 2, 5):
                 name = f"{protocol}/hit@{k}"
@@ -404,7 +360,7 @@ def test_a_random_embedding_scores_k_of_n_within_its_interval() -> None:
 
 def test_a_perfect_embedding_scores_1_and_shuffled_labels_destroy_it() -> None:
     model = known_models(0, vectors_match=True)
-    values = known_figures(model)
+    values = known_metrics(model)
     shares = {n: v for n, v in values.items() if "/hit@" in n and "chance" not in n}
     assert shares
     assert set(shares.values()) == {1.0}
@@ -418,7 +374,7 @@ def test_a_perfect_embedding_scores_1_and_shuffled_labels_destroy_it() -> None:
         model.unseen.vectors,
         rng.permutation(model.unseen.class_ids),
     )
-    values = known_figures(shuffled)
+    values = known_metrics(shuffled)
     for protocol in ("seen", "unseen", "all_seen", "all_unseen"):
         assert values[f"{protocol}/hit@1/lo"] <= 0.1 <= values[f"{protocol}/hit@1/hi"]
         assert values[f"{protocol}/hit@1/hi"] < 0.2

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.diagnosed import protocol_ranking
 from helpers.outputs import method_output
 from helpers.wandb import wandb_inspect
 from PIL import Image
@@ -24,7 +25,7 @@ from devise_exp.evaluation.diagnostics import Classes
 from devise_exp.evaluation.leakage import Overlap
 from devise_exp.evaluation.metrics.calibrated_stacking import Curve, top_answers, tradeoff_curve
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
-from devise_exp.evaluation.ranking_analysis import ProtocolRanking, top_similarity
+from devise_exp.evaluation.ranking_analysis import top_similarity
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import run_tables
 from devise_exp.reports.figures.style import VARIABLES
@@ -85,7 +86,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_tables.write(result, run.path, "a run")
     curves = {each.name: _curve(each, split.seen, split.unseen) for each in models}
     rankings = [
-        ProtocolRanking(
+        protocol_ranking(
             p.name,
             truths[p.images == "unseen"],
             p.candidates,
@@ -94,7 +95,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         for p in chosen
     ]
-    classes = Classes(NAMES, NAMES, split.seen, split.unseen, {"okapi": "is a kind of giraffe"})
+    classes = Classes(
+        names=NAMES,
+        words=NAMES,
+        seen=split.seen,
+        unseen=split.unseen,
+        overlaps={"okapi": "is a kind of giraffe"},
+    )
     found = diagnostics.diagnose(classes, models, rankings, curves, {"devise": 0.1})
     (run.path / "diagnostics.json").write_text(json.dumps(found), encoding="utf-8")
     shown = []

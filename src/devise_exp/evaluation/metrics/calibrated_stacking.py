@@ -1,9 +1,9 @@
 """The trade between seen and unseen classes when images are ranked among all labels.
 
 A model trained on the seen classes favours their labels. Calibrated stacking (Chao et al. 2016)
-lowers the similarity of every seen label by one gamma; from the least to the greatest gamma the
-answers go from seen labels only to unseen ones only, and the class means of hit@1 along the way are
-the curve here. N is the number of images, F that of the critical gammas.
+subtracts one number, gamma, from the similarity of every seen label. From the least to the greatest
+gamma the answers go from seen labels only to unseen labels only; the class means of hit@1 along the
+way are the curve. N is the number of images, F that of the critical gammas.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import numpy as np
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.metrics.checks import check_k
 
-SearchResult = tuple[
-    np.ndarray, np.ndarray
-]  # ids (N, k) and similarities (N, k) of a search, best first
+# Ids (N, k) and similarities (N, k) of a search, best first.
+SearchResult = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class TopAnswers:
     """The best answers to images of one side, which are all of seen or all of unseen classes.
 
-    seen_score, unseen_score: (N,) similarity of the best seen and of the best unseen label.
-    right: (N,) bool, whether the best label of the images' own side is the true one. truth: (N,)
-    class ids.
+    Attributes:
+        seen_score: (N,) similarity of the best seen label.
+        unseen_score: (N,) similarity of the best unseen label.
+        right: (N,) bool, whether the best label of the images' side is the true one.
+        truth: (N,) class ids.
     """
 
     seen_score: np.ndarray
@@ -49,11 +50,14 @@ class TopAnswers:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Class means of hit@1 among all labels as the gamma rises.
+    """Class means of hit@1 among all labels as gamma rises.
 
-    critical: (F,) gammas, rising, past which an image changes from a seen to an unseen label; seen
-    and unseen: (F + 1,) class means on the stretches between them. Stretch j holds the gammas f
-    with critical[j - 1] < f <= critical[j].
+    Stretch j holds the gammas g with critical[j - 1] < g <= critical[j].
+
+    Attributes:
+        critical: (F,) rising gammas past which an image changes from a seen to an unseen label.
+        seen: (F + 1,) class means of seen images on the stretches between them.
+        unseen: (F + 1,) class means of unseen images there.
     """
 
     critical: np.ndarray
@@ -61,32 +65,51 @@ class Curve:
     unseen: np.ndarray
 
     def at(self, gamma: float) -> tuple[float, float]:
-        """Class means (seen, unseen) when seen similarities are lowered by `gamma`."""
+        """Look up the class means at one gamma.
+
+        Args:
+            gamma: Number subtracted from the similarity of seen labels.
+
+        Returns:
+            The seen and the unseen class mean.
+        """
         j = int(np.searchsorted(self.critical, gamma))
         return float(self.seen[j]), float(self.unseen[j])
 
 
 def top_answers(
-    found_seen: SearchResult, found_unseen: SearchResult, truth: np.ndarray
+    among_seen: SearchResult, among_unseen: SearchResult, truth: np.ndarray
 ) -> TopAnswers:
-    """The best answers of two searches of the same images, among seen and among unseen labels.
+    """Take the best answers of two searches of the same images.
 
-    truth: (N,) class ids, all of seen or all of unseen classes.
+    Args:
+        among_seen: Search among the seen labels.
+        among_unseen: Search among the unseen labels.
+        truth: (N,) class ids, all of seen or all of unseen classes.
+
+    Returns:
+        The best answer of each search.
     """
-    (seen_ids, seen_score), (unseen_ids, unseen_score) = found_seen, found_unseen
+    (seen_ids, seen_score), (unseen_ids, unseen_score) = among_seen, among_unseen
     right = (seen_ids[:, 0] == truth) | (unseen_ids[:, 0] == truth)
     return TopAnswers(seen_score[:, 0], unseen_score[:, 0], right, truth)
 
 
 def tradeoff_curve(seen: TopAnswers, unseen: TopAnswers) -> Curve:
-    """The curve over every critical gamma (Chao et al. 2016), exactly.
+    """Compute the curve exactly, over every critical gamma (Chao et al. 2016).
 
-    seen, unseen: the best answers to images of seen and of unseen classes. One sort of the images:
-    O(N log N). An image is given its best seen label where that similarity, lowered, is at least
-    that of its best unseen label.
+    An image is given its best seen label if that similarity less gamma is at least that of its best
+    unseen label. One sort of the images: O(N log N).
+
+    Args:
+        seen: Best answers to images of seen classes.
+        unseen: Best answers to images of unseen classes.
+
+    Returns:
+        The curve.
     """
     critical = np.unique(np.concatenate([seen.gap, unseen.gap]))
-    # (F,) what leaves the seen figure, and what comes to the unseen one, past each critical gamma.
+    # (F,) what leaves the seen mean, and what comes to the unseen one, past each critical gamma.
     lost, won = _weight_at(seen, critical), _weight_at(unseen, critical)
     # Summed from the end that must be 0, so that it is, and cut where rounding went past 1.
     kept = np.concatenate([lost[::-1].cumsum()[::-1], [0.0]])
@@ -95,18 +118,31 @@ def tradeoff_curve(seen: TopAnswers, unseen: TopAnswers) -> Curve:
 
 
 def ausuc(curve: Curve) -> float:
-    """AUSUC, the area under the curve of seen over unseen class means (Chao et al. 2016), by the
-    trapezoid rule; from 0 to 1.
+    """Compute AUSUC, the area under the curve of seen over unseen class means.
+
+    Chao et al. 2016; by the trapezoid rule.
+
+    Args:
+        curve: The trade-off.
+
+    Returns:
+        Area from 0 to 1.
     """
     steps = np.diff(curve.unseen)
     return float((steps * (curve.seen[1:] + curve.seen[:-1])).sum() / 2)
 
 
 def best_gamma(curve: Curve) -> float:
-    """The gamma of the greatest harmonic mean H of the two class means (Xian et al. 2018).
+    """Choose the gamma of the greatest harmonic mean H of the two class means.
 
-    The middle of the stretch of gammas that reach it, the widest where there are several, so that
-    the choice does not hang on one image. 0 where no gamma makes H positive.
+    H as in Xian et al. 2018. Several gammas reach it: the middle of their widest stretch does not
+    depend on one image.
+
+    Args:
+        curve: The trade-off.
+
+    Returns:
+        The gamma, 0 if no gamma makes H positive.
     """
     both = curve.seen + curve.unseen
     harmonic = 2 * curve.seen * curve.unseen / np.where(both > 0, both, 1)
@@ -120,26 +156,45 @@ def best_gamma(curve: Curve) -> float:
     return float((lows[widest] + highs[widest]) / 2)
 
 
-def points(curve: Curve, most: int = 200) -> np.ndarray:
-    """(P, 2) class means (seen, unseen) along the curve, for drawing: each once, both ends among
-    them, and evenly thinned out to at most `most`.
+def points(curve: Curve, max_points: int = 200) -> np.ndarray:
+    """Take points of the curve to draw.
+
+    Args:
+        curve: The trade-off.
+        max_points: Number of points that are kept at most, evenly thinned out.
+
+    Returns:
+        (P, 2) seen and unseen class means, each pair once, both ends among them.
     """
     means = np.stack([curve.seen, curve.unseen], axis=1)  # (F + 1, 2)
     moves = np.concatenate([[True], (means[1:] != means[:-1]).any(axis=1)])
     kept = means[moves]
-    return np.asarray(kept[np.unique(np.linspace(0, len(kept) - 1, most).round().astype(int))])
+    return np.asarray(
+        kept[np.unique(np.linspace(0, len(kept) - 1, max_points).round().astype(int))]
+    )
 
 
 def calibrate_results(
-    found_seen: SearchResult, found_unseen: SearchResult, gamma: float, k: int
+    among_seen: SearchResult, among_unseen: SearchResult, gamma: float, k: int
 ) -> np.ndarray:
-    """Ids (N, k), best first, among all labels when seen similarities are lowered by `gamma`.
+    """Merge two searches of the same images to the ranking among all labels at one gamma.
 
-    Merges the two searches, each of k labels or of all of its side. At the same similarity seen
-    labels come first, and the labels of a side stay in their order. InputError for k above the
-    number of labels found.
+    At the same similarity seen labels come first, and the labels of a side stay in their order.
+
+    Args:
+        among_seen: Search among the seen labels, of k labels or of all.
+        among_unseen: Search among the unseen labels, of k labels or of all.
+        gamma: Number subtracted from the similarity of seen labels.
+        k: Number of labels to rank.
+
+    Returns:
+        (N, k) class ids, best first.
+
+    Raises:
+        InputError: gamma is not finite, the searches are of different numbers of images, or k is
+            above the number of their labels.
     """
-    (seen_ids, seen_score), (unseen_ids, unseen_score) = found_seen, found_unseen
+    (seen_ids, seen_score), (unseen_ids, unseen_score) = among_seen, among_unseen
     if len(seen_ids) != len(unseen_ids) or not np.isfinite(gamma):
         raise InputError(
             f"{len(seen_ids)} and {len(unseen_ids)} images, gamma {gamma}: search both sides "

@@ -1,4 +1,4 @@
-"""Checks of what metrics are given."""
+"""Checks of the arguments of metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from devise_exp.core.errors import InputError
 
 
 def check_k(k: int, n_candidates: int) -> None:
-    """InputError unless hit@k means something among `n_candidates`."""
+    """Refuse a k that means nothing.
+
+    Args:
+        k: Number of candidates that count.
+        n_candidates: Number of candidates that are ranked.
+
+    Raises:
+        InputError: k is not between 1 and the number of candidates.
+    """
     if not 1 <= k <= n_candidates:
         raise InputError(
             f"k is {k}, but there are {n_candidates} candidates: "
@@ -17,7 +25,15 @@ def check_k(k: int, n_candidates: int) -> None:
 
 
 def check_truth(truth: np.ndarray, candidates: np.ndarray) -> None:
-    """InputError for a query with no true answer: an id in `truth` (N,), not `candidates` (C,)."""
+    """Refuse queries without a true answer.
+
+    Args:
+        truth: (N,) class ids.
+        candidates: (C,) class ids that are ranked.
+
+    Raises:
+        InputError: A true id is not among the candidates.
+    """
     truth, candidates = check_ids(truth, "truth", 1), check_ids(candidates, "candidates", 1)
     absent = np.flatnonzero(~np.isin(truth, candidates))
     if len(absent):
@@ -30,29 +46,51 @@ def check_truth(truth: np.ndarray, candidates: np.ndarray) -> None:
 
 
 def check_ids(values: np.ndarray, what: str, ndim: int) -> np.ndarray:
-    values = np.asarray(values)
-    if values.ndim != ndim or values.size == 0 or values.dtype.kind not in "iu":
-        raise InputError(
-            f"{what}: found shape {values.shape} of {values.dtype}; "
-            f"give at least one whole number, in {ndim} dimension(s)"
-        )
-    return values
+    """Refuse what are no ids.
+
+    Args:
+        values: Ids.
+        what: Name of the argument, for the message.
+        ndim: Number of dimensions that they must have.
+
+    Returns:
+        The ids as an array.
+
+    Raises:
+        InputError: They are not at least one whole number in `ndim` dimensions.
+    """
+    return _check_array(values, what, ndim, "iu", "whole number")
 
 
 def check_flags(values: np.ndarray, what: str, ndim: int) -> np.ndarray:
-    """`values` as an array; InputError unless they are at least one truth value in `ndim`
-    dimensions.
+    """Refuse what are no truth values.
+
+    Args:
+        values: Truth values.
+        what: Name of the argument, for the message.
+        ndim: Number of dimensions that they must have.
+
+    Returns:
+        The truth values as an array.
+
+    Raises:
+        InputError: They are not at least one bool in `ndim` dimensions.
     """
-    values = np.asarray(values)
-    if values.ndim != ndim or values.size == 0 or values.dtype != np.bool_:
-        raise InputError(
-            f"{what}: found shape {values.shape} of {values.dtype}; "
-            f"give at least one true or false, in {ndim} dimension(s)"
-        )
-    return values
+    return _check_array(values, what, ndim, "b", "true or false")
 
 
 def check_same_length(one: np.ndarray, one_name: str, other: np.ndarray, other_name: str) -> None:
+    """Refuse arrays of different numbers of rows.
+
+    Args:
+        one: First array.
+        one_name: Its name, for the message.
+        other: Second array.
+        other_name: Its name, for the message.
+
+    Raises:
+        InputError: They differ in length.
+    """
     if len(one) != len(other):
         raise InputError(
             f"{one_name} has {len(one)} rows but {other_name} has {len(other)}: "
@@ -61,6 +99,15 @@ def check_same_length(one: np.ndarray, one_name: str, other: np.ndarray, other_n
 
 
 def check_no_repeats(ids: np.ndarray, what: str) -> None:
+    """Refuse rankings that name an id twice.
+
+    Args:
+        ids: (N, K) ids.
+        what: Name of the argument, for the message.
+
+    Raises:
+        InputError: A row holds an id twice.
+    """
     ordered = np.sort(ids, axis=1)
     repeated = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
     if len(repeated):
@@ -68,3 +115,14 @@ def check_no_repeats(ids: np.ndarray, what: str) -> None:
             f"{what}: row {repeated[0]} names an id twice ({len(repeated)} of {len(ids)} rows do): "
             "rank each candidate once"
         )
+
+
+def _check_array(values: np.ndarray, what: str, ndim: int, kinds: str, element: str) -> np.ndarray:
+    """`values` as an array of one of these dtype kinds, with at least one element."""
+    values = np.asarray(values)
+    if values.ndim != ndim or values.size == 0 or values.dtype.kind not in kinds:
+        raise InputError(
+            f"{what}: found shape {values.shape} of {values.dtype}; "
+            f"give at least one {element}, in {ndim} dimension(s)"
+        )
+    return values

@@ -1,4 +1,7 @@
-"""Hierarchical precision at k (Frome et al. 2013)."""
+"""Hierarchical precision at k (Frome et al. 2013).
+
+C is the number of all classes, M that of the candidates, N that of the images.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,23 @@ from devise_exp.text.wordnet.hierarchy import UNPLACED
 def correct_sets(
     distances: np.ndarray, truth: np.ndarray, candidates: np.ndarray, k: int
 ) -> np.ndarray:
-    """Whether (N, M) each of the `candidates` (M,) is a right answer at k for each class in `truth`
-    (N,), by DeViSE's supplement (Frome et al. 2013, appendix B).
+    """Find the candidates that are right answers at k (Frome et al. 2013, appendix B).
 
     Around the true label the radius grows, 0, 1, 2 hops and so on, and takes in all candidates
-    that many hops away, until there are at least k of them. `distances`: (C, C) of all classes.
-    InputError for a true label that is no candidate or has no place, and for k above the number of
-    candidates that have one.
+    that many hops away, until there are at least k of them.
+
+    Args:
+        distances: (C, C) hops between classes.
+        truth: (N,) class ids.
+        candidates: (M,) class ids.
+        k: Least number of right answers.
+
+    Returns:
+        (N, M) bool.
+
+    Raises:
+        InputError: A true label is no candidate or has no place in the hierarchy, or k is above the
+            number of candidates that have one.
     """
     check_truth(truth, candidates)
     if (distances[truth, truth] == UNPLACED).any():
@@ -35,11 +48,20 @@ def correct_sets(
 def hierarchical_precision(
     neighbours: np.ndarray, truth: np.ndarray, candidates: np.ndarray, distances: np.ndarray, k: int
 ) -> np.ndarray:
-    """Share (N,) of each image's k nearest labels that are right answers at k; the mean over images
-    is hierarchical precision@k. At k = 1 it is hit@1.
+    """Compute hierarchical precision@k; at k = 1 it is hit@1.
 
-    neighbours: (N, K) class ids among the `candidates` (M,), best first, K >= k; truth: (N,) class
-    ids; distances: (C, C). Raises what correct_sets raises, and InputError for K < k.
+    Args:
+        neighbours: (N, K) ids of candidates, best first, K >= k.
+        truth: (N,) class ids.
+        candidates: (M,) class ids.
+        distances: (C, C) hops between classes.
+        k: Number of labels that count.
+
+    Returns:
+        (N,) share of each image's k nearest labels that are right answers at k.
+
+    Raises:
+        InputError: K is below k, or as in `correct_sets`.
     """
     check_k(k, neighbours.shape[1])
     classes, row = np.unique(truth, return_inverse=True)
@@ -55,22 +77,40 @@ def precisions(
     distances: np.ndarray,
     ks: Iterable[int],
 ) -> dict[int, np.ndarray]:
-    """k -> hierarchical precision@k (n,) of the n images whose class has a place, for those `ks`
-    that the candidates with a place suffice for.
+    """Compute hierarchical precision@k of the images whose class has a place in the hierarchy.
+
+    Args:
+        neighbours: (N, K) ids of candidates, best first.
+        truth: (N,) class ids.
+        candidates: (M,) class ids.
+        distances: (C, C) hops between classes.
+        ks: The ks; those above the number of candidates with a place are left out.
+
+    Returns:
+        k -> (n,) precision of the n images.
     """
     placed = distances.diagonal() != UNPLACED  # (C,)
     images = placed[truth]
     ks = [k for k in ks if k <= placed[candidates].sum()] if images.any() else []
-    found, true = neighbours[images], truth[images]
-    return {k: hierarchical_precision(found, true, candidates, distances, k) for k in ks}
+    rankings, true = neighbours[images], truth[images]
+    return {k: hierarchical_precision(rankings, true, candidates, distances, k) for k in ks}
 
 
 def chance_precision(
     truth: np.ndarray, candidates: np.ndarray, distances: np.ndarray, k: int
 ) -> np.ndarray:
-    """Expected hierarchical precision@k (N,) of a random ranking of the candidates.
+    """Compute the expected hierarchical precision@k of a random ranking.
 
     It is more than k of M: labels that are equally far away are right answers together.
+
+    Args:
+        truth: (N,) class ids.
+        candidates: (M,) class ids.
+        distances: (C, C) hops between classes.
+        k: Number of labels that count.
+
+    Returns:
+        (N,) expectation of each image.
     """
     classes, row = np.unique(truth, return_inverse=True)
     return np.asarray(correct_sets(distances, classes, candidates, k).mean(axis=1)[row])

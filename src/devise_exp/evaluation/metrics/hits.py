@@ -1,7 +1,6 @@
-"""From ids to numbers: hit@k, class means, harmonic mean, precision, index recall.
+"""Hits of ranked labels: hit@k, its class mean, chance, and the harmonic mean of two of them.
 
-All functions are pure. N is the number of queries (images), K the number of neighbours of each; of
-a search, Q is the number of queries and N the number of pictures that each of them ranks.
+All functions are pure. N is the number of images, K that of the neighbours of each.
 """
 
 from __future__ import annotations
@@ -13,29 +12,50 @@ from devise_exp.evaluation.metrics.checks import (
     check_flags,
     check_ids,
     check_k,
-    check_no_repeats,
     check_same_length,
 )
 
 
 def rank_of_truth(neighbours: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Place (N,) of each true id among its neighbours: 0 is the nearest, K is not among them.
+    """Find the rank of each true label.
 
-    `neighbours` (N, K) ids, best first; `truth` (N,) ids. InputError for a repeated id in a row.
+    Args:
+        neighbours: (N, K) class ids, best first, no id twice in a row.
+        truth: (N,) class ids.
+
+    Returns:
+        (N,) ranks: 0 for the nearest label, K for a label that is not among the neighbours.
+
+    Raises:
+        InputError: The arrays hold no ids, or differ in length.
     """
     neighbours, truth = check_ids(neighbours, "neighbours", 2), check_ids(truth, "truth", 1)
     check_same_length(neighbours, "neighbours", truth, "truth")
-    check_no_repeats(neighbours, "neighbours")
     true = neighbours == truth[:, None]  # (N, K)
     ranks: np.ndarray = np.where(true.any(axis=1), true.argmax(axis=1), neighbours.shape[1])
     return ranks
 
 
 def hit_at_k(ranks: np.ndarray, k: int) -> np.ndarray:
-    """Whether (N,) each true id is among the k nearest (Frome et al. 2013, section 4.2).
+    """Tell which true labels are among the k nearest; their mean is flat hit@k.
 
-    The mean over images is flat hit@k. `ranks` (N,) from `rank_of_truth` over K >= k neighbours:
-    with fewer, a truth that is not among them would count as a hit.
+    Frome et al. 2013, section 4.2.
+
+    Args:
+        ranks: (N,) ranks from `rank_of_truth` over K >= k neighbours: with fewer, a label that is
+            not among them would count as a hit.
+        k: Number of labels that count.
+
+    Returns:
+        (N,) bool.
+
+    Raises:
+        InputError: k is below 1.
+
+    Example:
+        >>> ranks = rank_of_truth(np.array([[2, 0, 1], [0, 1, 2]]), np.array([0, 0]))
+        >>> ranks.tolist(), hit_at_k(ranks, 1).mean().item(), hit_at_k(ranks, 2).mean().item()
+        ([1, 0], 0.5, 1.0)
     """
     ranks = check_ids(ranks, "ranks", 1)
     if k < 1:
@@ -44,34 +64,71 @@ def hit_at_k(ranks: np.ndarray, k: int) -> np.ndarray:
 
 
 def class_mean(hits: np.ndarray, truth: np.ndarray) -> float:
-    """Mean over classes of each class's share of hits; `hits` (N,) bool, `truth` (N,) class ids.
+    """Average hits per class, then over classes (Xian et al. 2018).
 
-    Only classes that occur in `truth` count (Xian et al. 2018, average per-class accuracy).
+    Args:
+        hits: (N,) bool.
+        truth: (N,) class ids; only classes that occur count.
+
+    Returns:
+        Mean over classes of each class's share of hits.
+
+    Example:
+        >>> class_mean(np.array([True, True, True, False]), np.array([7, 7, 7, 9]))
+        0.5
     """
     _, shares = per_class(hits, truth)
     return float(shares.mean())
 
 
 def harmonic_mean(u: float, s: float) -> float:
-    """H = 2us / (u + s) of the unseen and seen figures (Xian et al. 2018); 0 when both are 0."""
+    """Compute H = 2us / (u + s) of an unseen and a seen metric (Xian et al. 2018).
+
+    Args:
+        u: The unseen metric.
+        s: The seen metric.
+
+    Returns:
+        H, 0 if both are 0.
+
+    Raises:
+        InputError: One of them is negative or not finite.
+
+    Example:
+        >>> harmonic_mean(0.25, 0.75)
+        0.375
+    """
     for name, value in (("unseen", u), ("seen", s)):
         if not (np.isfinite(value) and value >= 0):
             raise InputError(
-                f"the {name} figure is {value}: a harmonic mean needs numbers from 0 up"
+                f"the {name} metric is {value}: a harmonic mean needs numbers from 0 up"
             )
     return float(2 * u * s / (u + s)) if u + s else 0.0
 
 
 def chance(k: int, n_candidates: int) -> float:
-    """Expected hit@k of a random ranking of the candidates."""
+    """Compute the expected hit@k of a random ranking.
+
+    Args:
+        k: Number of labels that count.
+        n_candidates: Number of labels that are ranked.
+
+    Returns:
+        k / n_candidates.
+    """
     check_k(k, n_candidates)
     return k / n_candidates
 
 
 def per_class(hits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number of images and share of hits, both (C,), of each class that occurs in `truth`.
+    """Count images and hits per class.
 
-    `hits` (N,) bool, `truth` (N,) class ids; the classes in order of their ids.
+    Args:
+        hits: (N,) bool.
+        truth: (N,) class ids.
+
+    Returns:
+        (C,) number of images and (C,) share of hits of each class that occurs, in order of the ids.
     """
     hits = check_flags(hits, "hits", 1)
     truth = check_ids(truth, "truth", 1)

@@ -1,6 +1,6 @@
-"""How far a figure can be believed: intervals, and tests of whether two methods differ.
+"""How far a metric can be believed: intervals, and tests of whether two methods differ.
 
-A figure varies with the images drawn (`interval`), with the classes chosen (`class_interval`), with
+A metric varies with the images drawn (`interval`), with the classes chosen (`class_interval`), with
 the queries of a search (`mean_interval`) and with the seed of the training (`seed_interval`); each
 interval, of 95 per cent, holds the other three fixed. N is the number of images, S the number of
 seeds. Every function is pure: the same arguments, in whatever order of images, give the same
@@ -23,12 +23,20 @@ def interval(
     truth: np.ndarray | None = None,
     resamples: int = 2000,
 ) -> tuple[float, float]:
-    """Bootstrap percentile interval (lo, hi) of a share (Efron and Tibshirani 1993).
+    """Compute the bootstrap percentile interval of a share over images.
 
-    `hits` (N,) bool. Without `truth`, of the share over images; with class ids `truth` (N,), of the
-    class mean, where images are resampled within their class. It says how the figure varies with
-    the images drawn, not with the classes chosen. A share of exactly 0 or 1 gets an interval of no
-    width, and a class of one image adds none: resampling cannot see past its sample.
+    Efron and Tibshirani 1993. It says how the metric varies with the images drawn, not with the
+    classes chosen. A share of exactly 0 or 1 gets an interval of no width, and a class of one image
+    adds none: resampling cannot see past its sample.
+
+    Args:
+        hits: (N,) bool.
+        truth: (N,) class ids for the interval of the class mean, whose images are resampled within
+            their class; None for that of the share of images.
+        resamples: Number of bootstrap samples.
+
+    Returns:
+        The lower and the upper bound.
     """
     _check_bootstrap(resamples)
     counts, shares = per_class(hits, _one_class(hits) if truth is None else truth)
@@ -42,20 +50,35 @@ def class_interval(
     truth: np.ndarray,
     resamples: int = 2000,
 ) -> tuple[float, float]:
-    """Bootstrap percentile interval (lo, hi) of the class mean, where classes are resampled.
+    """Compute the bootstrap percentile interval of the class mean over classes.
 
-    `hits` (N,) bool, `truth` (N,) class ids. Each class keeps its share of hits, so the interval
-    says how the figure varies with the classes chosen; it is the wider one where classes differ.
-    With fewer than some twenty classes it is too narrow, with one class it has no width.
+    Classes are resampled and keep their shares of hits, so the interval says how the metric varies
+    with the classes chosen; it is the wider one if classes differ. With fewer than some twenty
+    classes it is too narrow, with one class it has no width.
+
+    Args:
+        hits: (N,) bool.
+        truth: (N,) class ids.
+        resamples: Number of bootstrap samples.
+
+    Returns:
+        The lower and the upper bound.
     """
     _, shares = per_class(hits, truth)
     return mean_interval(shares, resamples)
 
 
 def mean_interval(values: np.ndarray, resamples: int = 2000) -> tuple[float, float]:
-    """Bootstrap percentile interval (lo, hi) of the mean of `values` (Q,), one per query or class.
+    """Compute the bootstrap percentile interval of a mean.
 
-    It says how the figure varies with the queries drawn, not with the pictures they search.
+    It says how the metric varies with the queries drawn, not with the images they search.
+
+    Args:
+        values: (Q,) one number per query or class.
+        resamples: Number of bootstrap samples.
+
+    Returns:
+        The lower and the upper bound.
     """
     values = _numbers(values, "values", 1)
     _check_bootstrap(resamples)
@@ -69,10 +92,15 @@ def mean_interval(values: np.ndarray, resamples: int = 2000) -> tuple[float, flo
 
 
 def seed_interval(values: np.ndarray) -> tuple[float, float, float, float]:
-    """(mean, sd, lo, hi) of a figure over seeds: sample standard deviation, Student's t interval.
+    """Compute Student's t interval of a metric over seeds.
 
-    `values` (S,), S >= 2, one per training on the same split. It says how the figure varies with
-    the seed of the training, for these images and classes.
+    It says how the metric varies with the seed of the training, for these images and classes.
+
+    Args:
+        values: (S,) one number per training on the same split, S >= 2.
+
+    Returns:
+        Mean, sample standard deviation, lower and upper bound.
     """
     values = _numbers(values, "values", 2)
     mean, sd = float(values.mean()), float(values.std(ddof=1))
@@ -81,10 +109,19 @@ def seed_interval(values: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def paired_seeds(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float, float]:
-    """(mean of a - b, lo, hi, p): the paired t test of two methods trained with the same seeds.
+    """Compute the paired t test of two methods trained with the same seeds.
 
-    `a`, `b` (S,), S >= 2; p is two-sided. Differences that do not vary at all leave nothing to
-    test: p is then 1 where they are 0, else 0.
+    Differences that do not vary at all leave nothing to test: p is then 1 if they are 0, else 0.
+
+    Args:
+        a: (S,) metric of the first method per seed, S >= 2.
+        b: (S,) metric of the second method.
+
+    Returns:
+        Mean of a - b, its lower and upper bound, and the two-sided p.
+
+    Raises:
+        InputError: The numbers of seeds differ.
     """
     from scipy.special import stdtr
 
@@ -104,14 +141,22 @@ def paired_test(
     truth: np.ndarray | None = None,
     resamples: int = 10_000,
 ) -> tuple[float, float, float, float]:
-    """(difference a - b, lo, hi, p): whether two methods differ on the same images.
+    """Test whether two methods differ on the same images.
 
-    `hits_a`, `hits_b` (N,) bool, row by row of the same images. Without `truth`, of the shares over
-    images; with class ids `truth` (N,), of the class means, stratified by class. lo and hi: paired
-    bootstrap percentiles (images are drawn, each with both its hits). p: two-sided permutation test
-    that flips the signs of the images' differences at random (Good 2005); over images it is
-    McNemar's exact test, up to the draws. p is at least 1 / (resamples + 1). Like `interval`, it
-    speaks of further images of these classes by these two trained models.
+    The bounds are paired bootstrap percentiles (images are drawn, each with both its hits). p is
+    that of a two-sided permutation test that flips the signs of the images' differences at random
+    (Good 2005), at least 1 / (resamples + 1); over images it is McNemar's exact test, up to the
+    draws. Like `interval`, it speaks of further images of these classes by these trained models.
+
+    Args:
+        hits_a: (N,) bool, hits of the first method.
+        hits_b: (N,) bool, hits of the second method on the same images.
+        truth: (N,) class ids to compare class means, stratified by class; None to compare the
+            shares of images.
+        resamples: Number of bootstrap samples and of permutations.
+
+    Returns:
+        Difference a - b, its lower and upper bound, and p.
     """
     _check_bootstrap(resamples)
     groups = _one_class(hits_a) if truth is None else truth
@@ -133,31 +178,35 @@ def paired_test(
 
 
 def _student_quantile(freedom: int) -> float:
+    """Quantile of Student's t for intervals of LEVEL."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def _one_class(hits: np.ndarray) -> np.ndarray:
+    """Class ids (N,) that put all images into one class."""
     return np.zeros(np.shape(hits)[:1], dtype=np.int64)
 
 
 def _check_bootstrap(resamples: int) -> None:
+    """InputError unless there is a resample."""
     if resamples < 1:
         raise InputError(f"resamples is {resamples}: set at least 1 resample")
 
 
 def _percentiles(means: np.ndarray) -> tuple[float, float]:
+    """The bounds of LEVEL of bootstrapped means."""
     lo, hi = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(lo), float(hi)
 
 
-def _numbers(values: np.ndarray, what: str, least: int) -> np.ndarray:
-    """`values` as an array; InputError unless they are `least` or more finite numbers."""
+def _numbers(values: np.ndarray, what: str, min_: int) -> np.ndarray:
+    """`values` as an array; InputError unless they are `min_` or more finite numbers."""
     values = np.asarray(values)
-    if values.ndim != 1 or len(values) < least or not np.isfinite(values).all():
+    if values.ndim != 1 or len(values) < min_ or not np.isfinite(values).all():
         raise InputError(
             f"{what}: found shape {values.shape} of {values.dtype}; "
-            f"give {least} or more finite numbers in one dimension"
+            f"give {min_} or more finite numbers in one dimension"
         )
     return values

@@ -1,0 +1,146 @@
+"""The metric records of one protocol: of a method's rankings, and of a random ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TypeGuard
+
+import numpy as np
+
+from devise_exp.evaluation.metrics import hits as hit_metrics
+from devise_exp.evaluation.metrics.hierarchical import chance_precision, precisions
+from devise_exp.evaluation.metrics.hits import class_mean, harmonic_mean, hit_at_k, rank_of_truth
+from devise_exp.evaluation.metrics.intervals import class_interval, interval
+from devise_exp.evaluation.protocols import Protocol
+from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
+from devise_exp.text.wordnet.hierarchy import UNPLACED
+
+
+def ranking_records(
+    method: str,
+    protocol: Protocol,
+    rankings: np.ndarray,
+    truth: np.ndarray,
+    ks: Sequence[int],
+    distances: np.ndarray | None,
+) -> list[MetricRecord]:
+    """Measure a method's rankings.
+
+    Args:
+        method: Name of the method.
+        protocol: The protocol that was ranked.
+        rankings: (N, K) class ids, best first, K >= max(ks).
+        truth: (N,) class ids.
+        ks: Which hit@k.
+        distances: (C, C) hops between classes, None to leave out hierarchical precision.
+
+    Returns:
+        Records of hit@k, and of hierarchical precision if the hierarchy holds all candidates.
+    """
+    records = hit_records(method, protocol.name, rankings, truth, ks)
+    if not _holds(distances, protocol.candidates):
+        return records
+    near = precisions(rankings, truth, protocol.candidates, distances, ks)
+    of_method = partial(MetricRecord, method=method, protocol=protocol.name, metric="hp")
+    return records + [of_method(k=k, value=float(shares.mean())) for k, shares in near.items()]
+
+
+def hit_records(
+    method: str, protocol: str, rankings: np.ndarray, truth: np.ndarray, ks: Sequence[int]
+) -> list[MetricRecord]:
+    """Measure hit@k per image and as the class mean, with 95 % bootstrap intervals.
+
+    Args:
+        method: Name of the method.
+        protocol: Name of the protocol.
+        rankings: (N, K) class ids, best first, K >= max(ks).
+        truth: (N,) class ids.
+        ks: Which hit@k.
+
+    Returns:
+        Two records per k. Both have intervals over images, the class mean also one over classes.
+    """
+    ranks = rank_of_truth(rankings, truth)
+    records = []
+    for k in ks:
+        hits = hit_at_k(ranks, k)
+        of_k = partial(MetricRecord, method=method, protocol=protocol, metric="hit", k=k)
+        low, high = interval(hits)
+        records.append(of_k(average="image", value=float(hits.mean()), low=low, high=high))
+        low, high = interval(hits, truth)
+        classes_low, classes_high = class_interval(hits, truth)
+        records.append(
+            of_k(
+                average="class",
+                value=class_mean(hits, truth),
+                low=low,
+                high=high,
+                classes_low=classes_low,
+                classes_high=classes_high,
+            )
+        )
+    return records
+
+
+def chance_records(
+    protocol: Protocol, truth: np.ndarray, ks: Sequence[int], distances: np.ndarray | None
+) -> list[MetricRecord]:
+    """Compute the metrics that a random ranking of the candidates is expected to reach.
+
+    Args:
+        protocol: The protocol.
+        truth: (N,) class ids of its images.
+        ks: Which hit@k.
+        distances: (C, C) hops between classes, None to leave out hierarchical precision.
+
+    Returns:
+        The records of CHANCE.
+    """
+    n = len(protocol.candidates)
+    of_chance = partial(MetricRecord, method=CHANCE, protocol=protocol.name)
+    records = [
+        of_chance(metric="hit", k=k, average="image", value=hit_metrics.chance(k, n)) for k in ks
+    ]
+    if _holds(distances, protocol.candidates):
+        has_place = distances.diagonal() != UNPLACED  # (C,)
+        rows = truth[has_place[truth]]
+        n_placed = has_place[protocol.candidates].sum()
+        for k in (k for k in ks if len(rows) and k <= n_placed):
+            near = chance_precision(rows, protocol.candidates, distances, k)
+            records.append(of_chance(metric="hp", k=k, value=float(near.mean())))
+    return records
+
+
+def generalised_records(
+    method: str, records: Sequence[MetricRecord], gamma: float | None
+) -> list[MetricRecord]:
+    """Combine a method's seen and unseen metrics among all labels (Xian et al. 2018).
+
+    Args:
+        method: Name of the method.
+        records: Its records of all protocols.
+        gamma: Its gamma of calibrated stacking, None without one.
+
+    Returns:
+        H of the two generalised class means of hit@1, plain and calibrated, and gamma.
+    """
+    means = {r.name: r.value for r in records if (r.metric, r.k, r.average) == ("hit", 1, "class")}
+    combined = []
+    for kind in ("all", "calibrated"):
+        u, s = (
+            means.get(MetricName(f"{kind}_{side}", "hit", 1, "class"))
+            for side in ("unseen", "seen")
+        )
+        if u is None or s is None:
+            continue
+        of_kind = partial(MetricRecord, method=method, protocol=kind)
+        combined.append(of_kind(metric="H", k=1, value=harmonic_mean(u, s)))
+        if kind == "calibrated" and gamma is not None:
+            combined.append(of_kind(metric="gamma", value=gamma))
+    return combined
+
+
+def _holds(distances: np.ndarray | None, candidates: np.ndarray) -> TypeGuard[np.ndarray]:
+    """Whether the hierarchy holds all candidates: labels beyond the run's classes have no place."""
+    return distances is not None and bool(candidates.max() < len(distances))
