@@ -1,4 +1,5 @@
 from .evaluator import EvalReport as EvalReport
+from .evaluator import Evaluation as Evaluation
 from .evaluator import evaluate as evaluate
 from .leakage import AuditReport as AuditReport
 from .leakage import Overlap as Overlap
@@ -7,3 +8,5 @@ from .protocols import EmbeddedImages as EmbeddedImages
 from .protocols import MethodOutput as MethodOutput
 from .protocols import Protocol as Protocol
 from .protocols import standard_protocols as standard_protocols
+from .records import MetricName as MetricName
+from .records import MetricRecord as MetricRecord
