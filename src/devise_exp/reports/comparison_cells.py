@@ -92,8 +92,8 @@ def _cell(subject: Subject, name: MetricName) -> Cell | None:
     if len(set(values)) > 1:
         mean, sd, lo, hi = seed_interval(np.array(values))
         return Cell(value=mean, sd=sd, lo=lo, hi=hi)
-    sd = 0.0 if len(values) > 1 else None
-    return Cell(value=first.value, sd=sd, lo=first.low, hi=first.high)
+    no_spread = 0.0 if len(values) > 1 else None
+    return Cell(value=first.value, sd=no_spread, lo=first.low, hi=first.high)
 
 
 def _is_tied(a: Subject, b: Subject, best: Cell, cell: Cell, name: MetricName) -> bool:

@@ -101,7 +101,7 @@ def log_curves(run: Any, folder: Path) -> None:
     }
     table = to_table(of_methods([read(folder)]))
     rows = [["" if cell is None else str(cell) for cell in row] for row in table.rows]
-    found["methods"] = wandb.Table(columns=table.headings, data=rows)
+    found["methods"] = wandb.Table(columns=[*table.headings], data=rows)
     diagnostics = folder / "diagnostics.json"
     if diagnostics.is_file():
         classes = json.loads(diagnostics.read_text(encoding="utf-8"))["classes"]
