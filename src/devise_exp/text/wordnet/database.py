@@ -23,8 +23,13 @@ _ID = re.compile(r"n\d{8}")
 
 @dataclass(frozen=True)
 class Synset:
-    """One sense: `id` such as n02084071, as ImageNet names it; its words, underscores for spaces;
-    the ids that it is a kind or an instance of; and what it means.
+    """One sense.
+
+    Attributes:
+        id: Such as n02084071, as ImageNet names it.
+        lemmas: Its words, with underscores for spaces.
+        hypernyms: The ids that it is a kind or an instance of.
+        gloss: What it means, with examples in quotation marks.
     """
 
     id: str
@@ -34,9 +39,13 @@ class Synset:
 
 
 class WordNet:
-    """The nouns in a WordNet folder; only what is asked for is taken apart.
+    """The nouns in a WordNet folder; only what is asked for is parsed.
 
-    Raises InputError for a folder without WordNet's files and for files that do not fit together.
+    Args:
+        folder: Holds index.noun and data.noun.
+
+    Raises:
+        InputError: The folder lacks one of the files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,14 +61,21 @@ class WordNet:
 
     @property
     def version(self) -> str:
-        """Of the files, such as 3.0; ids mean something within one version only. "" if not said."""
-        found = _VERSION.search(self._data[:4096])
-        return found[1].decode() if found else ""
+        """The version in the files, such as 3.0, or ""; ids mean something within one version."""
+        match = _VERSION.search(self._data[:4096])
+        return match[1].decode() if match else ""
 
     def senses(self, lemma: str) -> tuple[Synset, ...]:
-        """The noun senses of a word, the most frequent first; () for an unknown one.
+        """Look a word up.
 
-        Capitals make no difference, and a space is an underscore ("sea horse", "sea_horse").
+        Args:
+            lemma: One name; case makes no difference, and a space is an underscore.
+
+        Returns:
+            Its noun senses, the most frequent first; () for an unknown word.
+
+        Raises:
+            InputError: The word's line is damaged, or names a sense that data.noun lacks.
         """
         key = "_".join(lemma.lower().split())
         if key not in self._lines:
@@ -78,7 +94,17 @@ class WordNet:
         return tuple(self.synset(f"n{offset.decode()}") for offset in offsets)
 
     def synset(self, id: str) -> Synset:
-        """The sense of an id such as n02084071."""
+        """Look a sense up.
+
+        Args:
+            id: Such as n02084071.
+
+        Returns:
+            The sense.
+
+        Raises:
+            InputError: data.noun lacks it, as with the files of two versions.
+        """
         start = int(id[1:]) if _ID.fullmatch(id) else len(self._data)
         if self._data[start : start + 9] != f"{id[1:]} ".encode():
             raise InputError(
@@ -90,35 +116,43 @@ class WordNet:
 
 
 def find_wordnet(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """WordNet's folder where it is usually kept, or None.
+    """Look for WordNet's folder in the usual locations.
 
-    First what a person says: $WNSEARCHDIR, $WNHOME/dict, corpora/wordnet in $NLTK_DATA and in
-    ~/nltk_data; then /usr/share/wordnet (Debian) and the like, and nltk's other places. nltk is not
-    imported, and its corpus must be unpacked.
+    First what the environment says: $WNSEARCHDIR, $WNHOME/dict, corpora/wordnet in $NLTK_DATA and
+    in ~/nltk_data; then /usr/share/wordnet (Debian) and the like, and nltk's other folders. nltk is
+    not imported, and its corpus must be unpacked.
+
+    Args:
+        environment: The environment's variables.
+
+    Returns:
+        The first folder that holds FILES, or None.
     """
-    return next((f for f in _usual(environment) if all((f / n).is_file() for n in FILES)), None)
+    folders = _usual_folders(environment)
+    return next((f for f in folders if all((f / n).is_file() for n in FILES)), None)
 
 
-def _usual(environment: Mapping[str, str]) -> Iterator[Path]:
-    if given := environment.get("WNSEARCHDIR"):
-        yield Path(given)
-    if given := environment.get("WNHOME"):
-        yield Path(given) / "dict"
+def _usual_folders(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Yield where WordNet is usually kept."""
+    if search_dir := environment.get("WNSEARCHDIR"):
+        yield Path(search_dir)
+    if wordnet_home := environment.get("WNHOME"):
+        yield Path(wordnet_home) / "dict"
     roots = [Path(root) for root in environment.get("NLTK_DATA", "").split(os.pathsep) if root]
     if home := environment.get("HOME"):
         roots.append(Path(home) / "nltk_data")
     yield from (root / "corpora" / "wordnet" for root in roots)
-    for place in ("share/wordnet", "share/wordnet/dict", "local/WordNet-3.0/dict"):
-        yield Path("/usr") / place
+    for folder in ("share/wordnet", "share/wordnet/dict", "local/WordNet-3.0/dict"):
+        yield Path("/usr") / folder
     for root in (Path(sys.prefix), Path("/usr"), Path("/usr/local")):
         for sub in ("", "share", "lib"):
             yield root / sub / "nltk_data" / "corpora" / "wordnet"
 
 
 def _parse(line: str) -> Synset:
-    """offset, lexicographer file, type, w_cnt (hex), (word, lex_id) * w_cnt, p_cnt,
-    (symbol, offset, pos, source/target) * p_cnt, "|", gloss
-    """
+    """Parse one line of data.noun."""
+    # offset, lexicographer file, type, w_cnt (hex), (word, lex_id) * w_cnt, p_cnt,
+    # (symbol, offset, pos, source/target) * p_cnt, "|", gloss
     fields, _, gloss = line.partition(" | ")
     parts = fields.split()
     end = 4 + 2 * int(parts[3], 16)

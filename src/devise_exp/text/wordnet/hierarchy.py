@@ -1,8 +1,8 @@
-"""Hierarchical precision: how near, in WordNet, are the wrong answers to the right one?
+"""Where classes stand in the hierarchy of WordNet's noun hypernyms, and how far they are apart.
 
-Classes stand in the hierarchy of WordNet's noun hypernyms, at the sense that a table shipped with
-the project gives them, or else a WordNet folder on this machine. A class without a sense has no
-place: its images are left out of the figure, and it is never a right answer.
+A class stands at the sense that a table shipped with the project gives it, or else a WordNet folder
+on this machine. A class without a sense is not placed: hierarchical precision leaves its images
+out, and it is never a right answer.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ UNPLACED = -1
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """Where the C classes stand.
+    """Where C classes stand.
 
-    nodes: each class's sense, such as n02084071, None where it has none; hypernyms: what each of
-    them, and everything above it, is a kind of; source: where both are from, for tables.
+    Attributes:
+        nodes: C senses, such as n02084071; None for a class without one.
+        hypernyms: What each of these senses, and everything above it, is a kind of.
+        source: Where both are from, for tables.
     """
 
     nodes: tuple[str | None, ...]
@@ -47,13 +49,14 @@ class Hierarchy:
 
     @cached_property
     def distances(self) -> np.ndarray:
-        """(C, C) int32: hops of the shortest path between two classes through something that both
-        are a kind of. UNPLACED where one has no sense; 1 between two classes of one sense, so that
-        each is its only right answer at k = 1.
+        """(C, C) int32: hops of the shortest path between two classes by a common hypernym.
 
-        In a tree this is the shortest path of all. WordNet is none, and a path through a common
-        *hyponym* would come and go with the classes and with the part of WordNet at hand.
-        ValueError for classes with nothing in common.
+        UNPLACED if one of them has no sense. 1 between two classes of one sense, so that each is
+        its only right answer at k = 1. A path by a common *hyponym* does not count: it would come
+        and go with the classes and with the part of WordNet that is read.
+
+        Raises:
+            ValueError: Two classes have nothing in common.
         """
         above = [hops_above(node, self.hypernyms) if node else {} for node in self.nodes]
         column = {node: i for i, node in enumerate(dict.fromkeys(n for up in above for n in up))}
@@ -64,8 +67,9 @@ class Hierarchy:
         distances = np.full((len(above), len(above)), UNPLACED, dtype=np.int32)
         placed = np.flatnonzero(self.placed)
         for i in placed:
-            own = np.flatnonzero(up[i] < far)
-            distances[i, placed] = (up[np.ix_(placed, own)] + up[i, own]).min(axis=1)
+            hypernyms = np.flatnonzero(up[i] < far)
+            paths = up[np.ix_(placed, hypernyms)] + up[i, hypernyms]
+            distances[i, placed] = paths.min(axis=1)
             if distances[i].max() >= far:
                 other = self.nodes[int(distances[i].argmax())]
                 raise ValueError(f"{self.nodes[i]} and {other} are kinds of nothing in common")
@@ -73,13 +77,24 @@ class Hierarchy:
         return np.where(same, np.int32(1), distances)
 
     def as_dict(self) -> dict[str, Any]:
-        """For a JSON file in the run folder; from_dict reads it."""
+        """Convert to what a JSON file can hold; hierarchy_from_dict reads it.
+
+        Returns:
+            The source, the nodes, and the hypernyms by node.
+        """
         hypernyms = {node: list(above) for node, above in sorted(self.hypernyms.items())}
         return {"source": self.source, "nodes": list(self.nodes), "hypernyms": hypernyms}
 
 
 def hierarchy_from_dict(content: Mapping[str, Any]) -> Hierarchy:
-    """The hierarchy that as_dict wrote."""
+    """Read what Hierarchy.as_dict wrote.
+
+    Args:
+        content: The content of the JSON file.
+
+    Returns:
+        The hierarchy.
+    """
     hypernyms = {node: tuple(above) for node, above in content["hypernyms"].items()}
     return Hierarchy(tuple(content["nodes"]), hypernyms, content["source"])
 
@@ -90,34 +105,55 @@ def place_classes(
     dataset: str = "",
     folder: Path | None = None,
 ) -> Hierarchy:
-    """Give each class a place: by its name, else by its words, in the shipped table, else in the
-    WordNet `folder` (wordnet.find_wordnet), where there is one of version 3.0.
+    """Give each class a sense: by its name, else by its words, in the shipped table.
 
-    words: of each class, as labels.resolve found them; dataset: the name of the data set, as
-    classes of two data sets may share a name and not the sense (mouse). The table's senses were
-    chosen with the pictures in mind; the folder's are the likeliest (likely_sense).
+    The senses of the table were chosen with the images in mind; those of the folder are the
+    likeliest (likely_sense).
+
+    Args:
+        names: C class names.
+        words: C sequences of words, as `labels.resolve` gives them.
+        dataset: The name of the data set: classes of two data sets may share a name and not the
+            sense (mouse).
+        folder: A WordNet folder (find_wordnet) for classes that the table lacks; it is only used
+            if it has VERSION.
+
+    Returns:
+        The hierarchy of these classes.
+
+    Raises:
+        InputError: The folder is no WordNet folder, or is damaged.
     """
     table = shipped_sense_table()
-    phrases = [(name, " ".join(own)) for name, own in zip(names, words, strict=True)]
+    phrases = [(name, " ".join(parts)) for name, parts in zip(names, words, strict=True)]
     nodes: list[str | None] = [
-        next((s for phrase in own if (s := table.sense(phrase, dataset)) is not None), None)
-        for own in phrases
+        next((s for phrase in pair if (s := table.sense(phrase, dataset)) is not None), None)
+        for pair in phrases
     ]
     hypernyms, source = dict(table.hypernyms), f"WordNet {VERSION} (shipped)"
-    missing = [i for i, node in enumerate(nodes) if node is None]
-    if missing and folder:
-        wordnet = WordNet(folder)
-        if wordnet.version == VERSION:
-            for i in missing:
-                senses = (likely_sense(wordnet, phrase) for phrase in phrases[i])
-                if synset := next(filter(None, senses), None):
-                    nodes[i] = synset.id
-                    hypernyms |= hypernyms_of([synset.id], wordnet)
-            found = sum(nodes[i] is not None for i in missing)
-            source += f"; {found} classes by the WordNet at hand" if found else ""
-        else:
-            source += f"; the WordNet at hand has version {wordnet.version or 'unknown'}, not used"
+    if folder and None in nodes:
+        source += _place_by_folder(nodes, hypernyms, phrases, WordNet(folder))
     above = {node for id in nodes if id for node in hops_above(id, hypernyms)}
     return Hierarchy(
         tuple(node or None for node in nodes), {n: hypernyms[n] for n in sorted(above)}, source
     )
+
+
+def _place_by_folder(
+    nodes: list[str | None],
+    hypernyms: dict[str, tuple[str, ...]],
+    phrases: Sequence[tuple[str, str]],
+    wordnet: WordNet,
+) -> str:
+    """Fill in the senses that are None, and their hypernyms; say for tables what was done."""
+    if wordnet.version != VERSION:
+        return f"; the WordNet at hand has version {wordnet.version or 'unknown'}, not used"
+    n_placed = 0
+    for i, node in enumerate(nodes):
+        if node is None:
+            senses = (likely_sense(wordnet, phrase) for phrase in phrases[i])
+            if synset := next(filter(None, senses), None):
+                nodes[i] = synset.id
+                hypernyms.update(hypernyms_of([synset.id], wordnet))
+                n_placed += 1
+    return f"; {n_placed} classes by the WordNet at hand" if n_placed else ""

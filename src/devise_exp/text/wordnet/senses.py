@@ -1,6 +1,6 @@
 """Which of WordNet's senses a class name has: a shipped table of data sets' classes, and a rule.
 
-The table (experiments/hypernym_table) holds, of each class, the one sense its pictures show.
+The table (experiments/hypernym_table) holds the one sense of each class that its images show.
 """
 
 from __future__ import annotations
@@ -34,27 +34,34 @@ Hypernyms = Mapping[str, tuple[str, ...]]  # the ids that each sense is a kind o
 
 @dataclass(frozen=True)
 class SenseTable:
-    """The senses of data sets' classes: data set -> class name -> id, and the hypernyms above them.
+    """The senses of data sets' classes.
 
-    A name may be followed by synonyms, split at commas; the id of a class that no noun of WordNet
-    names is "".
+    Attributes:
+        senses: Data set -> class name, with synonyms split at commas -> id; "" for a class that no
+            noun of WordNet names.
+        hypernyms: The hypernyms of these senses and of everything above them.
     """
 
     senses: Mapping[str, Mapping[str, str]]
     hypernyms: Hypernyms
 
     def sense(self, name: str, dataset: str = "") -> str | None:
-        """The sense of a class of `dataset`, else of a class of any other data set with that name;
-        an id in the name is itself the sense. "" for a class without a noun, None for an unknown
-        one.
+        """Look a class up, first in its data set, then in the others.
+
+        Args:
+            name: The class name; an id in it is itself the sense.
+            dataset: The name of the data set.
+
+        Returns:
+            The id; "" for a class without a noun, None for an unknown one.
         """
         for id in _ID_IN_NAME.findall(name):
             if id in self.hypernyms:
                 return str(id)
         # Tiny ImageNet's classes are ImageNet's.
-        own = "imagenet" if "imagenet" in dataset else dataset
-        others = (by_name for each, by_name in self._found.items() if each != own)
-        for exact, by_key in (*([self._found[own]] if own in self._found else []), *others):
+        dataset = "imagenet" if "imagenet" in dataset else dataset
+        by_dataset = sorted(self._lookups.items(), key=lambda item: item[0] != dataset)
+        for _, (exact, by_key) in by_dataset:
             if name in exact:
                 return exact[name]
             votes = Counter(
@@ -68,30 +75,36 @@ class SenseTable:
         return None
 
     @cached_property
-    def _found(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]]]:
-        """Of each data set: class name -> sense, and spelling key of a synonym -> senses."""
-        found = {}
+    def _lookups(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]]]:
+        """Data set -> class name -> sense, and spelling key of a synonym -> senses."""
+        lookups = {}
         for dataset, senses in self.senses.items():
             exact = {split_synonyms(name)[0]: sense for name, sense in senses.items()}
             by_key: dict[str, tuple[str, ...]] = {}
             for name, sense in senses.items():
                 for key in {spelling_key(synonym) for synonym in split_synonyms(name)}:
                     by_key[key] = (*by_key.get(key, ()), sense)
-            found[dataset] = (exact, by_key)
-        return found
+            lookups[dataset] = (exact, by_key)
+        return lookups
 
 
 def likely_sense(wordnet: WordNet, name: str) -> Synset | None:
-    """The sense that a class name, or its synonyms split at commas, most likely has; None for an
-    unknown name.
+    """Choose the sense that a class name most likely has.
 
-    That with the most of the synonyms among its words; of these an animal goes before its fur, meat
-    and namesakes, what has a body (a physical entity) before what has none, a common noun before a
-    proper name, and then the more frequent one. The rule errs where pictures show a rarer thing
-    (drum: a fish).
+    The one with the most of the name's synonyms among its words; of these an animal goes before
+    its fur, meat and namesakes, what has a body (a physical entity) before what has none, a common
+    noun before a proper name, and then the more frequent one. The rule errs if images show a rarer
+    thing (drum: a fish).
+
+    Args:
+        wordnet: The senses.
+        name: A class name, with synonyms split at commas.
+
+    Returns:
+        The sense, or None for an unknown name.
     """
     keys = set(spelling_keys([name]))
-    found = {
+    senses = {
         sense.id: sense
         for synonym in split_synonyms(name)
         for lemma in _lemmas(synonym)
@@ -104,22 +117,38 @@ def likely_sense(wordnet: WordNet, name: str) -> Synset | None:
         common = any(lemma == lemma.lower() for lemma in named)
         return len(named), _ANIMAL in above, _PHYSICAL in above, common
 
-    return max(found.values(), key=likelihood, default=None)  # the first of the likeliest
+    return max(senses.values(), key=likelihood, default=None)  # the first of the likeliest
 
 
 def hypernyms_of(ids: Iterable[str], wordnet: WordNet) -> dict[str, tuple[str, ...]]:
-    """The hypernyms of these senses and of everything above them."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Collect the hypernyms of senses and of everything above them.
+
+    Args:
+        ids: Senses.
+        wordnet: Where they are from.
+
+    Returns:
+        Sense -> its hypernyms.
+    """
+    hypernyms: dict[str, tuple[str, ...]] = {}
     waiting = list(ids)
     while waiting:
-        if (id := waiting.pop()) not in found:
-            found[id] = wordnet.synset(id).hypernyms
-            waiting += found[id]
-    return found
+        if (id := waiting.pop()) not in hypernyms:
+            hypernyms[id] = wordnet.synset(id).hypernyms
+            waiting += hypernyms[id]
+    return hypernyms
 
 
 def hops_above(id: str, hypernyms: Hypernyms) -> dict[str, int]:
-    """The fewest hops from a sense up to itself and to everything that it is a kind of."""
+    """Count the fewest hops from a sense up to everything that it is a kind of.
+
+    Args:
+        id: A sense.
+        hypernyms: Those of the sense and of everything above it.
+
+    Returns:
+        Sense -> hops; the sense itself with 0.
+    """
     hops = {id: 0}
     waiting = deque([id])
     while waiting:
@@ -133,14 +162,27 @@ def hops_above(id: str, hypernyms: Hypernyms) -> dict[str, int]:
 
 @cache
 def shipped_sense_table() -> SenseTable:
-    """The table of this project's data sets, from WordNet 3.0."""
+    """Read the table of this project's data sets, from WordNet 3.0.
+
+    Returns:
+        The table; it is read once.
+    """
     with as_file(files("devise_exp.text.wordnet") / "assets" / "hypernyms.tsv.gz") as path:
         return read_sense_table(path)
 
 
 def read_sense_table(path: Path) -> SenseTable:
-    """Read a table: gzipped lines "data set, tab, class name, tab, id" and "is a kind of, tab, id,
-    tab, ids of its hypernyms".
+    """Read a table of senses.
+
+    Args:
+        path: Gzipped lines "data set, tab, class name, tab, id" and "is a kind of, tab, id, tab,
+            ids of its hypernyms".
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: The file is damaged, or lacks the hypernyms of a sense.
     """
     senses: dict[str, dict[str, str]] = {}
     hypernyms: dict[str, tuple[str, ...]] = {}
@@ -164,7 +206,14 @@ def read_sense_table(path: Path) -> SenseTable:
 
 
 def sense_table_bytes(table: SenseTable) -> bytes:
-    """The file that read_sense_table reads; equal tables give equal bytes."""
+    """Write a table as the bytes of a file.
+
+    Args:
+        table: The table.
+
+    Returns:
+        What read_sense_table reads; equal tables give equal bytes.
+    """
     rows = [(set_, *row) for set_, senses in table.senses.items() for row in sorted(senses.items())]
     rows += [(HYPERNYMS_ROW, id, " ".join(above)) for id, above in sorted(table.hypernyms.items())]
     text = "".join("\t".join(row) + "\n" for row in rows)
@@ -172,8 +221,9 @@ def sense_table_bytes(table: SenseTable) -> bytes:
 
 
 def _lemmas(synonym: str) -> Iterable[str]:
-    """Spellings under which WordNet may have one name (in-line skate, sea_horse, t-shirt,
-    lightbulb), the name's own number before the other.
+    """Yield spellings that WordNet may have for one name, first in its number.
+
+    Such as in-line skate, sea_horse, t-shirt and lightbulb.
     """
     yield synonym
     *first, last = [word.lower() for word in split_words(synonym)] or [""]
