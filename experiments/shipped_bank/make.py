@@ -14,6 +14,7 @@ import numpy as np
 from devise_exp.data.caltech import caltech101
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.bank import feature_bank
+from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.features.shipped import SHIPPED, dequantize, quantize
 
 ASSETS = Path(__file__).parents[2] / "src" / "devise_exp" / "features" / "assets"
@@ -21,7 +22,7 @@ ASSETS = Path(__file__).parents[2] / "src" / "devise_exp" / "features" / "assets
 
 def main(root: str) -> None:
     dataset, backbone = caltech101(root), efficientnet_lite(0)
-    bank = feature_bank(dataset, backbone, dtype="float32")
+    bank = feature_bank(dataset, backbone, ExtractionSettings(dtype="float32"))
     quantize(bank.features, dataset, backbone, ASSETS / SHIPPED)
     packed, _, _ = dequantize(ASSETS / SHIPPED)
     lengths = np.linalg.norm(packed, axis=1) * np.linalg.norm(bank.features, axis=1)

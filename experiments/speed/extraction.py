@@ -37,7 +37,8 @@ from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.backbones.torchvision import torchvision_backbone
 from devise_exp.features.bank import feature_bank
 from devise_exp.features.engines import cosines, openvino_engine, torch_engine
-from devise_exp.features.extraction import Pixels, stacked
+from devise_exp.features.extraction import ExtractionSettings
+from devise_exp.features.pixels import PixelDataset, collate_pixels
 
 BATCH, WORKERS, FEW = 32, (0, 1, 2), 100
 BACKBONES: dict[str, Callable[[], Backbone]] = {
@@ -82,8 +83,9 @@ def bank(name: str, dataset: ImageDataset, engine: str) -> tuple[float, np.ndarr
     with tempfile.TemporaryDirectory() as cache:
         os.environ["DEVISE_CACHE"] = cache
         start = time.perf_counter()
-        made = feature_bank(dataset, BACKBONES[name](), engine=engine, dtype="float32")
-        return time.perf_counter() - start, np.array(made.features)
+        settings = ExtractionSettings(engine=engine, dtype="float32")
+        bank = feature_bank(dataset, BACKBONES[name](), settings)
+        return time.perf_counter() - start, np.array(bank.features)
 
 
 def some(dataset: ImageDataset, n: int) -> ImageDataset:
@@ -118,8 +120,8 @@ def measure(name: str, dataset: ImageDataset, table: Table) -> None:
 
 def decoding(name: str, dataset: ImageDataset) -> float:
     """Pictures per second that are decoded for the bank, on all cores."""
-    pictures = Pixels(dataset, BACKBONES[name](), fast=False)
-    loader = DataLoader(pictures, 64, num_workers=os.cpu_count() or 1, collate_fn=stacked)
+    pictures = PixelDataset(dataset, BACKBONES[name](), fast=False)
+    loader = DataLoader(pictures, 64, num_workers=os.cpu_count() or 1, collate_fn=collate_pixels)
     start = time.perf_counter()
     n = sum(len(pixels) for pixels in loader)
     return n / (time.perf_counter() - start)

@@ -36,6 +36,7 @@ from devise_exp.evaluation.evaluator import evaluate
 from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput, standard_protocols
 from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.bank import feature_bank
+from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.methods.embedding import embed
 from devise_exp.methods.task import make_task
 from devise_exp.pipelines.fit_projection import fit_plain
@@ -116,7 +117,13 @@ def dataset_of(n: int) -> ImageDataset:
 def backbone() -> Backbone:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE * 3, FEATURES), nn.ReLU())
-    return Backbone("small", lambda: network, FEATURES, Preprocess(SIDE, SIDE), ())
+    return Backbone(
+        name="small",
+        build=lambda: network,
+        feature_dim=FEATURES,
+        preprocess=Preprocess(resize=SIDE, crop=SIDE),
+        categories=(),
+    )
 
 
 def main(n: int) -> None:
@@ -131,7 +138,9 @@ def main(n: int) -> None:
             dataset = dataset_of(n)
             split = random_split(dataset.classes, dataset.labels, dataset.rows, UNSEEN)
         with row_of(table, memory, "bank", n):
-            features = feature_bank(dataset, backbone(), batch_size=1024).features
+            features = feature_bank(
+                dataset, backbone(), ExtractionSettings(batch_size=1024)
+            ).features
         with row_of(table, memory, "bank, opened again", n):
             features = feature_bank(dataset, backbone()).features
         task = make_task(split, dataset.labels, vectors, features, seed=0)

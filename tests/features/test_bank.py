@@ -33,8 +33,9 @@ from devise_exp.features import extraction
 from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.backbones.torchvision import torchvision_backbone
-from devise_exp.features.bank import FeatureBank, RemoteShards, feature_bank, share_of
+from devise_exp.features.bank import FeatureBank, RemoteShards, feature_bank, shard_rows
 from devise_exp.features.engines import has_bfloat16
+from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.features.shipped import SHIPPED, dequantize, quantize
 
 FORK = multiprocessing.get_context("fork")  # a new interpreter would import torch again
@@ -70,7 +71,13 @@ def small_backbone(seed: int = 0, scale: float = 1.0) -> Backbone:
         convolution.weight *= scale
     pool = nn.AdaptiveAvgPool2d(1)
     network = nn.Sequential(convolution, nn.ReLU(), pool, nn.Flatten())
-    return Backbone("small", lambda: network, 12, Preprocess(28, 24), ())
+    return Backbone(
+        name="small",
+        build=lambda: network,
+        feature_dim=12,
+        preprocess=Preprocess(resize=28, crop=24),
+        categories=(),
+    )
 
 
 def plain_loop(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:
@@ -109,9 +116,16 @@ def opened(dataset: ImageDataset) -> list[int]:
     return dataset.images.opened()
 
 
-def bank_of(dataset: ImageDataset, backbone: Backbone | None = None, **options: Any) -> FeatureBank:
-    settled = {"batch_size": 8, "num_workers": 0} | options
-    return feature_bank(dataset, backbone or small_backbone(), **settled)
+def bank_of(
+    dataset: ImageDataset,
+    backbone: Backbone | None = None,
+    remote_shards: RemoteShards | None = None,
+    **options: Any,
+) -> FeatureBank:
+    options = {"batch_size": 8, "num_workers": 0} | options
+    return feature_bank(
+        dataset, backbone or small_backbone(), ExtractionSettings(**options), remote_shards
+    )
 
 
 def left_in(cache: Path) -> list[str]:
@@ -128,8 +142,8 @@ def test_each_row_is_what_the_network_gives_for_its_picture(
     dtype: str, tolerance: float, dataset: ImageDataset
 ) -> None:
     whole = torchvision_backbone("resnet18", weights=None)
-    backbone = dataclasses.replace(whole, preprocess=Preprocess(40, 32))
-    bank = feature_bank(dataset, backbone, batch_size=32, dtype=dtype)
+    backbone = dataclasses.replace(whole, preprocess=Preprocess(resize=40, crop=32))
+    bank = feature_bank(dataset, backbone, ExtractionSettings(batch_size=32, dtype=dtype))
     expected = plain_loop(dataset, backbone)
     assert bank.features.dtype == dtype
     assert bank.features.shape == expected.shape == (80, 512)
@@ -177,7 +191,7 @@ def test_fast_features_are_nearly_the_exact_ones_in_a_bank_of_their_own(
 def test_fast_features_that_are_others_are_refused(
     photographs: ImageDataset, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction, "NEARLY", 1.0)
+    monkeypatch.setattr(extraction, "MIN_FAST_COSINE", 1.0)
     with pytest.raises(
         InputError,
         match=r"fast=true: features of small .* cosine of 0\.\d+ to .*leave features\.fast=false$",
@@ -216,7 +230,7 @@ def test_the_bank_is_made_once(watched: ImageDataset, cache: Path) -> None:
 
 def test_other_content_is_another_bank(dataset: ImageDataset, cache: Path) -> None:
     backbone = small_backbone()
-    finer = dataclasses.replace(backbone, preprocess=Preprocess(30, 24))
+    finer = dataclasses.replace(backbone, preprocess=Preprocess(resize=30, crop=24))
     banks = [
         bank_of(dataset),
         bank_of(dataset, dtype="float32"),
@@ -365,7 +379,13 @@ def helpers_of(
     def remote_shards(key: str, start: int) -> Iterator[list[Iterator[bytes]]]:
         told.append(start)
         shares = (
-            share_of(key, start, dataset, backbone, rank=rank, world_size=world_size, **options)
+            shard_rows(
+                key,
+                start,
+                dataset,
+                backbone,
+                ExtractionSettings(rank=rank, world_size=world_size, **options),
+            )
             for rank in range(1, world_size)
         )
         yield list(shares)
@@ -417,7 +437,7 @@ def test_a_process_with_other_weights_or_pictures_is_told_so(
     dataset: ImageDataset, cache: Path
 ) -> None:
     remote_shards, _ = helpers_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
-    with pytest.raises(InputError, match=r"what runs it \(OpenVINO or torch, .*\) are others"):
+    with pytest.raises(InputError, match=r"what runs it \(OpenVINO or torch, .*\) differ from"):
         bank_of(dataset, remote_shards=remote_shards, world_size=2)
     assert left_in(cache) == []
 
@@ -545,7 +565,7 @@ def test_nothing_else_is_shipped(cache: Path) -> None:
         (caltech101(), small_backbone()),
         (subset(caltech101(), limit_per_class=3), efficientnet_lite(0)),
     ):
-        with pytest.raises(InputError, match=r"pictures of caltech101 .*data\.root=FOLDER"):
+        with pytest.raises(InputError, match=r"images of caltech101 .*data\.root=FOLDER"):
             feature_bank(listed, backbone)
         assert left_in(cache) == []
 

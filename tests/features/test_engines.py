@@ -18,12 +18,12 @@ from devise_exp.features import engines
 from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.engines import (
-    PART,
-    WORTH_OPENVINO,
+    OPENVINO_MIN_IMAGES,
+    TORCH_IMAGES_AT_ONCE,
     Engine,
+    build_engine,
     choose_engine,
     cosines,
-    engine_of,
     openvino_engine,
     torch_engine,
 )
@@ -49,7 +49,13 @@ def small() -> nn.Module:
 
 
 def backbone_of(network: nn.Module, dim: int = 32) -> Backbone:
-    return Backbone("small", lambda: network, dim, Preprocess(28, 24), ())
+    return Backbone(
+        name="small",
+        build=lambda: network,
+        feature_dim=dim,
+        preprocess=Preprocess(resize=28, crop=24),
+        categories=(),
+    )
 
 
 def pictures(n: int, size: int = 24) -> Tensor:
@@ -59,12 +65,12 @@ def pictures(n: int, size: int = 24) -> Tensor:
 
 def made(name: str, backbone: Backbone) -> Engine:
     sample = pictures(5, backbone.preprocess.crop)
-    return engine_of(name, "float32", backbone, "cpu", sample)
+    return build_engine(name, "float32", backbone, "cpu", sample)
 
 
 def test_both_engines_give_the_features_of_the_plain_network() -> None:
     backbone, pixels = efficientnet_lite(0), pictures(3, 224)
-    images = torch.stack([backbone.preprocess.normalised(each) for each in pixels])
+    images = torch.stack([backbone.preprocess.normalize(each) for each in pixels])
     with torch.no_grad():
         expected = efficientnet_lite(0).network.eval()(images).numpy()
     for name in ("torch", "openvino"):
@@ -93,9 +99,12 @@ def test_openvino_gives_a_picture_the_same_bits_in_any_batch_on_any_cores(
 
 
 def test_torch_gives_a_picture_the_same_bits_in_any_batch_of_whole_parts() -> None:
-    engine, images = torch_engine(backbone_of(small()), "cpu", "float32"), pictures(5 * PART)
+    engine, images = (
+        torch_engine(backbone_of(small()), "cpu", "float32"),
+        pictures(5 * TORCH_IMAGES_AT_ONCE),
+    )
     whole = engine.run(images)
-    for size in (PART, 2 * PART, 3 * PART):
+    for size in (TORCH_IMAGES_AT_ONCE, 2 * TORCH_IMAGES_AT_ONCE, 3 * TORCH_IMAGES_AT_ONCE):
         parts = [engine.run(part) for part in images.split(size)]
         assert np.array_equal(np.concatenate(parts), whole)
 
@@ -151,14 +160,14 @@ def test_torch_stands_in_where_openvino_is_not_the_same(
 def test_features_that_are_not_alike_enough_are_torchs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engines, "ALIKE", 1.1)
+    monkeypatch.setattr(engines, "MIN_COSINE", 1.1)
     assert made("openvino", backbone_of(small())).name == "torch"
     told = capsys.readouterr()
-    assert "features of small differ (cosine 1.0000): torch's" in told.out + told.err
+    assert "features of small differ from torch's (cosine 1.0000)" in told.out + told.err
 
 
 def test_auto_takes_openvino_for_many_pictures_on_a_processor() -> None:
-    many = WORTH_OPENVINO
+    many = OPENVINO_MIN_IMAGES
     assert choose_engine("auto", "cpu", many) == "openvino"
     assert (
         choose_engine("auto", "cpu", many - 1) == choose_engine("auto", "cuda:0", many) == "torch"
@@ -184,8 +193,10 @@ def test_openvino_tells_nobody() -> None:
     code = (
         "import sys, torch\nfrom devise_exp.features.engines import openvino_engine\n"
         "from devise_exp.features.backbones.base import Backbone, Preprocess\n"
-        "own = Backbone('flat', torch.nn.Flatten, 12, Preprocess(2, 2), ())\n"
-        "openvino_engine(own, 'float32')\n"
+        "preprocess = Preprocess(resize=2, crop=2)\n"
+        "backbone = Backbone(name='flat', build=torch.nn.Flatten, feature_dim=12,"
+        " preprocess=preprocess, categories=())\n"
+        "openvino_engine(backbone, 'float32')\n"
         "stub = 'openvino.tools.ovc.telemetry_stub'\n"
         "print(sys.modules['openvino_telemetry'], stub in sys.modules)"
     )

@@ -20,10 +20,11 @@ from torch import nn
 from torchvision import models
 
 from devise_exp.core.errors import InputError
-from devise_exp.features.backbones.base import Backbone, head_of
+from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.backbones.timm import timm_backbone
 from devise_exp.features.backbones.torchvision import _cut, torchvision_backbone
+from devise_exp.features.backbones.weights import classifier_head
 from devise_exp.methods import prior as prior_module
 from devise_exp.methods.prior import PretrainedClassifier, Prior, pretrained_classifier, priors
 from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
@@ -340,7 +341,7 @@ def test_vgg16_has_its_head_on_its_penultimate_layer_only() -> None:
     pictures = torch.rand(2, 3, 8, 8)
     network = vgg()
     expected = whole_logits(network, pictures)
-    head = head_of(_cut(network, "fc2"), 4096)
+    head = classifier_head(_cut(network, "fc2"), 4096)
     assert head is not None
     assert head.weight.shape == (6, 4096)
     features = whole_logits(network, pictures)

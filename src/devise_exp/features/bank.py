@@ -1,34 +1,38 @@
-"""The feature bank: every picture through a frozen backbone, once, kept in the cache."""
+"""The feature bank: every image through a frozen backbone, once, kept in the cache."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock, fingerprint
+from devise_exp.core.files import cache_dir, file_lock, fingerprint
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone
-from devise_exp.features.extraction import ExtractionSettings, extraction, made_by
-from devise_exp.features.shipped import unpack_shipped
+from devise_exp.features.bank_files import read_entry, resume_rows, write_entry
+from devise_exp.features.extraction import ExtractionSettings, engine_and_precision, extract
+from devise_exp.features.shipped import read_shipped
 
-# Sets other processes to the bank of a key, from a row on; each then gives its `share_of` it.
+# (bank key, first missing row) -> a context in which other processes send their shards.
 RemoteShards = Callable[[str, int], AbstractContextManager[Sequence[Iterator[bytes]]]]
 
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """features: (N, feature_dim), float16 or float32, row i for the dataset's row i."""
+    """Features of a dataset under a backbone.
+
+    Attributes:
+        features: (N, feature_dim) float16 or float32, row i for the dataset's row i.
+        key: Hash of all that decides the features.
+    """
 
     features: np.ndarray
     key: str
@@ -41,28 +45,39 @@ class FeatureBank:
 def feature_bank(
     dataset: ImageDataset,
     backbone: Backbone,
+    settings: ExtractionSettings | None = None,
     remote_shards: RemoteShards | None = None,
-    **settings: Any,
 ) -> FeatureBank:
-    """The bank of `dataset` under `backbone`: opened from the cache, or made there first, by
-    several processes where there are `remote_shards`; settings: those of `Settings`.
+    """Open the bank of a dataset under a backbone; if the cache has none, make it first.
 
-    The key is content: pictures, weights, preprocessing, dtype, engine and exactness, so that no
-    setting can meet a bank of another; its meta.json notes what ran the network. An extraction that
-    was killed goes on where it was, with as many processes as there are now; a damaged entry
-    is made again.
+    The key is made of content (images, weights, preprocessing, dtype, engine and exactness), so no
+    settings can meet a bank of others. A killed extraction goes on where it was, with any number
+    of processes; a damaged entry is made again.
+
+    Args:
+        dataset: The images, or features that come with the data.
+        backbone: The network and its preprocessing.
+        settings: How to extract; None: the defaults.
+        remote_shards: Other processes, which extract their shards.
+
+    Returns:
+        The bank, memory-mapped.
+
+    Raises:
+        InputError: Images cannot be read or are missing, the device or the engine is not
+            available, or the dtype cannot hold a feature.
     """
-    how = ExtractionSettings(**settings)
-    key = _key(dataset, backbone, how)
+    settings = settings or ExtractionSettings()
+    key = _key(dataset, backbone, settings)
     entry = cache_dir() / "features" / key
     with file_lock(entry):
-        features = _open(entry)
+        features = read_entry(entry)
         if features is None:
             if dataset.images is None:
-                _write(entry, _ready_made(dataset, backbone, how.dtype), "ready-made")
+                write_entry(entry, _precomputed(dataset, backbone, settings.dtype), "ready-made")
             else:
-                _extract(entry, dataset, backbone, how, remote_shards)
-            features = _open(entry)
+                _extract(entry, dataset, backbone, settings, remote_shards)
+            features = read_entry(entry)
     if features is None or features.shape != (len(dataset.rows), backbone.feature_dim):
         raise InputError(
             f"{entry}: the feature bank could not be read back: remove it and start again"
@@ -70,42 +85,59 @@ def feature_bank(
     return FeatureBank(features, key)
 
 
-def share_of(
-    key: str, start: int, dataset: ImageDataset, backbone: Backbone, **settings: Any
+def shard_rows(
+    key: str,
+    first_row: int,
+    dataset: ImageDataset,
+    backbone: Backbone,
+    settings: ExtractionSettings,
 ) -> Iterator[bytes]:
-    """A helper's batches, as rows of the bank: those from row `start` on that are its own."""
-    how = ExtractionSettings(**settings)
-    if _key(dataset, backbone, how) != key:
+    """Extract the shard of a process other than the first.
+
+    Args:
+        key: The bank's key in the first process.
+        first_row: First row of the bank that is still missing.
+        dataset: The images.
+        backbone: The network and its preprocessing.
+        settings: How to extract, and which shard.
+
+    Returns:
+        The shard's batches of rows as bytes.
+
+    Raises:
+        InputError: Images, weights or engine differ from those of the first process.
+    """
+    if _key(dataset, backbone, settings) != key:
         raise InputError(
-            "the pictures, the weights of the backbone or what runs it (OpenVINO or torch, with "
-            "or without bfloat16) are others here than in the first process: give all nodes the "
-            "same"
+            "the images, the weights of the backbone or what runs it (OpenVINO or torch, with or "
+            "without bfloat16) differ from those of the first process: give all nodes the same"
         )
-    return extraction(dataset, backbone, how, start)[1]
+    return extract(dataset, backbone, settings, first_row)[1]
 
 
-def _key(dataset: ImageDataset, backbone: Backbone, how: ExtractionSettings) -> str:
-    way = "shipped" if dataset.images is None else "extracted"
-    origin = [dataset.fingerprint, backbone.fingerprint, how.dtype, way]
+def _key(dataset: ImageDataset, backbone: Backbone, settings: ExtractionSettings) -> str:
+    """Hash of all that decides the features."""
+    source = "shipped" if dataset.images is None else "extracted"
+    parts = [dataset.fingerprint, backbone.fingerprint, settings.dtype, source]
     if dataset.images is not None:
-        made = made_by(how, len(dataset.rows))
-        origin += [part for part in made if part not in ("torch", "float32")]
-        origin += ["fast"] if how.fast else []
-    return fingerprint(repr(tuple(origin)))
+        engine = engine_and_precision(settings, len(dataset.rows))
+        parts += [part for part in engine if part not in ("torch", "float32")]
+        parts += ["fast"] if settings.fast else []
+    return fingerprint(repr(tuple(parts)))
 
 
-def _ready_made(dataset: ImageDataset, backbone: Backbone, dtype: str) -> np.ndarray:
-    """Features that come with the data, or with this package, as `dtype`."""
-    own = dataset.features
-    if own is None:
-        return unpack_shipped(dataset, backbone).astype(dtype)
-    if own.backbone != backbone.name:
+def _precomputed(dataset: ImageDataset, backbone: Backbone, dtype: str) -> np.ndarray:
+    """Features (N, feature_dim) that come with the data, or with this package."""
+    published = dataset.features
+    if published is None:
+        return read_shipped(dataset, backbone).astype(dtype)
+    if published.backbone != backbone.name:
         raise InputError(
-            f"{dataset.name} comes with features of {own.backbone} instead of pictures, so none of "
-            f"{backbone.name} can be made: choose backbone={own.backbone}"
+            f"{dataset.name} comes with features of {published.backbone} instead of images, so "
+            f"features of {backbone.name} cannot be made: choose backbone={published.backbone}"
         )
-    with np.errstate(over="ignore"):  # said below
-        features = own.read().astype(dtype)
+    with np.errstate(over="ignore"):  # reported below
+        features = published.read().astype(dtype)
     if not np.isfinite(features).all():
         advice = " (features.dtype=float32 holds values past 65,504)" if dtype == "float16" else ""
         raise InputError(
@@ -119,27 +151,21 @@ def _extract(
     entry: Path,
     dataset: ImageDataset,
     backbone: Backbone,
-    how: ExtractionSettings,
+    settings: ExtractionSettings,
     remote_shards: RemoteShards | None,
 ) -> None:
     """Fill `entry`; the rows so far stay in a file beside it, so a killed extraction goes on."""
-    n, dim, dtype = len(dataset.rows), backbone.feature_dim, np.dtype(how.dtype)
+    n, dim, dtype = len(dataset.rows), backbone.feature_dim, np.dtype(settings.dtype)
     unfinished = entry.with_name(f"{entry.name}.unfinished")
-    done = _resume(unfinished, n, dim * dtype.itemsize, how.batch_size)
+    done = resume_rows(unfinished, n, dim * dtype.itemsize, settings.batch_size)
     title = f"features of {dataset.name} under {backbone.name}"
-    name, precision = made_by(how, n)
-    with (
-        remote_shards(entry.name, done)
-        if remote_shards and done < n
-        else nullcontext(()) as others,
-        progress("pace") as bar,
-        unfinished.open("ab") as file,
-    ):
-        task = bar.add_task(title, total=n, completed=done, pace="")
-        before, started, turns = done, time.perf_counter(), cycle(others)
+    name, precision = engine_and_precision(settings, n)
+    shared = remote_shards(entry.name, done) if remote_shards and done < n else nullcontext(())
+    with shared as shards, _show_progress(title, n, done) as show, unfinished.open("ab") as file:
+        turns = cycle(shards)
         if done < n:
-            engine, own = extraction(dataset, backbone, how, done)
-            name, precision, turns = engine.name, engine.precision, cycle([own, *others])
+            engine, shard = extract(dataset, backbone, settings, done)
+            name, precision, turns = engine.name, engine.precision, cycle([shard, *shards])
         while done < n:
             rows = next(next(turns))
             values = np.frombuffer(rows, dtype).reshape(-1, dim)
@@ -148,18 +174,14 @@ def _extract(
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
             done += len(values)
-            pace = (done - before) / (time.perf_counter() - started)
-            bar.update(task, completed=done, pace=f"{pace:.0f} pictures/s")
-    _write(
-        entry,
-        np.memmap(unfinished, dtype, mode="r", shape=(n, dim)),
-        f"{name} {precision}{' fast' if how.fast else ''}",
-    )
+            show(done)
+    features = np.memmap(unfinished, dtype, mode="r", shape=(n, dim))
+    write_entry(entry, features, f"{name} {precision}{' fast' if settings.fast else ''}")
     unfinished.unlink()
 
 
 def _check_finite(values: np.ndarray, first: int, backbone: Backbone) -> None:
-    """InputError where rows of the bank, from number `first` on, hold what their type cannot."""
+    """InputError if rows of the bank, from number `first` on, hold what their dtype cannot."""
     if np.isfinite(values).all():
         return
     advice = ", or set features.dtype=float32" if values.dtype == "float16" else ""
@@ -169,35 +191,15 @@ def _check_finite(values: np.ndarray, first: int, backbone: Backbone) -> None:
     )
 
 
-def _resume(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
-    """How many of n rows the file holds already; those of a batch that a kill has cut short are
-    dropped, since the bits of a row depend on the batch it is in.
-    """
-    if not unfinished.is_file():
-        return 0
-    done = min(n, unfinished.stat().st_size // row_bytes)
-    if done < n:
-        done -= done % batch_size
-    os.truncate(unfinished, done * row_bytes)
-    return done
+@contextmanager
+def _show_progress(title: str, n: int, done: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows on stderr how many rows are done."""
+    with progress("pace") as bar:
+        task = bar.add_task(title, total=n, completed=done, pace="")
+        started = time.perf_counter()
 
+        def show(completed: int) -> None:
+            pace = (completed - done) / (time.perf_counter() - started)
+            bar.update(task, completed=completed, pace=f"{pace:.0f} images/s")
 
-def _write(entry: Path, rows: np.ndarray, by: str) -> None:
-    with atomic_path(entry) as made:
-        made.mkdir()
-        np.save(made / "features.npy", rows)
-        own = checksum(made / "features.npy")
-        meta = {"checksum": own, "shape": rows.shape, "made_by": by}
-        (made / "meta.json").write_text(json.dumps(meta))
-
-
-def _open(entry: Path) -> np.ndarray | None:
-    """The features, memory-mapped; None where there are none or the entry is damaged."""
-    try:
-        meta = json.loads((entry / "meta.json").read_text())
-        if meta["checksum"] != checksum(entry / "features.npy"):
-            return None
-        features: np.ndarray = np.load(entry / "features.npy", mmap_mode="r")
-        return features
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-        return None
+        yield show

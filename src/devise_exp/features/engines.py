@@ -1,4 +1,4 @@
-"""A frozen network as it is run over pictures: by torch, or by OpenVINO on a processor."""
+"""Engines that run a frozen network over pixels: torch, or OpenVINO on a processor."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from devise_exp.core.errors import InputError
 from devise_exp.features.backbones.base import Backbone
 
 ENGINES = ("auto", "torch", "openvino")
-# Converting and compiling takes OpenVINO seconds, which so many pictures win back.
-WORTH_OPENVINO = 500
-ALIKE = 0.9999  # the least cosine of a picture's features by two engines
-PART = 8  # pictures that torch runs at once on a processor: what it computes stays in the cache
+# Converting and compiling takes OpenVINO seconds, which so many images win back.
+OPENVINO_MIN_IMAGES = 500
+MIN_COSINE = 0.9999  # of an image's features by two engines
+TORCH_IMAGES_AT_ONCE = 8  # on a processor: what torch computes then stays in its cache
 
 
 @dataclass(frozen=True)
 class Engine:
-    """run: pixels (B, crop, crop, 3) uint8 -> features (B, feature_dim) float32. name: torch or
-    openvino; precision: float32 or bfloat16, what it computes in.
+    """A network that is ready to run.
+
+    Attributes:
+        name: "torch" or "openvino".
+        precision: "float32" or "bfloat16", in which it computes.
+        run: From pixels (B, crop, crop, 3) uint8 to features (B, feature_dim) float32.
     """
 
     name: str
@@ -37,75 +41,119 @@ class Engine:
     run: Callable[[Tensor], np.ndarray]
 
 
-def choose_engine(engine: str, place: str, n: int) -> str:
-    """Which engine runs n pictures where the config says `engine`, one of ENGINES; InputError for
-    one that cannot.
+def choose_engine(engine: str, device: str, n: int) -> str:
+    """Choose the engine that runs `n` images.
+
+    Args:
+        engine: `features.engine`, one of ENGINES.
+        device: torch's name of the device.
+        n: Number of images.
+
+    Returns:
+        "torch" or "openvino".
+
+    Raises:
+        InputError: OpenVINO is asked for and is not installed, or the device is no processor.
+
+    Example:
+        >>> choose_engine("auto", "cuda:0", 1000)
+        'torch'
     """
-    installed, on_cpu = find_spec("openvino") is not None, place == "cpu"
+    installed, on_cpu = find_spec("openvino") is not None, device == "cpu"
     if engine == "openvino" and not (installed and on_cpu):
         missing = "is not installed: pip install 'devise-exp[openvino]'"
         reason = "runs on the processor: set features.device=cpu" if installed else missing
         raise InputError(f"features.engine=openvino: OpenVINO {reason}, or features.engine=auto")
     if engine == "auto":
-        return "openvino" if installed and on_cpu and n >= WORTH_OPENVINO else "torch"
+        return "openvino" if installed and on_cpu and n >= OPENVINO_MIN_IMAGES else "torch"
     return engine
 
 
-def has_bfloat16(place: str) -> bool:
-    """Whether a GPU or the processor computes in bfloat16 itself; elsewhere it is a detour."""
-    if place.startswith("cuda"):
-        return torch.cuda.get_device_capability(place)[0] >= 8  # Ampere and later
-    own: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return place == "cpu" and own
+def has_bfloat16(device: str) -> bool:
+    """Say whether a device computes in bfloat16 itself; elsewhere bfloat16 is a detour.
+
+    Args:
+        device: torch's name of the device.
+
+    Returns:
+        True for GPUs from Ampere on, and for processors with AVX512-BF16 or AMX.
+    """
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_capability(device)[0] >= 8  # Ampere and later
+    native: bool = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device == "cpu" and native
 
 
-def engine_of(name: str, precision: str, backbone: Backbone, place: str, sample: Tensor) -> Engine:
-    """The network of `backbone`, ready to run; "openvino" is torch's after all where the network
-    cannot be converted, or the features of the pixels `sample` would not be the same.
+def build_engine(
+    name: str, precision: str, backbone: Backbone, device: str, sample: Tensor
+) -> Engine:
+    """Make the network of a backbone ready to run.
+
+    OpenVINO is replaced by torch, with a warning, if it cannot convert the network or its features
+    of `sample` differ from torch's.
+
+    Args:
+        name: "torch" or "openvino".
+        precision: "float32" or "bfloat16".
+        backbone: The network and its preprocessing.
+        device: torch's name of the device.
+        sample: Pixels (B, crop, crop, 3) uint8 to compare engines by.
+
+    Returns:
+        The engine.
     """
     if name == "torch":
-        return torch_engine(backbone, place, precision)
+        return torch_engine(backbone, device, precision)
     try:
         engine = openvino_engine(backbone, precision)
-        found = engine.run(sample)
+        features = engine.run(sample)
     except MemoryError:
         raise
     except Exception as error:  # its converter meets what it does not know with any exception
         reason = " ".join(str(error).split())[:200]
-        notify(f"warning: OpenVINO cannot run {backbone.name} ({reason}): torch does")
-        return torch_engine(backbone, place, precision)
+        notify(f"warning: OpenVINO cannot run {backbone.name} ({reason}): torch runs it instead")
+        return torch_engine(backbone, device, precision)
     if engine.precision == "float32":
-        by_torch = torch_engine(backbone, place, precision)
-        least = cosines(found, by_torch.run(sample)).min()
-        if not least >= ALIKE:
+        by_torch = torch_engine(backbone, device, precision)
+        lowest = cosines(features, by_torch.run(sample)).min()
+        if not lowest >= MIN_COSINE:
             notify(
-                f"warning: OpenVINO's features of {backbone.name} differ (cosine {least:.4f}): "
-                "torch's"
+                f"warning: OpenVINO's features of {backbone.name} differ from torch's "
+                f"(cosine {lowest:.4f}): torch runs it instead"
             )
             return by_torch
     return engine
 
 
-def torch_engine(backbone: Backbone, place: str, precision: str) -> Engine:
-    """channels_last, which is the quicker layout of a convolution nearly everywhere."""
-    network = _FromPixels(backbone).eval().to(device=place).to(memory_format=torch.channels_last)
-    kind, low = torch.device(place).type, precision == "bfloat16"
+def torch_engine(backbone: Backbone, device: str, precision: str) -> Engine:
+    """Make torch ready to run a backbone.
+
+    Args:
+        backbone: The network and its preprocessing.
+        device: torch's name of the device.
+        precision: "float32" or "bfloat16".
+
+    Returns:
+        The engine; it holds tensors as channels_last, nearly everywhere the faster layout.
+    """
+    network = _FromPixels(backbone).eval().to(device=device).to(memory_format=torch.channels_last)
+    kind, low = torch.device(device).type, precision == "bfloat16"
     if kind == "cpu":
         _keep_freed_memory()
 
     def run(pixels: Tensor) -> np.ndarray:
-        parts = pixels.split(PART if kind == "cpu" else len(pixels))
+        parts = pixels.split(TORCH_IMAGES_AT_ONCE if kind == "cpu" else len(pixels))
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=low):
-            features = [network(part.to(place)).float() for part in parts]
-        found: np.ndarray = torch.cat(features).cpu().numpy()
-        return found
+            batches = [network(part.to(device)).float() for part in parts]
+        features: np.ndarray = torch.cat(batches).cpu().numpy()
+        return features
 
     return Engine("torch", precision, run)
 
 
 def _keep_freed_memory() -> None:
-    """glibc hands what a layer has freed back to the system and asks for it anew for the next one,
-    which may take as long as the layer itself; let it keep 256 MB.
+    """Let glibc keep 256 MB of freed memory: to give it back to the system after every layer, and
+    to ask for it again, may take as long as the layer itself.
     """
     with suppress(AttributeError, OSError):  # no glibc
         allocator = ctypes.CDLL(None)
@@ -114,27 +162,27 @@ def _keep_freed_memory() -> None:
 
 
 def openvino_engine(backbone: Backbone, precision: str) -> Engine:
-    """One picture at a time on each core, so that a picture's bits hang neither on its batch nor
-    on the number of cores. Where the processor has no bfloat16 it may compute in float32 after all,
-    and says so.
+    """Make OpenVINO ready to run a backbone, one image at a time on each core.
+
+    An image's bits therefore depend neither on its batch nor on the number of cores.
+
+    Args:
+        backbone: The network and its preprocessing.
+        precision: "float32" or "bfloat16".
+
+    Returns:
+        The engine; its precision is float32 if the processor has no bfloat16.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # tells nobody
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # reports nothing
     import openvino
 
-    network = _FromPixels(backbone).eval().to("cpu").to(memory_format=torch.contiguous_format)
-    size = backbone.preprocess.crop
-    example = torch.zeros((1, size, size, 3), dtype=torch.uint8)
-    shape = (openvino.PartialShape([*example.shape]), openvino.Type.u8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's tracer, of branches that the shape decides
-        model = openvino.convert_model(network, example_input=example, input=[shape])
     cores = torch.get_num_threads()
-    told = {
+    options = {
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
         "NUM_STREAMS": cores,
         "INFERENCE_NUM_THREADS": cores,
     }
-    compiled = openvino.Core().compile_model(model, "CPU", told)
+    compiled = openvino.Core().compile_model(_converted(backbone), "CPU", options)
     low = compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
     queue = openvino.AsyncInferQueue(compiled)
 
@@ -145,29 +193,50 @@ def openvino_engine(backbone: Backbone, precision: str) -> Engine:
             features[i] = request.get_output_tensor(0).data
 
         queue.set_callback(keep)
-        for i, picture in enumerate(pixels.contiguous().numpy()):
-            queue.start_async({0: picture[None]}, i)
+        for i, image in enumerate(pixels.contiguous().numpy()):
+            queue.start_async({0: image[None]}, i)
         queue.wait_all()
         return features
 
     return Engine("openvino", "bfloat16" if low else "float32", run)
 
 
+def _converted(backbone: Backbone) -> Any:
+    """OpenVINO's model of the network, for one image of pixels."""
+    import openvino
+
+    network = _FromPixels(backbone).eval().to("cpu").to(memory_format=torch.contiguous_format)
+    size = backbone.preprocess.crop
+    example = torch.zeros((1, size, size, 3), dtype=torch.uint8)
+    shape = (openvino.PartialShape([*example.shape]), openvino.Type.u8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's tracer, of branches that the shape decides
+        return openvino.convert_model(network, example_input=example, input=[shape])
+
+
 class _FromPixels(nn.Module):
-    """The network and the normalising before it: pixels are a quarter of the bytes to hand over."""
+    """The network and the normalization before it: pixels are a quarter of the bytes to move."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.network, self.preprocess = backbone.network, backbone.preprocess
 
     def forward(self, pixels: Tensor) -> Tensor:
-        features: Tensor = self.network(self.preprocess.normalised(pixels))
+        features: Tensor = self.network(self.preprocess.normalize(pixels))
         return features
 
 
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Cosine of each pair of rows, (N,)."""
+    """Compute the cosine of each pair of rows.
+
+    Args:
+        left: (N, D).
+        right: (N, D).
+
+    Returns:
+        (N,); NaN for a row of zeros.
+    """
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    with np.errstate(invalid="ignore"):  # of a row of zeros: NaN
-        found: np.ndarray = (left * right).sum(axis=1) / lengths
-    return found
+    with np.errstate(invalid="ignore"):
+        similarities: np.ndarray = (left * right).sum(axis=1) / lengths
+    return similarities

@@ -1,41 +1,49 @@
-"""Pictures through a frozen backbone: batches of features, of which several processes each make
-their own.
-"""
+"""Extraction: images through a frozen backbone, in batches that several processes share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
-from devise_exp.data.images import ImageFiles
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.engines import (
     ENGINES,
     Engine,
+    build_engine,
     choose_engine,
     cosines,
-    engine_of,
     has_bfloat16,
     torch_engine,
 )
+from devise_exp.features.pixels import PixelDataset, checked_pixels, collate_pixels, sample_pixels
 
-SAMPLE = 8  # pictures by which an engine is compared with plain torch
-NEARLY = 0.999  # the mean cosine of fast features to exact ones
+MIN_FAST_COSINE = 0.999  # mean cosine of fast features to exact ones
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExtractionSettings:
-    """The config's group features. Of several processes number `rank` of `world_size` makes every
-    world_size-th batch, with the GPU number `gpu` where device leaves the choice.
+    """Settings of an extraction: the config's group `features`, and this process's shard.
+
+    Process number `rank` of `world_size` extracts every world_size-th batch.
+
+    Attributes:
+        batch_size: Images in a batch.
+        num_workers: Processes that decode images; None: a share of the threads.
+        dtype: "float16" or "float32", in which features are stored.
+        device: torch's name of the device, or "auto".
+        engine: One of ENGINES.
+        fast: Compute in bfloat16 and decode large JPEGs at a reduced size.
+        rank: Number of this process.
+        world_size: Number of processes.
+        gpu: Number of this process's GPU, if `device` leaves the choice.
     """
 
     batch_size: int = 64
@@ -62,81 +70,103 @@ class ExtractionSettings:
             raise InputError(f"features.num_workers={workers!r}: give 0 or more, or null")
 
 
-def extraction(
-    dataset: ImageDataset, backbone: Backbone, how: ExtractionSettings, start: int
+def extract(
+    dataset: ImageDataset, backbone: Backbone, settings: ExtractionSettings, first_row: int
 ) -> tuple[Engine, Iterator[bytes]]:
-    """What runs the network, and rows of the bank from `start` on, batch by batch, but those that
-    are another process's.
+    """Start to extract this process's shard of a feature bank.
 
-    InputError for a device or an engine that is not there, and a picture that cannot be read.
+    Args:
+        dataset: A dataset with images.
+        backbone: The network and its preprocessing.
+        settings: How to extract, and which shard.
+        first_row: First row of the bank that is still missing.
+
+    Returns:
+        The engine, and this process's batches of rows as bytes of `settings.dtype`, in order.
+
+    Raises:
+        InputError: The device or the engine is not available, an image cannot be read, or fast
+            features differ too much from exact ones.
     """
-    n, size = len(dataset.rows), how.batch_size
-    own = range(start + how.rank * size, n, how.world_size * size)
-    place = _place(how.device, how.gpu)
-    if place.startswith("cuda"):
-        torch.cuda.set_device(place)  # or the loader would pin memory by way of the first GPU
-    pictures = Pixels(dataset, backbone, how.fast)
+    n, size = len(dataset.rows), settings.batch_size
+    starts = range(first_row + settings.rank * size, n, settings.world_size * size)
+    device = _device(settings)
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)  # or the loader would pin memory by way of the first GPU
+    pixels = PixelDataset(dataset, backbone, settings.fast)
     loader = DataLoader(
-        pictures,
-        batch_sampler=[list(range(i, min(i + size, n))) for i in own],
-        num_workers=_workers(how),
-        collate_fn=stacked,
-        pin_memory=place.startswith("cuda"),
+        pixels,
+        batch_sampler=[list(range(i, min(i + size, n))) for i in starts],
+        num_workers=_decoders(settings),
+        collate_fn=collate_pixels,
+        pin_memory=device.startswith("cuda"),
     )
     # The network first, for the loader's processes then have what it imports; these decode while
     # the engine is made of it.
     backbone.network.eval()
-    loaded = iter(loader)
-    name, precision = made_by(how, n)
-    if how.fast and precision == "float32":
-        notify(f"features.fast: no bfloat16 on this {place}: only large JPEGs are quicker")
-    sample = torch.empty(0)
-    if how.fast or name != "torch":
-        sample = _some(Pixels(dataset, backbone, fast=False))
-    engine = engine_of(name, precision, backbone, place, sample)
-    if how.fast:
-        expected = torch_engine(backbone, place, "float32").run(sample)
-        _check_fast(cosines(engine.run(_some(pictures)), expected), backbone)
-    return engine, _rows(loaded, engine, how.dtype)
+    batches = iter(loader)
+    name, precision = engine_and_precision(settings, n)
+    exact = torch.empty(0)  # pixels
+    if settings.fast or name != "torch":
+        exact = sample_pixels(PixelDataset(dataset, backbone, fast=False))
+    if settings.fast and precision == "float32":
+        notify(f"features.fast: no bfloat16 on this {device}: only large JPEGs are faster")
+    engine = build_engine(name, precision, backbone, device, exact)
+    if settings.fast:
+        expected = torch_engine(backbone, device, "float32").run(exact)
+        _check_fast(cosines(engine.run(sample_pixels(pixels)), expected), backbone)
+    return engine, _rows(batches, engine, settings.dtype)
 
 
-def _check_fast(alike: np.ndarray, backbone: Backbone) -> None:
-    """alike: cosines of some pictures' fast features to their exact ones."""
-    if not alike.mean() >= NEARLY:
+def _check_fast(similarities: np.ndarray, backbone: Backbone) -> None:
+    """InputError for too low cosines of fast features to exact ones."""
+    mean = similarities.mean()
+    if not mean >= MIN_FAST_COSINE:
         raise InputError(
-            f"features.fast=true: features of {backbone.name} come out with a mean cosine of "
-            f"{alike.mean():.5f} to the exact ones, under {NEARLY}: leave features.fast=false"
+            f"features.fast=true: features of {backbone.name} have a mean cosine of {mean:.5f} to "
+            f"the exact ones, under {MIN_FAST_COSINE}: leave features.fast=false"
         )
 
 
-def _rows(loaded: Iterator[Tensor | str], engine: Engine, dtype: str) -> Iterator[bytes]:
-    for pixels in loaded:
-        with np.errstate(over="ignore"):  # said where the rows come together
-            yield engine.run(_sound(pixels)).astype(dtype).tobytes()
+def _rows(batches: Iterator[Tensor | str], engine: Engine, dtype: str) -> Iterator[bytes]:
+    """Features of every batch as bytes."""
+    for pixels in batches:
+        with np.errstate(over="ignore"):  # reported where the rows come together
+            yield engine.run(checked_pixels(pixels)).astype(dtype).tobytes()
 
 
-def made_by(how: ExtractionSettings, n: int) -> tuple[str, str]:
-    """What runs the network over n pictures, torch or openvino, and its precision. InputError for
-    what cannot.
+def engine_and_precision(settings: ExtractionSettings, n: int) -> tuple[str, str]:
+    """Choose what runs the network.
+
+    Args:
+        settings: How to extract.
+        n: Number of images.
+
+    Returns:
+        The engine, "torch" or "openvino", and its precision, "float32" or "bfloat16".
+
+    Raises:
+        InputError: The device or the engine is not available.
     """
-    place = _place(how.device, how.gpu)
-    precision = "bfloat16" if how.fast and has_bfloat16(place) else "float32"
-    return choose_engine(how.engine, place, n), precision
+    device = _device(settings)
+    precision = "bfloat16" if settings.fast and has_bfloat16(device) else "float32"
+    return choose_engine(settings.engine, device, n), precision
 
 
-def _workers(how: ExtractionSettings) -> int:
-    """Processes that decode: this process's share of the threads, two at least. Those that are
-    ahead of the network wait, so that it has the cores where it runs on them itself.
+def _decoders(settings: ExtractionSettings) -> int:
+    """Processes that decode: this process's share of the threads, at least two. Those ahead of the
+    network wait, so a network on the processor has its cores.
     """
-    if how.num_workers is None:
-        return max(2, torch.get_num_threads() // how.world_size)
-    return how.num_workers
+    if settings.num_workers is None:
+        return max(2, torch.get_num_threads() // settings.world_size)
+    return settings.num_workers
 
 
-def _place(device: str, gpu: int) -> str:
-    """gpu: the number of the one to choose, modulo those that this process sees."""
+def _device(settings: ExtractionSettings) -> str:
+    """torch's name of the device; GPU numbers are modulo those that this process sees."""
+    device = settings.device
     if device in ("auto", "cuda") and torch.cuda.is_available():
-        return f"cuda:{gpu % torch.cuda.device_count()}"
+        return f"cuda:{settings.gpu % torch.cuda.device_count()}"
     if device == "auto":
         return "cpu"
     try:
@@ -147,47 +177,3 @@ def _place(device: str, gpu: int) -> str:
             f"features.device={device}: {reason}; features.device=auto takes what is there"
         ) from error
     return device
-
-
-class Pixels(Dataset):
-    """Row index -> pixels (crop, crop, 3) uint8, or the reason why they could not be read. fast: a
-    large JPEG is decoded at a reduced size, at least twice what is needed.
-    """
-
-    def __init__(self, dataset: ImageDataset, backbone: Backbone, fast: bool) -> None:
-        assert dataset.images is not None
-        self.images, self.rows = dataset.images, dataset.rows
-        self.preprocess = backbone.preprocess
-        if fast and isinstance(self.images, ImageFiles):
-            self.images = self.images.reduced(2 * self.preprocess.shorter_side)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Tensor | str:
-        try:
-            image = self.images[index]
-        except MemoryError:
-            raise
-        except Exception as error:  # decoders meet damaged bytes with nearly any exception
-            # Text, for an error that leaves a loader's process brings its traceback along.
-            return f"{self.rows[index]}: {' '.join(str(error).split())}"
-        return self.preprocess.pixels(image)
-
-
-def _some(pictures: Pixels) -> Tensor:
-    """Pixels of some pictures from first to last, by which an engine is looked at."""
-    n = len(pictures)
-    return _sound(stacked([pictures[i] for i in np.linspace(0, n - 1, min(SAMPLE, n), dtype=int)]))
-
-
-def stacked(items: list[Any]) -> Tensor | str:
-    broken = [item for item in items if isinstance(item, str)]
-    return broken[0] if broken else torch.stack(items)
-
-
-def _sound(pixels: Tensor | str) -> Tensor:
-    """InputError where a picture of the batch could not be read."""
-    if isinstance(pixels, str):
-        raise InputError(f"a picture can no longer be read: {pixels}: start again to skip it")
-    return pixels

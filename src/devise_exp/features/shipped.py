@@ -28,7 +28,7 @@ def quantize(features: np.ndarray, dataset: ImageDataset, backbone: Backbone, pa
     low = features.min(axis=0)
     step = np.maximum(features.max(axis=0) - low, 1e-12) / 255
     levels = np.rint((features - low) / step).astype(np.uint8)
-    with atomic_path(path) as made, made.open("wb") as file:
+    with atomic_path(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
             file,
             levels=levels,
@@ -40,23 +40,38 @@ def quantize(features: np.ndarray, dataset: ImageDataset, backbone: Backbone, pa
 
 
 def dequantize(path: Path) -> tuple[np.ndarray, str, str]:
-    """(features (N, feature_dim) float32, dataset fingerprint, backbone fingerprint) of a packed
-    bank.
+    """Read a file that `quantize` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Features (N, feature_dim) float32, the dataset's fingerprint and the backbone's.
     """
     with np.load(path, allow_pickle=False) as packed:
         features = packed["levels"].astype(np.float32) * packed["step"] + packed["low"]
         return features, str(packed["dataset"]), str(packed["backbone"])
 
 
-def unpack_shipped(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:
+def read_shipped(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:
+    """Read the features that come with the package.
+
+    Args:
+        dataset: Must be all of caltech101.
+        backbone: Must be efficientnet_lite0.
+
+    Returns:
+        (N, feature_dim) float32.
+
+    Raises:
+        InputError: The dataset or the backbone is another one.
+    """
     with resources.as_file(resources.files("devise_exp.features") / "assets" / SHIPPED) as path:
         features, of_dataset, of_backbone = dequantize(path)
     if (of_dataset, of_backbone) != (dataset.fingerprint, backbone.fingerprint):
         raise InputError(
-            f"the pictures of {dataset.name} are not at hand, and features come with the "
-            f"package for all of "
-            f"caltech101 under efficientnet_lite0 only, not under {backbone.name}: give "
-            f"data.root=FOLDER with "
-            "the pictures (data.download=true fetches them there)"
+            f"the images of {dataset.name} are missing, and the package has features only for all "
+            f"of caltech101 under efficientnet_lite0, not under {backbone.name}: give "
+            "data.root=FOLDER with the images (data.download=true fetches them there)"
         )
     return features

@@ -15,7 +15,8 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
-from devise_exp.features.bank import share_of
+from devise_exp.features.bank import shard_rows
+from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.pipelines import distributed_main, fit
 from devise_exp.pipelines.fit import Trained, processes_of
 from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
@@ -90,7 +91,7 @@ def run_stage(request: StageRequest, rank_info: RankInfo) -> None:
     config = cast(DictConfig, OmegaConf.create(request.config))
     data, run = prepare(config), RunFolder(Path(request.run_folder))
     if request.stage == "features":
-        _make_share(config, data, request, rank_info)
+        _send_shard(config, data, request, rank_info)
         return
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not there: set hydra.run.dir to a folder all nodes share")
@@ -108,16 +109,18 @@ def _request(
     return StageRequest(stage=stage, config=text, run_folder=folder, **more)
 
 
-def _make_share(
+def _send_shard(
     config: DictConfig, data: ExperimentData, request: StageRequest, rank_info: RankInfo
 ) -> None:
-    """Send rank 0 the rows of the bank that are this rank's."""
+    """Send rank 0 the rows of this rank's shard."""
     if request.checkpoint is not None:
         load_weights(fit.untrained(config, data), Path(request.checkpoint))
-    share = {"rank": rank_info.rank, "world_size": rank_info.world_size}
-    share["gpu"] = gpu_of(config.trainer.devices, rank_info.local_rank)
-    settings = {**config.features, **share}
-    for rows in share_of(
-        request.bank_key, request.first_row, data.dataset, data.backbone, **settings
-    ):
+    shard = {
+        "rank": rank_info.rank,
+        "world_size": rank_info.world_size,
+        "gpu": gpu_of(config.trainer.devices, rank_info.local_rank),
+    }
+    settings = ExtractionSettings(**{**config.features, **shard})
+    key, first_row = request.bank_key, request.first_row
+    for rows in shard_rows(key, first_row, data.dataset, data.backbone, settings):
         send_rows(rows)

@@ -19,6 +19,7 @@ from devise_exp.evaluation.kinds import imagenet1k_kinds
 from devise_exp.evaluation.leakage import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.bank import RemoteShards, feature_bank
+from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.methods.prior import PretrainedClassifier, pretrained_classifier
 from devise_exp.methods.task import ClassFold, Task, class_fold, make_task
 from devise_exp.text import labels
@@ -257,9 +258,9 @@ def features_of(
     """
     dataset, whole = data.dataset, data.whole
     if dataset.images is not None:
-        settings = {**config.features, **share}
-        return feature_bank(dataset, data.backbone, remote_shards, **settings).features
+        settings = ExtractionSettings(**{**config.features, **share})
+        return feature_bank(dataset, data.backbone, settings, remote_shards).features
     # Shipped features are those of the whole dataset; a subset is some of their rows.
-    bank = feature_bank(whole, data.backbone, **config.features)
+    bank = feature_bank(whole, data.backbone, ExtractionSettings(**config.features))
     index = {row: i for i, row in enumerate(whole.rows)}
     return bank.features[[index[row] for row in dataset.rows]]

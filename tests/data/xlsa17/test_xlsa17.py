@@ -25,6 +25,7 @@ from devise_exp.evaluation import leakage, published_results
 from devise_exp.evaluation.kinds import imagenet1k_kinds
 from devise_exp.features.backbones import published
 from devise_exp.features.bank import feature_bank
+from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.pipelines.prepare import ExperimentData, prepare
 from devise_exp.runs.folder import RunFolder
@@ -299,7 +300,7 @@ def test_features_that_half_precision_cannot_hold(tmp_path: Path) -> None:
     data = dataset.xlsa17_dataset(write(tmp_path, bank, splits), "AWA2")
     with pytest.raises(InputError, match=r"float16 cannot hold.*float32"):
         feature_bank(data, published.res101())
-    whole = feature_bank(data, published.res101(), dtype="float32").features
+    whole = feature_bank(data, published.res101(), ExtractionSettings(dtype="float32")).features
     assert whole[7, 5] == 70_000
 
 

@@ -331,7 +331,7 @@ def test_timms_preprocessing_is_that_of_the_weights(name: str) -> None:
 
 
 def test_augmentation_is_a_mirrored_part_of_the_picture_that_the_seed_repeats() -> None:
-    plain = Preprocess(32, 24)
+    plain = Preprocess(resize=32, crop=24)
     pixels = np.zeros((60, 80, 3), dtype=np.uint8)
     pixels[..., 0] = np.linspace(0, 255, 80)  # red grows to the right
     picture, augment = Image.fromarray(pixels), Augment(plain)
@@ -543,9 +543,8 @@ def test_pretraining_classes_by_tag(tag: str, count: int | None) -> None:
 def test_the_fingerprint_is_of_content() -> None:
     backbone = timm_backbone("test_vit", pretrained=False)
     before = backbone.fingerprint
-    parts = (lambda: backbone.network, backbone.feature_dim)
-    finer = Backbone(backbone.name, *parts, Preprocess(200, 160), backbone.categories)
-    renamed = Backbone("other", *parts, backbone.preprocess, backbone.categories)
+    finer = replace(backbone, preprocess=Preprocess(resize=200, crop=160))
+    renamed = replace(backbone, name="other")
     assert len({before, finer.fingerprint, renamed.fingerprint}) == 3
     backbone.network.to(memory_format=torch.channels_last)
     assert backbone.fingerprint == before

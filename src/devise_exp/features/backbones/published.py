@@ -12,19 +12,38 @@ if TYPE_CHECKING:
 
 
 def res101(trainable: bool = False) -> Backbone:
-    """What the features come from: ResNet-101 pretrained on ImageNet-1k, 2048-d, whose classes the
-    audit needs. Its network was not published with them: a picture asked of it is an InputError.
+    """Stand for the ResNet-101 that made the features of data=xlsa17.
+
+    It was pretrained on ImageNet-1k, whose classes the overlap audit needs. In a config:
+
+        backbone:
+          _target_: devise_exp.features.backbones.published.res101
+          trainable: false
+
+    Args:
+        trainable: Must be false.
+
+    Returns:
+        A backbone of 2048-d features whose network raises InputError for any image.
+
+    Raises:
+        InputError: `trainable` is true.
+
+    Source:
+        Xian et al., "Zero-Shot Learning - A Comprehensive Evaluation of the Good, the Bad and the
+        Ugly", TPAMI 2018.
     """
     from torch import Tensor, nn
 
-    from devise_exp.features.backbones.base import Backbone, Preprocess, imagenet1k_names
+    from devise_exp.features.backbones.base import Backbone, Preprocess
+    from devise_exp.features.backbones.weights import imagenet1k_names
 
     class Unpublished(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
             raise InputError(
                 f"{BACKBONE}: the network behind these features was not published with them, so no "
-                "other picture can be embedded: search by words, or train with another backbone "
-                "on pictures"
+                "other image can be embedded: search by words, or train with another backbone "
+                "on images"
             )
 
     if trainable:
@@ -32,5 +51,10 @@ def res101(trainable: bool = False) -> Backbone:
             f"backbone.trainable=true: {BACKBONE} stands for published features and has no "
             "network to train: leave it false"
         )
-    plain = Preprocess(224, 224)
-    return Backbone(BACKBONE, Unpublished, FEATURE_DIM, plain, imagenet1k_names())
+    return Backbone(
+        name=BACKBONE,
+        build=Unpublished,
+        feature_dim=FEATURE_DIM,
+        preprocess=Preprocess(resize=224, crop=224),
+        categories=imagenet1k_names(),
+    )

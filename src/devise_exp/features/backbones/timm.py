@@ -1,4 +1,4 @@
-"""Any timm model as a backbone, with the pretraining classes that its weights' tag tells of."""
+"""Any timm model as a backbone, with the pretraining classes that its weights' tag names."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from devise_exp.core.errors import InputError
-from devise_exp.features.backbones.base import Backbone, Preprocess, existing_file, head_of
+from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.backbones.torchvision import OFFLINE
+from devise_exp.features.backbones.weights import classifier_head, existing_file
 
-# Marks in timm's tags of pictures beside ImageNet, whose classes or captions nobody published.
+# Marks in timm's tags of images beside ImageNet, whose classes or captions nobody published.
 UNLISTED = (
     *("laion", "clip", "openai", "webli", "datacomp", "dfn", "jft", "swag", "ssld", "m30m"),
     *("m38m", "indomain"),
@@ -22,11 +23,59 @@ UNLISTED = (
 def timm_backbone(
     name: str, pretrained: bool = True, file: str | None = None, trainable: bool = False
 ) -> Backbone:
-    """Any timm model by name; `file` is a local file of its weights, with or without their
-    classification layer, to use instead of a download.
+    """Build any model of timm.
+
+    In a config:
+
+        backbone:
+          _target_: devise_exp.features.backbones.timm.timm_backbone
+          name: vit_base_patch16_224
+          pretrained: true
+
+    Args:
+        name: A name that timm lists, with or without the tag of its weights.
+        pretrained: Whether to use published weights; false: random ones of seed 0.
+        file: A local file of the weights, with or without their classification layer, instead of
+            a download.
+        trainable: Whether training changes the network too.
+
+    Returns:
+        The backbone; its feature length is measured.
+
+    Raises:
+        InputError: timm has no such model, its weights cannot be had, or `file` is given with
+            `pretrained=False`.
+
+    Source:
+        Wightman, PyTorch Image Models (timm), 2019.
     """
-    import timm
     from timm.data import resolve_data_config
+
+    _check_options(name, pretrained, file)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = _timm_network(name, pretrained, file)
+    layer = network.get_classifier()
+    network.reset_classifier(0)
+    data = resolve_data_config({}, model=network)
+    feature_dim = _measured_dim(network, data["input_size"])
+    tag = network.pretrained_cfg.get("tag") or ""
+    categories = _timm_categories(tag) if pretrained else ()
+    head = classifier_head(layer, feature_dim)
+    return Backbone(
+        name=f"timm/{name}",
+        build=lambda: network,
+        feature_dim=feature_dim,
+        preprocess=_preprocess(data),
+        categories=categories,
+        trainable=trainable,
+        head=head if head and categories and len(head.bias) == len(categories) else None,
+    )
+
+
+def _check_options(name: str, pretrained: bool, file: str | None) -> None:
+    """InputError for a model that timm has not, or for weights both random and of a file."""
+    import timm
 
     if not timm.is_model(name.split(".")[0]):
         near = ", ".join(difflib.get_close_matches(name.split(".")[0], timm.list_models(), 5))
@@ -38,46 +87,38 @@ def timm_backbone(
             f"backbone.file={file} with backbone.pretrained=false: give one of the two, the file "
             "for its weights or pretrained=false for random ones"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = _timm_network(name, pretrained, file)
-    layer = network.get_classifier()
-    network.reset_classifier(0)
-    data = resolve_data_config({}, model=network)
-    size = data["input_size"][-1]
-    resize = int(size / data["crop_pct"])
+
+
+def _measured_dim(network: Any, input_size: tuple[int, ...]) -> int:
+    """Length of a feature: the network is run once."""
     network.eval()
     with torch.inference_mode():
-        feature_dim = network(torch.zeros(1, *data["input_size"])).shape[-1]
-    network.train()  # as every other backbone comes, should it be trained
-    tag = network.pretrained_cfg.get("tag") or ""
-    categories = _timm_categories(tag) if pretrained else ()
-    head = head_of(layer, int(feature_dim))
-    return Backbone(
-        name=f"timm/{name}",
-        build=lambda: network,
-        feature_dim=int(feature_dim),
-        preprocess=Preprocess(
-            (resize, resize) if data["crop_mode"] == "squash" else resize,
-            size,
-            data["mean"],
-            data["std"],
-            data["interpolation"],
-        ),
-        categories=categories,
-        trainable=trainable,
-        head=head if head and categories and len(head.bias) == len(categories) else None,
+        feature_dim = network(torch.zeros(1, *input_size)).shape[-1]
+    network.train()  # as every other backbone comes
+    return int(feature_dim)
+
+
+def _preprocess(data: dict[str, Any]) -> Preprocess:
+    """The preprocessing of timm's data config."""
+    size = data["input_size"][-1]
+    resize = int(size / data["crop_pct"])
+    return Preprocess(
+        resize=(resize, resize) if data["crop_mode"] == "squash" else resize,
+        crop=size,
+        mean=data["mean"],
+        std=data["std"],
+        interpolation=data["interpolation"],
     )
 
 
 def _timm_network(name: str, pretrained: bool, file: str | None) -> Any:
-    """The model with its classification layer, where its weights have one."""
+    """The model with its classification layer, if its weights have one."""
     import timm
 
-    place = None if file is None else existing_file(file, "backbone.file")
+    path = None if file is None else existing_file(file, "backbone.file")
     try:
-        if place is not None:
-            return _timm_from_file(name, str(place))
+        if path is not None:
+            return _timm_from_file(name, str(path))
         return timm.create_model(name, pretrained=pretrained)
     except Exception as error:  # the hub's client, its proxy and the file's reader have their own
         reason = textwrap.shorten(str(error), 200, placeholder=" ...")
@@ -88,8 +129,8 @@ def _timm_network(name: str, pretrained: bool, file: str | None) -> Any:
 
 
 def _timm_from_file(name: str, file: str) -> Any:
-    """The model with every tensor from `file`: timm leaves what a file lacks random, in silence,
-    unless the numbers of classes agree.
+    """The model with every tensor from `file`; timm would leave missing ones random, without a
+    word, if the numbers of classes differ.
     """
     import timm
 
@@ -107,9 +148,7 @@ def _timm_from_file(name: str, file: str) -> Any:
 
 
 def _timm_categories(tag: str) -> tuple[str, ...] | None:
-    """Pretraining classes by the weights' tag; the widest set counts: in22k_ft_in1k saw all of
-    in22k.
-    """
+    """Pretraining classes by the weights' tag; the widest set: in22k_ft_in1k saw all of in22k."""
     from timm.data import ImageNetInfo
 
     if any(mark in tag for mark in UNLISTED):
@@ -122,8 +161,8 @@ def _timm_categories(tag: str) -> tuple[str, ...] | None:
         if mark in tag:
             wide = ImageNetInfo(subset).label_descriptions()
             last = ImageNetInfo("imagenet-1k").label_descriptions() if "in1k" in tag else []
-            known = set(wide)
-            return (*wide, *(name for name in last if name not in known))
-    # What was only fine-tuned on ImageNet-1k had seen other pictures before.
+            names = set(wide)
+            return (*wide, *(name for name in last if name not in names))
+    # What was only fine-tuned on ImageNet-1k had seen other images before.
     first = tag.split("_ft_")[0]
     return tuple(ImageNetInfo("imagenet-1k").label_descriptions()) if "in1k" in first else None

@@ -10,9 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from devise_exp.core.errors import InputError
-from devise_exp.features.backbones.base import Backbone, Preprocess, head_of, state_from_file
+from devise_exp.features.backbones.base import Backbone, Preprocess
+from devise_exp.features.backbones.weights import classifier_head, read_state_dict
 
 OFFLINE = "backbone=efficientnet_lite0 needs no download"
+FEATURE_DIMS = {
+    "resnet18": {"pool": 512},
+    "resnet34": {"pool": 512},
+    "resnet50": {"pool": 2048},
+    "vgg16": {"pool": 512, "fc2": 4096},
+}
 
 
 def torchvision_backbone(
@@ -22,74 +29,87 @@ def torchvision_backbone(
     trainable: bool = False,
     seed: int = 0,
 ) -> Backbone:
-    """resnet18, resnet34, resnet50 or vgg16 of torchvision.
+    """Build resnet18, resnet34, resnet50 or vgg16 of torchvision.
 
-    weights: a name of torchvision's (IMAGENET1K_V1, IMAGENET1K_V2), a state-dict file, or None for
-    random weights drawn from `seed`. layer: "pool" is the last map averaged over positions
-    (resnets: 512 or 2048-d; vgg16: 512-d); "fc2", vgg16 only, is its 4096-d penultimate layer
-    after the ReLU.
+    In a config:
+
+        backbone:
+          _target_: devise_exp.features.backbones.torchvision.torchvision_backbone
+          arch: resnet50
+          weights: IMAGENET1K_V2
+
+    Args:
+        arch: The network.
+        weights: A name of torchvision's (IMAGENET1K_V1, IMAGENET1K_V2), a state-dict file, or None
+            for random weights.
+        layer: "pool": the last feature map averaged over positions; "fc2", vgg16 only: its 4096-d
+            penultimate layer after the ReLU.
+        trainable: Whether training changes the network too.
+        seed: Seed of random weights.
+
+    Returns:
+        The backbone; "pool" has 512-d features, of resnet50 2048-d.
+
+    Raises:
+        InputError: The network or the layer is unknown, or the weights cannot be had.
+
+    Source:
+        He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; Simonyan and
+        Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
     """
     from torchvision import models
 
     feature_dim = _feature_dim(arch, layer)
-    known = models.get_model_weights(arch).__members__
-    if weights is None or weights not in known:
-        state = None if weights is None else state_from_file(weights, tuple(known))
-        preset = next(iter(known.values()))
-    else:
-        preset = known[weights]
-        state = _torchvision_state(arch, weights, preset.url)
+    presets = models.get_model_weights(arch).__members__
+    published = weights in presets
+    preset = presets[weights] if weights in presets else next(iter(presets.values()))
+    state = _state(arch, weights, presets)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = models.get_model(arch, weights=None)
     if state is not None:
         _load_strictly(network, state, f"{arch} weights {weights}")
     last = _cut(network, layer)
-    transform = preset.transforms()
+    # A file may hold weights of any pretraining, so its classes are unknown.
+    unpublished = () if weights is None else None
     return Backbone(
         name=f"{arch}/{layer}",
         build=lambda: network,
         feature_dim=feature_dim,
-        preprocess=Preprocess(
-            transform.resize_size[0],
-            transform.crop_size[0],
-            tuple(transform.mean),
-            tuple(transform.std),
-            transform.interpolation.value,
-        ),
-        # A file may hold weights of any pretraining, so its classes are not known.
-        categories=()
-        if weights is None
-        else tuple(preset.meta["categories"])
-        if weights in known
-        else None,
+        preprocess=_preprocess(preset),
+        categories=tuple(preset.meta["categories"]) if published else unpublished,
         trainable=trainable,
-        head=head_of(last, feature_dim) if weights in known else None,
+        head=classifier_head(last, feature_dim) if published else None,
+    )
+
+
+def _preprocess(preset: Any) -> Preprocess:
+    """The preprocessing of torchvision's published weights."""
+    transform = preset.transforms()
+    return Preprocess(
+        resize=transform.resize_size[0],
+        crop=transform.crop_size[0],
+        mean=tuple(transform.mean),
+        std=tuple(transform.std),
+        interpolation=transform.interpolation.value,
     )
 
 
 def _feature_dim(arch: str, layer: str) -> int:
-    """The feature's length, known before anything is downloaded; InputError for what there is
-    not.
-    """
-    lengths = {
-        "resnet18": {"pool": 512},
-        "resnet34": {"pool": 512},
-        "resnet50": {"pool": 2048},
-        "vgg16": {"pool": 512, "fc2": 4096},
-    }
-    if arch not in lengths:
+    """Length of a feature, known before anything is downloaded."""
+    if arch not in FEATURE_DIMS:
         raise InputError(
-            f"backbone.arch={arch}: choose one of {', '.join(lengths)}, or any model of "
+            f"backbone.arch={arch}: choose one of {', '.join(FEATURE_DIMS)}, or any model of "
             "backbone=timm"
         )
-    if layer not in lengths[arch]:
-        raise InputError(f"backbone.layer={layer}: {arch} has {' or '.join(lengths[arch])}")
-    return lengths[arch][layer]
+    layers = FEATURE_DIMS[arch]
+    if layer not in layers:
+        raise InputError(f"backbone.layer={layer}: {arch} has {' or '.join(layers)}")
+    return layers[layer]
 
 
 def _cut(network: Any, layer: str) -> nn.Module | None:
-    """Drop what comes after `layer`, in place; the last layer, where `layer` is what it is fed."""
+    """Drop what comes after `layer`, in place; returns the last layer if `layer` is its input."""
     last: nn.Module | None = None
     if layer == "fc2":
         last = network.classifier[-1]
@@ -102,8 +122,17 @@ def _cut(network: Any, layer: str) -> nn.Module | None:
     return last
 
 
-def _torchvision_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:
-    """State dict from the torch cache, after a hash-checked download where it is not there yet."""
+def _state(arch: str, weights: str | None, presets: Any) -> dict[str, Tensor] | None:
+    """Tensors of published weights or of a file; None for random weights."""
+    if weights is None:
+        return None
+    if weights in presets:
+        return _published_state(arch, weights, presets[weights].url)
+    return read_state_dict(weights, tuple(presets))
+
+
+def _published_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:
+    """State dict from torch's cache, after a hash-checked download if it is not there yet."""
     name = url.rsplit("/", 1)[-1]
     path = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not path.exists():
@@ -117,12 +146,13 @@ def _torchvision_state(arch: str, weights: str, url: str) -> dict[str, Tensor]:
                 f"the file {name} into {path.parent}, or give backbone.weights=FILE or null; "
                 f"{OFFLINE}"
             ) from error
-    return state_from_file(str(path), ())
+    return read_state_dict(str(path))
 
 
-def _load_strictly(network: nn.Module, state: dict[str, Tensor], what: str) -> None:
+def _load_strictly(network: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Load every tensor, or raise InputError."""
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         first = " ".join(str(error).split("\n")[1:2]).strip()
-        raise InputError(f"{what}: the tensors do not fit the network ({first[:200]})") from error
+        raise InputError(f"{source}: the tensors do not fit the network ({first[:200]})") from error
