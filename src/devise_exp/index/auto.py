@@ -6,24 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
-from devise_exp.index.exact_search import (
-    checked_queries,
-    search_unit_rows,
-)
-from devise_exp.index.files import VECTORS, saving
+from devise_exp.index.exact_search import search_unit_rows
+from devise_exp.index.files import VECTORS, writing
 from devise_exp.index.nmslib_index import NmslibIndex
-from devise_exp.index.protocol import candidate_rows
+from devise_exp.index.unit_rows import candidate_rows, checked_queries
 
 WORTH_A_GRAPH = 1_000_000  # vectors, and queries: experiments/speed
 
 
 class AutoIndex:
-    """Exact search, and nmslib's HNSW by its defaults from the search on that has made it pay.
+    """Exact search, and nmslib's HNSW by its defaults once the queries have paid for it.
 
-    A graph is built in minutes per hundred thousand vectors and does not win them back by so much
-    a query below WORTH_A_GRAPH vectors and as many queries, carried on from what
-    experiments/speed/graph.py measures.
-    `vectors` (N, D) of any length. InputError for a row that is all zero or not finite.
+    A graph takes minutes per hundred thousand vectors to build. It saves less than that for fewer
+    than WORTH_A_GRAPH vectors or queries (extrapolated from experiments/speed/graph.py). In a
+    config:
+
+        index:
+          _target_: devise_exp.index.AutoIndex
+          _partial_: true
+
+    Args:
+        vectors: (N, D) of any length.
+
+    Raises:
+        InputError: A row is all zero or not finite.
     """
 
     name = "auto"
@@ -37,7 +43,15 @@ class AutoIndex:
         return len(self.vectors)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
+        """Search the nearest neighbours of queries, as `Index.search` says.
+
+        Args:
+            queries: (Q, D) of any length.
+            k: Number of neighbours, 1 to N.
+
+        Returns:
+            Ids (Q, k) int64 and cosine similarities (Q, k) float32, best first.
+        """
         queries = checked_queries(self.vectors, queries, k)
         self._asked += len(queries)
         if self.graph is None and min(len(self), self._asked) >= WORTH_A_GRAPH:
@@ -47,6 +61,10 @@ class AutoIndex:
         return self.graph.search(queries, k)
 
     def save(self, folder: Path) -> None:
-        """See `Index.save`; what it has built is not kept."""
-        with saving(folder, self.name, {}) as made:
-            np.save(made / VECTORS, self.vectors)
+        """Write the index, without a graph that it has built.
+
+        Args:
+            folder: A new folder, or that of an index, which is replaced.
+        """
+        with writing(folder, self.name, {}) as partial:
+            np.save(partial / VECTORS, self.vectors)

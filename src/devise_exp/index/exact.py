@@ -6,17 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
-from devise_exp.index.exact_search import (
-    search_unit_rows,
-)
-from devise_exp.index.files import VECTORS, saving
-from devise_exp.index.protocol import candidate_rows
+from devise_exp.index.exact_search import search_unit_rows
+from devise_exp.index.files import VECTORS, writing
+from devise_exp.index.unit_rows import candidate_rows
 
 
 class ExactIndex:
     """The true nearest neighbours: a float32 matrix product, then all near the k-th in float64.
 
-    `vectors` (N, D) of any length. InputError for a row that is all zero or not finite.
+    In a config:
+
+        index:
+          _target_: devise_exp.index.ExactIndex
+          _partial_: true
+
+    Args:
+        vectors: (N, D) of any length.
+
+    Raises:
+        InputError: A row is all zero or not finite.
+
+    Example:
+        >>> index = ExactIndex(np.array([[1.0, 0.0], [0.0, 2.0]]))
+        >>> index.search(np.array([[0.0, 5.0]]), k=1)[0].tolist()
+        [[1]]
     """
 
     name = "exact"
@@ -28,10 +41,22 @@ class ExactIndex:
         return len(self.vectors)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
+        """Search the nearest neighbours of queries, as `Index.search` says.
+
+        Args:
+            queries: (Q, D) of any length.
+            k: Number of neighbours, 1 to N.
+
+        Returns:
+            Ids (Q, k) int64 and cosine similarities (Q, k) float32, best first.
+        """
         return search_unit_rows(self.vectors, queries, k)
 
     def save(self, folder: Path) -> None:
-        """See `Index.save`."""
-        with saving(folder, self.name, {}) as made:
-            np.save(made / VECTORS, self.vectors)
+        """Write the index.
+
+        Args:
+            folder: A new folder, or that of an index, which is replaced.
+        """
+        with writing(folder, self.name, {}) as partial:
+            np.save(partial / VECTORS, self.vectors)

@@ -1,9 +1,9 @@
-"""A saved index as a folder: its files, their checksums, and what a damaged one says."""
+"""Files of a saved index: what they are called, their checksums, and the error of damage."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,43 @@ META, VECTORS, GRAPH = "meta.json", "vectors.npy", "graph.bin"
 
 
 @contextmanager
-def saving(folder: Path, name: str, settings: dict[str, int | None]) -> Iterator[Path]:
-    """A place to write an index's files; with their checksums it becomes `folder` on success."""
+def writing(folder: Path, name: str, settings: Mapping[str, int | None]) -> Iterator[Path]:
+    """Write an index: `folder` appears, with checksums, when all is written.
+
+    Args:
+        folder: A new folder, or that of an index, which is replaced.
+        name: Name of the index.
+        settings: Arguments that `load` needs to make the index again.
+
+    Yields:
+        A temporary folder for the index's files.
+
+    Raises:
+        InputError: The folder holds something else.
+    """
     free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not free and not (folder / META).is_file():
-        raise InputError(f"{folder} is there and is no index: save to another folder")
-    with atomic_path(folder) as made:
-        made.mkdir()
-        yield made
-        checksums = {path.name: checksum(path) for path in sorted(made.iterdir())}
+        raise InputError(f"{folder} exists and is no index: save to another folder")
+    with atomic_path(folder) as partial:
+        partial.mkdir()
+        yield partial
+        checksums = {path.name: checksum(path) for path in sorted(partial.iterdir())}
         meta = {"format": FORMAT, "name": name, "settings": settings, "checksums": checksums}
-        (made / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+        (partial / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
 
 
 def checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Name and settings of a saved index whose files are as saved: nmslib may abort on junk."""
+    """Check the files of a saved index before they are read: nmslib may abort on damaged bytes.
+
+    Args:
+        folder: The folder that `save` wrote.
+
+    Returns:
+        Name and settings of the index.
+
+    Raises:
+        InputError: A file is missing or was changed, or the format is another.
+    """
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
@@ -47,9 +69,18 @@ def checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
-def unreadable(folder: Path, why: str) -> InputError:
-    why = " ".join(why.split())
+def unreadable(folder: Path, reason: str) -> InputError:
+    """Make the error of a saved index that cannot be read.
+
+    Args:
+        folder: The index's folder.
+        reason: Why, in any number of lines.
+
+    Returns:
+        The error, in one line.
+    """
+    reason = " ".join(reason.split())
     return InputError(
-        f"the index in {folder} cannot be read ({why}): train the run again, or index the "
-        "pictures again (devise-exp index)"
+        f"the index in {folder} cannot be read ({reason}): train the run again, or index the "
+        "images again (devise-exp index)"
     )

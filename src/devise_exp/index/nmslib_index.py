@@ -1,47 +1,59 @@
-"""Approximate nearest neighbours by nmslib's graphs."""
+"""Approximate nearest neighbours by nmslib's graphs, held to the bits of exact search."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from devise_exp.core.console import spinner
 from devise_exp.core.errors import InputError
-from devise_exp.index.exact_search import (
-    best,
+from devise_exp.index.exact_search import search_unit_rows
+from devise_exp.index.files import GRAPH, VECTORS, writing
+from devise_exp.index.nmslib_engine import build_engine
+from devise_exp.index.unit_rows import (
+    candidate_rows,
     checked_queries,
-    dots,
-    rounding,
-    search_unit_rows,
+    pair_dots,
+    rounding_bound,
+    top_k,
 )
-from devise_exp.index.files import GRAPH, VECTORS, saving
-from devise_exp.index.protocol import candidate_rows
 
 METHODS = ("hnsw", "brute_force")
-WIDEST_DEFAULT_SEARCH = 4000
+MAX_DEFAULT_EF_SEARCH = 4000
 # Of more vectors a search as wide would cost more than it finds: experiments/annoy_benchmark.
-MANY, DEFAULT_SEARCH_OF_MANY = 20_000, 400
+MANY_VECTORS, EF_SEARCH_OF_MANY = 20_000, 400
 SPARE_NEIGHBOURS = 16
-BUILD_WORTH_A_SPINNER = 5000
 
 
 class NmslibIndex:
-    """nmslib's "hnsw" (Malkov and Yashunin 2018) or "brute_force", space cosinesimil.
+    """nmslib's "hnsw" or "brute_force" in the space cosinesimil.
 
-    `vectors` (N, D) of any length; InputError for a row that is all zero or not finite. `m`,
-    `ef_construction` and `ef_search` are HNSW's and leave brute force alone; `ef_search=None` means
-    N, at most 4,000, at which sets of some thousands have recall 1, and 400 where N is over 20,000.
     A query that nmslib leaves open (fewer than k neighbours, a malformed answer, or a tie at the
-    last place that float32 cannot settle) is searched exactly; `exact_answers` counts them. `graph`
-    is a saved graph of the same vectors, restored instead of built.
+    last rank that float32 cannot decide) is searched exactly; `exact_answers` counts such queries.
+    In a config:
+
+        index:
+          _target_: devise_exp.index.NmslibIndex
+          _partial_: true
+          method: hnsw
+          m: 16
+
+    Args:
+        vectors: (N, D) of any length.
+        method: One of METHODS; the other settings are HNSW's.
+        m: Neighbours kept for each vector in the graph.
+        ef_construction: Width of the search while the graph is built.
+        ef_search: Width of the search for a query; None: N, at most 4,000, at which sets of some
+            thousands have recall 1, and 400 if N is over 20,000.
+        graph: File of a saved graph of the same vectors, restored instead of built.
+
+    Raises:
+        InputError: A row is all zero or not finite, a setting is out of range, or nmslib cannot be
+            imported.
+
+    Source:
+        Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using
+        Hierarchical Navigable Small World graphs", TPAMI 2020.
     """
 
     def __init__(
@@ -66,20 +78,28 @@ class NmslibIndex:
         self.vectors = candidate_rows(vectors)
         self.exact_answers = 0
         self._settings = {"m": m, "ef_construction": ef_construction, "ef_search": ef_search}
-        self._ef_search = _default_search(len(self)) if ef_search is None else ef_search
+        self._ef_search = _default_ef_search(len(self)) if ef_search is None else ef_search
         self._restored = graph is not None
-        self._engine = _engine(self.vectors, method, self._settings, graph)
+        self._engine = build_engine(self.vectors, method, self._settings, graph)
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """See `Index.search`. InputError for a bad query row, no queries, or k outside 1 to N."""
+        """Search the nearest neighbours of queries, as `Index.search` says.
+
+        Args:
+            queries: (Q, D) of any length.
+            k: Number of neighbours, 1 to N.
+
+        Returns:
+            Ids (Q, k) int64 and cosine similarities (Q, k) float32, best first.
+        """
         queries = checked_queries(self.vectors, queries, k)
         ids = np.empty((len(queries), k), dtype=np.int64)
         similarities = np.empty((len(queries), k), dtype=np.float32)
-        settled, found_ids, found_similarities = self._nmslib_search(queries, k)
-        ids[settled], similarities[settled] = found_ids, found_similarities
+        settled, settled_ids, settled_similarities = self._nmslib_search(queries, k)
+        ids[settled], similarities[settled] = settled_ids, settled_similarities
         if not settled.all():
             rest = ~settled
             ids[rest], similarities[rest] = search_unit_rows(self.vectors, queries[rest], k)
@@ -87,15 +107,19 @@ class NmslibIndex:
         return ids, similarities
 
     def save(self, folder: Path) -> None:
-        """See `Index.save`; HNSW's graph is saved too, so `load` need not build it."""
-        with saving(folder, self.name, self._settings) as made:
-            np.save(made / VECTORS, self.vectors)
+        """Write the index, HNSW's graph included.
+
+        Args:
+            folder: A new folder, or that of an index, which is replaced.
+        """
+        with writing(folder, self.name, self._settings) as partial:
+            np.save(partial / VECTORS, self.vectors)
             if self.name == "hnsw":
                 # nmslib writes a broken file for a graph that it read: build that one once more.
                 engine = self._engine
                 if self._restored:
-                    engine = _engine(self.vectors, self.name, self._settings, None)
-                engine.saveIndex(str(made / GRAPH))
+                    engine = build_engine(self.vectors, self.name, self._settings, None)
+                engine.saveIndex(str(partial / GRAPH))
 
     def _nmslib_search(
         self, queries: np.ndarray, k: int
@@ -106,85 +130,34 @@ class NmslibIndex:
         if self.name == "hnsw":
             self._engine.setQueryTimeParams({"efSearch": max(self._ef_search, asked)})
         answers = self._engine.knnQueryBatch(queries, k=asked, num_threads=0)
-        sound = np.array([_sound(found, distances, n, k) for found, distances in answers])
+        sound = np.array([_is_sound(ids, distances, n, k) for ids, distances in answers])
         if not sound.any():
             return sound, np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32)
-        kept = [found for (found, _), good in zip(answers, sound, strict=True) if good]
-        counts = np.array([len(found) for found in kept])
+        kept = [ids for (ids, _), good in zip(answers, sound, strict=True) if good]
+        counts = np.array([len(ids) for ids in kept])
         rows = np.repeat(np.arange(len(kept)), counts)
         ids = np.concatenate(kept).astype(np.int64)
-        exact = dots(self.vectors, queries[sound], ids, rows)
-        best_ids, similarities = best(rows, ids, exact, len(kept), k)
+        exact = pair_dots(self.vectors, queries[sound], ids, rows)
+        top_ids, similarities = top_k(rows, ids, exact, len(kept), k)
         # To nmslib's float32, a candidate left out is no nearer than the last one returned.
         last = np.minimum.reduceat(exact, np.cumsum(counts) - counts)
-        sure = (counts == n) | (similarities[:, -1] - last > 2 * rounding(dim))
+        sure = (counts == n) | (similarities[:, -1] - last > 2 * rounding_bound(dim))
         settled = sound.copy()
         settled[sound] = sure
-        return settled, best_ids[sure], similarities[sure].astype(np.float32)
+        return settled, top_ids[sure], similarities[sure].astype(np.float32)
 
 
-def _default_search(n: int) -> int:
-    return min(n, WIDEST_DEFAULT_SEARCH) if n <= MANY else DEFAULT_SEARCH_OF_MANY
+def _default_ef_search(n: int) -> int:
+    """Width of the search among n vectors."""
+    return min(n, MAX_DEFAULT_EF_SEARCH) if n <= MANY_VECTORS else EF_SEARCH_OF_MANY
 
 
-def _sound(found: np.ndarray, distances: np.ndarray, n: int, k: int) -> bool:
+def _is_sound(ids: np.ndarray, distances: np.ndarray, n: int, k: int) -> bool:
     """Whether one query's answer from nmslib has at least k distinct ids in range and no NaN."""
     return bool(
-        k <= len(found) == len(distances)
-        and found.min() >= 0
-        and found.max() < n
-        and len(np.unique(found)) == len(found)
+        k <= len(ids) == len(distances)
+        and ids.min() >= 0
+        and ids.max() < n
+        and len(np.unique(ids)) == len(ids)
         and np.isfinite(distances).all()
     )
-
-
-def _engine(vectors: np.ndarray, method: str, settings: dict[str, Any], graph: Path | None) -> Any:
-    """nmslib's index of `vectors`, built or restored from `graph`."""
-    nmslib = _nmslib()
-    hnsw = {"M": settings["m"], "efConstruction": settings["ef_construction"]}
-    build = {**hnsw, "post": 0, "indexThreadQty": 1} if method == "hnsw" else {}
-
-    def make() -> Any:
-        engine = nmslib.init(method=method, space="cosinesimil")
-        engine.addDataPointBatch(vectors)
-        if graph is None:
-            engine.createIndex(build, print_progress=False)
-        else:
-            engine.loadIndex(str(graph))
-        return engine
-
-    waiting: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-    if method == "hnsw" and graph is None and len(vectors) >= BUILD_WORTH_A_SPINNER:
-        waiting = spinner(f"HNSW graph of {len(vectors):,} vectors")
-    # nmslib draws from a generator of its thread, seeded as the thread starts: only in a fresh
-    # thread (and with one indexing thread) do two builds give the same graph.
-    with waiting, ThreadPoolExecutor(max_workers=1) as thread:
-        return thread.submit(make).result()
-
-
-def _nmslib() -> Any:
-    """The nmslib module, without what its import prints and without its progress in our logs."""
-    logging.getLogger("nmslib").setLevel(logging.WARNING)
-    with contextlib.nullcontext() if "nmslib" in sys.modules else _no_stderr():
-        try:
-            import nmslib
-        except ImportError as error:
-            raise InputError(
-                f"nmslib cannot be imported ({error}): install it, or set index=exact"
-            ) from error
-    return nmslib
-
-
-@contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Drop what native code writes to stderr: nmslib's import prints three lines there."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

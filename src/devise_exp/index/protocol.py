@@ -1,4 +1,4 @@
-"""What every index offers."""
+"""The interface of every index."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from typing import Protocol
 
 import numpy as np
 
-from devise_exp.index.exact_search import (
-    unit_rows,
-)
-
 
 class Index(Protocol):
-    """Nearest neighbours of a query among N candidate vectors.
+    """Nearest neighbours by cosine among N candidate vectors.
 
-    `vectors` (N, D) float32 are the candidates at unit length, read-only; an id is a row of it.
+    Any function or class that takes vectors (N, D) and returns such an object can be the config's
+    index:
+
+        index:
+          _target_: my_package.MyIndex
+          _partial_: true
+
+    Attributes:
+        name: Name of the index, kept when it is saved.
+        vectors: (N, D) float32 candidates at unit length, read-only; an id is a row of it.
     """
 
     name: str
@@ -24,18 +29,28 @@ class Index(Protocol):
     def __len__(self) -> int: ...
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Ids (Q, k) int64 and cosine similarities (Q, k) float32 of `queries` (Q, D), best first.
+        """Search the nearest neighbours of queries.
 
-        InputError for a bad query row, no queries, another D, or k outside 1 to N.
+        Args:
+            queries: (Q, D) of any length.
+            k: Number of neighbours, 1 to N.
+
+        Returns:
+            Ids (Q, k) int64 and cosine similarities (Q, k) float32, best first, ties by id.
+
+        Raises:
+            InputError: `k` is outside 1 to N, the dimensions differ, or a query is all zero or not
+                finite.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write the index as `folder` (an index already there is replaced); `load` reads it."""
+        """Write the index; `load` reads it.
+
+        Args:
+            folder: A new folder, or that of an index, which is replaced.
+
+        Raises:
+            InputError: The folder holds something else.
+        """
         ...
-
-
-def candidate_rows(vectors: np.ndarray) -> np.ndarray:
-    rows = unit_rows(vectors, "candidate vectors")
-    rows.flags.writeable = False
-    return rows

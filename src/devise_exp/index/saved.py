@@ -1,10 +1,4 @@
-"""Nearest neighbours by cosine: an exact index, and nmslib's HNSW and brute force held to it.
-
-Every index settles its answer in the same way: the similarities of the ids it found are computed
-again as float64 dot products of unit vectors, summed in one fixed order, and sorted by
-(-similarity, id). Indexes that find the same neighbours therefore agree to the last bit, ties and
-identical vectors included.
-"""
+"""Reading a saved index."""
 
 from __future__ import annotations
 
@@ -20,9 +14,16 @@ from devise_exp.index.protocol import Index
 
 
 def load(folder: Path) -> Index:
-    """The index that `save` wrote as `folder`, its graph restored, not rebuilt.
+    """Read an index; a graph is restored, not rebuilt.
 
-    InputError where a file is missing, was changed or cut short, or belongs to another version.
+    Args:
+        folder: The folder that `save` wrote.
+
+    Returns:
+        The index.
+
+    Raises:
+        InputError: A file is missing or was changed, or the format is another.
     """
     name, settings = checked_folder(folder)
     try:
