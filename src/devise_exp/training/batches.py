@@ -1,4 +1,4 @@
-"""Batches of rows, and the order they come in, which (seed, epoch) alone decide."""
+"""Inputs of a training in batches, in an order that (seed, epoch) alone decide."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from devise_exp.core.errors import InputError
+from devise_exp.data.dataset import ImageDataset
+from devise_exp.features.backbones.base import Augment, Backbone, Preprocess
 from devise_exp.methods.task import GuardedFeatures
 
-Inputs = Callable[[np.ndarray], Tensor]
+Inputs = Callable[[np.ndarray], Tensor]  # row indices (B,) -> (B, ...)
 
 
 @dataclass(frozen=True)
 class FeatureInputs:
-    """Inputs from a feature bank: row indices (B,) -> (B, feature_dim) float32."""
+    """Inputs from a feature bank: row indices (B,) -> (B, feature_dim) float32.
+
+    Attributes:
+        features: (N, feature_dim), of which only allowed rows can be read.
+    """
 
     features: GuardedFeatures
 
@@ -26,8 +33,53 @@ class FeatureInputs:
         return torch.from_numpy(self.features[rows]).float()  # numpy widens float16 far slower
 
 
+@dataclass(frozen=True)
+class ImageInputs:
+    """Inputs from images: row indices (B,) -> (B, 3, H, W).
+
+    Attributes:
+        dataset: A dataset with images.
+        transform: From an image to (3, H, W).
+    """
+
+    dataset: ImageDataset
+    transform: Preprocess | Augment
+
+    def __call__(self, rows: np.ndarray) -> Tensor:
+        assert self.dataset.images is not None
+        return torch.stack([self.transform(self.dataset.images[row]) for row in rows])
+
+
+def image_inputs(dataset: ImageDataset, backbone: Backbone) -> tuple[ImageInputs, ImageInputs]:
+    """Make the inputs of a trainable backbone.
+
+    Args:
+        dataset: The images.
+        backbone: Gives the preprocessing.
+
+    Returns:
+        Augmented images to train on, and plain ones to validate on.
+
+    Raises:
+        InputError: The dataset has no images.
+    """
+    if dataset.images is None:
+        raise InputError(
+            f"backbone.trainable=true trains on images, and those of {dataset.name} are missing: "
+            "give data.root=FOLDER"
+        )
+    preprocess = backbone.preprocess
+    return ImageInputs(dataset, Augment(preprocess)), ImageInputs(dataset, preprocess)
+
+
 class RowBatches(Dataset):
-    """A batch of row indices (B,) -> (inputs (B, ...), targets (B,)); a batch is one fetch."""
+    """A batch of indices (B,) -> (inputs (B, ...), targets (B,)); a batch is one fetch.
+
+    Args:
+        inputs: From rows of the dataset to inputs.
+        rows: (M,) rows of the dataset that take part.
+        targets: (M,) their classes.
+    """
 
     def __init__(self, inputs: Inputs, rows: np.ndarray, targets: np.ndarray) -> None:
         self.inputs, self.rows, self.targets = inputs, rows, torch.from_numpy(targets)
@@ -40,45 +92,74 @@ class RowBatches(Dataset):
 
 
 class SeededBatchSampler(Sampler):
-    """Batches in an order that (seed, epoch) alone decide, so a resumed run sees what it would
-    have seen.
+    """Batches in an order that (seed, epoch) alone decide, the same after a resume.
 
-    Each of `world` ranks takes its own equal share of the epoch's permutation; at most world - 1
-    rows sit out.
+    Every rank takes an equal share of the epoch's permutation; at most world_size - 1 rows are
+    left out.
+
+    Args:
+        n: Number of rows.
+        batch_size: Rows in a batch.
+        seed: The run's seed.
+        rank: Number of this process.
+        world_size: Number of processes.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
-        self.n, self.batch_size, self.seed, self.rank, self.world = n, batch_size, seed, rank, world
+    def __init__(
+        self, n: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.n, self.batch_size, self.seed = n, batch_size, seed
+        self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.generator = torch.Generator()  # for the loader, to seed its processes from
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of every epoch, but of a resumed one too late."""
+        """Set the epoch; Lightning does so as an epoch starts, but of a resumed one too late.
+
+        Args:
+            epoch: Number of the epoch.
+        """
         self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self._starts())
 
     def _starts(self) -> range:
-        """Where batches begin in a rank's own rows; a last row alone, of which a batch norm can
-        make nothing, joins the batch before it.
+        """Starts of the batches in a rank's share; a single last row, which batch norm cannot
+        take, joins the batch before it.
         """
-        own = self.n // self.world
-        return range(0, own - (own > 1 < self.batch_size), self.batch_size)
+        share = self.n // self.world_size
+        return range(0, share - (share > 1 < self.batch_size), self.batch_size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self.generator.manual_seed(epoch_seed(self.seed, self.epoch, self.rank))
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
-        own = order[: self.n // self.world * self.world][self.rank :: self.world]
-        bounds = [*self._starts(), len(own)]
-        return (own[i:j] for i, j in pairwise(bounds))
+        share = order[: self.n // self.world_size * self.world_size][self.rank :: self.world_size]
+        bounds = [*self._starts(), len(share)]
+        return (share[i:j] for i, j in pairwise(bounds))
 
 
 def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
-    """What everything random in an epoch starts from, the same after a resume."""
+    """Derive the seed of everything random in an epoch, the same after a resume.
+
+    Args:
+        seed: The run's seed.
+        epoch: Number of the epoch.
+        rank: Number of the process.
+
+    Returns:
+        A seed below 2 ** 63.
+    """
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def in_order(n: int) -> list[np.ndarray]:
-    """All of n rows, at most 1,024 at once."""
+def ordered_batches(n: int) -> list[np.ndarray]:
+    """Split rows into batches of at most 1,024, in order.
+
+    Args:
+        n: Number of rows.
+
+    Returns:
+        Row indices of every batch.
+    """
     return np.array_split(np.arange(n), -(-n // 1024))

@@ -1,4 +1,4 @@
-"""Checkpoints as plain tensors: read without executing anything, and fitted strictly."""
+"""Checkpoints as plain tensors: read without executing anything, and loaded strictly."""
 
 from __future__ import annotations
 
@@ -11,9 +11,21 @@ from torch import Tensor, nn
 
 from devise_exp.core.errors import InputError
 
+BEST, LAST = "best.ckpt", "last.ckpt"
+
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
-    """A Lightning checkpoint as plain tensors and numbers (weights_only)."""
+    """Read a Lightning checkpoint as plain tensors and numbers (weights_only).
+
+    Args:
+        checkpoint: The file.
+
+    Returns:
+        Its content; "state_dict" has the tensors by name.
+
+    Raises:
+        InputError: There is no such file, or it is no checkpoint.
+    """
     try:
         content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -31,10 +43,17 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
 
 
 def load_weights(module: nn.Module, checkpoint: Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into `module` and return all that it holds.
+    """Load a checkpoint's weights into the module that was saved.
 
-    Raises InputError where the file is no checkpoint or its tensors have other shapes than the
-    module's.
+    Args:
+        module: A module of the same shape, changed in place.
+        checkpoint: The file.
+
+    Returns:
+        All that the checkpoint holds.
+
+    Raises:
+        InputError: The file is no checkpoint, or its tensors have other names or shapes.
     """
     content = read_checkpoint(checkpoint)
     load_state(module, content["state_dict"], checkpoint)
@@ -42,23 +61,41 @@ def load_weights(module: nn.Module, checkpoint: Path) -> dict[str, Any]:
 
 
 def load_part(network: nn.Module, checkpoint: Path, part: str) -> None:
-    """Load what a checkpoint holds of `part`, an attribute of the module that was saved."""
-    state = read_checkpoint(checkpoint)["state_dict"]
-    start = f"{part}."
-    own = {name.removeprefix(start): v for name, v in state.items() if name.startswith(start)}
-    load_state(network, own, checkpoint)
+    """Load the weights of one part of the module that was saved.
+
+    Args:
+        network: A network of the part's shape, changed in place.
+        checkpoint: The file.
+        part: The attribute of the saved module, such as "projection".
+
+    Raises:
+        InputError: The file is no checkpoint, or its tensors have other names or shapes.
+    """
+    prefix = f"{part}."
+    tensors = read_checkpoint(checkpoint)["state_dict"]
+    state = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
+    load_state(network, state, checkpoint)
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], checkpoint: Path) -> None:
-    """Load `state` into `network`; InputError unless names and shapes are the same."""
-    own = network.state_dict()
+    """Load tensors into a network that has the same names and shapes.
+
+    Args:
+        network: Changed in place.
+        state: Tensors by name.
+        checkpoint: The file they come from, for the message.
+
+    Raises:
+        InputError: A tensor is missing, has another shape, or belongs to another network.
+    """
+    expected = network.state_dict()
     wrong = [
         f"{name} is {tuple(state[name].shape) if name in state else 'missing'}, not "
-        f"{tuple(own[name].shape)}"
-        for name in own
-        if name not in state or state[name].shape != own[name].shape
+        f"{tuple(expected[name].shape)}"
+        for name in expected
+        if name not in state or state[name].shape != expected[name].shape
     ]
-    wrong += [f"{name} belongs to another model" for name in state if name not in own]
+    wrong += [f"{name} belongs to another model" for name in state if name not in expected]
     if wrong:
         raise InputError(
             f"{checkpoint}: a checkpoint of another shape ({'; '.join(wrong[:2])}): give one of "

@@ -1,10 +1,12 @@
-"""Training of a map on features by a plain loop: the very weights that Lightning would reach
-(training.fit), without its start-up, its memory and its checkpoints.
+"""The plain loop: trains a projection on features to the weights that Lightning would reach.
+
+It does without Lightning's start-up, memory and checkpoints, so class folds, methods and the trials
+of a sweep train by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,60 +15,74 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from devise_exp.core.errors import InputError
-from devise_exp.training.batches import RowBatches, SeededBatchSampler, epoch_seed, in_order
+from devise_exp.training.batches import (
+    RowBatches,
+    SeededBatchSampler,
+    epoch_seed,
+    ordered_batches,
+)
 
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # embeddings, targets, class vectors -> ()
 Report = Callable[[int, float], None]  # of an epoch and its validation hit@1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """How a map is trained, apart from its rows. clip: the norm that gradients are cut at, None
-    for not at all.
+    """How a projection is trained, apart from its rows.
+
+    Attributes:
+        loss: From embeddings (B, D), targets (B,) and class vectors (S, D) to a scalar.
+        optimizer: From parameter groups to an optimizer.
+        scheduler: From an optimizer to a scheduler, stepped each epoch; None: a constant rate.
+        epochs: The most epochs.
+        batch_size: Rows in a batch.
+        patience: Epochs without a higher validation hit@1 after which training ends; None: never.
+        gradient_clip: Norm at which gradients are clipped; None: they are not.
     """
 
     loss: Loss
     optimizer: Callable[..., torch.optim.Optimizer]
-    scheduler: Callable[..., Any] | None
+    scheduler: Callable[..., Any] | None = None
     epochs: int
     batch_size: int
     patience: int | None = None
-    clip: float | None = None
+    gradient_clip: float | None = None
 
 
 def train_projection(
     projection: nn.Module,
     class_vectors: Tensor,
-    recipe: TrainSettings,
+    settings: TrainSettings,
     train: RowBatches,
     val: RowBatches,
     seed: int,
     report: Report | None = None,
 ) -> tuple[float, int]:
-    """Train `projection` in place, to end as its best epoch, the first of equals; returns the
-    validation hit@1 of that epoch and its number.
+    """Train a projection in place; it ends as its best epoch, the first of equals.
 
-    class_vectors: (S, D) unit rows of the seen classes; rows have features (B, feature_dim) and
-    targets, rows of class_vectors. What `report` raises ends the training. InputError where the
-    loss is no longer finite.
+    Args:
+        projection: (B, feature_dim) -> (B, D).
+        class_vectors: (S, D) unit rows of the seen classes.
+        settings: How to train.
+        train: Rows to train on: features (B, feature_dim), targets (B,) rows of `class_vectors`.
+        val: Rows to validate on.
+        seed: Decides the order of rows and everything random.
+        report: Called after every epoch; what it raises ends the training.
+
+    Returns:
+        Validation hit@1 of the best epoch, and the epoch's number.
+
+    Raises:
+        InputError: The loss is no longer finite.
     """
-    optimizer = recipe.optimizer([{"params": list(projection.parameters())}])
-    scheduler = recipe.scheduler(optimizer) if recipe.scheduler else None
-    order = SeededBatchSampler(len(train), recipe.batch_size, seed)
+    optimizer = settings.optimizer([{"params": list(projection.parameters())}])
+    scheduler = settings.scheduler(optimizer) if settings.scheduler else None
+    order = SeededBatchSampler(len(train), settings.batch_size, seed)
     best, best_epoch, weights = -1.0, -1, projection.state_dict()
-    for epoch in range(recipe.epochs):
+    for epoch in range(settings.epochs):
         torch.manual_seed(epoch_seed(seed, epoch))  # dropout, random violators
         order.set_epoch(epoch)
-        projection.train()
-        for batch in order:
-            inputs, targets = train[batch]
-            loss = recipe.loss(projection(inputs), targets, class_vectors)
-            check_finite(loss, "in a training without checkpoints")
-            optimizer.zero_grad()
-            loss.backward()
-            if recipe.clip is not None:
-                nn.utils.clip_grad_norm_(projection.parameters(), recipe.clip)
-            optimizer.step()
+        _train_epoch(projection, class_vectors, settings, optimizer, (train[b] for b in order))
         score = hit_at_1(projection, class_vectors, val)
         if scheduler is not None:
             scheduler.step()
@@ -75,31 +91,77 @@ def train_projection(
             weights = {name: value.clone() for name, value in projection.state_dict().items()}
         if report is not None:
             report(epoch, score)
-        if recipe.patience is not None and epoch - best_epoch >= recipe.patience:
+        if settings.patience is not None and epoch - best_epoch >= settings.patience:
             break
     projection.load_state_dict(weights)
     projection.train()
     return best, best_epoch
 
 
+def _train_epoch(
+    projection: nn.Module,
+    class_vectors: Tensor,
+    settings: TrainSettings,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[tuple[Tensor, Tensor]],
+) -> None:
+    """One step for every batch."""
+    projection.train()
+    for inputs, targets in batches:
+        loss = settings.loss(projection(inputs), targets, class_vectors)
+        check_finite(loss, "in a training without checkpoints")
+        optimizer.zero_grad()
+        loss.backward()
+        if settings.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(projection.parameters(), settings.gradient_clip)
+        optimizer.step()
+
+
 def hit_at_1(projection: nn.Module, class_vectors: Tensor, rows: RowBatches) -> float:
-    """The share of rows whose nearest class vector is their own."""
+    """Measure the share of rows whose nearest class vector is their own.
+
+    Args:
+        projection: (B, feature_dim) -> (B, D); it is left in evaluation mode.
+        class_vectors: (S, D) unit rows.
+        rows: Features and targets.
+
+    Returns:
+        A share in [0, 1].
+    """
     projection.eval()
     hits = 0
     with torch.no_grad():
-        for batch in in_order(len(rows)):
+        for batch in ordered_batches(len(rows)):
             inputs, targets = rows[batch]
-            hits += hits_of(projection(inputs), targets, class_vectors)
+            hits += count_hits(projection(inputs), targets, class_vectors)
     return hits / max(len(rows), 1)
 
 
-def hits_of(embeddings: Tensor, targets: Tensor, class_vectors: Tensor) -> int:
-    """How many embeddings (B, D) are nearest, by cosine, to their own of class_vectors (S, D)."""
+def count_hits(embeddings: Tensor, targets: Tensor, class_vectors: Tensor) -> int:
+    """Count the embeddings whose nearest class vector, by cosine, is their own.
+
+    Args:
+        embeddings: (B, D) of any length.
+        targets: (B,) rows of `class_vectors`.
+        class_vectors: (S, D) unit rows.
+
+    Returns:
+        The number of hits.
+    """
     similarity = F.normalize(embeddings) @ class_vectors.T  # (B, S)
     return int((similarity.argmax(dim=1) == targets).sum())
 
 
 def check_finite(loss: Tensor, where: str) -> None:
+    """Refuse a loss that is NaN or infinite.
+
+    Args:
+        loss: A scalar.
+        where: The step, for the message.
+
+    Raises:
+        InputError: The loss is not finite.
+    """
     if not torch.isfinite(loss):
         raise InputError(
             f"the loss became {loss.item()} {where}: lower optimizer.lr, or set "

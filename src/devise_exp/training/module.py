@@ -1,6 +1,4 @@
-"""The one LightningModule: features, or images through a trainable backbone, into the space of
-word vectors.
-"""
+"""The LightningModule: features, or images through a backbone, into the space of word vectors."""
 
 from __future__ import annotations
 
@@ -11,19 +9,29 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from devise_exp.training.loop import Loss, check_finite, hits_of
+from devise_exp.training.loop import Loss, check_finite, count_hits
 
 SCORE = "val/hit@1"
 
 
 class DeviseModule(pl.LightningModule):
-    """Trains `projection` so that images fall near the vector of their class among the seen
-    classes.
+    """Trains a projection so that images fall near the vector of their class.
 
-    class_vectors: (S, D) unit rows of the seen classes; batches are (inputs, targets), targets
-    (B,) rows of class_vectors. Without `backbone` the inputs are features (B, feature_dim), with
-    it images (B, 3, H, W). backbone_lr_factor scales the optimizer's learning rate for the
-    backbone, whose batch norms keep the statistics of the pretraining.
+    Batches are (inputs, targets): inputs are features (B, feature_dim), or with a backbone images
+    (B, 3, H, W); targets (B,) are rows of the class vectors.
+
+    Args:
+        projection: (B, feature_dim) -> (B, D).
+        loss: From embeddings (B, D), targets (B,) and class vectors (S, D) to a scalar.
+        class_vectors: (S, D) unit rows of the seen classes.
+        optimizer: From parameter groups to an optimizer.
+        scheduler: From an optimizer to a scheduler, stepped each epoch; None: a constant rate.
+        backbone: Images to features (B, feature_dim), trained as well; its batch norms keep the
+            statistics of the pretraining.
+        backbone_lr_factor: Scales the learning rate for the backbone.
+
+    Source:
+        Frome et al., "DeViSE: A Deep Visual-Semantic Embedding Model", NIPS 2013.
     """
 
     class_vectors: Tensor
@@ -40,7 +48,7 @@ class DeviseModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         # Its batches are small: their statistics would drift from those of the features that the
-        # map was trained on. Lightning leaves each part in the mode it finds it in.
+        # projection was trained on. Lightning leaves each part in the mode it finds it in.
         self.backbone = None if backbone is None else backbone.eval()
         self.projection = projection
         self.loss = loss
@@ -52,12 +60,28 @@ class DeviseModule(pl.LightningModule):
         self.losses: list[Tensor] = []  # of the epoch's steps: to log each takes longer than some
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Features or images to embeddings (B, D), not normalised."""
+        """Embed features or images.
+
+        Args:
+            inputs: Features (B, feature_dim), or with a backbone images (B, 3, H, W).
+
+        Returns:
+            Embeddings (B, D), not normalized.
+        """
         features = inputs if self.backbone is None else self.backbone(inputs)
         embeddings: Tensor = self.projection(features)
         return embeddings
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Compute the loss of a batch.
+
+        Args:
+            batch: Inputs and targets.
+            batch_index: Number of the batch in the epoch.
+
+        Returns:
+            The loss, a scalar.
+        """
         inputs, targets = batch
         loss = self.loss(self(inputs), targets, self.class_vectors)
         check_finite(loss, f"at step {self.global_step}")
@@ -65,24 +89,36 @@ class DeviseModule(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
+        """Start to count hits."""
         self.hits = self.rows = 0
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        """Count the hits of a batch.
+
+        Args:
+            batch: Inputs and targets.
+            batch_index: Number of the batch in the epoch.
+        """
         inputs, targets = batch
         embeddings = self(inputs).float()
         with torch.autocast(self.device.type, enabled=False):  # bf16 would tie near classes
-            self.hits += hits_of(embeddings, targets, self.class_vectors)
+            self.hits += count_hits(embeddings, targets, self.class_vectors)
         self.rows += len(targets)
 
     def on_validation_epoch_end(self) -> None:
-        # Every rank sees all validation rows, so the figure is exact and needs no exchange between
-        # ranks.
+        """Log hit@1 and the mean loss; every rank saw all validation rows, so none is exchanged."""
         self.log(SCORE, self.hits / max(self.rows, 1), prog_bar=True)
         if self.losses:
             self.log("train/loss", torch.stack(self.losses).mean(), prog_bar=True)
             self.losses.clear()
 
     def configure_optimizers(self) -> Any:
+        """Make the optimizer and the scheduler.
+
+        Returns:
+            An optimizer with a group for the projection and one for the backbone; with a scheduler
+            Lightning's pair of lists.
+        """
         groups = [{"params": list(self.projection.parameters())}]
         if self.backbone is not None:
             groups.append({"params": list(self.backbone.parameters())})
