@@ -74,8 +74,10 @@ def on_the_bank(dataset: ImageDataset, vectors: torch.Tensor, cache: str) -> flo
         every,
         dataset.labels,
     )
-    recipe = TrainSettings(hinge_rank, torch.optim.Adam, None, EPOCHS, BATCH)
-    train_projection(nn.Linear(backbone.feature_dim, DIM), vectors, recipe, rows, rows, seed=0)
+    settings = TrainSettings(
+        loss=hinge_rank, optimizer=torch.optim.Adam, epochs=EPOCHS, batch_size=BATCH
+    )
+    train_projection(nn.Linear(backbone.feature_dim, DIM), vectors, settings, rows, rows, seed=0)
     return time.perf_counter() - start
 
 

@@ -229,7 +229,7 @@ from devise_exp.methods import losses, projection
 from devise_exp.training.distributed import serving
 from devise_exp.training.module import DeviseModule
 from devise_exp.training.batches import FeatureInputs, RowBatches
-from devise_exp.training.lightning import fit_with_lightning
+from devise_exp.training.lightning import FitSettings, fit_with_lightning
 
 
 class Fails(pl.Callback):
@@ -252,7 +252,7 @@ def main(folder, how):
     def make(callbacks, **given):
         return pl.Trainer(accelerator="cpu", devices=2, strategy="ddp", max_epochs=2,
                           callbacks=[*callbacks, Fails()], **given)
-    return fit_with_lightning(module, make, rows, rows, Path(folder), seed=0, batch_size=8)
+    return fit_with_lightning(module, make, rows, rows, Path(folder), 0, FitSettings(batch_size=8))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from devise_exp.core.errors import InputError, user_message
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.pipelines.prepare import ExperimentData, prepare
 from devise_exp.runs.folder import RunFolder
-from devise_exp.training.lightning import BEST
+from devise_exp.training.checkpoint import BEST
 
 KNOWN = (  # to ImageNet
     "tench", "goldfish", "ostrich", "bulbul", "jay", "magpie", "vulture", "axolotl", "bullfrog",

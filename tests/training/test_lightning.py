@@ -26,10 +26,16 @@ from devise_exp.features.backbones.base import Augment, Preprocess
 from devise_exp.features.backbones.torchvision import torchvision_backbone
 from devise_exp.methods import losses, projection
 from devise_exp.methods.losses import hinge_rank
-from devise_exp.training.batches import FeatureInputs, Inputs, RowBatches, SeededBatchSampler
-from devise_exp.training.checkpoint import read_checkpoint
+from devise_exp.training.batches import (
+    FeatureInputs,
+    Inputs,
+    RowBatches,
+    SeededBatchSampler,
+    image_inputs,
+)
+from devise_exp.training.checkpoint import BEST, LAST, read_checkpoint
 from devise_exp.training.distributed.ranks import processes_per_node
-from devise_exp.training.lightning import BEST, LAST, fit_with_lightning, image_rows, interruptible
+from devise_exp.training.lightning import FitSettings, fit_with_lightning, interruptible
 from devise_exp.training.module import DeviseModule
 
 CLASSES, DIM, FEATURE_DIM, EPOCHS = 6, 5, 8, 6
@@ -102,9 +108,17 @@ class Training:
             return pl.Trainer(accelerator="cpu", devices=1, max_epochs=self.epochs, **given)
 
         train, val = self.data.rows(self.inputs)
-        how = {"patience": self.patience, "num_workers": self.num_workers}
+        settings = FitSettings(
+            batch_size=self.batch_size, patience=self.patience, num_workers=self.num_workers
+        )
         best = fit_with_lightning(
-            module, make_trainer, train, val, folder, self.seed, self.batch_size, **how
+            module,
+            make_trainer,
+            train,
+            val,
+            folder,
+            self.seed,
+            settings,
         )
         return module, best
 
@@ -441,7 +455,7 @@ def test_one_epoch_on_pictures_trains_the_backbone_in_two_loader_processes(
     vectors = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(8, 4)).astype("f4")))
     rows = rng.permutation(len(pictures.rows))
     backbone = replace(torchvision_backbone("resnet18", weights=None), preprocess=SMALL)
-    augmented, plain = image_rows(pictures, backbone)
+    augmented, plain = image_inputs(pictures, backbone)
     assert (augmented.transform, plain.transform) == (Augment(SMALL), SMALL)
     module = DeviseModule(
         projection.linear(512, 4),
@@ -458,8 +472,7 @@ def test_one_epoch_on_pictures_trains_the_backbone_in_two_loader_processes(
         RowBatches(plain, rows[32:], pictures.labels[rows[32:]]),
         tmp_path,
         seed=0,
-        batch_size=16,
-        num_workers=2,
+        settings=FitSettings(batch_size=16, num_workers=2),
     )
     after = module.state_dict()
     for name in ("backbone.conv1.weight", "backbone.layer4.1.conv2.weight", "projection.weight"):
@@ -499,5 +512,5 @@ def test_half_of_the_augmented_pictures_are_mirrored() -> None:
 
 def test_training_on_pictures_needs_pictures(pictures: ImageDataset) -> None:
     backbone = torchvision_backbone("resnet18", weights=None)
-    with pytest.raises(InputError, match=r"not at hand: give data\.root=FOLDER"):
-        image_rows(replace(pictures, images=None), backbone)
+    with pytest.raises(InputError, match=r"are missing: give data\.root=FOLDER"):
+        image_inputs(replace(pictures, images=None), backbone)

@@ -20,7 +20,7 @@ from devise_exp.methods.task import GuardedFeatures, Task
 from devise_exp.pipelines.fit import fit_to
 from devise_exp.pipelines.fit_projection import is_plain
 from devise_exp.training.batches import FeatureInputs, RowBatches
-from devise_exp.training.lightning import fit_with_lightning
+from devise_exp.training.lightning import FitSettings, fit_with_lightning
 from devise_exp.training.loop import TrainSettings, train_projection
 from devise_exp.training.module import DeviseModule
 
@@ -57,43 +57,60 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_weights_and_scores_are_lightnings(tmp_path: Path, name: str) -> None:
-    own = {
+    options = {
         "head": partial(projection.mlp, hidden=12), "loss": losses.cosine, "scheduler": None,
         "optimizer": partial(torch.optim.SGD, lr=0.5, momentum=0.9), "patience": None,
         "clip": None, **SETTINGS[name],
     }  # fmt: skip
     vectors, train, val = rows()
     torch.manual_seed(SEED)
-    plain = own["head"](FEATURE_DIM, DIM)
-    made = TrainSettings(
-        own["loss"], own["optimizer"], own["scheduler"], EPOCHS, BATCH, own["patience"], own["clip"]
+    plain = options["head"](FEATURE_DIM, DIM)
+    settings = TrainSettings(
+        loss=options["loss"],
+        optimizer=options["optimizer"],
+        scheduler=options["scheduler"],
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        patience=options["patience"],
+        gradient_clip=options["clip"],
     )
-    told: list[float] = []
+    scores: list[float] = []
     score, epoch = train_projection(
-        plain, torch.from_numpy(vectors), made, train, val, SEED,
-        lambda _, each: told.append(each),
+        plain, torch.from_numpy(vectors), settings, train, val, SEED,
+        lambda _, value: scores.append(value),
     )  # fmt: skip
     torch.manual_seed(SEED)
-    head = own["head"](FEATURE_DIM, DIM)
+    head = options["head"](FEATURE_DIM, DIM)
     module = DeviseModule(
-        head, own["loss"], torch.from_numpy(vectors), own["optimizer"], own["scheduler"]
+        head, options["loss"], torch.from_numpy(vectors), options["optimizer"], options["scheduler"]
     )
     trainer = partial(
-        pl.Trainer, accelerator="cpu", devices=1, max_epochs=EPOCHS, gradient_clip_val=own["clip"]
+        pl.Trainer,
+        accelerator="cpu",
+        devices=1,
+        max_epochs=EPOCHS,
+        gradient_clip_val=options["clip"],
     )
-    sizes = {"batch_size": BATCH, "patience": own["patience"]}
-    found = fit_with_lightning(module, trainer, train, val, tmp_path, SEED, **sizes)
-    assert found == {"val/hit@1": pytest.approx(score, abs=1e-6), "epoch": epoch}
-    assert max(told) == score
-    assert told.index(score) == epoch
-    assert len(told) == (EPOCHS if own["patience"] is None else epoch + 1 + own["patience"])
+    fit_settings = FitSettings(batch_size=BATCH, patience=options["patience"])
+    outcome = fit_with_lightning(module, trainer, train, val, tmp_path, SEED, fit_settings)
+    assert outcome == {"val/hit@1": pytest.approx(score, abs=1e-6), "epoch": epoch}
+    assert max(scores) == score
+    assert scores.index(score) == epoch
+    assert len(scores) == (
+        EPOCHS if options["patience"] is None else epoch + 1 + options["patience"]
+    )
     for key, value in head.state_dict().items():
         assert torch.equal(plain.state_dict()[key], value), key
 
 
 def test_what_a_report_raises_ends_the_training() -> None:
     vectors, train, val = rows()
-    made = TrainSettings(losses.cosine, partial(torch.optim.SGD, lr=0.1), None, EPOCHS, BATCH)
+    settings = TrainSettings(
+        loss=losses.cosine,
+        optimizer=partial(torch.optim.SGD, lr=0.1),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+    )
     epochs: list[int] = []
 
     def report(epoch: int, score: float) -> None:
@@ -103,16 +120,21 @@ def test_what_a_report_raises_ends_the_training() -> None:
 
     head = projection.linear(FEATURE_DIM, DIM)
     with pytest.raises(InterruptedError):
-        train_projection(head, torch.from_numpy(vectors), made, train, val, SEED, report)
+        train_projection(head, torch.from_numpy(vectors), settings, train, val, SEED, report)
     assert epochs == [0, 1, 2]
 
 
-def test_a_loss_that_is_no_number_is_told() -> None:
+def test_a_loss_that_is_no_number_is_named() -> None:
     vectors, train, val = rows()
-    made = TrainSettings(losses.mse, partial(torch.optim.SGD, lr=1e30), None, EPOCHS, BATCH)
+    settings = TrainSettings(
+        loss=losses.mse,
+        optimizer=partial(torch.optim.SGD, lr=1e30),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+    )
     head = projection.linear(FEATURE_DIM, DIM)
     with pytest.raises(InputError, match=r"loss became (nan|inf).*lower optimizer\.lr"):
-        train_projection(head, torch.from_numpy(vectors), made, train, val, SEED)
+        train_projection(head, torch.from_numpy(vectors), settings, train, val, SEED)
 
 
 def test_trainers_that_do_more_than_the_loop_are_not_plain(
@@ -133,10 +155,10 @@ def test_a_task_is_fitted_alike_with_and_without_lightning(
     vectors, train, val = rows()
     ids = np.concatenate([train.targets, val.targets])
     bank = train.inputs.features
-    given = Task(bank, ids, vectors, np.arange(CLASSES), np.arange(0), train.rows, val.rows, SEED)
+    task = Task(bank, ids, vectors, np.arange(CLASSES), np.arange(0), train.rows, val.rows, SEED)
     plain, lightning = (
         fit_to(
-            composed("projection.hidden=12", "trainer.max_epochs=3", f"seed={SEED}", *more), given
+            composed("projection.hidden=12", "trainer.max_epochs=3", f"seed={SEED}", *more), task
         )
         for more in ((), ("+trainer.enable_checkpointing=true",))
     )

@@ -64,8 +64,7 @@ def feature_bank(
         The bank, memory-mapped.
 
     Raises:
-        InputError: Images cannot be read or are missing, the device or the engine is not
-            available, or the dtype cannot hold a feature.
+        InputError: Images, the device or the engine are missing, or the dtype is too narrow.
     """
     settings = settings or ExtractionSettings()
     key = _key(dataset, backbone, settings)

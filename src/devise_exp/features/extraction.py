@@ -88,24 +88,13 @@ def extract(
         InputError: The device or the engine is not available, an image cannot be read, or fast
             features differ too much from exact ones.
     """
-    n, size = len(dataset.rows), settings.batch_size
-    starts = range(first_row + settings.rank * size, n, settings.world_size * size)
     device = _device(settings)
-    if device.startswith("cuda"):
-        torch.cuda.set_device(device)  # or the loader would pin memory by way of the first GPU
     pixels = PixelDataset(dataset, backbone, settings.fast)
-    loader = DataLoader(
-        pixels,
-        batch_sampler=[list(range(i, min(i + size, n))) for i in starts],
-        num_workers=_decoders(settings),
-        collate_fn=collate_pixels,
-        pin_memory=device.startswith("cuda"),
-    )
     # The network first, for the loader's processes then have what it imports; these decode while
     # the engine is made of it.
     backbone.network.eval()
-    batches = iter(loader)
-    name, precision = engine_and_precision(settings, n)
+    batches = iter(_loader(pixels, settings, device, first_row))
+    name, precision = engine_and_precision(settings, len(pixels))
     exact = torch.empty(0)  # pixels
     if settings.fast or name != "torch":
         exact = sample_pixels(PixelDataset(dataset, backbone, fast=False))
@@ -116,6 +105,23 @@ def extract(
         expected = torch_engine(backbone, device, "float32").run(exact)
         _check_fast(cosines(engine.run(sample_pixels(pixels)), expected), backbone)
     return engine, _rows(batches, engine, settings.dtype)
+
+
+def _loader(
+    pixels: PixelDataset, settings: ExtractionSettings, device: str, first_row: int
+) -> DataLoader:
+    """Batches of the shard, decoded by other processes."""
+    n, size = len(pixels), settings.batch_size
+    starts = range(first_row + settings.rank * size, n, settings.world_size * size)
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)  # or the loader would pin memory by way of the first GPU
+    return DataLoader(
+        pixels,
+        batch_sampler=[list(range(i, min(i + size, n))) for i in starts],
+        num_workers=_decoders(settings),
+        collate_fn=collate_pixels,
+        pin_memory=device.startswith("cuda"),
+    )
 
 
 def _check_fast(similarities: np.ndarray, backbone: Backbone) -> None:

@@ -18,7 +18,7 @@ from devise_exp.pipelines.prepare import ExperimentData
 from devise_exp.reports.wandb import check_wandb
 from devise_exp.runs.folder import SPACES
 from devise_exp.text import labels
-from devise_exp.training.lightning import image_rows
+from devise_exp.training.batches import image_inputs
 
 REPORTS = ("html", "none")
 
@@ -110,7 +110,7 @@ def check_training(config: DictConfig, data: ExperimentData) -> None:
     if patience is not None and (not isinstance(patience, int) or patience < 1):
         raise InputError(f"training.patience={patience}: give a whole number from 1 on, or null")
     if data.backbone.trainable:
-        image_rows(data.dataset, data.backbone)
+        image_inputs(data.dataset, data.backbone)
     clipped = config.trainer.gradient_clip_val is not None
     if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
         raise InputError(

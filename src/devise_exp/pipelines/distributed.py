@@ -21,12 +21,12 @@ from devise_exp.pipelines import distributed_main, fit
 from devise_exp.pipelines.fit import Trained, processes_of
 from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
 from devise_exp.runs.folder import RunFolder
-from devise_exp.training.checkpoint import load_weights
+from devise_exp.training.checkpoint import BEST, load_weights
 from devise_exp.training.distributed.launchers import from_environment
 from devise_exp.training.distributed.pool import WorkerPool, has_worker_pool, worker_pool
 from devise_exp.training.distributed.ranks import RankInfo, StageRequest, gpu_of
 from devise_exp.training.distributed.serving import send_rows
-from devise_exp.training.lightning import BEST, silence_lightning
+from devise_exp.training.lightning import silence_lightning
 
 WORKER_COMMAND = ("-m", distributed_main.__name__)  # what a worker of this process runs
 

@@ -30,10 +30,10 @@ from devise_exp.pipelines.fit_projection import fit_plain, is_plain, projection_
 from devise_exp.pipelines.prepare import ExperimentData
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.word_vectors.vectors import random_word_vectors
-from devise_exp.training.batches import FeatureInputs, Inputs, RowBatches
-from devise_exp.training.checkpoint import load_part
+from devise_exp.training.batches import FeatureInputs, Inputs, RowBatches, image_inputs
+from devise_exp.training.checkpoint import BEST, load_part
 from devise_exp.training.distributed.ranks import processes_per_node
-from devise_exp.training.lightning import BEST, fit_with_lightning, image_rows
+from devise_exp.training.lightning import FitSettings, fit_with_lightning
 from devise_exp.training.module import DeviseModule
 
 Trained = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
@@ -75,7 +75,7 @@ def fit_network(
     module.make_scheduler = None  # the config's is made for the epochs of the map
     load_part(module.projection, projection_folder(config, run) / BEST, "projection")
     make_trainer = partial(instantiate(config.trainer), max_epochs=config.tuning.max_epochs)
-    inputs = image_rows(data.dataset, data.backbone)
+    inputs = image_inputs(data.dataset, data.backbone)
     sizes = {key: config.tuning[key] for key in ("batch_size", "num_workers")}
     return module, _fit(
         config, data, module, make_trainer, inputs, run.checkpoints, logger, **sizes
@@ -96,8 +96,7 @@ def fit_to(config: DictConfig, task: Task) -> nn.Module:
             *rows_of(task),
             Path(folder),
             config.seed,
-            resumable=False,
-            **config.training,
+            FitSettings(resumable=False, **config.training),
         )
     return module.projection
 
@@ -178,8 +177,8 @@ def _fit(
         RowBatches(inputs[1], val, seen_targets(data.class_ids[val], data.split.seen)),
         folder,
         config.seed,
-        logger=logger,
-        **{**config.training, **sizes},
+        FitSettings(**{**config.training, **sizes}),
+        logger,
     )
 
 

@@ -48,14 +48,14 @@ def fit_plain(
     """The projection trained on a task by the config's recipe, and its validation hit@1."""
     vectors = torch.from_numpy(task.class_vectors[task.seen])
     projection = projection_of(config, task.features.dim, vectors.shape[1])
-    recipe = TrainSettings(
-        instantiate(config.loss),
-        instantiate(config.optimizer),
-        instantiate(config.scheduler),
-        config.trainer.max_epochs,
-        config.training.batch_size,
-        config.training.patience,
-        config.trainer.gradient_clip_val,
+    settings = TrainSettings(
+        loss=instantiate(config.loss),
+        optimizer=instantiate(config.optimizer),
+        scheduler=instantiate(config.scheduler),
+        epochs=config.trainer.max_epochs,
+        batch_size=config.training.batch_size,
+        patience=config.training.patience,
+        gradient_clip=config.trainer.gradient_clip_val,
     )
-    best, _ = train_projection(projection, vectors, recipe, *rows_of(task), config.seed, report)
+    best, _ = train_projection(projection, vectors, settings, *rows_of(task), config.seed, report)
     return projection, best

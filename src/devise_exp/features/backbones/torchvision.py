@@ -31,60 +31,64 @@ def torchvision_backbone(
 ) -> Backbone:
     """Build resnet18, resnet34, resnet50 or vgg16 of torchvision.
 
-    In a config:
-
-        backbone:
-          _target_: devise_exp.features.backbones.torchvision.torchvision_backbone
-          arch: resnet50
-          weights: IMAGENET1K_V2
+    In a config: `backbone=resnet50 backbone.weights=IMAGENET1K_V2` (conf/backbone/resnet50.yaml).
 
     Args:
         arch: The network.
-        weights: A name of torchvision's (IMAGENET1K_V1, IMAGENET1K_V2), a state-dict file, or None
-            for random weights.
-        layer: "pool": the last feature map averaged over positions; "fc2", vgg16 only: its 4096-d
-            penultimate layer after the ReLU.
+        weights: IMAGENET1K_V1, IMAGENET1K_V2, a state-dict file, or None for random weights.
+        layer: "pool": the averaged last feature map; "fc2": vgg16's penultimate layer, rectified.
         trainable: Whether training changes the network too.
         seed: Seed of random weights.
 
     Returns:
-        The backbone; "pool" has 512-d features, of resnet50 2048-d.
+        The backbone; features are 512-d, of resnet50 2048-d, of "fc2" 4096-d.
 
     Raises:
         InputError: The network or the layer is unknown, or the weights cannot be had.
 
-    Source:
-        He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; Simonyan and
-        Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015.
+    Source: He et al., CVPR 2016 (ResNet); Simonyan and Zisserman, ICLR 2015 (VGG).
     """
     from torchvision import models
 
     feature_dim = _feature_dim(arch, layer)
     presets = models.get_model_weights(arch).__members__
-    published = weights in presets
-    preset = presets[weights] if weights in presets else next(iter(presets.values()))
-    state = _state(arch, weights, presets)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = models.get_model(arch, weights=None)
-    if state is not None:
-        _load_strictly(network, state, f"{arch} weights {weights}")
-    last = _cut(network, layer)
-    # A file may hold weights of any pretraining, so its classes are unknown.
-    unpublished = () if weights is None else None
+    network, last = _network(arch, weights, presets, layer, seed)
     return Backbone(
         name=f"{arch}/{layer}",
         build=lambda: network,
         feature_dim=feature_dim,
-        preprocess=_preprocess(preset),
-        categories=tuple(preset.meta["categories"]) if published else unpublished,
+        preprocess=_preprocess(weights, presets),
+        categories=_categories(weights, presets),
         trainable=trainable,
-        head=classifier_head(last, feature_dim) if published else None,
+        head=classifier_head(last, feature_dim) if weights in presets else None,
     )
 
 
-def _preprocess(preset: Any) -> Preprocess:
-    """The preprocessing of torchvision's published weights."""
+def _network(
+    arch: str, weights: str | None, presets: Any, layer: str, seed: int
+) -> tuple[nn.Module, nn.Module | None]:
+    """The network up to `layer`, and the last layer if `layer` is its input."""
+    from torchvision import models
+
+    state = _state(arch, weights, presets)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network: nn.Module = models.get_model(arch, weights=None)
+    if state is not None:
+        _load_strictly(network, state, f"{arch} weights {weights}")
+    return network, _cut(network, layer)
+
+
+def _categories(weights: str | None, presets: Any) -> tuple[str, ...] | None:
+    """Pretraining classes; unknown for a file, which may hold weights of any pretraining."""
+    if weights is None:
+        return ()
+    return tuple(presets[weights].meta["categories"]) if weights in presets else None
+
+
+def _preprocess(weights: str | None, presets: Any) -> Preprocess:
+    """The preprocessing of the published weights, or of the first ones."""
+    preset = presets[weights] if weights in presets else next(iter(presets.values()))
     transform = preset.transforms()
     return Preprocess(
         resize=transform.resize_size[0],

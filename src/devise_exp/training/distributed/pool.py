@@ -1,8 +1,8 @@
 """The workers of rank 0 as a pool, which trains and extracts on request.
 
-Lightning would start the ranks with this process's own command line, which in a Hydra multirun is
-that of the whole sweep. So rank 0 starts the workers itself, or torchrun or srun has (`launchers`);
-they get the job's config with every request, and Lightning finds them by their environment.
+Lightning would start the ranks with this process's command line, in a Hydra multirun that of the
+whole sweep. So rank 0 starts the workers, or torchrun or srun has (`launchers`); they get the job's
+config with every request, and Lightning finds them by their environment.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ _GRACE = 60.0  # seconds for the other ranks to follow one that has ended
 
 
 class WorkerPool:
-    """Rank 0's workers: all ranks but itself.
+    """Rank 0's workers: all ranks but itself. Their failures are InputErrors here.
 
     Args:
         processes_per_node: Processes on each node, rank 0 included.
         nodes: Number of nodes.
         command: Arguments of the Python interpreter that start a worker on this node.
-        workers: The workers if a launcher has started them; None: they are started by `command`
-            when first needed, and ended by `close`.
+        workers: The workers if a launcher has started them; None: `command` does when needed.
         address: Host where the ranks meet.
     """
 
@@ -66,9 +65,6 @@ class WorkerPool:
 
         Yields:
             Nothing; the workers are ready, and Lightning's environment is set.
-
-        Raises:
-            InputError: A worker has failed.
         """
         if self.world_size == 1:
             yield
@@ -101,9 +97,6 @@ class WorkerPool:
 
         Yields:
             For every worker an iterator of its batches of rows.
-
-        Raises:
-            InputError: A worker has failed.
         """
         if self.world_size > 1:
             self._send_request(request)
@@ -127,7 +120,7 @@ class WorkerPool:
             port: Port where the ranks meet.
 
         Returns:
-            The rank's identity.
+            Its identity.
         """
         return RankInfo(
             node=node,
@@ -147,8 +140,7 @@ class WorkerPool:
                 "the rest of the sweep again"
             )
         if self.starts_workers and not self.workers:
-            local_ranks = range(1, self.processes_per_node)
-            self.workers = [start_worker(self.command, i) for i in local_ranks]
+            self.workers = [start_worker(self.command, i) for i in range(1, self.world_size)]
         self._busy, port = True, _free_port()
         for worker in self.workers:
             rank_info = self.rank_info(worker.node, worker.local_rank, port)
@@ -201,17 +193,15 @@ def worker_pool(
         The pool.
 
     Raises:
-        InputError: The pool has other numbers of processes than the config asks for, or several
-            nodes are asked for without a launcher.
+        InputError: The pool has other numbers of processes, or no launcher started several nodes.
     """
     if _current is not None:
         if (_current.processes_per_node, _current.nodes) != (processes_per_node, nodes):
-            world_size = processes_per_node * nodes
+            n = processes_per_node * nodes
             raise InputError(
-                f"trainer.devices={processes_per_node} and trainer.num_nodes={nodes} ask for "
-                f"{world_size} process{'es' if world_size > 1 else ''}, but "
-                f"{_current.processes_per_node} on each of {_current.nodes} nodes were started: "
-                "let both agree (with trainer=ddp)"
+                f"trainer.devices={processes_per_node} and trainer.num_nodes={nodes} ask for {n} "
+                f"process{'es' if n > 1 else ''}, but {_current.processes_per_node} on each of "
+                f"{_current.nodes} nodes were started: let both agree (with trainer=ddp)"
             )
         yield _current
         return
