@@ -44,7 +44,7 @@ DATA = os.environ.get("DEVISE_DATA")
 
 
 class Watched(Sequence[Image.Image]):
-    """Pictures that note in `log` which were opened, over all processes; `stop` is never given."""
+    """Images that note in `log` which were opened, over all processes; `stop` is never given."""
 
     def __init__(self, images: Sequence[Image.Image], log: Path, stop: int | None = None) -> None:
         self.images, self.log, self.stop = images, log, stop
@@ -90,8 +90,10 @@ def plain_loop(dataset: ImageDataset, backbone: Backbone) -> np.ndarray:
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = a.astype(np.float64), b.astype(np.float64)
-    found: np.ndarray = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    return found
+    similarities: np.ndarray = (
+        (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    )
+    return similarities
 
 
 @pytest.fixture
@@ -138,7 +140,7 @@ def left_in(cache: Path) -> list[str]:
 
 @pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 1e-3), ("float32", 1e-5)])
-def test_each_row_is_what_the_network_gives_for_its_picture(
+def test_each_row_is_what_the_network_gives_for_its_image(
     dtype: str, tolerance: float, dataset: ImageDataset
 ) -> None:
     whole = torchvision_backbone("resnet18", weights=None)
@@ -205,27 +207,27 @@ def test_fast_features_that_are_others_are_refused(
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 500))
 def test_a_jpeg_decoded_small_keeps_what_is_needed(width: int, height: int, needed: int) -> None:
-    with tempfile.TemporaryDirectory() as place:
-        path = f"{place}/picture.jpg"
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/image.jpg"
         Image.new("RGB", (width, height)).save(path)
         small = ImageFiles([path]).reduced(needed)
         taken = small.take([0])[0], small[:][0], small[0]
         assert len({image.size for image in taken}) == 1
-        found, whole = min(taken[0].size), min(width, height)
-        assert found >= min(needed, whole)
-        assert found < 2 * needed + 2 or found == -(-whole // 8)  # an eighth is the least
+        side, whole = min(taken[0].size), min(width, height)
+        assert side >= min(needed, whole)
+        assert side < 2 * needed + 2 or side == -(-whole // 8)  # an eighth is the least
 
 
 def test_the_bank_is_made_once(watched: ImageDataset, cache: Path) -> None:
     first = bank_of(watched)
     assert opened(watched) == list(range(80))
     assert left_in(cache) == [first.key]
-    made = (cache / first.key / "features.npy").stat()
+    before = (cache / first.key / "features.npy").stat()
     for again in (bank_of(watched), bank_of(watched, batch_size=3, device="cpu")):
         assert again.key == first.key
         assert np.array_equal(again.features, first.features)
     assert opened(watched) == list(range(80))
-    assert (cache / first.key / "features.npy").stat() == made
+    assert (cache / first.key / "features.npy").stat() == before
 
 
 def test_other_content_is_another_bank(dataset: ImageDataset, cache: Path) -> None:
@@ -243,8 +245,8 @@ def test_other_content_is_another_bank(dataset: ImageDataset, cache: Path) -> No
     assert bank_of(dataset, dataclasses.replace(backbone)).key == banks[0].key
 
 
-def test_a_changed_picture_is_another_bank(image_tree: Path, tmp_path: Path, cache: Path) -> None:
-    root = tmp_path / "pictures"
+def test_a_changed_image_is_another_bank(image_tree: Path, tmp_path: Path, cache: Path) -> None:
+    root = tmp_path / "images"
     shutil.copytree(image_tree, root)
     before = bank_of(image_folder(root))
     shutil.copy(root / "cat" / "01.png", root / "cat" / "00.png")
@@ -307,7 +309,7 @@ def test_a_killed_extraction_goes_on_where_it_was(
     assert np.array_equal(whole.features, resumed.features)
 
 
-def test_a_kill_after_the_last_row_costs_no_picture(watched: ImageDataset, cache: Path) -> None:
+def test_a_kill_after_the_last_row_costs_no_image(watched: ImageDataset, cache: Path) -> None:
     bank = bank_of(watched)
     (cache / f"{bank.key}.unfinished").write_bytes(np.asarray(bank.features).tobytes())
     shutil.rmtree(cache / bank.key)
@@ -317,9 +319,9 @@ def test_a_kill_after_the_last_row_costs_no_picture(watched: ImageDataset, cache
     assert left_in(cache) == [bank.key]
 
 
-def flip(path: Path, place: int) -> None:
+def flip(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[position] ^= 1
     path.write_bytes(content)
 
 
@@ -369,15 +371,15 @@ def test_two_processes_make_one_bank(watched: ImageDataset, cache: Path) -> None
 # Several processes
 
 
-def helpers_of(
+def shards_of(
     dataset: ImageDataset, backbone: Backbone, world_size: int, **options: Any
 ) -> tuple[RemoteShards, list[int]]:
-    """Other processes, here in this one, and the row that they were told to start from."""
-    told: list[int] = []
+    """Other processes, played by this one, and the rows that they were asked to start from."""
+    first_rows: list[int] = []
 
     @contextmanager
     def remote_shards(key: str, start: int) -> Iterator[list[Iterator[bytes]]]:
-        told.append(start)
+        first_rows.append(start)
         shares = (
             shard_rows(
                 key,
@@ -390,7 +392,7 @@ def helpers_of(
         )
         yield list(shares)
 
-    return remote_shards, told
+    return remote_shards, first_rows
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])
@@ -398,26 +400,26 @@ def helpers_of(
 def test_shared_batches_make_the_bank_of_one_process(
     world_size: int, batch_size: int, dataset: ImageDataset, cache: Path
 ) -> None:
-    settled = {"batch_size": batch_size, "num_workers": 0}
-    alone = bank_of(dataset, **settled)
+    options = {"batch_size": batch_size, "num_workers": 0}
+    alone = bank_of(dataset, **options)
     expected = (cache / alone.key / "features.npy").read_bytes()
     shutil.rmtree(cache / alone.key)
-    remote_shards, _ = helpers_of(dataset, small_backbone(), world_size, **settled)
-    bank_of(dataset, remote_shards=remote_shards, world_size=world_size, **settled)
+    remote_shards, _ = shards_of(dataset, small_backbone(), world_size, **options)
+    bank_of(dataset, remote_shards=remote_shards, world_size=world_size, **options)
     assert (cache / alone.key / "features.npy").read_bytes() == expected
-    bank_of(dataset, remote_shards=None, **settled)  # and nobody is called where the bank is there
+    bank_of(dataset, remote_shards=None, **options)  # and nobody is called where the bank is there
 
 
-def test_every_picture_is_opened_once_and_by_whose_turn_it_is(
+def test_every_image_is_opened_once_and_by_whose_turn_it_is(
     dataset: ImageDataset, watched: ImageDataset, cache: Path
 ) -> None:
-    settled = {"batch_size": 8, "num_workers": 0}
-    remote_shards, told = helpers_of(dataset, small_backbone(), 3, **settled)
-    bank = bank_of(watched, remote_shards=remote_shards, world_size=3, **settled)
+    options = {"batch_size": 8, "num_workers": 0}
+    remote_shards, first_rows = shards_of(dataset, small_backbone(), 3, **options)
+    bank = bank_of(watched, remote_shards=remote_shards, world_size=3, **options)
     assert opened(watched) == [row for start in (0, 24, 48, 72) for row in range(start, start + 8)]
-    assert told == [0]
-    bank_of(watched, remote_shards=remote_shards, world_size=3, **settled)
-    assert told == [0]
+    assert first_rows == [0]
+    bank_of(watched, remote_shards=remote_shards, world_size=3, **options)
+    assert first_rows == [0]
     assert left_in(cache) == [bank.key]
 
 
@@ -425,18 +427,18 @@ def test_an_extraction_goes_on_with_another_number_of_processes(
     dataset: ImageDataset, cache: Path, tmp_path: Path
 ) -> None:
     killed_extraction(dataset, 43, cache, tmp_path / "killed")
-    remote_shards, told = helpers_of(dataset, small_backbone(), 3, batch_size=8, num_workers=0)
+    remote_shards, first_rows = shards_of(dataset, small_backbone(), 3, batch_size=8, num_workers=0)
     bank = bank_of(dataset, remote_shards=remote_shards, world_size=3)
-    assert told == [40]
+    assert first_rows == [40]
     shared = np.array(bank.features)
     shutil.rmtree(cache / bank.key)
     assert np.array_equal(bank_of(dataset).features, shared)
 
 
-def test_a_process_with_other_weights_or_pictures_is_told_so(
+def test_a_process_with_other_weights_or_images_is_told_so(
     dataset: ImageDataset, cache: Path
 ) -> None:
-    remote_shards, _ = helpers_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
+    remote_shards, _ = shards_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
     with pytest.raises(InputError, match=r"what runs it \(OpenVINO or torch, .*\) differ from"):
         bank_of(dataset, remote_shards=remote_shards, world_size=2)
     assert left_in(cache) == []
@@ -447,24 +449,24 @@ def test_a_process_with_other_weights_or_pictures_is_told_so(
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("broken", ["removed", "junk"])
-def test_a_picture_that_breaks_after_the_scan_is_named(
+def test_an_image_that_breaks_after_the_scan_is_named(
     broken: str, num_workers: int, image_tree: Path, tmp_path: Path, cache: Path
 ) -> None:
-    root = tmp_path / "pictures"
+    root = tmp_path / "images"
     for name in ("cat", "dog"):
         shutil.copytree(image_tree / name, root / name)
     dataset = image_folder(root)
-    picture = root / "dog" / "03.png"
-    good = picture.read_bytes()
-    picture.unlink()
+    image = root / "dog" / "03.png"
+    good = image.read_bytes()
+    image.unlink()
     if broken == "junk":
-        picture.write_bytes(b"junk")
+        image.write_bytes(b"junk")
     with pytest.raises(InputError, match=r"can no longer be read: dog/03\.png: ") as caught:
         bank_of(dataset, num_workers=num_workers)
     assert "\n" not in str(caught.value)
     [unfinished] = left_in(cache)
     assert (cache / unfinished).stat().st_size == 8 * ROW_BYTES
-    picture.write_bytes(good)
+    image.write_bytes(good)
     bank = bank_of(dataset)
     assert left_in(cache) == [bank.key] == [unfinished.removesuffix(".unfinished")]
     assert np.allclose(bank.features, plain_loop(dataset, small_backbone()), rtol=1e-3, atol=1e-4)
@@ -551,10 +553,10 @@ def test_the_shipped_features_are_those_of_the_default_run(cache: Path) -> None:
     assert bank.features.dtype == np.float16
     assert np.allclose(bank.features, features, rtol=1e-3)
     assert left_in(cache) == [bank.key]
-    made = (cache / bank.key / "features.npy").stat()
+    before = (cache / bank.key / "features.npy").stat()
     assert feature_bank(listed, backbone).key == bank.key
-    assert (cache / bank.key / "features.npy").stat() == made
-    # Pictures of one class look alike to the network, more than those of two.
+    assert (cache / bank.key / "features.npy").stat() == before
+    # Images of one class look alike to the network, more than those of two.
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     nearest = np.argsort(unit[::40] @ unit.T, axis=1)[:, -2]
     assert (listed.labels[nearest] == listed.labels[::40]).mean() > 0.8
@@ -573,14 +575,14 @@ def test_nothing_else_is_shipped(cache: Path) -> None:
 @pytest.mark.usefixtures("cache")
 @pytest.mark.skipif(
     DATA is None or not (Path(DATA) / "caltech101/101_ObjectCategories").is_dir(),
-    reason="needs the pictures: DEVISE_DATA names the folder that holds caltech101/",
+    reason="needs the images: DEVISE_DATA names the folder that holds caltech101/",
 )
-def test_the_shipped_features_are_those_of_the_pictures() -> None:
+def test_the_shipped_features_are_those_of_the_images() -> None:
     assert DATA is not None
     folder, listed = Path(DATA) / "caltech101/101_ObjectCategories", caltech101()
     sample = sorted(np.random.default_rng(0).choice(len(listed.rows), 60, replace=False).tolist())
     rows = tuple(listed.rows[i] for i in sample)
-    pictures = ImageFiles(str(folder / row) for row in rows)
-    some = dataclasses.replace(listed, rows=rows, labels=listed.labels[sample], images=pictures)
+    images = ImageFiles(str(folder / row) for row in rows)
+    some = dataclasses.replace(listed, rows=rows, labels=listed.labels[sample], images=images)
     extracted = feature_bank(some, efficientnet_lite(0)).features
     assert cosines(extracted, shipped()[0][sample]).min() > 0.999

@@ -58,37 +58,37 @@ def backbone_of(network: nn.Module, dim: int = 32) -> Backbone:
     )
 
 
-def pictures(n: int, size: int = 24) -> Tensor:
-    drawn = torch.Generator().manual_seed(n)
-    return torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8, generator=drawn)
+def random_pixels(n: int, size: int = 24) -> Tensor:
+    generator = torch.Generator().manual_seed(n)
+    return torch.randint(0, 256, (n, size, size, 3), dtype=torch.uint8, generator=generator)
 
 
-def made(name: str, backbone: Backbone) -> Engine:
-    sample = pictures(5, backbone.preprocess.crop)
+def built(name: str, backbone: Backbone) -> Engine:
+    sample = random_pixels(5, backbone.preprocess.crop)
     return build_engine(name, "float32", backbone, "cpu", sample)
 
 
 def test_both_engines_give_the_features_of_the_plain_network() -> None:
-    backbone, pixels = efficientnet_lite(0), pictures(3, 224)
-    images = torch.stack([backbone.preprocess.normalize(each) for each in pixels])
+    backbone, pixels = efficientnet_lite(0), random_pixels(3, 224)
+    images = torch.stack([backbone.preprocess.normalize(image) for image in pixels])
     with torch.no_grad():
         expected = efficientnet_lite(0).network.eval()(images).numpy()
     for name in ("torch", "openvino"):
-        engine = made(name, backbone)
+        engine = built(name, backbone)
         assert (engine.name, engine.precision) == (name, "float32")
-        found = engine.run(pixels)
-        assert (found.dtype, found.shape) == (np.float32, (3, 1280))
-        assert cosines(found, expected).min() > 0.99999
-        assert np.allclose(found, expected, rtol=1e-2, atol=1e-3)
+        features = engine.run(pixels)
+        assert (features.dtype, features.shape) == (np.float32, (3, 1280))
+        assert cosines(features, expected).min() > 0.99999
+        assert np.allclose(features, expected, rtol=1e-2, atol=1e-3)
 
 
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4), st.sampled_from([1, 2]))
-def test_openvino_gives_a_picture_the_same_bits_in_any_batch_on_any_cores(
+def test_openvino_gives_an_image_the_same_bits_in_any_batch_on_any_cores(
     sizes: list[int], cores: int
 ) -> None:
     torch.set_num_threads(1)
-    images = pictures(sum(sizes))
+    images = random_pixels(sum(sizes))
     backbone = backbone_of(small())
     whole = openvino_engine(backbone, "float32").run(images)
     torch.set_num_threads(cores)
@@ -98,10 +98,10 @@ def test_openvino_gives_a_picture_the_same_bits_in_any_batch_on_any_cores(
     assert len(np.unique(whole, axis=0)) == len(whole)
 
 
-def test_torch_gives_a_picture_the_same_bits_in_any_batch_of_whole_parts() -> None:
+def test_torch_gives_an_image_the_same_bits_in_any_batch_of_whole_parts() -> None:
     engine, images = (
         torch_engine(backbone_of(small()), "cpu", "float32"),
-        pictures(5 * TORCH_IMAGES_AT_ONCE),
+        random_pixels(5 * TORCH_IMAGES_AT_ONCE),
     )
     whole = engine.run(images)
     for size in (TORCH_IMAGES_AT_ONCE, 2 * TORCH_IMAGES_AT_ONCE, 3 * TORCH_IMAGES_AT_ONCE):
@@ -110,13 +110,13 @@ def test_torch_gives_a_picture_the_same_bits_in_any_batch_of_whole_parts() -> No
 
 
 def test_bfloat16_features_are_nearly_those_of_float32() -> None:
-    backbone, images = backbone_of(small()), pictures(9)
+    backbone, images = backbone_of(small()), random_pixels(9)
     exact = torch_engine(backbone, "cpu", "float32").run(images)
     engine = torch_engine(backbone, "cpu", "bfloat16")
-    found = engine.run(images)
-    assert (engine.precision, found.dtype) == ("bfloat16", np.float32)
-    assert not np.allclose(found, exact, rtol=1e-5)  # it has computed in fewer digits
-    assert cosines(found, exact).mean() > 0.999
+    features = engine.run(images)
+    assert (engine.precision, features.dtype) == ("bfloat16", np.float32)
+    assert not np.allclose(features, exact, rtol=1e-5)  # it has computed in fewer digits
+    assert cosines(features, exact).mean() > 0.999
     other = openvino_engine(backbone, "bfloat16")  # which the processor may not have
     assert other.precision in ("bfloat16", "float32")
     assert cosines(other.run(images), exact).mean() > 0.999
@@ -147,26 +147,26 @@ def test_torch_stands_in_where_openvino_is_not_the_same(
     network: nn.Module, dim: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A feature of 31 numbers, as this backbone says, is not what the network gives."""
-    images, own = pictures(5), backbone_of(network, dim)
-    expected = torch_engine(own, "cpu", "float32")
-    found = made("openvino", own)
-    told = capsys.readouterr()
-    assert "warning: OpenVINO" in told.out + told.err
+    images, backbone = random_pixels(5), backbone_of(network, dim)
+    expected = torch_engine(backbone, "cpu", "float32")
+    engine = built("openvino", backbone)
+    output = capsys.readouterr()
+    assert "warning: OpenVINO" in output.out + output.err
     if isinstance(network, Asking):
-        assert np.array_equal(found.run(images), expected.run(images))
-    assert found.name == "torch"
+        assert np.array_equal(engine.run(images), expected.run(images))
+    assert engine.name == "torch"
 
 
 def test_features_that_are_not_alike_enough_are_torchs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(engines, "MIN_COSINE", 1.1)
-    assert made("openvino", backbone_of(small())).name == "torch"
-    told = capsys.readouterr()
-    assert "features of small differ from torch's (cosine 1.0000)" in told.out + told.err
+    assert built("openvino", backbone_of(small())).name == "torch"
+    output = capsys.readouterr()
+    assert "features of small differ from torch's (cosine 1.0000)" in output.out + output.err
 
 
-def test_auto_takes_openvino_for_many_pictures_on_a_processor() -> None:
+def test_auto_takes_openvino_for_many_images_on_a_processor() -> None:
     many = OPENVINO_MIN_IMAGES
     assert choose_engine("auto", "cpu", many) == "openvino"
     assert (
@@ -189,7 +189,7 @@ def test_without_openvino_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_engine("openvino", "cpu", 1)
 
 
-def test_openvino_tells_nobody() -> None:
+def test_openvino_reports_nothing() -> None:
     code = (
         "import sys, torch\nfrom devise_exp.features.engines import openvino_engine\n"
         "from devise_exp.features.backbones.base import Backbone, Preprocess\n"

@@ -193,7 +193,7 @@ def test_hnsw_that_finds_fewer_than_k_is_answered_exactly() -> None:
     index = NmslibIndex(vectors, m=2, ef_construction=4, ef_search=1)
     queries = vectors[:30]
     raw = index._engine.knnQueryBatch(ExactIndex(queries).vectors, k=200)
-    assert min(len(found) for found, _ in raw) < 200  # nmslib really falls short here
+    assert min(len(ids) for ids, _ in raw) < 200  # nmslib really falls short here
     assert_same(index.search(queries, 200), ExactIndex(vectors).search(queries, 200))
     assert index.exact_answers > 0
 
@@ -224,7 +224,7 @@ def test_a_query_has_the_same_answer_alone_as_in_a_batch(
 
 
 @every_index
-def test_vectors_and_queries_of_any_length_are_normalised(
+def test_vectors_and_queries_of_any_length_are_normalized(
     make: Callable[[np.ndarray], Index],
 ) -> None:
     given_vectors = np.array([[3.0, 4.0], [-10.0, 0.0], [0.0, 1e-20]])

@@ -103,9 +103,9 @@ class Training:
             self.scheduler,
         )
 
-        def make_trainer(**given: Any) -> pl.Trainer:
-            given["callbacks"] = [*given["callbacks"], *callbacks]
-            return pl.Trainer(accelerator="cpu", devices=1, max_epochs=self.epochs, **given)
+        def make_trainer(**options: Any) -> pl.Trainer:
+            options["callbacks"] = [*options["callbacks"], *callbacks]
+            return pl.Trainer(accelerator="cpu", devices=1, max_epochs=self.epochs, **options)
 
         train, val = self.data.rows(self.inputs)
         settings = FitSettings(
@@ -129,7 +129,7 @@ class Watch(Callback):
     def __init__(self, data: Bank | None = None) -> None:
         self.data = data
         self.scores: list[float] = []
-        self.own: list[float] = []
+        self.by_numpy: list[float] = []
         self.losses: list[float] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -137,7 +137,7 @@ class Watch(Callback):
         self.losses.append(float(trainer.callback_metrics["train/loss"]))
         if self.data is not None:
             assert isinstance(pl_module, DeviseModule)
-            self.own.append(self.data.hit_at_1(pl_module))
+            self.by_numpy.append(self.data.hit_at_1(pl_module))
 
 
 class Interrupt(Callback):
@@ -154,8 +154,8 @@ class Interrupt(Callback):
 
 
 def weights(path: Path) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = read_checkpoint(path)["state_dict"]
-    return found
+    state: dict[str, Tensor] = read_checkpoint(path)["state_dict"]
+    return state
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
@@ -167,7 +167,7 @@ def test_the_loss_falls_and_the_score_is_that_of_all_validation_rows(tmp_path: P
     watch = Watch(data)
     module, best = Training(data).run(tmp_path, watch)
     assert watch.losses[-1] < 0.5 * watch.losses[0]
-    assert watch.scores == pytest.approx(watch.own, abs=1e-7)
+    assert watch.scores == pytest.approx(watch.by_numpy, abs=1e-7)
     assert best["val/hit@1"] == pytest.approx(data.hit_at_1(module), abs=1e-7)
     assert best["val/hit@1"] > 0.6 > 3 / CLASSES
 
@@ -180,15 +180,15 @@ def test_sigterm_means_during_a_training_what_it_meant_before(tmp_path: Path) ->
         def on_train_batch_start(self, *given: Any) -> None:
             heard.append(signal.getsignal(signal.SIGTERM))
 
-    def own(number: int, frame: Any) -> None:
+    def handler(number: int, frame: Any) -> None:
         raise SystemExit(number)
 
-    before = signal.signal(signal.SIGTERM, own)
+    before = signal.signal(signal.SIGTERM, handler)
     try:
         Training(bank(), epochs=1).run(tmp_path, Handler())
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert set(heard) == {own}
+    assert set(heard) == {handler}
 
 
 def test_the_best_epoch_is_kept_the_first_of_equals_and_the_last_beside_it(tmp_path: Path) -> None:
@@ -377,10 +377,12 @@ def test_an_exit_is_an_interruption() -> None:
 @given(
     st.integers(0, 60), st.integers(1, 9), st.integers(0, 99), st.integers(1, 5), st.integers(0, 9)
 )
-def test_ranks_share_an_epoch(n: int, batch_size: int, seed: int, world: int, epoch: int) -> None:
+def test_ranks_share_an_epoch(
+    n: int, batch_size: int, seed: int, world_size: int, epoch: int
+) -> None:
     shares = []
-    for rank in range(world):
-        order = SeededBatchSampler(n, batch_size, seed, rank, world)
+    for rank in range(world_size):
+        order = SeededBatchSampler(n, batch_size, seed, rank, world_size)
         order.set_epoch(epoch)
         batches = list(order)
         assert [b.tolist() for b in batches] == [b.tolist() for b in order]  # it can be read again
@@ -388,18 +390,18 @@ def test_ranks_share_an_epoch(n: int, batch_size: int, seed: int, world: int, ep
         assert all(len(batch) == batch_size for batch in batches[:-1])
         # A row that would be alone joins the batch before it.
         assert all(0 < len(batch) <= batch_size + (batch_size > 1) for batch in batches)
-        assert batch_size == 1 or n // world == 1 or all(len(batch) > 1 for batch in batches)
+        assert batch_size == 1 or n // world_size == 1 or all(len(batch) > 1 for batch in batches)
         shares.append([row for batch in batches for row in batch.tolist()])
     assert len({len(share) for share in shares}) == 1
     together = [row for share in shares for row in share]
     assert len(set(together)) == len(together)
     assert set(together) <= set(range(n))
-    assert n - len(together) < world
+    assert n - len(together) < world_size
 
 
 def test_the_order_changes_with_the_epoch_and_the_seed_only() -> None:
-    def rows(seed: int, epoch: int, world: int = 1) -> list[int]:
-        parts = [SeededBatchSampler(50, 7, seed, rank, world) for rank in range(world)]
+    def rows(seed: int, epoch: int, world_size: int = 1) -> list[int]:
+        parts = [SeededBatchSampler(50, 7, seed, rank, world_size) for rank in range(world_size)]
         for part in parts:
             part.set_epoch(epoch)
         return [
@@ -410,11 +412,11 @@ def test_the_order_changes_with_the_epoch_and_the_seed_only() -> None:
     assert rows(1, 1) != rows(1, 2)
     assert rows(1, 1) != rows(2, 1)
     # Step by step, two ranks see what one process with batches of twice the size would see.
-    assert rows(1, 1, world=2) == rows(1, 1)
+    assert rows(1, 1, world_size=2) == rows(1, 1)
 
 
 @pytest.mark.parametrize(
-    ("given_", "expected"),
+    ("arguments", "expected"),
     [
         (("auto", 1), 1),
         (("auto", 2), 2),  # Lightning then takes ddp
@@ -430,8 +432,8 @@ def test_the_order_changes_with_the_epoch_and_the_seed_only() -> None:
         (("fsdp", 1), 1),
     ],
 )
-def test_processes_of_a_machine(given_: tuple[Any, ...], expected: int) -> None:
-    assert processes_per_node(*given_) == expected
+def test_processes_of_a_machine(arguments: tuple[Any, ...], expected: int) -> None:
+    assert processes_per_node(*arguments) == expected
 
 
 @pytest.mark.parametrize("strategy", ["ddp_spawn", "ddp_notebook", "fsdp"])
@@ -444,18 +446,18 @@ SMALL = Preprocess(resize=36, crop=32)
 
 
 @pytest.fixture(scope="module")
-def pictures(image_tree: Path) -> ImageDataset:
+def dataset(image_tree: Path) -> ImageDataset:
     return image_folder(image_tree)
 
 
-def test_one_epoch_on_pictures_trains_the_backbone_in_two_loader_processes(
-    tmp_path: Path, pictures: ImageDataset
+def test_one_epoch_on_images_trains_the_backbone_in_two_loader_processes(
+    tmp_path: Path, dataset: ImageDataset
 ) -> None:
     rng = np.random.default_rng(0)
     vectors = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(8, 4)).astype("f4")))
-    rows = rng.permutation(len(pictures.rows))
+    rows = rng.permutation(len(dataset.rows))
     backbone = replace(torchvision_backbone("resnet18", weights=None), preprocess=SMALL)
-    augmented, plain = image_inputs(pictures, backbone)
+    augmented, plain = image_inputs(dataset, backbone)
     assert (augmented.transform, plain.transform) == (Augment(SMALL), SMALL)
     module = DeviseModule(
         projection.linear(512, 4),
@@ -468,8 +470,8 @@ def test_one_epoch_on_pictures_trains_the_backbone_in_two_loader_processes(
     best = fit_with_lightning(
         module,
         partial(pl.Trainer, accelerator="cpu", max_epochs=1),
-        RowBatches(augmented, rows[:32], pictures.labels[rows[:32]]),
-        RowBatches(plain, rows[32:], pictures.labels[rows[32:]]),
+        RowBatches(augmented, rows[:32], dataset.labels[rows[:32]]),
+        RowBatches(plain, rows[32:], dataset.labels[rows[32:]]),
         tmp_path,
         seed=0,
         settings=FitSettings(batch_size=16, num_workers=2),
@@ -480,13 +482,13 @@ def test_one_epoch_on_pictures_trains_the_backbone_in_two_loader_processes(
     assert torch.equal(after["class_vectors"], before["class_vectors"])
     module.eval()
     with torch.inference_mode():
-        found = (module(plain(rows[32:])) @ vectors.T).argmax(dim=1).numpy()
-    assert best["val/hit@1"] == pytest.approx((found == pictures.labels[rows[32:]]).mean())
+        answers = (module(plain(rows[32:])) @ vectors.T).argmax(dim=1).numpy()
+    assert best["val/hit@1"] == pytest.approx((answers == dataset.labels[rows[32:]]).mean())
 
 
-def test_augmented_pictures_are_random_parts_normalised_alike(pictures: ImageDataset) -> None:
-    assert pictures.images is not None
-    image = pictures.images[0]
+def test_augmented_images_are_random_crops_normalized_alike(dataset: ImageDataset) -> None:
+    assert dataset.images is not None
+    image = dataset.images[0]
     transform = Augment(SMALL)
 
     def drawn(seed: int) -> Tensor:
@@ -496,12 +498,12 @@ def test_augmented_pictures_are_random_parts_normalised_alike(pictures: ImageDat
     assert drawn(0).shape == (3, 32, 32) == SMALL(image).shape
     assert torch.equal(drawn(0), drawn(0))
     assert len({drawn(seed).numpy().tobytes() for seed in range(8)}) > 4
-    # A picture of one colour with noise has the same channel means in any part of it.
+    # An image of one colour with noise has the same channel means in any part of it.
     many = torch.stack([drawn(seed) for seed in range(8)])
     torch.testing.assert_close(many.mean((0, 2, 3)), SMALL(image).mean((1, 2)), atol=0.05, rtol=0)
 
 
-def test_half_of_the_augmented_pictures_are_mirrored() -> None:
+def test_half_of_the_augmented_images_are_mirrored() -> None:
     from PIL import Image
 
     ramp = Image.fromarray(np.tile(np.arange(0, 200, 2, dtype=np.uint8), (100, 1))).convert("RGB")
@@ -510,7 +512,7 @@ def test_half_of_the_augmented_pictures_are_mirrored() -> None:
     assert 70 < sum(rising) < 130
 
 
-def test_training_on_pictures_needs_pictures(pictures: ImageDataset) -> None:
+def test_training_on_images_needs_images(dataset: ImageDataset) -> None:
     backbone = torchvision_backbone("resnet18", weights=None)
     with pytest.raises(InputError, match=r"are missing: give data\.root=FOLDER"):
-        image_inputs(replace(pictures, images=None), backbone)
+        image_inputs(replace(dataset, images=None), backbone)

@@ -44,7 +44,7 @@ def test_forward_goes_through_the_backbone_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("rows_per_batch", [1, 7, 40])
 def test_validation_counts_every_row_once(rows_per_batch: int) -> None:
-    own = module()
+    trained = module()
     rng = np.random.default_rng(0)
     features = rng.normal(size=(40, FEATURE_DIM)).astype(np.float32)
     targets = rng.integers(0, CLASSES, 40)
@@ -55,17 +55,17 @@ def test_validation_counts_every_row_once(rows_per_batch: int) -> None:
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False
     )
-    trainer.validate(own, DataLoader(batches, batch_size=None), verbose=False)
+    trainer.validate(trained, DataLoader(batches, batch_size=None), verbose=False)
     with torch.no_grad():  # another model's pass starts from nothing
-        own.projection.weight.neg_()
-    (figures,) = trainer.validate(own, DataLoader(batches, batch_size=None), verbose=False)
-    weight, bias = (p.detach().numpy() for p in own.projection.parameters())
+        trained.projection.weight.neg_()
+    (figures,) = trainer.validate(trained, DataLoader(batches, batch_size=None), verbose=False)
+    weight, bias = (p.detach().numpy() for p in trained.projection.parameters())
     hits = 0
     for feature, target in zip(features, targets, strict=True):
         embedding = weight @ feature + bias
         scores = [
             float(embedding @ v / np.linalg.norm(embedding) / np.linalg.norm(v))
-            for v in own.class_vectors.numpy()
+            for v in trained.class_vectors.numpy()
         ]
         hits += scores.index(max(scores)) == target
     assert 0 < hits < 40
@@ -79,19 +79,21 @@ def test_the_options_train_the_backbone_more_slowly(
 ) -> None:
     config = composed(f"optimizer={optimizer}", f"scheduler={scheduler}", "trainer.max_epochs=4")
     backbone = nn.Linear(3, FEATURE_DIM)
-    own = module(backbone, scheduler=instantiate(config.scheduler), backbone_lr_factor=0.1)
-    own.make_optimizer = instantiate(config.optimizer)
-    (made,), (plan,) = own.configure_optimizers()
-    head, body = made.param_groups
-    assert {id(p) for p in head["params"]} == {id(p) for p in own.projection.parameters()}
+    trained = module(backbone, scheduler=instantiate(config.scheduler), backbone_lr_factor=0.1)
+    trained.make_optimizer = instantiate(config.optimizer)
+    (optimizer,), (plan,) = trained.configure_optimizers()
+    head, body = optimizer.param_groups
+    assert {id(p) for p in head["params"]} == {id(p) for p in trained.projection.parameters()}
     assert {id(p) for p in body["params"]} == {id(p) for p in backbone.parameters()}
     rates = []
     for _ in range(4):
         rates.append((head["lr"], body["lr"]))
-        own.loss(own(torch.randn(2, 3)), torch.tensor([0, 1]), own.class_vectors).backward()
-        before = [p.detach().clone() for p in own.parameters()]
-        made.step()
-        for old, new in zip(before, own.parameters(), strict=True):
+        trained.loss(
+            trained(torch.randn(2, 3)), torch.tensor([0, 1]), trained.class_vectors
+        ).backward()
+        before = [p.detach().clone() for p in trained.parameters()]
+        optimizer.step()
+        for old, new in zip(before, trained.parameters(), strict=True):
             assert not torch.equal(old, new)
         plan["scheduler"].step()
     assert plan["interval"] == "epoch"
@@ -105,16 +107,16 @@ def test_the_options_train_the_backbone_more_slowly(
 
 
 def test_without_a_backbone_there_is_one_group_and_a_scheduler_is_not_needed() -> None:
-    made = module().configure_optimizers()
-    assert [group["lr"] for group in made.param_groups] == [0.5]
+    optimizer = module().configure_optimizers()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5]
 
 
 def test_a_loss_that_is_no_number_names_what_to_change() -> None:
-    own = module()
-    own.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    trained = module()
+    trained.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     batch = torch.full((2, FEATURE_DIM), torch.nan), torch.tensor([0, 1])
     with pytest.raises(InputError, match=r"the loss became nan at step 0: lower optimizer\.lr"):
-        own.training_step(batch, 0)
+        trained.training_step(batch, 0)
 
 
 def saved(path: Path, **content: object) -> Path:
@@ -133,8 +135,8 @@ def test_weights_come_back_from_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_checkpoints_of_other_models_are_refused_and_change_nothing(tmp_path: Path) -> None:
-    own = module()
-    before = {name: tensor.clone() for name, tensor in own.state_dict().items()}
+    trained = module()
+    before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
     state = {name: tensor + 1 for name, tensor in before.items()}
     lacking = {name: tensor for name, tensor in state.items() if "bias" not in name}
     for content, reason in (
@@ -144,11 +146,11 @@ def test_checkpoints_of_other_models_are_refused_and_change_nothing(tmp_path: Pa
     ):
         path = saved(tmp_path / "a.ckpt", state_dict=content)
         with pytest.raises(InputError, match="another shape") as caught:
-            load_weights(own, path)
+            load_weights(trained, path)
         assert caught.match(reason)
         assert "\n" not in str(caught.value)
         assert str(path) in str(caught.value)
-    for name, tensor in own.state_dict().items():
+    for name, tensor in trained.state_dict().items():
         assert torch.equal(tensor, before[name])
 
 

