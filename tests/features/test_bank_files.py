@@ -1,0 +1,76 @@
+"""Files of the feature bank: killed, cut short, damaged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.banks import ROW_BYTES, bank_of, killed_extraction, left_in, opened
+
+from devise_exp.data.dataset import ImageDataset
+
+
+@pytest.mark.parametrize("torn", [0, ROW_BYTES - 5, 3 * ROW_BYTES + 5])
+def test_a_killed_extraction_goes_on_where_it_was(
+    torn: int,
+    dataset: ImageDataset,
+    watched: ImageDataset,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where the kill came amid a row or a batch, which leaves some bytes of it."""
+    unfinished = killed_extraction(dataset, 43, cache, tmp_path / "killed")
+    assert left_in(cache) == [unfinished.name]
+    with unfinished.open("ab") as file:
+        file.write(b"\xff" * torn)
+    resumed = bank_of(watched)
+    assert opened(watched) == list(range(40, 80))
+    assert left_in(cache) == [resumed.key]
+    monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "other"))
+    whole = bank_of(watched)
+    assert whole.key == resumed.key
+    assert np.array_equal(whole.features, resumed.features)
+
+
+def test_a_kill_after_the_last_row_costs_no_image(watched: ImageDataset, cache: Path) -> None:
+    bank = bank_of(watched)
+    (cache / f"{bank.key}.unfinished").write_bytes(np.asarray(bank.features).tobytes())
+    shutil.rmtree(cache / bank.key)
+    again = bank_of(watched)
+    assert np.array_equal(again.features, np.asarray(bank.features))
+    assert opened(watched) == list(range(80))
+    assert left_in(cache) == [bank.key]
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda entry: os.truncate(entry / "features.npy", 500),
+    "flipped value": lambda entry: flip(entry / "features.npy", -1),
+    "flipped header": lambda entry: flip(entry / "features.npy", 20),
+    "no features": lambda entry: (entry / "features.npy").unlink(),
+    "no meta": lambda entry: (entry / "meta.json").unlink(),
+    "torn meta": lambda entry: os.truncate(entry / "meta.json", 9),
+    "other meta": lambda entry: (entry / "meta.json").write_text("[]"),
+    "a file": lambda entry: (shutil.rmtree(entry), entry.write_text("")),
+    "empty": lambda entry: (shutil.rmtree(entry), entry.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_is_made_again(damage: str, dataset: ImageDataset, cache: Path) -> None:
+    bank = bank_of(dataset)
+    expected = np.array(bank.features)
+    DAMAGE[damage](cache / bank.key)
+    again = bank_of(dataset)
+    assert np.array_equal(again.features, expected)
+    assert left_in(cache) == [bank.key]

@@ -1,0 +1,69 @@
+"""Exact search: float32 prunes, float64 decides, in tiles of any size."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from helpers.indexes import clusters, gaussian, slow_search
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from devise_exp.index.exact import ExactIndex
+
+
+def test_exact_search_orders_what_float32_scores_cannot() -> None:
+    vectors = clusters(600, 300, 3e-4)
+    index = ExactIndex(vectors)
+    cosines = index.vectors.astype(np.float64) @ index.vectors[:40].astype(np.float64).T
+    expected = np.argsort(-cosines.T, axis=1)[:, :10]
+    rounded = np.argsort(-(index.vectors @ index.vectors[:40].T).T, axis=1)[:, :10]
+    assert set(expected[0]) != set(rounded[0])  # the float32 product alone is not enough
+    np.testing.assert_array_equal(index.search(index.vectors[:40], 10)[0], expected)
+
+
+def test_exact_search_of_many_candidates_equals_float64() -> None:
+    vectors = np.sort(clusters(5003, 8, 0.1), axis=0)  # neighbours lie in a row
+    index, queries = ExactIndex(vectors), ExactIndex(gaussian(60, 8, seed=1)).vectors
+    cosines = queries.astype(np.float64) @ index.vectors.astype(np.float64).T
+    for k in (1, 10, 30, 5003):
+        expected = np.argsort(-cosines, axis=1)[:, :k]
+        np.testing.assert_array_equal(index.search(queries, k)[0], expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 300),
+    different=st.integers(1, 300),
+    n_queries=st.integers(1, 9),
+    at_once=st.integers(1, 900),
+    seed=st.integers(0, 10_000),
+    share=st.floats(0, 1),
+)
+def test_exact_search_in_tiles_equals_the_slow_search(
+    n: int, different: int, n_queries: int, at_once: int, seed: int, share: float
+) -> None:
+    # Few different vectors are many ties, of which a tile may hold more than there is room for.
+    drawn = np.random.default_rng(seed).integers(min(n, different), size=n)
+    index = ExactIndex(gaussian(n, 5, seed)[drawn])
+    queries = ExactIndex(gaussian(n_queries, 5, seed + 1)).vectors
+    k = max(1, round(share * n))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("devise_exp.index.exact_search.NUMBERS_AT_ONCE", at_once)
+        ids, _ = index.search(queries, k)
+    assert ids.tolist() == slow_search(index, queries, k)
+
+
+def test_exact_search_of_nothing_but_ties_keeps_few_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n, queries = 100_000, gaussian(64, 4)
+    monkeypatch.setattr("devise_exp.index.exact_search.NUMBERS_AT_ONCE", 1 << 17)
+    index = ExactIndex(np.ones((n, 4)))
+    tracemalloc.start()
+    ids, _ = index.search(queries, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (ids == np.arange(3)).all()
+    assert peak < 64 * n * 8  # an id for every query and vector would be as much alone
