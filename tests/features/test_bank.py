@@ -122,7 +122,7 @@ def test_shared_batches_make_the_bank_of_one_process(
     remote_shards, _ = shards_of(dataset, small_backbone(), world_size, **options)
     bank_of(dataset, remote_shards=remote_shards, world_size=world_size, **options)
     assert (cache / alone.key / "features.npy").read_bytes() == expected
-    bank_of(dataset, remote_shards=None, **options)  # and nobody is called where the bank is there
+    bank_of(dataset, remote_shards=None, **options)  # and nobody is called if the bank is there
 
 
 def test_every_image_is_opened_once_and_by_whose_turn_it_is(

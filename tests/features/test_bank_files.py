@@ -23,7 +23,7 @@ def test_a_killed_extraction_goes_on_where_it_was(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Also where the kill came amid a row or a batch, which leaves some bytes of it."""
+    """Also if the kill came amid a row or a batch, which leaves some bytes of it."""
     unfinished = killed_extraction(dataset, 43, cache, tmp_path / "killed")
     assert left_in(cache) == [unfinished.name]
     with unfinished.open("ab") as file:

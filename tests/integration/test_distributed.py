@@ -44,7 +44,7 @@ TWO = ("trainer=ddp", "trainer.accelerator=cpu")
 LOSSES = ("cosine", "softmax")
 
 
-# Per process; 6 seen classes of 4 pictures to train on make 24 rows, 12 for each of two ranks.
+# Per process; 6 seen classes of 4 images to train on make 24 rows, 12 for each of two ranks.
 BATCH = "training.batch_size=8"
 
 

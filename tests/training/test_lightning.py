@@ -95,7 +95,7 @@ RANDOM = Training(
         (RANDOM, [(3, 2)]),
         (replace(RANDOM, inputs=Noisy(bank().features)), [(1, 1), (4, 0)]),
         (replace(RANDOM, inputs=Noisy(bank().features), num_workers=2, epochs=3), [(2, 1)]),
-        # Scores rise and fall, so that the last epoch is not the best where it stops.
+        # Scores rise and fall, so that the last epoch is not the best when it stops.
         (Training(bank(noise=2.0), epochs=10), [(1, 0), (6, 0), (9, 2)]),
         (Training(bank(noise=2.0), epochs=10, patience=3), [(5, 0)]),
     ],

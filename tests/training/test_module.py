@@ -39,7 +39,7 @@ def test_validation_counts_every_row_once(rows_per_batch: int) -> None:
     trainer.validate(trained, DataLoader(batches, batch_size=None), verbose=False)
     with torch.no_grad():  # another model's pass starts from nothing
         trained.projection.weight.neg_()
-    (figures,) = trainer.validate(trained, DataLoader(batches, batch_size=None), verbose=False)
+    (metrics,) = trainer.validate(trained, DataLoader(batches, batch_size=None), verbose=False)
     weight, bias = (p.detach().numpy() for p in trained.projection.parameters())
     hits = 0
     for feature, target in zip(features, targets, strict=True):
@@ -50,7 +50,7 @@ def test_validation_counts_every_row_once(rows_per_batch: int) -> None:
         ]
         hits += scores.index(max(scores)) == target
     assert 0 < hits < 40
-    assert figures["val/hit@1"] == pytest.approx(hits / 40)
+    assert metrics["val/hit@1"] == pytest.approx(hits / 40)
 
 
 @pytest.mark.parametrize("scheduler", ["constant", "cosine"])

@@ -104,7 +104,7 @@ def test_a_rank_that_fails_in_the_middle_ends_the_training_with_an_error(
 
 
 def program(*acts: str) -> list[str]:
-    """A rank that does `acts`, lines of Python, whenever it is told to."""
+    """A rank that does `acts`, lines of Python, whenever it is asked to."""
     head = (
         "import os, time, torch.distributed as dist\n"
         "from devise_exp.core.errors import InputError\n"
@@ -141,7 +141,7 @@ def begun() -> Iterator[Callable[..., WorkerPool]]:
     [
         ("exit(1)", "has died"),
         ("os._exit(0)", "has died"),
-        ("raise InputError('no such picture')", "process 1 of node 0: no such picture"),
+        ("raise InputError('no such image')", "process 1 of node 0: no such image"),
         ("1 / 0", "process 1 of node 0 ended with an error: see its message above"),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_rank_that_is_deaf_ends_when_rank_0_is_killed(tmp_path: Path) -> None:
 import os, time, devise_exp.training.distributed.pool as pool
 request = pool.StageRequest(stage='projection', config='')
 with pool.WorkerPool(2, command={child!r}).training(request):
-    time.sleep(1)  # the other waits for us in a call that hears no signal
+    time.sleep(1)  # the other waits for us in a call that no signal interrupts
     os.kill(os.getpid(), 9)
 """
     rank_0 = started(tmp_path, "-c", code)
