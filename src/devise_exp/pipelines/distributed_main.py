@@ -47,7 +47,7 @@ def _meet(alone: Callable[[], None]) -> None:
             try:
                 alone()
             except SystemExit as error:
-                if error.code:  # the workers end so too: rank 0 closes no connection
+                if error.code:  # the workers end too, once their connections to rank 0 close
                     raise
         pool.close()
 
