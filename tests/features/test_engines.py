@@ -184,7 +184,7 @@ def test_without_openvino_torch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     assert choose_engine("auto", "cpu", 10**6) == "torch"
     with pytest.raises(
-        InputError, match=r"OpenVINO is not installed: pip install -e '.\[openvino\]'"
+        InputError, match=r"OpenVINO is not installed: pip install 'devise-exp\[openvino\]'"
     ):
         choose_engine("openvino", "cpu", 1)
 
