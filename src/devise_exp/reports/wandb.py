@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.figures import style
 from devise_exp.reports.html.page import PAGE, plots_of
 from devise_exp.reports.run_tables import flat, hit_records
+from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import read
 
 
@@ -102,9 +102,7 @@ def log_curves(run: Any, folder: Path) -> None:
     table = to_table(of_methods([read(folder)]))
     rows = [["" if cell is None else str(cell) for cell in row] for row in table.rows]
     found["methods"] = wandb.Table(columns=[*table.headings], data=rows)
-    diagnostics = folder / "diagnostics.json"
-    if diagnostics.is_file():
-        classes = json.loads(diagnostics.read_text(encoding="utf-8"))["classes"]
+    if classes := RunFolder(folder).diagnostics().get("classes"):
         data = [[entry[column] for column in _CLASS_COLUMNS] for entry in classes]
         found["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
     page = folder / PAGE

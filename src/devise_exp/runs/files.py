@@ -26,6 +26,7 @@ _DAMAGE = (
     BadZipFile,
     YAMLError,
     csv.Error,
+    RecursionError,
 )
 
 

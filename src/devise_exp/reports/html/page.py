@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -24,6 +22,7 @@ from devise_exp.reports.html import confusions as confusions_module
 from devise_exp.reports.html import sections
 from devise_exp.reports.html.sections import headline_numbers, method_table
 from devise_exp.runs import results
+from devise_exp.runs.files import read_rows
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import RunResults
 
@@ -77,7 +76,7 @@ def plots_of(folder: Path) -> list[Plot]:
         panels = {sections.heading(p): curves[p] for p in _CURVES if p in curves}
         if panels:
             drawn.append(hit_curves(panels, methods))
-    found = _json(folder, "diagnostics.json")
+    found = _printable(RunFolder(folder).diagnostics())
     if found:
         with _telling(folder / "diagnostics.json"):
             drawn += _diagnosed(run, found, methods)
@@ -108,9 +107,12 @@ def _diagnosed(run: RunResults, found: Mapping[str, Any], methods: Sequence[str]
 def _content(folder: Path) -> dict[str, Any]:
     """All but the figures, as plain values."""
     run, place = results.read(folder), RunFolder(folder)
-    about = _json(folder, "about.json") or {}
-    classes = _json(folder, "classes.json") or []
-    found = _json(folder, "diagnostics.json") or {}
+    about, classes = {}, []
+    if (folder / "about.json").is_file():
+        about = _printable(place.details().to_json())
+    if (folder / "classes.json").is_file():
+        classes = _printable([record.to_json() for record in place.classes()])
+    found = _printable(place.diagnostics())
     table = of_methods([run])
     with _telling(folder / "about.json"):
         facts = about.get("about", {})
@@ -143,14 +145,6 @@ def _content(folder: Path) -> dict[str, Any]:
     }
 
 
-def _json(folder: Path, name: str) -> Any:
-    """The file's content with every text made printable, None where there is no such file."""
-    if not (folder / name).is_file():
-        return None
-    with _telling(folder / name):
-        return _printable(json.loads((folder / name).read_text(encoding="utf-8")))
-
-
 def _printable(value: Any) -> Any:
     if isinstance(value, dict):
         return {printable(key): _printable(own) for key, own in value.items()}
@@ -160,10 +154,7 @@ def _printable(value: Any) -> Any:
 
 
 def _table(folder: Path, name: str) -> list[dict[str, str]]:
-    if not (folder / name).is_file():
-        return []
-    with _telling(folder / name), (folder / name).open(encoding="utf-8", newline="") as file:
-        return [_printable(record) for record in csv.DictReader(file)]
+    return [_printable(row) for row in read_rows(folder, name)]
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def _run_sweep(overrides: list[str], config_dir: Path | None) -> None:
     try:
         from devise_exp.pipelines.sweep.sweep import run_sweep  # late: torch and optuna
     except ModuleNotFoundError as error:
-        if error.name != "optuna":
+        if (error.name or "").split(".")[0] != "optuna":
             raise
         raise InputError("sweeps need optuna: pip install 'devise-exp[sweep]'") from error
     run_sweep(overrides, config_dir)

@@ -1,0 +1,55 @@
+"""Records of a run folder's JSON files keep their keys, and refuse wrong entries."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from devise_exp.data.splits import named_split
+from devise_exp.evaluation.leakage import Overlap
+from devise_exp.runs.records import ClassRecord, RunDetails, SplitRecord, class_records
+from devise_exp.text.labels import Resolution
+
+NAMES = ["cat", "dog", "ship"]
+ROWS = [f"{name}/{i}.png" for name in NAMES for i in range(5)]
+SPLIT = named_split(NAMES, np.arange(3).repeat(5), ROWS, ["dog"])
+OVERLAP = Overlap("dog", "is a kind of", "canine", "dog")
+
+
+def test_records_come_back_from_json() -> None:
+    resolutions = [Resolution(name, (name,), "exact") for name in NAMES]
+    details = RunDetails({"data": "x"}, (OVERLAP,), ("a.png: broken",), {"devise": {"rate": 1}})
+    for record in (*class_records(SPLIT, resolutions), SplitRecord.of(SPLIT, ROWS), details):
+        content = json.loads(json.dumps(record.to_json()))
+        assert type(record).from_json(content) == record
+
+
+def test_the_keys_on_disk_stay() -> None:
+    record = ClassRecord(name="cat", seen=True, words=("cat",), rule="exact")
+    assert record.to_json() == {"name": "cat", "seen": True, "words": ["cat"], "how": "exact"}
+    assert list(SplitRecord.of(SPLIT, ROWS).to_json()) == [
+        "name", "seed", "fingerprint", "train", "val", "test", "unseen"
+    ]  # fmt: skip
+    assert list(RunDetails({}).to_json()) == ["about", "leaks", "skipped", "methods"]
+
+
+def test_rows_of_a_part() -> None:
+    record = SplitRecord.of(SPLIT, ROWS)
+    assert record.rows("unseen") == record.unseen == tuple(f"dog/{i}.png" for i in range(5))
+
+
+def test_the_strongest_relation_of_an_overlap_is_first() -> None:
+    weaker = Overlap("dog", "includes", "pug", "dog")
+    details = RunDetails({}, (OVERLAP, weaker))
+    assert details.relations == {"dog": ("is a kind of canine", "includes pug")}
+
+
+@pytest.mark.parametrize("change", [{"name": 3}, {"words": [1]}, {"how": None}, {"words": None}])
+def test_a_wrong_entry_is_an_error(change: dict[str, object]) -> None:
+    entry = {"name": "cat", "seen": True, "words": ["cat"], "how": "exact"}
+    with pytest.raises(TypeError):
+        ClassRecord.from_json(entry | change)
+    with pytest.raises(KeyError):
+        ClassRecord.from_json({"name": "cat"})

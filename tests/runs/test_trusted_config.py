@@ -1,0 +1,62 @@
+"""A run folder's config builds nothing but functions of this project."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from devise_exp.core.errors import InputError
+from devise_exp.data.images import open_image
+from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.trusted_config import trusted_group
+from devise_exp.search.saved_run import Run
+
+
+@pytest.mark.parametrize(
+    ("group", "content"),
+    [
+        ("projection", {"_target_": "os.system", "command": "touch evil"}),
+        (
+            "projection",
+            {"_target_": "devise_exp.methods.projection.linear", "x": {"_target_": "os.getcwd"}},
+        ),
+        ("backbone", {"_target_": "devise_exp.backbones.evil"}),
+        ("backbone", "resnet18"),
+        ("backbone", {"_target_": "devise_exp.backbone.torch.load", "f": "x"}),
+        ("projection", {"_target_": "devise_exp.methods.projection.linear", "x": "${elsewhere}"}),
+    ],
+)
+def test_nothing_foreign_is_built(
+    searchable: Path, tmp_path: Path, group: str, content: object
+) -> None:
+    folder = shutil.copytree(searchable, tmp_path / "run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config[group] = content
+    config.elsewhere = {"_target_": "os.getcwd"}
+    OmegaConf.save(config, folder / "config.yaml")
+    saved = Run.open(folder)
+    row = saved.gallery("all").rows[0]
+    with pytest.raises(InputError, match=f"as the {group}, which is not built unasked"):
+        saved.embed([open_image(Path(row.path or ""))])
+    assert not (Path.cwd() / "evil").exists()
+    assert saved.vocabulary.rank("cat") is not None  # words do without it
+
+
+@pytest.mark.parametrize(
+    ("group", "content"),
+    [
+        ("word_vectors", {"_target_": "devise_exp.text.word_vectors.load_word_vectors",
+                          "path": "evil.kv", "trust_pickle": True}),
+        ("index", {"_target_": "devise_exp.index.np.load", "file": "x", "allow_pickle": True}),
+    ],
+)  # fmt: skip
+def test_no_pickle_is_read(searchable: Path, tmp_path: Path, group: str, content: object) -> None:
+    folder = shutil.copytree(searchable, tmp_path / "run")
+    config = OmegaConf.load(folder / "config.yaml")
+    config[group] = content
+    OmegaConf.save(config, folder / "config.yaml")
+    with pytest.raises(InputError, match=f"as the {group}, which is not built unasked"):
+        trusted_group(RunFolder(folder).config(), group, folder)

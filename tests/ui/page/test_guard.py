@@ -1,0 +1,87 @@
+"""What the server of the page gives away, fetches and keeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client.exceptions import AppError
+from helpers.served_page import Page
+
+from devise_exp.search.saved_run import Run
+from devise_exp.ui.page.guard import is_loopback
+from devise_exp.ui.page.page import serving
+
+
+@pytest.fixture(scope="module")
+def images(searchable: Path) -> Path:
+    return searchable.parent / "images"
+
+
+@pytest.fixture(scope="module")
+def saved(searchable: Path) -> Run:
+    return Run.open(searchable)
+
+
+@pytest.fixture(scope="module")
+def page(saved: Run) -> Iterator[Page]:
+    with serving(saved) as url:
+        yield Page(url)
+
+
+def test_no_other_file_can_be_read(page: Page, saved: Run, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes((images / "cat" / "00.png").read_bytes())
+    secret, config = tmp_path / "secret.png", saved.folder.path / "config.yaml"
+    for path in (secret, config, images / "cat/00.png", Path("pyproject.toml").absolute()):
+        assert page.get(f"gradio_api/file={path}")[0] in (403, 404)
+    sent = json.loads(page.upload(secret.read_bytes())[1])[0]
+    assert "event: complete" in page.search_by_path(sent)
+    assert "event: error" in page.search_by_path(str(secret))
+    with pytest.raises(AppError):
+        page.ask("cat", gallery=str(tmp_path))
+
+
+@pytest.mark.parametrize("path", ["file=http://example.com/a.png", "proxy=http://example.com/"])
+def test_the_server_fetches_nothing_for_others(page: Page, path: str) -> None:
+    assert page.get(f"gradio_api/{path}") == (403, b"refused")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        page.search_by_path("http://example.com/a.png")
+
+
+def test_another_sites_page_can_leave_nothing_here(page: Page) -> None:
+    for origin, expected in (("http://example.com", 403), (page.url.rstrip("/"), 200)):
+        assert page.upload(b"small", {"Origin": origin})[0] == expected
+
+
+def test_only_this_machine_is_answered_and_the_browser_is_held_to_it(page: Page) -> None:
+    port = page.url.rstrip("/").rsplit(":", 1)[1]
+    assert page.get("", host="example.com")[0] == 403
+    assert page.get("", host=f"localhost:{port}")[0] == 200
+    with urllib.request.urlopen(page.url) as answer:
+        assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+        html = answer.read().decode()
+    assert not re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=[\"'](?:https?:)?//", html)
+
+
+def test_what_it_was_sent_is_removed_at_the_end(saved: Run, images: Path) -> None:
+    before = dict(os.environ)
+    with serving(saved) as url:
+        place = Path(os.environ["GRADIO_TEMP_DIR"])
+        Page(url).ask(image=images / "boat" / "03.png")
+        assert list(place.rglob("03.png"))
+    assert not place.exists()
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("127.0.0.2", True), ("[::1]", True), ("0.0.0.0", False), ("a.b", False)],
+)
+def test_loopback_hosts_are_those_of_this_machine(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
