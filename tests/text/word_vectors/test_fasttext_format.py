@@ -31,8 +31,8 @@ def test_fasttext_model_reads_as_gensim_reads_it(
         np.testing.assert_allclose(ours.vector(word), unit(theirs[word]), atol=1e-5)
         assert not ours.has_subword_vector(word)
     # fastText itself gives the sentence end no subwords.
-    own = theirs.vectors_vocab[theirs.key_to_index["</s>"]]
-    np.testing.assert_allclose(ours.vector("</s>"), unit(own), atol=1e-5)
+    word_row = theirs.vectors_vocab[theirs.key_to_index["</s>"]]
+    np.testing.assert_allclose(ours.vector("</s>"), unit(word_row), atol=1e-5)
 
 
 def test_fasttext_model_without_subwords_composes_nothing(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_lower_cased_fasttext_model_composes_lower_cased_words(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("share", "place"),
+    ("share", "entry"),
     [
         (0.005, "word 1: .*in the header"),
         (0.05, r"word \d of 8: .*dictionary"),
@@ -89,7 +89,7 @@ def test_a_lower_cased_fasttext_model_composes_lower_cased_words(tmp_path: Path)
     ],
 )
 def test_fasttext_model_cut_short(
-    share: float, place: str, fasttext_file: Path, tmp_path: Path, cache: Path
+    share: float, entry: str, fasttext_file: Path, tmp_path: Path, cache: Path
 ) -> None:
     content = fasttext_file.read_bytes()
-    broken(tmp_path, cache, content[: int(len(content) * share)], place, "cut.bin")
+    broken(tmp_path, cache, content[: int(len(content) * share)], entry, "cut.bin")

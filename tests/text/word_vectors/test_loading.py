@@ -177,7 +177,7 @@ def test_every_config_builds(
     save(keyed, "txt.gz", tmp_path).rename(folder / "glove-wiki-gigaword-300.gz")
     file = save(keyed, "bin", tmp_path)
     from_files = ("fasttext", "fasttext_crawl", "glove", "word2vec")
-    found = {}
+    loaded = {}
     for option in sorted(GROUP.glob("*.yaml")):
         if option.stem in ELSEWHERE:
             continue
@@ -185,8 +185,8 @@ def test_every_config_builds(
         given_here = {"path": str(file)} if option.stem in from_files else {}
         if option.stem == "glove_6b_50d":
             given_here["limit"] = 10
-        found[option.stem] = instantiate(OmegaConf.merge(config, given_here))
-    assert {name: (len(wv), wv.dim) for name, wv in found.items()} == {
+        loaded[option.stem] = instantiate(OmegaConf.merge(config, given_here))
+    assert {name: (len(wv), wv.dim) for name, wv in loaded.items()} == {
         "fasttext": (8, 6), "fasttext_crawl": (8, 6), "gensim": (8, 6), "glove": (8, 6),
         "glove_6b_50d": (10, 50), "random": (0, 50), "word2vec": (8, 6),
     }  # fmt: skip
