@@ -58,9 +58,9 @@ def vectors() -> Iterator[SentenceVectors]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", refused)
         patch.setattr(socket.socket, "connect", refused)
-        made = sentence_minilm(glosses=False)
-        made.encode_texts(TEXTS)
-        yield made
+        encoded_vectors = sentence_minilm(glosses=False)
+        encoded_vectors.encode_texts(TEXTS)
+        yield encoded_vectors
 
 
 def test_near_in_meaning_is_near(vectors: SentenceVectors) -> None:
@@ -135,11 +135,13 @@ def test_joined_with_glove_the_cosine_is_the_weighted_sum(
     engine = unit["fire"] + unit["engine"]
     engine /= np.linalg.norm(engine)
     asked = ["cat", "fire engine", "a cat that qwertz: a gloss of giraffe", "sea horse"]
-    own = (unit["cat"], engine, unit["cat"], unit["seahorse"])
-    found, alone = joined.encode_texts(asked), vectors.encode_texts(asked)
-    assert found.shape == (4, joined.dim)
+    glove_rows = (unit["cat"], engine, unit["cat"], unit["seahorse"])
+    both, alone = joined.encode_texts(asked), vectors.encode_texts(asked)
+    assert both.shape == (4, joined.dim)
     np.testing.assert_allclose(
-        found @ found.T, 0.7 * alone @ alone.T + 0.3 * np.array(own) @ np.array(own).T, atol=1e-6
+        both @ both.T,
+        0.7 * alone @ alone.T + 0.3 * np.array(glove_rows) @ np.array(glove_rows).T,
+        atol=1e-6,
     )
     (unknown,) = joined.encode_texts(["qwertz"])
     np.testing.assert_allclose(unknown[:DIM], vectors.vector("qwertz"), atol=1e-6)
@@ -147,9 +149,11 @@ def test_joined_with_glove_the_cosine_is_the_weighted_sum(
 
 
 def test_classes_are_described_by_alias_and_gloss(wordnet: Path) -> None:
-    made = sentence_minilm(glosses=True, wordnet=wordnet)
+    with_glosses = sentence_minilm(glosses=True, wordnet=wordnet)
     names = ["okapi", "water_lilly", "sea_horse", "garfield"]
-    texts = made.class_texts(names, ["okapi giraffe", "water lily flower", "", "garfield cat"])
+    texts = with_glosses.class_texts(
+        names, ["okapi giraffe", "water lily flower", "", "garfield cat"]
+    )
     assert texts == (
         "okapi giraffe: similar to the giraffe but smaller",
         "water lily flower: an aquatic plant",
@@ -158,9 +162,9 @@ def test_classes_are_described_by_alias_and_gloss(wordnet: Path) -> None:
     )
     plain = sentence_minilm(glosses=False)
     assert plain.class_texts(names[:2], ["okapi giraffe", ""]) == ("okapi giraffe", "water lilly")
-    np.testing.assert_array_equal(made.vector(texts[0]), plain.vector(texts[0]))
-    assert "glosses" in made.name
-    assert made.fingerprint != plain.fingerprint
+    np.testing.assert_array_equal(with_glosses.vector(texts[0]), plain.vector(texts[0]))
+    assert "glosses" in with_glosses.name
+    assert with_glosses.fingerprint != plain.fingerprint
     assert plain.fingerprint == sentence_minilm(glosses=False).fingerprint
     assert plain.fingerprint != sentence_minilm(["a drawing of a {}"], False).fingerprint
 

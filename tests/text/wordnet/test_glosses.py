@@ -100,8 +100,8 @@ def test_a_name_in_words(name: str, words: str) -> None:
 def test_the_shipped_table_goes_first() -> None:
     assert folder is not None
     names = ["hedgehog", "barrel", "panda", "inline_skate"]
-    found = class_definitions(names, [""] * 4, WordNet(folder), encode)
-    assert [text[:30] for text in found] == [
+    meanings = class_definitions(names, [""] * 4, WordNet(folder), encode)
+    assert [text[:30] for text in meanings] == [
         "small nocturnal Old World mamm",  # not porcupines, WordNet's first sense
         "a cylindrical container that h",  # not of a gun
         "large black-and-white herbivor",
