@@ -27,13 +27,14 @@ from devise_exp.evaluation.metrics.calibrated_stacking import (
     top_answers,
     tradeoff_curve,
 )
-from devise_exp.methods import selection
-from devise_exp.methods.baselines import closed_form
-from devise_exp.methods.baselines.closed_form import ridge_to_features
+from devise_exp.methods import devise_model
+from devise_exp.methods.baselines import ESZSL, SAE, RidgeToFeatures
+from devise_exp.methods.devise_model import Project, cached_per_task, devise
 from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.method import FittedMethod
 from devise_exp.methods.prior import Prior, Priors, conse
-from devise_exp.methods.selection import Project, cached_per_task
-from devise_exp.methods.task import ClassFold, FittedMethod, Task, class_fold
+from devise_exp.methods.selection import fit_method
+from devise_exp.methods.task import ClassFold, Task, class_fold
 from devise_exp.pipelines.fit import fit_to
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.training.lightning import silence_lightning
@@ -127,12 +128,12 @@ def figures(on: Setting, projects: Maps, make: Priors, at: float | None = None, 
 
     def fit(project: Project, weight: float, task: Task) -> FittedMethod:
         moves = [prior for prior in make(task.pretraining) if prior.strength == weight]
-        return FittedMethod("", task.class_vectors, TrainedProjection(project(task), *moves))
+        return FittedMethod(task.class_vectors, TrainedProjection(project(task), *moves))
 
     found, weight = [], at
     for each in projects:
         if at is None:
-            prior = selection.devise(each(on.task), each, make, on.task, on.class_folds)[1]
+            prior = devise(each(on.task), each, make, on.task, on.class_folds)[1]
             weight = prior.strength if prior else 0.0
         found.append((weight, *on.measured(partial(fit, each, weight), **hubs)))
     return found
@@ -147,11 +148,11 @@ def to_features(on: Setting, weight: float) -> Figures:
     """Words mapped to features; their cosine and the prior's, weighted, are added up."""
 
     def fit(task: Task) -> FittedMethod:
-        own = ridge_to_features(task, on.others(task))
+        own = fit_method(RidgeToFeatures(), task, on.others(task))
         (prior,), root = priors(weight)(task.pretraining), weight**0.5
         vectors = normalize_rows(np.hstack([own.class_vectors, root * task.class_vectors]))
         return FittedMethod(
-            "", vectors, lambda x: np.hstack([own.embed(x), root * prior.directions(x)])
+            vectors, lambda x: np.hstack([own.embed(x), root * prior.directions(x)])
         )
 
     return [(weight, *on.measured(fit))]
@@ -176,8 +177,10 @@ def main() -> None:
     rows = block("softmax 0.2", glove, own)
     for name, overrides in losses.items():
         rows += block(name, glove, glove.trained(*overrides))
-    for name, method in {"ESZSL": closed_form.eszsl, "SAE": closed_form.sae}.items():
-        project = partial(lambda m, task: Mapped(m(task, glove.others(task)).embed), method)
+    for name, method in {"ESZSL": ESZSL(), "SAE": SAE()}.items():
+        project = partial(
+            lambda m, task: Mapped(fit_method(m, task, glove.others(task)).embed), method
+        )
         rows += block(name, glove, [cached_per_task(project, {})])
     rows += [("words to features", partial(to_features, glove, w)) for w in (0, 0.05, 0.1, 0.2)]
     show("Losses and closed forms", rows)
@@ -188,7 +191,7 @@ def main() -> None:
         name = f"temperature {t}, {f'top {top}' if top < 1000 else 'all'}"
         rows.append((name, partial(figures, glove, own, priors(t=t, top=top))))
     choice = partial(figures, glove, own, priors())
-    rows += [(f"seen cost {c}", patch.object(selection, "SEEN_COST", c)(choice)) for c in COSTS]
+    rows += [(f"seen cost {c}", patch.object(devise_model, "SEEN_COST", c)(choice)) for c in COSTS]
     rows.append(("the prior alone", partial(figures, glove, own[:1], priors(1e6), 1e6)))
     show("Forms of the prior, softmax 0.2", rows)
 

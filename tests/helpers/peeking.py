@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from devise_exp.methods.task import ClassFold, FittedMethod, Task
+from devise_exp.methods.method import FittedMethod
+from devise_exp.methods.task import ClassFold, Task
 
 
 def peek_at_unseen(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_of, centre_rows
-from devise_exp.methods.baselines import seen_only, softmax
+from devise_exp.methods.baselines import Prototypes, softmax
 from devise_exp.methods.baselines.softmax import fit_softmax
 from devise_exp.methods.task import ClassFold, FittedMethod, Task
 from devise_exp.pipelines import reevaluation, run
@@ -193,7 +193,7 @@ class Watched(np.ndarray):
 
 def late(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
     LOOKED.append("fitted")
-    return seen_only.prototypes(task)
+    return Prototypes().fit(task)
 
 
 def test_all_methods_are_fitted_before_a_test_or_unseen_image_is_looked_at(
@@ -215,8 +215,7 @@ def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
     config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = config.copy()
-    target = "devise_exp.methods.baselines.softmax.softmax"
-    method = {"softmax": {"_target_": target, "_partial_": True}}
+    method = {"softmax": {"_target_": "devise_exp.methods.baselines.Softmax"}}
     own.update(class_folds=0, prior=None, spaces=["classifier"], method=method)
     trained: list[int] = []
     real = fit_softmax
@@ -251,7 +250,7 @@ def test_why_there_is_no_conse_of_the_pretraining_is_said_rightly(
     trainable = replace(data, backbone=replace(data.backbone, trainable=True))
     said = []
     for each in (data, trainable):
-        list(methods_of(config, each, lambda task: pytest.fail("no map is trained")))
+        list(methods_of(config, each, lambda task: pytest.fail("trained a projection")))
         captured = capsys.readouterr()
         said.append(captured.out + captured.err)
     assert "unknown" in said[0]

@@ -139,7 +139,7 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     (prior,) = priors(of, [1.0], top=3)
     whole = prior.directions(features)
     for at_once in (1, 5, 22, 23):
-        monkeypatch.setattr(prior_module, "AT_ONCE", at_once)
+        monkeypatch.setattr(prior_module, "BATCH_ROWS", at_once)
         np.testing.assert_allclose(prior.directions(features), whole, atol=1e-6)
     assert prior.directions(features[:0]).shape == (0, 4)
 
@@ -170,9 +170,9 @@ def test_priors_that_cannot_be_are_refused(options: dict[str, Any], words: str) 
     assert "\n" not in str(caught.value)
 
 
-def test_one_prior_for_each_weight() -> None:
+def test_one_prior_for_each_strength() -> None:
     found = priors(known(), [0.25, 1], 3.0, 4)
-    assert [(p.weight, p.temperature, p.top) for p in found] == [(0.25, 3, 4), (1, 3, 4)]
+    assert [(p.strength, p.temperature, p.top) for p in found] == [(0.25, 3, 4), (1, 3, 4)]
     assert priors(known(n=3), 2)[0].top == 3  # there are no more
 
 

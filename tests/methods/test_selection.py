@@ -13,18 +13,19 @@ import pytest
 import torch
 from torch import nn
 
-from devise_exp.methods import selection
-from devise_exp.methods.baselines import closed_form, seen_only
-from devise_exp.methods.baselines.conse import conse_pretraining
-from devise_exp.methods.embedding import TrainedProjection
-from devise_exp.methods.prior import PretrainedClassifier, Prior, priors
-from devise_exp.methods.selection import (
-    SEEN_COST,
-    CalibratedMethod,
-    cached_per_task,
-    projection_method,
+from devise_exp.methods import devise_model, selection
+from devise_exp.methods.baselines import (
+    ESZSL,
+    ConSEPretraining,
+    DeviseWithoutPrior,
+    Majority,
+    Prototypes,
 )
-from devise_exp.methods.task import ClassFold, FittedMethod, GuardedFeatures, Task, class_fold
+from devise_exp.methods.devise_model import SEEN_COST, cached_per_task
+from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.method import CalibratedMethod, FittedMethod, FunctionMethod, Method
+from devise_exp.methods.prior import PretrainedClassifier, Prior, priors
+from devise_exp.methods.task import ClassFold, GuardedFeatures, Task, class_fold
 
 N_SEEN, N_UNSEEN, DIM, FEATURE_DIM = 12, 3, 5, 8
 WEIGHTS = (0.3, 1.0, 3.0)
@@ -64,7 +65,10 @@ def synthetic(seed: int, known_noise: float = 0.3, images: int = 9) -> Task:
     )
     unseen = np.setdiff1d(np.arange(n), seen)
     guarded = GuardedFeatures(features.astype(np.float32), opened)
-    return Task(guarded, ids, vectors, seen, unseen, **parts, seed=seed, pretraining=known)
+    return Task(
+        features=guarded, class_ids=ids, class_vectors=vectors, seen=seen, unseen=unseen,
+        **parts, seed=seed, pretraining=known,
+    )  # fmt: skip
 
 
 def folds_of(task: Task, n: int = 2) -> list[ClassFold]:
@@ -85,7 +89,7 @@ some_priors = partial(priors, weights=WEIGHTS, temperature=1.5, top=6)
 
 
 def devise(task: Task, folds: Sequence[ClassFold]) -> tuple[CalibratedMethod, Prior | None]:
-    return selection.devise(ridge(task), ridge, some_priors, task, folds)
+    return devise_model.devise(ridge(task), ridge, some_priors, task, folds)
 
 
 # Brute force
@@ -161,7 +165,7 @@ def slow_devise(task: Task, folds: Sequence[ClassFold]) -> tuple[float, float, f
             def embed(x: np.ndarray, layer: np.ndarray = layer, prior: Prior = prior) -> np.ndarray:
                 return unit(unit(x @ layer.T) + prior.strength * prior.directions(x))
 
-            edges, means = on_fold(task, each, FittedMethod("", task.class_vectors, embed))
+            edges, means = on_fold(task, each, FittedMethod(task.class_vectors, embed))
             area += slow_area(means) / len(folds)
             seen += means[0][0] / len(folds)
             gamma += slow_gamma(edges, means) / len(folds)
@@ -195,9 +199,9 @@ def test_a_prior_that_costs_seen_hits_is_not_chosen() -> None:
         task = synthetic(seed, known_noise=0.2 + seed % 3)
         folds = folds_of(task)
         first, _ = devise(task, folds)
-        _, without = selection.devise(ridge(task), ridge, None, task, folds)
+        _, without = devise_model.devise(ridge(task), ridge, None, task, folds)
         assert without is None
-        bare = selection.devise(ridge(task), ridge, None, task, folds)[0].fitted.hyperparameters
+        bare = devise_model.devise(ridge(task), ridge, None, task, folds)[0].fitted.hyperparameters
         about = first.fitted.hyperparameters
         assert about["rehearsal/seen"] >= bare["rehearsal/seen"] - SEEN_COST - 1e-12
         assert about["rehearsal/AUSUC"] >= bare["rehearsal/AUSUC"]
@@ -214,9 +218,7 @@ def _areas(task: Task, folds: Sequence[ClassFold]) -> list[float]:
         for each in folds:
             assert each.task.pretraining is not None
             prior = Prior(each.task.pretraining, weight, 1.5, 6)
-            fitted = FittedMethod(
-                "", task.class_vectors, TrainedProjection(ridge(each.task), prior)
-            )
+            fitted = FittedMethod(task.class_vectors, TrainedProjection(ridge(each.task), prior))
             areas.append(slow_area(on_fold(task, each, fitted)[1]))
         found.append(float(np.mean(areas)))
     return found
@@ -239,7 +241,7 @@ def test_without_a_class_fold_nothing_is_chosen() -> None:
     rows = task.features[task.val]
     expected = unit(rows @ ridge(task).weight.detach().numpy().T)
     np.testing.assert_allclose(first.fitted.embed(rows), expected, atol=1e-6)
-    assert selection.calibrate(closed_form.eszsl, task, []).gamma is None
+    assert selection.calibrate(ESZSL(), task, []).gamma is None
 
 
 def test_without_a_pretraining_a_gamma_is_chosen_and_no_prior() -> None:
@@ -255,12 +257,12 @@ def test_a_methods_gamma_is_the_mean_of_scans_on_each_class_fold(n: int) -> None
     for seed in range(3):
         task = synthetic(seed)
         folds = folds_of(task, n)
-        method = projection_method("ridge", ridge)
+        method = DeviseWithoutPrior(project=ridge)
         found = selection.calibrate(method, task, folds)
-        scans = [slow_gamma(*on_fold(task, each, method(each.task, []))) for each in folds]
+        scans = [slow_gamma(*on_fold(task, each, method.fit(each.task))) for each in folds]
         assert found.gamma == pytest.approx(np.mean(scans), abs=1e-5)
         # One rule for all: the trained model's, where it has no prior either.
-        bare, _ = selection.devise(ridge(task), ridge, None, task, folds)
+        bare, _ = devise_model.devise(ridge(task), ridge, None, task, folds)
         assert bare.gamma == pytest.approx(found.gamma, abs=1e-9)
 
 
@@ -271,9 +273,9 @@ def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_class_
 
     def watched(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
         given.append((task, list(folds)))
-        return closed_form.eszsl(task, folds)
+        return selection.fit_method(ESZSL(), task, folds)
 
-    selection.calibrate(watched, task, folds)
+    selection.calibrate(FunctionMethod(name="watched", function=watched), task, folds)
     assert given[0] == (task, folds)
     assert [inner for inner, _ in given[1:]] == [each.task for each in folds]
     for inner, others in given[1:]:
@@ -292,8 +294,8 @@ def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_class_
             assert set(each.task.pretraining.categories) == both
 
 
-@pytest.mark.parametrize("method", [seen_only.prototypes, seen_only.majority])
-def test_a_method_that_names_no_unseen_class_gets_no_gamma(method: Any) -> None:
+@pytest.mark.parametrize("method", [Prototypes(), Majority()])
+def test_a_method_that_names_no_unseen_class_gets_no_gamma(method: Method) -> None:
     task = synthetic(0)
     assert selection.calibrate(method, task, folds_of(task)).gamma is None
 
@@ -309,8 +311,8 @@ def test_a_task_is_trained_on_once() -> None:
     whole = ridge(task)
     project = cached_per_task(counted, {task: whole})
     folds = folds_of(task)
-    selection.devise(whole, project, some_priors, task, folds)
-    selection.calibrate(projection_method("bare", project), task, folds)
+    devise_model.devise(whole, project, some_priors, task, folds)
+    selection.calibrate(DeviseWithoutPrior(project=project), task, folds)
     assert project(task) is whole
     assert trained == [each.task for each in folds]
 
@@ -329,7 +331,7 @@ def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
         assert prior is not None
         others = [
             selection.calibrate(method, each, folds_of(each))
-            for method in (closed_form.eszsl, conse_pretraining)
+            for method in (ESZSL(), ConSEPretraining())
         ]
         embeddings = [fit.fitted.embed(rows).tobytes() for fit in (first, *others)]
         chosen = [(fit.gamma, fit.fitted.hyperparameters) for fit in (first, *others)]

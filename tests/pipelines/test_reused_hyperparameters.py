@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.baselines import ALL
 from helpers.configs import CHOOSING, FEW
 from helpers.paths import ROOT
 from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError
-from devise_exp.methods.baselines.base import SEEDLESS
+from devise_exp.methods.selection import fit_method
 from devise_exp.pipelines import run
 from devise_exp.pipelines.fit import methods_of
 from devise_exp.pipelines.prepare import features_of, prepare
@@ -75,16 +76,16 @@ def test_a_single_run_with_these_choices_has_the_figures_of_the_series(
         assert (tmp_path / "alone" / name).read_bytes() == (second.path / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", SEEDLESS)
-def test_a_method_that_is_called_seedless_is(composed: Config, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, method in ALL.items() if not method.uses_seed])
+def test_a_method_that_says_so_uses_no_seed(composed: Config, name: str) -> None:
     config = composed(*FEW, f"method={name}")
     data = prepare(config)
     features = features_of(config, data)
-    ((_, method, _),) = methods_of(config, data, lambda task: pytest.fail("no map"))
+    (method,) = methods_of(config, data, lambda task: pytest.fail("trained a projection"))
     found = []
     for seed in (0, 1):
         task = data.task(features, seed)
-        found.append(method(task, data.class_folds(task)))
+        found.append(fit_method(method, task, data.class_folds(task)))
     one, two = found
     assert one.hyperparameters == two.hyperparameters
     np.testing.assert_array_equal(one.class_vectors, two.class_vectors)

@@ -46,6 +46,7 @@ class MethodOutput:
         gamma: Number that calibrated stacking subtracts from the similarity of seen labels, None if
             none was chosen.
         is_projection: Whether the method is a projection trained to the class vectors.
+        reports_search: Whether the metrics of image search by words are reported for it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class MethodOutput:
     parts: dict[str, EmbeddedImages]
     gamma: float | None = None
     is_projection: bool = False
+    reports_search: bool = False
 
     def __post_init__(self) -> None:
         if not {"seen", "unseen"} <= set(self.parts) <= set(PARTS):

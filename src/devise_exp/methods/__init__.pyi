@@ -1,8 +1,13 @@
+from .devise_model import devise as devise
+from .method import CalibratedMethod as CalibratedMethod
+from .method import FittedMethod as FittedMethod
+from .method import FunctionMethod as FunctionMethod
+from .method import Hyperparameters as Hyperparameters
+from .method import Method as Method
+from .method import SolverMethod as SolverMethod
 from .prior import PretrainedClassifier as PretrainedClassifier
 from .prior import Prior as Prior
-from .selection import CalibratedMethod as CalibratedMethod
 from .selection import calibrate as calibrate
-from .selection import devise as devise
+from .selection import fit_method as fit_method
 from .task import ClassFold as ClassFold
-from .task import FittedMethod as FittedMethod
 from .task import Task as Task

@@ -1,8 +1,8 @@
-"""Features to unit vectors in the spaces that pictures are compared in.
+"""Features to unit vectors in the spaces that images are compared in.
 
-devise: the trained space of word vectors, about its centre, where the prior of the pretraining has
-its say too. backbone: the features themselves.
-classifier: features times the weights of the most probable seen class, after the softmax baseline.
+devise: the trained space of word vectors, about its centre, with the prior. backbone: the features
+themselves. classifier: features times the weights of the most probable seen class of the softmax
+baseline.
 """
 
 from __future__ import annotations
@@ -15,18 +15,31 @@ import torch.nn.functional as F
 from torch import nn
 
 from devise_exp.core.vectors import centre_rows, normalize_rows
+from devise_exp.evaluation.protocols import MODEL
 from devise_exp.methods.prior import Prior
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A linear softmax classifier of the S seen classes: weight (S, feature_dim), bias (S,)."""
+    """A linear softmax classifier of the S seen classes.
+
+    Attributes:
+        weight: (S, feature_dim) weights.
+        bias: (S,) biases.
+    """
 
     weight: np.ndarray
     bias: np.ndarray
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """(N, feature_dim) -> (N, S) float32, rows sum to one."""
+        """Classify images among the seen classes.
+
+        Args:
+            features: (N, feature_dim) features.
+
+        Returns:
+            (N, S) float32 probabilities; rows sum to one.
+        """
         logits = torch.from_numpy(features.astype(np.float32) @ self.weight.T + self.bias)
         shares: np.ndarray = logits.softmax(dim=1).numpy()
         return shares
@@ -34,8 +47,11 @@ class Classifier:
 
 @dataclass(frozen=True, eq=False)
 class TrainedProjection:
-    """Features (N, feature_dim) to unit vectors (N, D) of the trained space: the projection's,
-    moved by the prior where there is one.
+    """Maps features (N, feature_dim) to (N, D) unit rows of the trained space.
+
+    Attributes:
+        projection: The trained module.
+        prior: Moves the projected rows; None for no prior.
     """
 
     projection: nn.Module
@@ -47,7 +63,16 @@ class TrainedProjection:
 
 
 def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -> np.ndarray:
-    """(N, feature_dim) -> (N, D) float32, each row of unit length; on the CPU, in row order."""
+    """Project features on the CPU.
+
+    Args:
+        projection: A module (B, feature_dim) -> (B, D).
+        features: (N, feature_dim) features.
+        batch_size: Most rows that are projected at a time.
+
+    Returns:
+        (N, D) float32 unit rows, in the order of `features`.
+    """
     was_training = projection.training
     projection.eval().cpu()
     with torch.inference_mode():
@@ -66,14 +91,25 @@ def embed_spaces(
     classifier: Classifier | None,
     features: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """features (N, feature_dim) in each of `spaces`: (N, D or feature_dim) float32 unit rows."""
-    found: dict[str, np.ndarray] = {}
+    """Embed images in several spaces.
+
+    Args:
+        spaces: Names of the spaces.
+        trained: The trained projection with its prior.
+        centre: (D,) centre of the trained space.
+        classifier: Softmax classifier of the seen classes, for the space "classifier".
+        features: (N, feature_dim) features.
+
+    Returns:
+        By space, (N, D or feature_dim) float32 unit rows.
+    """
+    rows: dict[str, np.ndarray] = {}
     for space in spaces:
-        if space == "devise":
-            found[space] = centre_rows(trained(features), centre)
+        if space == MODEL:
+            rows[space] = centre_rows(trained(features), centre)
         elif space == "backbone":
-            found[space] = normalize_rows(features)
+            rows[space] = normalize_rows(features)
         elif space == "classifier" and classifier is not None:
             best = classifier.probabilities(features).argmax(axis=1)  # (N,)
-            found[space] = normalize_rows(features.astype(np.float32) * classifier.weight[best])
-    return found
+            rows[space] = normalize_rows(features.astype(np.float32) * classifier.weight[best])
+    return rows

@@ -1,9 +1,9 @@
 """What a backbone's own classifier knows, as a prior in the space of word vectors.
 
-The classifier of the pretraining (ImageNet's 1,000 classes) names every picture among its own
-classes. Those have word vectors as well, so its answer is a point in the space of word vectors that
-no training was needed for (ConSE, Norouzi et al. 2014). Classes that the overlap audit finds to
-be the same as, a kind of, or a parent of an unseen class are taken out first.
+The classifier of the pretraining (ImageNet's 1,000 classes) names every image among its own
+classes. Those have word vectors too, so its answer is a point in the space of word vectors, without
+any training (ConSE, Norouzi et al. 2014). Pretraining classes that overlap an unseen class (the
+same, a kind of it, or its parent) are taken out first.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 
-AT_ONCE = 4096  # rows of features whose logits are held at a time
+BATCH_ROWS = 4096  # rows of features whose logits are held at a time
 
 
 @dataclass(frozen=True, eq=False)
 class PretrainedClassifier:
-    """K pretraining classes: the classifier's weight (K, feature_dim) and bias (K,), and the
-    classes' vectors (K, D), unit rows.
+    """The linear classifier of a pretraining, with word vectors of its K classes.
+
+    Attributes:
+        categories: Names of the K classes.
+        weight: (K, feature_dim) weights.
+        bias: (K,) biases.
+        vectors: (K, D) unit rows.
     """
 
     categories: tuple[str, ...]
@@ -37,13 +42,28 @@ class PretrainedClassifier:
             raise ValueError("a pretraining class lacks its weight, bias or vector")
 
     def probabilities(self, features: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-        """(N, feature_dim) -> (N, K) float32, rows sum to one; the logits over `temperature`."""
+        """Classify images among the pretraining classes.
+
+        Args:
+            features: (N, feature_dim) features.
+            temperature: Divides the logits.
+
+        Returns:
+            (N, K) float32 probabilities; rows sum to one.
+        """
         logits = (features.astype(np.float32) @ self.weight.T + self.bias) / temperature
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
     def without(self, categories: Collection[str]) -> PretrainedClassifier | None:
-        """The same without the categories of these names, None where fewer than two are left."""
+        """Leave out some categories.
+
+        Args:
+            categories: Names of those to leave out.
+
+        Returns:
+            The classifier of the others; None if fewer than two are left.
+        """
         kept = [i for i, name in enumerate(self.categories) if name not in categories]
         if len(kept) < 2:
             return None
@@ -57,12 +77,17 @@ class PretrainedClassifier:
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """The direction in word space that the pretraining's answer gives a picture, and how far a
-    trained embedding is moved that way.
+    """A direction in word space for every image, and how far it moves a trained embedding.
 
-    A picture's prior is the mean of the vectors of its `top` most probable pretraining classes,
-    taken from the centre of all of them and weighted by probability at `temperature`. Without the
-    centre all answers would have in common what the vectors of all classes have in common.
+    The direction is the mean of the vectors of the image's most probable pretraining classes, about
+    the centre of all pretraining classes, weighted by probability. Without the centre all answers
+    would share what the vectors of all classes share.
+
+    Attributes:
+        pretraining: The classifier of the pretraining.
+        strength: Length of the direction beside a unit embedding; 0 changes nothing.
+        temperature: Divides the classifier's logits.
+        top: How many of the most probable classes count.
     """
 
     pretraining: PretrainedClassifier
@@ -71,17 +96,32 @@ class Prior:
     top: int
 
     def directions(self, features: np.ndarray) -> np.ndarray:
-        """(N, feature_dim) -> (N, D) float32 unit rows."""
+        """Compute the directions of images.
+
+        Args:
+            features: (N, feature_dim) features.
+
+        Returns:
+            (N, D) float32 unit rows.
+        """
         known = self.pretraining
         away = known.vectors - known.vectors.mean(axis=0)
         away = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12)
-        blocks = np.array_split(features, max(1, -(-len(features) // AT_ONCE)))
+        blocks = np.array_split(features, max(1, -(-len(features) // BATCH_ROWS)))
         return np.concatenate(
             [conse(known.probabilities(b, self.temperature), away, self.top) for b in blocks]
         )
 
     def apply(self, embeddings: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """Unit embeddings (N, D) of features (N, feature_dim) -> unit rows nearer to the prior."""
+        """Move trained embeddings towards the prior.
+
+        Args:
+            embeddings: (N, D) unit rows.
+            features: (N, feature_dim) features of the same images.
+
+        Returns:
+            (N, D) float32 unit rows.
+        """
         if self.strength == 0:
             return embeddings
         both = embeddings + self.strength * self.directions(features)
@@ -98,31 +138,51 @@ def priors(
     temperature: float = 2.0,
     top: int = 10,
 ) -> tuple[Prior, ...]:
-    """The priors of these pretraining classes to choose among, one per weight.
+    """Make the priors to choose among, one per strength.
 
-    InputError for weights below 0, none at all, and a temperature or `top` of 0 or less.
+    Args:
+        pretraining: The classifier of the pretraining.
+        weights: Their strengths (prior.weights in config).
+        temperature: Divides the classifier's logits.
+        top: How many of the most probable classes count.
+
+    Returns:
+        One prior per strength.
+
+    Raises:
+        InputError: A strength is below 0, there is none, or temperature or top is not above 0.
     """
-    given = [weights] if isinstance(weights, int | float | str) else list(weights)
-    if not given or not all(_finite(weight) and weight >= 0 for weight in given):
-        raise InputError(f"prior.weights={given}: give weights from 0 on, or prior=none")
+    strengths = [weights] if isinstance(weights, int | float | str) else list(weights)
+    if not strengths or not all(_finite(strength) and strength >= 0 for strength in strengths):
+        raise InputError(f"prior.weights={strengths}: give weights from 0 on, or prior=none")
     if not (_finite(temperature) and temperature > 0 and type(top) is int and top > 0):
         raise InputError(
             f"prior.temperature={temperature}, prior.top={top}: give a temperature above 0 and a "
             "whole number of classes from 1 on"
         )
     n = len(pretraining.categories)
-    return tuple(Prior(pretraining, float(w), temperature, min(top, n)) for w in given)
+    return tuple(Prior(pretraining, float(s), temperature, min(top, n)) for s in strengths)
 
 
 def _finite(number: Any) -> bool:
+    """Tell whether a value is a finite number."""
     return isinstance(number, int | float) and math.isfinite(number)
 
 
 def conse(shares: np.ndarray, vectors: np.ndarray, top: int = 10) -> np.ndarray:
-    """ConSE (Norouzi et al. 2014): the `top` most probable classes' vectors, weighted by their
-    probability; classes as probable as the last of them count too.
+    """Mix the vectors of the most probable classes by their probability (Norouzi et al. 2014).
 
-    shares: (N, K) probabilities; vectors: (K, D) unit rows; returns (N, D) unit rows.
+    Args:
+        shares: (N, K) probabilities.
+        vectors: (K, D) unit rows.
+        top: How many classes are mixed; those as probable as the last of them count too.
+
+    Returns:
+        (N, D) float32 unit rows.
+
+    Example:
+        >>> conse(np.array([[0.3, 0.7]]), np.eye(2), top=1)
+        array([[0., 1.]], dtype=float32)
     """
     top = min(top, shares.shape[1])
     floor = -np.partition(-shares, top - 1, axis=1)[:, top - 1 : top]
@@ -137,10 +197,16 @@ def pretrained_classifier(
     vectors: Sequence[np.ndarray | None],
     overlapping: Collection[str],
 ) -> PretrainedClassifier | None:
-    """The pretraining classes that may be used: those with a word vector (D,), by which no unseen
-    class overlaps; None where fewer than two are left.
+    """Keep the pretraining classes that have a word vector and overlap no unseen class.
 
-    head: weight (K, feature_dim) and bias (K,) of the classifier; overlapping: names of categories.
+    Args:
+        categories: Names of the K classes.
+        head: Weight (K, feature_dim) and bias (K,) of the classifier.
+        vectors: Word vector (D,) of each class, None if it has none.
+        overlapping: Names of the classes that overlap an unseen class.
+
+    Returns:
+        The classifier of the classes kept; None if fewer than two are left.
     """
     weight, bias = head
     kept = [

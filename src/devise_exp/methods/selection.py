@@ -1,177 +1,146 @@
-"""Methods fitted to a task, and what is chosen on class folds: the strength of the prior, and the
-gamma of calibrated stacking.
+"""Choose hyperparameters, and the gamma of calibrated stacking, on class folds.
 
-In a class fold some seen classes play the unseen ones. No unseen class and no test image has a say.
+In a class fold some seen classes play the unseen ones, so neither unseen classes nor test images
+take part in a choice. The criterion is the area under the seen-unseen curve (AUSUC, Chao et al.
+2016), averaged over the folds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from torch import nn
 
-from devise_exp.evaluation.metrics import calibrated_stacking
 from devise_exp.evaluation.metrics.calibrated_stacking import (
     Curve,
     SearchResult,
+    ausuc,
     best_gamma,
     top_answers,
     tradeoff_curve,
 )
-from devise_exp.evaluation.protocols import MODEL
 from devise_exp.index.exact import ExactIndex
-from devise_exp.methods.embedding import TrainedProjection
-from devise_exp.methods.prior import Prior, Priors
-from devise_exp.methods.task import ClassFold, FittedMethod, Method, Task, class_fold
-
-Family = Callable[[Task], Callable[..., FittedMethod]]  # a task's members, by their hyperparameters
+from devise_exp.methods.method import CalibratedMethod, FittedMethod, FunctionMethod, Method
+from devise_exp.methods.task import ClassFold, Task, class_fold
 
 
 def choose_hyperparameters(
-    family: Family, grid: Sequence[dict[str, float]], task: Task, folds: Sequence[ClassFold]
-) -> FittedMethod:
-    """The member of `family` for `task` with the hyperparameters out of `grid` of the largest area
-    under the trade-off curve, averaged over the class folds, as the trained model's prior is chosen
-    as well; the first of equals. `about` has them and that figure, rehearsal/AUSUC.
+    method: Method, task: Task, folds: Sequence[ClassFold]
+) -> dict[str, Any]:
+    """Choose among `method.param_grid` by the largest mean AUSUC over the folds.
 
-    Without a class fold there is nothing to choose by: then it is the middle of the grid.
+    Args:
+        method: The method, which is fitted to every fold with every combination.
+        task: The whole task.
+        folds: Class folds of the task.
+
+    Returns:
+        The best combination, the first of equals, and its "rehearsal/AUSUC". The middle of the
+        combinations, without a metric, if there are no folds or there is nothing to choose.
     """
+    grid = method.combinations()
     if not folds or len(grid) == 1:
-        middle = grid[len(grid) // 2]
-        return replace(family(task)(*middle.values()), hyperparameters=dict(middle))
+        return grid[len(grid) // 2]
     areas = np.zeros(len(grid))
-    for each in folds:
-        member = family(each.task)
-        for i, hyperparameters in enumerate(grid):
-            areas[i] += calibrated_stacking.ausuc(
-                fold_curve(member(*hyperparameters.values()), task, each)
-            )
+    for fold in folds:
+        for i, fitted in enumerate(method.fit_grid(fold.task, grid)):
+            areas[i] += ausuc(fold_curve(fitted, task, fold))
     areas = np.round(areas / len(folds), 9)  # rounding errors decide no tie
     best = int(areas.argmax())
-    about = grid[best] | {"rehearsal/AUSUC": float(areas[best])}
-    return replace(family(task)(*grid[best].values()), hyperparameters=about)
+    return grid[best] | {"rehearsal/AUSUC": float(areas[best])}
 
 
-SEEN_COST = 0.02  # what the prior may cost of the class mean of hit@1 among seen labels
+def fit_method(method: Method, task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
+    """Choose the hyperparameters of a method on class folds, and fit it to the whole task.
 
-Project = Callable[[Task], nn.Module]  # trains the projection of a task
+    Args:
+        method: The method.
+        task: The whole task.
+        folds: Class folds of the task; none, if there is nothing to choose on.
 
-
-@dataclass(frozen=True, eq=False)
-class CalibratedMethod:
-    """A fitted method and the gamma by which the similarities of seen labels are lowered among all
-    labels; None where it names no unseen class or nothing could be held out.
+    Returns:
+        The fitted method, with what `choose_hyperparameters` returns.
     """
-
-    fitted: FittedMethod
-    gamma: float | None
-
-
-def devise(
-    projection: nn.Module,
-    project: Project,
-    priors: Priors | None,
-    task: Task,
-    folds: Sequence[ClassFold],
-) -> tuple[CalibratedMethod, Prior | None]:
-    """The trained model with the prior that does best on the class folds, for each of which
-    `project` trains a projection anew.
-
-    Among the priors whose seen hit@1 stays within SEEN_COST of that without any, the one of the
-    largest area under the trade-off curve, the first of equals; its gamma is the mean of those
-    that are best on each class fold. Without a class fold there is nothing to choose by: no prior.
-    """
-    if not folds:
-        fitted = FittedMethod(MODEL, task.class_vectors, TrainedProjection(projection))
-        return CalibratedMethod(fitted, None), None
-    curves = [prior_curves(project, priors, task, each) for each in folds]
-    best, chosen = best_prior(curves)
-    prior = (None, *_priors(priors, task))[best]
-    gamma = float(np.mean([best_gamma(row[best]) for row in curves]))
-    about: dict[str, Any] = {"prior/weight": prior.strength if prior else 0.0, **chosen}
-    fitted = FittedMethod(MODEL, task.class_vectors, TrainedProjection(projection, prior), about)
-    return CalibratedMethod(fitted, gamma), prior
-
-
-def prior_curves(project: Project, priors: Priors | None, task: Task, on: ClassFold) -> list[Curve]:
-    """The trade-off curves on a class fold of its projection: without a prior, with each."""
-    own = project(on.task)
-    maps = [TrainedProjection(own, prior) for prior in (None, *_priors(priors, on.task))]
-    return [fold_curve(FittedMethod(MODEL, task.class_vectors, each), task, on) for each in maps]
-
-
-def best_prior(curves: Sequence[Sequence[Curve]]) -> tuple[int, dict[str, float]]:
-    """The place, in each class fold's `with_priors`, of the prior that is chosen, as `devise` says;
-    and its rehearsal/seen and rehearsal/AUSUC, means over the class folds.
-    """
-    area = np.mean([[calibrated_stacking.ausuc(c) for c in row] for row in curves], axis=0)
-    seen = np.mean([[c.seen[0] for c in row] for row in curves], axis=0)
-    best = int(np.where(seen >= seen[0] - SEEN_COST, area, -1).argmax())
-    return best, {"rehearsal/seen": float(seen[best]), "rehearsal/AUSUC": float(area[best])}
-
-
-def cached_per_task(project: Project, known: dict[Task, nn.Module]) -> Project:
-    """`project`, but each task is trained on once; `known`: those trained on already."""
-
-    def of(task: Task) -> nn.Module:
-        if task not in known:
-            known[task] = project(task)
-        return known[task]
-
-    return of
-
-
-def projection_method(name: str, project: Project) -> Method:
-    """DeViSE's projection alone, without a prior, as a method like any other."""
-
-    def fit(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
-        return FittedMethod(name, task.class_vectors, TrainedProjection(project(task)))
-
-    return fit
+    if isinstance(method, FunctionMethod):
+        return method.function(task, folds)
+    chosen = choose_hyperparameters(method, task, folds)
+    fitted = method.fit(task, chosen)
+    return replace(fitted, hyperparameters=fitted.hyperparameters | chosen)
 
 
 def calibrate(method: Method, task: Task, folds: Sequence[ClassFold]) -> CalibratedMethod:
-    """Fit a method to the task, and choose its gamma as that of `devise` is: the mean of those
-    that are best on each class fold, for which it is fitted anew, and chooses its hyperparameters
-    on the others.
+    """Fit a method to the whole task, and choose its gamma on class folds.
+
+    Gamma is the mean of the best gammas of the folds. For each fold the method is fitted again, and
+    its hyperparameters are chosen on the other folds.
+
+    Args:
+        method: The method.
+        task: The whole task.
+        folds: Class folds of the task.
+
+    Returns:
+        The calibrated method; its gamma is None without folds, or if the method cannot name all
+        unseen classes.
     """
-    fitted = method(task, folds)
-    if not folds or not fitted.class_vectors[task.unseen].any(axis=1).all():
-        return CalibratedMethod(fitted, None)
+    fitted = fit_method(method, task, folds)
+    can_name = method.names_unseen and fitted.class_vectors[task.unseen].any(axis=1).all()
     gammas = []
-    for each in folds:
-        others = [_within(each, other) for other in folds if other is not each]
-        again = method(each.task, others)
-        gammas.append(best_gamma(fold_curve(again, task, each)))
-    return CalibratedMethod(fitted, float(np.mean(gammas)))
+    for fold in folds if can_name else ():
+        others = [_within(fold, other) for other in folds if other is not fold]
+        gammas.append(best_gamma(fold_curve(fit_method(method, fold.task, others), task, fold)))
+    return calibrated(method, fitted, float(np.mean(gammas)) if gammas else None)
+
+
+def calibrated(method: Method, fitted: FittedMethod, gamma: float | None) -> CalibratedMethod:
+    """Pair a fitted method with its gamma.
+
+    Args:
+        method: The method that was fitted.
+        fitted: What it was fitted to.
+        gamma: Gamma of calibrated stacking, None for none.
+
+    Returns:
+        The calibrated method.
+    """
+    return CalibratedMethod(
+        name=method.name,
+        fitted=fitted,
+        gamma=gamma,
+        is_projection=method.is_projection,
+        reports_search=method.reports_search,
+    )
+
+
+def fold_curve(fitted: FittedMethod, task: Task, fold: ClassFold) -> Curve:
+    """Trace hit@1 of seen against unseen images of a fold, over all gammas.
+
+    Args:
+        fitted: A method fitted to fold.task.
+        task: The whole task, which has the features of the fold's held-out rows.
+        fold: The class fold.
+
+    Returns:
+        The trade-off curve, by class means of hit@1 among all labels.
+    """
+    sides = []
+    for rows in (fold.seen_rows, fold.unseen_rows):
+        images = fitted.embed(task.features[rows])
+        seen, unseen = (_nearest(fitted, images, c) for c in (fold.task.seen, fold.task.unseen))
+        sides.append(top_answers(seen, unseen, task.class_ids[rows]))
+    return tradeoff_curve(*sides)
 
 
 def _within(outer: ClassFold, other: ClassFold) -> ClassFold:
-    """A class fold inside another: the held-out classes of both are held out."""
+    """Hold out the classes of both folds: `other` within the task of `outer`."""
     known, left = outer.task.pretraining, other.task.pretraining
     gone = set() if known is None or left is None else set(known.categories) - set(left.categories)
     return class_fold(outer.task, other.task.unseen, gone)
 
 
-def _priors(priors: Priors | None, task: Task) -> tuple[Prior, ...]:
-    if priors is None or task.pretraining is None:
-        return ()
-    return priors(task.pretraining)
-
-
-def fold_curve(fitted: FittedMethod, task: Task, on: ClassFold) -> Curve:
-    """The trade-off curve of a method fitted to a class fold of `task`, on its held-out rows."""
-    sides = []
-    for rows in (on.seen_rows, on.unseen_rows):
-        images = fitted.embed(task.features[rows])
-        seen, unseen = (_nearest(fitted, images, c) for c in (on.task.seen, on.task.unseen))
-        sides.append(top_answers(seen, unseen, task.class_ids[rows]))
-    return tradeoff_curve(*sides)
-
-
 def _nearest(fitted: FittedMethod, images: np.ndarray, labels: np.ndarray) -> SearchResult:
-    places, similarity = ExactIndex(fitted.class_vectors[labels]).search(images, 1)
-    return labels[places], similarity
+    """Find each image's nearest of the class ids `labels`."""
+    positions, similarities = ExactIndex(fitted.class_vectors[labels]).search(images, 1)
+    return labels[positions], similarities

@@ -7,9 +7,8 @@ classes to play the unseen ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -37,14 +36,18 @@ class SelectionError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class GuardedFeatures:
-    """Features (N, feature_dim) of which only the rows in `open` can be had.
+    """Features that hand out training and validation rows only.
 
-    SelectionError for any other row: what trains or is chosen on such rows says nothing about
-    unseen classes.
+    Indexing by an array of row numbers gives (n, feature_dim) features. It raises SelectionError
+    for any other row: a method that learns from such rows says nothing about unseen classes.
+
+    Attributes:
+        features: (N, feature_dim) features of all rows.
+        open: (N,) bool, the rows that are handed out.
     """
 
     features: np.ndarray = field(repr=False)
-    open: np.ndarray  # (N,) bool
+    open: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         rows, n = np.asarray(rows), len(self.open)
@@ -61,17 +64,24 @@ class GuardedFeatures:
 
     @property
     def dim(self) -> int:
-        """feature_dim."""
+        """Width of the features."""
         return int(self.features.shape[1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
     """A zero-shot task as a method may see it.
 
-    class_ids: (N,) per row; class_vectors: (C, D) unit rows, of seen and unseen classes; seen and
-    unseen: class ids; train and val: rows of seen classes. pretraining: what the backbone's own
-    classifier knows, None where there is none.
+    Attributes:
+        features: Guarded features (N, feature_dim) of all rows.
+        class_ids: (N,) class id of each row.
+        class_vectors: (C, D) unit rows by class id, of seen and unseen classes.
+        seen: (S,) ids of the seen classes, sorted.
+        unseen: (U,) ids of the unseen classes, sorted.
+        train: Training rows, all of seen classes.
+        val: Validation rows, all of seen classes.
+        seed: Seed of the training.
+        pretraining: The backbone's own classifier, None if that is unknown.
     """
 
     features: GuardedFeatures
@@ -85,38 +95,30 @@ class Task:
     pretraining: PretrainedClassifier | None = None
 
     def targets(self, rows: np.ndarray) -> np.ndarray:
-        """Rows of seen classes to positions among the seen classes, (len(rows),) int64."""
+        """Number the classes of rows among the seen classes.
+
+        Args:
+            rows: (n,) rows of seen classes.
+
+        Returns:
+            (n,) int64 positions in `seen`.
+        """
         return seen_targets(self.class_ids[rows], self.seen)
 
 
 @dataclass(frozen=True, eq=False)
 class ClassFold:
-    """A task whose unseen classes are seen ones, held out, so that choices can be made on it.
+    """A task in which some seen classes play the unseen ones, so that choices can be made on it.
 
-    task: what to learn from; seen_rows and unseen_rows: rows to choose by, of its seen and of its
-    held-out classes, whose features are to be had of the whole task.
+    Attributes:
+        task: What may be learned from; its unseen classes are those held out.
+        seen_rows: Rows to choose by, of its seen classes. The whole task has their features.
+        unseen_rows: Rows to choose by, of the classes held out.
     """
 
     task: Task
     seen_rows: np.ndarray
     unseen_rows: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class FittedMethod:
-    """What a method made of a task: images and classes as unit vectors of one space.
-
-    class_vectors: (C, D) rows, zero for a class that the method cannot name; embed: features
-    (n, feature_dim) to (n, D) unit rows; hyperparameters: those it chose.
-    """
-
-    name: str
-    class_vectors: np.ndarray
-    embed: Callable[[np.ndarray], np.ndarray]
-    hyperparameters: dict[str, Any] = field(default_factory=dict)
-
-
-Method = Callable[[Task, Sequence[ClassFold]], FittedMethod]
 
 
 def make_task(
@@ -127,26 +129,45 @@ def make_task(
     seed: int,
     pretraining: PretrainedClassifier | None = None,
 ) -> Task:
-    """The task of a split; features: (N, feature_dim) of all rows, those of no use closed."""
+    """Make the task of a split, with test rows and rows of unseen classes closed.
+
+    Args:
+        split: Seen and unseen classes, and their rows.
+        class_ids: (N,) class id of each row.
+        class_vectors: (C, D) unit rows by class id.
+        features: (N, feature_dim) features of all rows.
+        seed: Seed of the training.
+        pretraining: The backbone's own classifier, None if that is unknown.
+
+    Returns:
+        The task.
+    """
     open_rows = np.zeros(len(features), dtype=bool)
     open_rows[split.train] = open_rows[split.val] = True
     return Task(
-        GuardedFeatures(features, open_rows),
-        class_ids,
-        class_vectors,
-        split.seen,
-        split.unseen,
-        split.train,
-        split.val,
-        seed,
-        pretraining,
+        features=GuardedFeatures(features, open_rows),
+        class_ids=class_ids,
+        class_vectors=class_vectors,
+        seen=split.seen,
+        unseen=split.unseen,
+        train=split.train,
+        val=split.val,
+        seed=seed,
+        pretraining=pretraining,
     )
 
 
 def class_fold(task: Task, held_out: np.ndarray, overlapping: Collection[str] = ()) -> ClassFold:
-    """The task without the seen classes `held_out` (class ids), which play the unseen ones; their
-    training and validation rows are those to choose by. overlapping: pretraining classes to
-    leave out.
+    """Let some seen classes of a task play the unseen ones.
+
+    Args:
+        task: The whole task.
+        held_out: Ids of the seen classes to hold out.
+        overlapping: Names of the pretraining classes to leave out, as those classes overlap them.
+
+    Returns:
+        The class fold. The rows to choose by are the validation rows of the classes left, and the
+        training and validation rows of the classes held out.
     """
     is_held_out = np.isin(task.class_ids, held_out)
     train, val = (rows[~is_held_out[rows]] for rows in (task.train, task.val))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import torch
 from hydra.utils import instantiate
@@ -13,7 +14,7 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
 from devise_exp.pipelines import reused_hyperparameters
-from devise_exp.pipelines.fit import build_module, seen_vectors
+from devise_exp.pipelines.fit import build_method, build_module, fit_to, seen_vectors
 from devise_exp.pipelines.prepare import ExperimentData
 from devise_exp.reports.wandb import check_wandb
 from devise_exp.runs.folder import SPACES
@@ -46,11 +47,11 @@ def check(config: DictConfig, data: ExperimentData) -> None:
     if config.prior and data.pretraining is not None:
         with as_input_error("prior"):
             instantiate(config.prior)(data.pretraining)
-    _check_methods(config)
+    _check_methods(config, data)
     reused_hyperparameters.read(config, data)
 
 
-def _check_methods(config: DictConfig) -> None:
+def _check_methods(config: DictConfig, data: ExperimentData) -> None:
     for name, spec in (config.method or {}).items():
         if not OmegaConf.is_dict(spec) or not re.fullmatch(r"\w+", str(name)) or name == MODEL:
             raise InputError(
@@ -61,7 +62,8 @@ def _check_methods(config: DictConfig) -> None:
         if "_target_" not in spec and not OmegaConf.is_dict(loss):
             raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
         with as_input_error(f"method.{name}"):
-            instantiate(spec if "_target_" in spec else loss)
+            instantiate(loss)
+            build_method(config, str(name), spec, data, partial(fit_to, config))
 
 
 def announce(data: ExperimentData) -> None:

@@ -7,7 +7,7 @@ the map goes on together with the backbone, on augmented pictures, the backbone 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,13 @@ from torch import nn
 
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, as_input_error
-from devise_exp.methods.embedding import TrainedProjection
-from devise_exp.methods.selection import Project, projection_method
-from devise_exp.methods.task import ClassFold, FittedMethod, Method, Task, seen_targets
+from devise_exp.methods.baselines.projections import DeviseWithoutPrior, RandomVectors
+from devise_exp.methods.devise_model import Project
+from devise_exp.methods.method import FunctionMethod, Method
+from devise_exp.methods.task import Task, seen_targets
 from devise_exp.pipelines.fit_projection import fit_plain, is_plain, projection_of, rows_of
 from devise_exp.pipelines.prepare import ExperimentData
 from devise_exp.runs.folder import RunFolder
-from devise_exp.text.word_vectors.vectors import random_word_vectors
 from devise_exp.training.batches import FeatureInputs, Inputs, RowBatches, image_inputs
 from devise_exp.training.checkpoint import BEST, load_part
 from devise_exp.training.distributed.ranks import processes_per_node
@@ -101,51 +101,67 @@ def fit_to(config: DictConfig, task: Task) -> nn.Module:
     return module.projection
 
 
-def methods_of(
-    config: DictConfig, data: ExperimentData, project: Project
-) -> Iterator[tuple[str, Method, bool]]:
-    """The methods of config.method: name, method, and whether it is a map trained to the class
-    vectors.
+def methods_of(config: DictConfig, data: ExperimentData, project: Project) -> Iterator[Method]:
+    """Build the methods of config.method that the data allows; tell of those left out.
 
-    One with a `_target_` is built as it is; any other is DeViSE without a prior, with what its
-    config says instead of the run's. `project` trains by the run's own recipe.
+    Args:
+        config: The run's config.
+        data: The run's data.
+        project: Trains the projection of a task by the run's own recipe.
+
+    Yields:
+        One method per key of config.method, named by the key.
     """
     for name, spec in (config.method or {}).items():
-        if name == "conse_pretraining" and data.pretraining is None:
+        method = build_method(config, str(name), spec, data, project)
+        if method.needs_pretraining and data.pretraining is None:
             why = (
                 "its network is trained on"
                 if data.backbone.trainable
                 else "the classifier of its pretraining is unknown"
             )
-            notify(f"no conse_pretraining of this backbone: {why}")
-            continue
-        if "_target_" in spec:
-            yield str(name), instantiate(spec), False
-            continue
-        loss = spec.get("loss", config.loss)
-        train = project
-        if loss != config.loss:
-            other = config.copy()
-            other.loss = loss
-            train = partial(fit_to, other)
-        if spec.get("class_vectors") == "random":
-            yield str(name), _random_vectors(train, data), True
+            notify(f"no {name} of this backbone: {why}")
         else:
-            yield str(name), projection_method(str(name), train), True
+            yield method
 
 
-def _random_vectors(project: Project, data: ExperimentData) -> Method:
-    """The control whose classes have random vectors, one each, so that no two are near by meaning
-    or by a word they share.
+def build_method(
+    config: DictConfig, name: str, spec: DictConfig, data: ExperimentData, project: Project
+) -> Method:
+    """Build one method of config.method.
+
+    Args:
+        config: The run's config.
+        name: Key of the method.
+        spec: Its value: a part with a `_target_`, or else what a run without a prior has instead
+            of the run's own loss or class vectors.
+        data: The run's data.
+        project: Trains the projection of a task by the run's own recipe.
+
+    Returns:
+        The method, named by the key.
+
+    Raises:
+        InputError: The part is neither a Method nor a function.
     """
-
-    def fit_method(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
-        table = random_word_vectors(task.class_vectors.shape[1], task.seed)
-        vectors = np.stack([table.vector(name) for name in data.split.classes])
-        trained = TrainedProjection(project(replace(task, class_vectors=vectors)))
-        return FittedMethod("random_vectors", vectors, trained)
-
-    return fit_method
+    if "_target_" in spec:
+        part = instantiate(spec)
+        if isinstance(part, Method):
+            return replace(part, name=name)
+        if callable(part):
+            return FunctionMethod(name=name, function=part)
+        raise InputError(
+            f"method.{name}: {spec._target_} makes a {type(part).__name__}: give a subclass of "
+            "devise_exp.methods.Method, or a function (task, folds) with _partial_: true"
+        )
+    loss = spec.get("loss", config.loss)
+    if loss != config.loss:
+        changed = config.copy()
+        changed.loss = loss
+        project = partial(fit_to, changed)
+    if spec.get("class_vectors") == "random":
+        return RandomVectors(name=name, project=project, classes=tuple(data.split.classes))
+    return DeviseWithoutPrior(name=name, project=project)
 
 
 def untrained(config: DictConfig, data: ExperimentData) -> DeviseModule:

@@ -59,9 +59,8 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     """The evaluated rows under another checkpoint of the run; needs its data, and builds all that
     its config names.
     """
+    from devise_exp.methods.devise_model import trained_model
     from devise_exp.methods.embedding import TrainedProjection
-    from devise_exp.methods.selection import CalibratedMethod
-    from devise_exp.methods.task import FittedMethod
     from devise_exp.pipelines import fit  # late: nothing else here needs torch
     from devise_exp.pipelines.prepare import features_of, prepare
     from devise_exp.pipelines.run import embedded
@@ -74,9 +73,8 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     load_weights(module, checkpoint)
     features = features_of(own, data)
     trained = TrainedProjection(module.projection, run.prior())
-    fitted = FittedMethod(MODEL, data.class_vectors, trained)
-    method = CalibratedMethod(fitted, run.embedded(MODEL).gamma)
-    return embedded(data, features, method, True, own.train_metrics)
+    method = trained_model(data.class_vectors, trained, {}, run.embedded(MODEL).gamma)
+    return embedded(data, features, method, own.train_metrics)
 
 
 def _extra_vectors(saved: Run, given: ListConfig | str | int) -> np.ndarray:

@@ -1,10 +1,9 @@
-"""What a finished run has chosen on its class folds, for further seeds of the same recipe."""
+"""Hyperparameters that a finished run has chosen, for further seeds of the same recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,90 +12,124 @@ from torch import nn
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
-from devise_exp.methods.baselines.base import SEEDLESS
+from devise_exp.methods.devise_model import trained_model
 from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.method import CalibratedMethod, Method
 from devise_exp.methods.prior import Prior
-from devise_exp.methods.selection import CalibratedMethod
-from devise_exp.methods.task import FittedMethod, Method, Task
+from devise_exp.methods.selection import calibrate, calibrated
+from devise_exp.methods.task import ClassFold, Task
 from devise_exp.pipelines.prepare import ExperimentData
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import flat_settings
 
-# What is not of the recipe: choices are taken by the methods that a run shares with the other, and
-# instead of class folds.
+# Config keys that may differ between the two runs.
 _FREE = ("seed", "method", "class_folds")
 
 
 @dataclass(frozen=True, eq=False)
-class MethodHyperparameters:
-    """Of one method. about: what it chose; gamma: of calibrated stacking, None where none was
-    chosen; embedded: what it made of the images, where no seed changes that.
+class StoredMethod:
+    """One method of the finished run.
+
+    Attributes:
+        hyperparameters: Those that it chose, by name.
+        output: Its embedded images, class vectors and gamma.
     """
 
-    about: dict[str, Any]
-    gamma: float | None
-    embedded: MethodOutput | None
-
-    def fit(self, method: Method, task: Task) -> CalibratedMethod:
-        """The method fitted to the task with all that was chosen for it, be it nothing."""
-        settled: Any = method
-        if "rate" in self.about:  # the one method that a seed changes and has hyperparameters
-            settled = partial(settled, rates=(self.about["rate"],))
-        return CalibratedMethod(settled(task, ()), self.gamma)
+    hyperparameters: dict[str, Any]
+    output: MethodOutput
 
 
 @dataclass(frozen=True, eq=False)
 class ReusedHyperparameters:
-    """prior: of the trained model; methods: by name, the trained model among them."""
+    """What a finished run has chosen.
+
+    Attributes:
+        prior: Prior of the trained model, None for none.
+        methods: Its methods by name, the trained model among them; empty without such a run.
+        same_features: Whether this run has the features of the finished one. A network that is
+            trained has other features with every seed.
+    """
 
     prior: Prior | None
-    methods: Mapping[str, MethodHyperparameters]
-
-    def of(self, name: str) -> MethodHyperparameters | None:
-        """What is known of a method, None where nothing is: then it has to choose itself."""
-        return self.methods.get(name)
+    methods: Mapping[str, StoredMethod]
+    same_features: bool = True
 
     def model(
         self, task: Task, projection: nn.Module
     ) -> tuple[CalibratedMethod, Prior | None] | None:
-        """The trained model and its prior, as of methods.devise; None where nothing is known."""
-        own = self.of(MODEL)
-        if own is None:
+        """Give the trained model the prior and the gamma of the finished run.
+
+        Args:
+            task: The whole task.
+            projection: The projection trained on it.
+
+        Returns:
+            What `devise` returns; None without a finished run.
+        """
+        stored = self.methods.get(MODEL)
+        if stored is None:
             return None
         trained = TrainedProjection(projection, self.prior)
-        fitted = FittedMethod(MODEL, task.class_vectors, trained, own.about)
-        return CalibratedMethod(fitted, own.gamma), self.prior
+        gamma = stored.output.gamma
+        vectors = task.class_vectors
+        return trained_model(vectors, trained, stored.hyperparameters, gamma), self.prior
+
+    def fit(
+        self, method: Method, task: Task, folds: Sequence[ClassFold]
+    ) -> tuple[dict[str, Any], CalibratedMethod | MethodOutput]:
+        """Fit a method as the finished run has chosen; if that lacks the method, choose on folds.
+
+        Args:
+            method: The method.
+            task: The whole task.
+            folds: Class folds of the task.
+
+        Returns:
+            The hyperparameters, and the calibrated method, or its output in the finished run if no
+            seed changes that.
+        """
+        stored = self.methods.get(method.name)
+        if stored is None:
+            chosen = calibrate(method, task, folds)
+            return chosen.fitted.hyperparameters, chosen
+        if self.same_features and not method.uses_seed:
+            return stored.hyperparameters, stored.output
+        fitted = method.fit(task, stored.hyperparameters)
+        return fitted.hyperparameters, calibrated(method, fitted, stored.output.gamma)
 
 
 def read(config: DictConfig, data: ExperimentData) -> ReusedHyperparameters:
-    """The hyperparameters of the finished run config.hyperparameters_from, none if that is null;
-    InputError if it is a run of another recipe, split or class vectors.
+    """Read what the finished run config.hyperparameters_from has chosen.
+
+    Args:
+        config: The config of the run that reuses it.
+        data: The data of that run.
+
+    Returns:
+        Its hyperparameters; empty if config.hyperparameters_from is null.
+
+    Raises:
+        InputError: There is no such finished run, or it has another recipe, split or class vectors.
     """
     if config.hyperparameters_from is None:
         return ReusedHyperparameters(None, {})
     run = RunFolder.existing(str(config.hyperparameters_from))
     _check_recipe(config, data, run)
-    # A trained network has its seed's features.
-    fixed = () if data.backbone.trainable else SEEDLESS
-    models = {name: run.embedded(name) for name in run.method_names()}
-    return ReusedHyperparameters(
-        run.prior(),
-        {
-            name: MethodHyperparameters(
-                run.hyperparameters(name), model.gamma, model if name in fixed else None
-            )
-            for name, model in models.items()
-        },
-    )
+    methods = {
+        name: StoredMethod(run.hyperparameters(name), run.embedded(name))
+        for name in run.method_names()
+    }
+    return ReusedHyperparameters(run.prior(), methods, not data.backbone.trainable)
 
 
 def _check_recipe(config: DictConfig, data: ExperimentData, run: RunFolder) -> None:
-    found: list[Any] = [OmegaConf.to_container(c, resolve=True) for c in (run.config(), config)]
-    saved, own = (flat_settings(each) for each in found)
+    """Raise InputError if the finished run has another recipe, split or class vectors."""
+    configs: list[Any] = [OmegaConf.to_container(c, resolve=True) for c in (run.config(), config)]
+    theirs, ours = (flat_settings(settings) for settings in configs)
     keys = [
         key
-        for key in dict.fromkeys([*saved, *own])
-        if saved.get(key) != own.get(key) and key.partition(".")[0] not in _FREE
+        for key in dict.fromkeys([*theirs, *ours])
+        if theirs.get(key) != ours.get(key) and key.partition(".")[0] not in _FREE
     ]
     different = [key.partition(".")[0] for key in keys]
     vectors = run.class_vectors()

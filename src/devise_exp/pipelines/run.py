@@ -19,11 +19,11 @@ from devise_exp.core.files import atomic_path
 from devise_exp.core.vectors import centre_of
 from devise_exp.data.images import ImageFiles
 from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput
-from devise_exp.methods import selection
 from devise_exp.methods.baselines.softmax import seen_classifier
+from devise_exp.methods.devise_model import cached_per_task, devise
 from devise_exp.methods.embedding import TrainedProjection, embed_spaces
-from devise_exp.methods.selection import CalibratedMethod, cached_per_task
-from devise_exp.methods.task import ClassFold, FittedMethod, Task
+from devise_exp.methods.method import CalibratedMethod, FittedMethod
+from devise_exp.methods.task import ClassFold, Task
 from devise_exp.pipelines import checks, distributed, reused_hyperparameters
 from devise_exp.pipelines.distributed import all_ranks, fit_network, fit_projection
 from devise_exp.pipelines.fit import fit_to, methods_of
@@ -47,15 +47,11 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """A method by its name in the config: what it chose, and what was made of it: fitted, or what
-    it makes of the images where an earlier seed has said so. is_map: whether it is a map trained to
-    the class vectors.
-    """
+    """A fitted method of this run, or its stored output if no seed changes it."""
 
     name: str
-    about: dict[str, Any]
-    made: CalibratedMethod | MethodOutput
-    is_map: bool
+    hyperparameters: dict[str, Any]
+    result: CalibratedMethod | MethodOutput
 
 
 Ready = tuple[ExperimentData, np.ndarray]  # with the features of its rows
@@ -108,8 +104,11 @@ def _train(
     logger = _logger(config, run)
     try:
         module, best = fit_projection(config, run, data, features, logger)
-        frozen = FittedMethod(
-            "frozen_backbone", data.class_vectors, TrainedProjection(module.projection)
+        frozen = CalibratedMethod(
+            name="frozen_backbone",
+            fitted=FittedMethod(data.class_vectors, TrainedProjection(module.projection)),
+            is_projection=True,
+            reports_search=True,
         )
         before = features
         if data.backbone.trainable:
@@ -122,13 +121,13 @@ def _train(
             run.save_prior(trained.prior)
         models = _embed_all(config, data, features, fits)
         if data.backbone.trainable:
-            models.insert(1, embedded(data, before, CalibratedMethod(frozen, None), True))
+            models.insert(1, embedded(data, before, frozen))
         for each in models:
             run.save_embedded(each)
         _save_galleries(config, run, data, task, trained, features)
         make_index = instantiate(config.index)
         about["index"] = index_name(config.index)
-        chose = {each.name: each.about for each in fits}
+        chose = {each.name: each.hyperparameters for each in fits}
         names = {each.name: chose.get(each.name, {}) for each in models}
         skipped = tuple(data.dataset.skipped)
         run.save_details(RunDetails(about, data.audit.overlaps, skipped, names))
@@ -177,19 +176,12 @@ def _fit_methods(
     known = reused_hyperparameters.read(config, data)
     project = cached_per_task(partial(fit_to, config), {task: module.projection})
     priors = instantiate(config.prior) if config.prior else None
-    first, prior = known.model(task, module.projection) or selection.devise(
+    first, prior = known.model(task, module.projection) or devise(
         module.projection, project, priors, task, folds
     )
-    fits = [_Fit(MODEL, first.fitted.hyperparameters, first, True)]
-    for name, method, is_map in methods_of(config, data, project):
-        own = known.of(name)
-        if own and own.embedded:
-            fits.append(_Fit(name, own.about, own.embedded, is_map))
-            continue
-        # Random vectors mean nothing, so there is nothing to calibrate.
-        to_choose_by = () if name == "random_vectors" else folds
-        made = own.fit(method, task) if own else selection.calibrate(method, task, to_choose_by)
-        fits.append(_Fit(name, made.fitted.hyperparameters, made, is_map))
+    fits = [_Fit(MODEL, first.fitted.hyperparameters, first)]
+    for method in methods_of(config, data, project):
+        fits.append(_Fit(method.name, *known.fit(method, task, folds)))
     return TrainedProjection(module.projection, prior), fits
 
 
@@ -198,11 +190,9 @@ def _embed_all(
 ) -> list[MethodOutput]:
     """What all methods make of the evaluated rows; features: (N, feature_dim)."""
     return [
-        each.made
-        if isinstance(each.made, MethodOutput)
-        else embedded(
-            data, features, each.made, each.is_map, config.train_metrics and each.name == MODEL
-        )
+        each.result
+        if isinstance(each.result, MethodOutput)
+        else embedded(data, features, each.result, config.train_metrics and each.name == MODEL)
         for each in fits
     ]
 
@@ -239,7 +229,6 @@ def embedded(
     data: ExperimentData,
     features: np.ndarray,
     method: CalibratedMethod,
-    is_projection: bool,
     train: bool = False,
 ) -> MethodOutput:
     """What a method makes of the evaluated rows (and of those it was trained on, with `train`);
@@ -250,7 +239,7 @@ def embedded(
     if train:
         rows["train"] = split.train
     return MethodOutput(
-        name=method.fitted.name,
+        name=method.name,
         class_vectors=method.fitted.class_vectors,
         parts={
             part: EmbeddedImages(
@@ -259,7 +248,8 @@ def embedded(
             for part, ids in rows.items()
         },
         gamma=method.gamma,
-        is_projection=is_projection,
+        is_projection=method.is_projection,
+        reports_search=method.reports_search,
     )
 
 

@@ -22,8 +22,6 @@ from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.names import split_words
 
-SEARCHED = (MODEL, "frozen_backbone", "softmax", "conse", "conse_pretraining", "random_vectors")
-
 
 def protocols_of(
     run: RunFolder,
@@ -70,7 +68,7 @@ def evaluate_run(
     """
     hops = run.hierarchy().distances
     evaluated = evaluator.evaluate(models, chosen, make_index, ks, about, hops)
-    searched = [model for model in models if model.name in SEARCHED]
+    searched = [model for model in models if model.reports_search]
     compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
     of_words = evaluate_word_queries(searched, *run.class_ids(), compound)
     truths = models[0].seen.class_ids, models[0].unseen.class_ids

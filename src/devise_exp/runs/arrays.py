@@ -25,6 +25,7 @@ def from_output(output: MethodOutput) -> dict[str, np.ndarray]:
     if output.gamma is not None:
         arrays["factor"] = np.asarray(output.gamma)
     arrays["trained_map"] = np.asarray(output.is_projection)
+    arrays["reports_search"] = np.asarray(output.reports_search)
     return arrays
 
 
@@ -48,6 +49,7 @@ def to_output(name: str, arrays: Mapping[str, np.ndarray]) -> MethodOutput:
         },
         gamma=arrays["factor"].item() if "factor" in arrays else None,
         is_projection=arrays["trained_map"].item(),
+        reports_search=arrays["reports_search"].item(),
     )
 
 

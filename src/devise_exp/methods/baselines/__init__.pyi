@@ -1,5 +1,11 @@
-from .closed_form import eszsl as eszsl
-from .closed_form import ridge_to_features as ridge_to_features
-from .closed_form import sae as sae
-from .seen_only import majority as majority
-from .seen_only import prototypes as prototypes
+from .ale import ALE as ALE
+from .closed_form import ESZSL as ESZSL
+from .closed_form import SAE as SAE
+from .closed_form import RidgeToFeatures as RidgeToFeatures
+from .conse import ConSE as ConSE
+from .conse import ConSEPretraining as ConSEPretraining
+from .projections import DeviseWithoutPrior as DeviseWithoutPrior
+from .projections import RandomVectors as RandomVectors
+from .seen_only import Majority as Majority
+from .seen_only import Prototypes as Prototypes
+from .softmax import Softmax as Softmax

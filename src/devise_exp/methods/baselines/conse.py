@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from devise_exp.core.errors import InputError
 from devise_exp.methods import prior
 from devise_exp.methods.baselines.softmax import seen_classifier
-from devise_exp.methods.task import ClassFold, FittedMethod, Task
+from devise_exp.methods.method import FittedMethod, Hyperparameters, Method
+from devise_exp.methods.task import Task
 
-TOP = 10  # the classes that ConSE mixes, T = 10 as in the paper
+TOP = 10  # T = 10 as in the paper
 
 
-def conse(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
-    """ConSE (Norouzi et al. 2014) on the softmax classifier of the task's seen classes, TOP of
-    which are mixed.
+@dataclass(frozen=True, kw_only=True)
+class ConSE(Method):
+    """ConSE on the softmax classifier of the seen classes.
+
+    An image lies at the mean of the vectors of its TOP most probable seen classes, weighted by
+    their probability.
+
+    Attributes:
+        name: As of Method.
     """
-    classifier, seen_vectors = seen_classifier(task), task.class_vectors[task.seen]
-    return FittedMethod(
-        "conse",
-        task.class_vectors,
-        lambda x: prior.conse(classifier.probabilities(x), seen_vectors, TOP),
-        {"top": TOP},
-    )
 
+    name: str = "conse"
+    reports_search = True
 
-def conse_pretraining(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
-    """ConSE (Norouzi et al. 2014) on the backbone's own classifier and its pretraining classes, TOP
-    of which are mixed: nothing is trained.
-
-    InputError where the backbone's classifier is unknown.
-    """
-    known = task.pretraining
-    if known is None:
-        raise InputError(
-            "conse_pretraining: the classifier of the backbone's pretraining is unknown; leave "
-            "this method out, or choose a backbone whose weights have one"
+    def _fit(self, task: Task, hyperparameters: Hyperparameters) -> FittedMethod:
+        classifier, seen_vectors = seen_classifier(task), task.class_vectors[task.seen]
+        return FittedMethod(
+            task.class_vectors,
+            lambda x: prior.conse(classifier.probabilities(x), seen_vectors, TOP),
+            {"top": TOP},
         )
-    return FittedMethod(
-        "conse_pretraining",
-        task.class_vectors,
-        lambda x: prior.conse(known.probabilities(x), known.vectors, TOP),
-        {"top": TOP},
-    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConSEPretraining(Method):
+    """ConSE on the backbone's own classifier and its pretraining classes: nothing is trained.
+
+    Attributes:
+        name: As of Method.
+    """
+
+    name: str = "conse_pretraining"
+    uses_seed = False
+    needs_pretraining = True
+    reports_search = True
+
+    def _fit(self, task: Task, hyperparameters: Hyperparameters) -> FittedMethod:
+        known = task.pretraining
+        if known is None:
+            raise InputError(
+                f"{self.name}: the classifier of the backbone's pretraining is unknown: leave this "
+                "method out, or choose a backbone whose weights have one"
+            )
+        return FittedMethod(
+            task.class_vectors,
+            lambda x: prior.conse(known.probabilities(x), known.vectors, TOP),
+            {"top": TOP},
+        )

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import track
 from torch import nn
 
-from devise_exp.core.console import track
 from devise_exp.core.vectors import normalize_rows
-from devise_exp.methods.baselines.base import LEAST_STEPS, seen_only_vectors
+from devise_exp.methods.baselines.base import MIN_STEPS, seen_only_vectors
 from devise_exp.methods.embedding import Classifier
-from devise_exp.methods.task import ClassFold, FittedMethod, Task
+from devise_exp.methods.method import FittedMethod, Hyperparameters, Method
+from devise_exp.methods.task import Task
 
 _CLASSIFIERS: WeakKeyDictionary[Task, Classifier] = WeakKeyDictionary()
+_BATCH = 256
 
 
-def softmax(task: Task, folds: Sequence[ClassFold] = ()) -> FittedMethod:
-    """A linear softmax classifier of the seen classes, as in Frome et al. 2013, section 4; it
-    cannot name unseen ones.
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Method):
+    """A linear softmax classifier of the seen classes (Frome et al. 2013, section 4).
 
-    One axis per seen class: the nearest class is the most probable one.
+    Each seen class has an axis of its own, so the nearest class is the most probable one.
+
+    Attributes:
+        name: As of Method.
     """
-    classifier = seen_classifier(task)
-    one_hot = seen_only_vectors(task, np.eye(len(task.seen)))
-    return FittedMethod("softmax", one_hot, lambda x: normalize_rows(classifier.probabilities(x)))
+
+    name: str = "softmax"
+    names_unseen = False
+    reports_search = True
+
+    def _fit(self, task: Task, hyperparameters: Hyperparameters) -> FittedMethod:
+        classifier = seen_classifier(task)
+        one_hot = seen_only_vectors(task, np.eye(len(task.seen)))
+        return FittedMethod(one_hot, lambda x: normalize_rows(classifier.probabilities(x)))
 
 
 def seen_classifier(task: Task) -> Classifier:
-    """The softmax classifier of the task's seen classes, trained on its training rows; once for all
-    that ask for it, as long as the task is in use.
+    """Train a softmax classifier on the training rows of a task, once as long as the task lives.
+
+    Args:
+        task: What may be learned from.
+
+    Returns:
+        The classifier of the task's S seen classes.
     """
     if task not in _CLASSIFIERS:
         inputs, targets = task.features[task.train], task.targets(task.train)
@@ -43,9 +60,17 @@ def seen_classifier(task: Task) -> Classifier:
 def fit_softmax(
     features: np.ndarray, targets: np.ndarray, n_classes: int, seed: int, epochs: int = 30
 ) -> Classifier:
-    """A linear softmax classifier of the seen classes: features (N, feature_dim), targets (N,) in
-    [0, n_classes). At least `epochs`, and on small data more: too few steps would make softmax and
-    ConSE easy to beat.
+    """Train a linear softmax classifier by AdamW.
+
+    Args:
+        features: (N, feature_dim) inputs.
+        targets: (N,) classes, from 0 on.
+        n_classes: Number of classes.
+        seed: Decides the first weights and the order of batches.
+        epochs: Number of epochs; on small data more, so that there are MIN_STEPS steps.
+
+    Returns:
+        The classifier after the last epoch.
     """
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.from_numpy(features.astype(np.float32))
@@ -54,9 +79,10 @@ def fit_softmax(
         torch.manual_seed(seed)
         classifier = nn.Linear(inputs.shape[1], n_classes)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-3, weight_decay=1e-2)
-    epochs = max(epochs, LEAST_STEPS // -(-len(inputs) // 256))
-    for _ in track(range(epochs), "softmax classifier"):
-        for batch in torch.randperm(len(inputs), generator=generator).split(256):
+    epochs = max(epochs, MIN_STEPS // -(-len(inputs) // _BATCH))
+    console = Console(stderr=True)
+    for _ in track(range(epochs), "softmax classifier", transient=True, console=console):
+        for batch in torch.randperm(len(inputs), generator=generator).split(_BATCH):
             loss = F.cross_entropy(classifier(inputs[batch]), labels[batch])
             optimizer.zero_grad()
             loss.backward()

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from devise_exp.core.errors import InputError
-from devise_exp.methods.selection import best_prior, prior_curves
+from devise_exp.methods.devise_model import best_prior, prior_curves
 from devise_exp.methods.task import Task
 from devise_exp.pipelines.fit_projection import fit_plain, is_plain, projection_of
 from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare

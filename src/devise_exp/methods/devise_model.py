@@ -1,0 +1,140 @@
+"""DeViSE (Frome et al. 2013) with a prior from the backbone's pretraining."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc, best_gamma
+from devise_exp.evaluation.protocols import MODEL
+from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.method import CalibratedMethod, FittedMethod
+from devise_exp.methods.prior import Prior, Priors
+from devise_exp.methods.selection import fold_curve
+from devise_exp.methods.task import ClassFold, Task
+
+SEEN_COST = 0.02  # how much of the class mean of hit@1 among seen labels the prior may cost
+
+Project = Callable[[Task], nn.Module]  # trains the projection of a task
+
+
+def devise(
+    projection: nn.Module,
+    project: Project,
+    priors: Priors | None,
+    task: Task,
+    folds: Sequence[ClassFold],
+) -> tuple[CalibratedMethod, Prior | None]:
+    """Choose the prior and the gamma of the trained projection on class folds.
+
+    Args:
+        projection: The projection trained on the whole task.
+        project: Trains the projection of a fold.
+        priors: Makes the priors to choose among; None for no prior.
+        task: The whole task.
+        folds: Class folds of the task. Without any, there is no prior and no gamma.
+
+    Returns:
+        The calibrated method, and the prior as `best_prior` chooses it; None for no prior. Gamma is
+        the mean of the best gammas of the folds.
+    """
+    if not folds:
+        return trained_model(task.class_vectors, TrainedProjection(projection), {}, None), None
+    curves = [prior_curves(project, priors, task, fold) for fold in folds]
+    best, metrics = best_prior(curves)
+    prior = (None, *_priors(priors, task))[best]
+    gamma = float(np.mean([best_gamma(row[best]) for row in curves]))
+    hyperparameters = {"prior/weight": prior.strength if prior else 0.0, **metrics}
+    trained = TrainedProjection(projection, prior)
+    return trained_model(task.class_vectors, trained, hyperparameters, gamma), prior
+
+
+def trained_model(
+    class_vectors: np.ndarray,
+    trained: TrainedProjection,
+    hyperparameters: dict[str, Any],
+    gamma: float | None,
+) -> CalibratedMethod:
+    """Make the run's own model a method like any other.
+
+    Args:
+        class_vectors: (C, D) unit rows by class id.
+        trained: The trained projection with its prior.
+        hyperparameters: Those that were chosen, by name.
+        gamma: Gamma of calibrated stacking, None for none.
+
+    Returns:
+        The calibrated method.
+    """
+    return CalibratedMethod(
+        name=MODEL,
+        fitted=FittedMethod(class_vectors, trained, hyperparameters),
+        gamma=gamma,
+        is_projection=True,
+        reports_search=True,
+    )
+
+
+def prior_curves(
+    project: Project, priors: Priors | None, task: Task, fold: ClassFold
+) -> list[Curve]:
+    """Trace the trade-off curves of a fold's projection, without a prior and with each.
+
+    Args:
+        project: Trains the projection of the fold.
+        priors: Makes the priors; None for none.
+        task: The whole task.
+        fold: The class fold.
+
+    Returns:
+        One curve for no prior, then one per prior.
+    """
+    projection = project(fold.task)
+    embeds = [TrainedProjection(projection, p) for p in (None, *_priors(priors, fold.task))]
+    vectors = task.class_vectors
+    return [fold_curve(FittedMethod(vectors, embed), task, fold) for embed in embeds]
+
+
+def best_prior(curves: Sequence[Sequence[Curve]]) -> tuple[int, dict[str, float]]:
+    """Choose the prior of the largest mean AUSUC that keeps the mean seen hit@1 within SEEN_COST.
+
+    Args:
+        curves: Per fold, what `prior_curves` returns.
+
+    Returns:
+        The position of the best prior in each row of `curves`, the first of equals, and its means
+        over the folds: "rehearsal/seen" and "rehearsal/AUSUC".
+    """
+    area = np.mean([[ausuc(curve) for curve in row] for row in curves], axis=0)
+    seen = np.mean([[curve.seen[0] for curve in row] for row in curves], axis=0)
+    best = int(np.where(seen >= seen[0] - SEEN_COST, area, -1).argmax())
+    return best, {"rehearsal/seen": float(seen[best]), "rehearsal/AUSUC": float(area[best])}
+
+
+def cached_per_task(project: Project, known: dict[Task, nn.Module]) -> Project:
+    """Train at most once on each task.
+
+    Args:
+        project: Trains the projection of a task.
+        known: Projections trained already, by task; gains those trained later.
+
+    Returns:
+        A function as `project`.
+    """
+
+    def cached(task: Task) -> nn.Module:
+        if task not in known:
+            known[task] = project(task)
+        return known[task]
+
+    return cached
+
+
+def _priors(priors: Priors | None, task: Task) -> tuple[Prior, ...]:
+    """Make the priors of a task; none if its pretraining is unknown."""
+    if priors is None or task.pretraining is None:
+        return ()
+    return priors(task.pretraining)
