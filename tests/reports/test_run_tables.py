@@ -25,8 +25,8 @@ from devise_exp.evaluation.records import parse
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import run_tables, search_tables
 from devise_exp.reports.numbers import to_precision
-from devise_exp.reports.run_tables import PROTOCOL_TITLES
-from devise_exp.reports.tables import to_rich
+from devise_exp.reports.table_views import to_rich
+from devise_exp.reports.titles import PROTOCOL_TITLES
 from devise_exp.reports.wandb import check_wandb, close_wandb, log_to_wandb
 
 ABOUT: dict[str, str | int | float] = {
@@ -342,15 +342,15 @@ def expected_lines(given: EvalReport, task: str) -> list[list[str]]:
 
 def test_the_markdown_tables_of_searches_show_the_figures(searched: EvalReport) -> None:
     text = run_tables.markdown(searched, TITLE)
-    for task, heading in (("search", "search by class names"), ("similar", "search by a picture")):
+    for task, heading in (("search", "search by class names"), ("similar", "search by an image")):
         part = text.split(f"## {heading}")[1].split("##")[0]
         lines = [line for line in part.splitlines() if line.startswith("|")]
         cells = [[each.strip() for each in line.strip("|").split("|")] for line in lines]
         assert cells[0][2:] == ["P@1", "P@5", "P@10", "mAP", "95 % of mAP"]
         found = [[*re.findall(r"\d+", queries), *rest] for queries, *rest in cells[2:]]
         assert found == expected_lines(searched, task)
-    assert "3 pairs of unseen names over 9 unseen pictures | devise" in text
-    assert "90 seen pictures over" not in text  # a picture alone in its class does not ask
+    assert "3 pairs of unseen names over 9 unseen images | devise" in text
+    assert "90 seen images over" not in text  # a picture alone in its class does not ask
     assert text.endswith("|\n")
 
 
@@ -378,8 +378,8 @@ def test_queries_stand_on_one_line_of_120_columns(searched: EvalReport) -> None:
     values = {n.replace("conse", "random_vectors"): 0.5 for n in searched.values}  # the longest
     search, similar = search_tables.search_tables(EvalReport(parse(values), ABOUT, sizes))
     for table, queries in (
-        (search, "300 pairs of unseen names over 1,575 unseen pictures "),
-        (similar, "300 unseen pictures over 1,575 others "),
+        (search, "300 pairs of unseen names over 1,575 unseen images "),
+        (similar, "300 unseen images over 1,575 others "),
     ):
         out = StringIO()
         Console(file=out, width=120).print(to_rich(table, ruled=True))
@@ -392,7 +392,7 @@ def test_all_tables_are_printed(
 ) -> None:
     run_tables.show(searched, TITLE)
     text = capsys.readouterr().out
-    at = [text.index(words) for words in (TITLE, "search by class names", "search by a picture")]
+    at = [text.index(words) for words in (TITLE, "search by class names", "search by an image")]
     assert at == sorted(at)
     run_tables.show(evaluated, TITLE)
     assert "search" not in capsys.readouterr().out

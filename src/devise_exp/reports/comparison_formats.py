@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_cells import Cell
 from devise_exp.reports.numbers import to_precision
+from devise_exp.reports.table_views import to_html_page, to_rich
 from devise_exp.reports.tables import (
     BEST,
     Column,
@@ -15,10 +16,8 @@ from devise_exp.reports.tables import (
     Table,
     spreadsheet_text,
     to_csv,
-    to_html_page,
     to_latex,
     to_markdown,
-    to_rich,
 )
 
 if TYPE_CHECKING:

@@ -15,22 +15,10 @@ from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
 from devise_exp.reports import numbers, search_tables
 from devise_exp.reports.numbers import to_precision
-from devise_exp.reports.tables import Column, Heading, Table, to_csv, to_markdown, to_rich
+from devise_exp.reports.table_views import to_rich
+from devise_exp.reports.tables import Column, Heading, Table, to_csv, to_markdown
+from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES
 
-PROTOCOL_TITLES = {
-    "seen": "seen among seen",
-    "unseen": "unseen among unseen",
-    "all_seen": "seen among all",
-    "all_unseen": "unseen among all",
-    "calibrated_seen": "seen among all, calibrated",
-    "calibrated_unseen": "unseen among all, calibrated",
-    "unseen_clean": "clean unseen among unseen",
-    "unseen_leaked": "overlapping unseen among unseen",
-    "train": "training images among seen",
-    "extra_seen": "seen among all + extra",
-    "extra_unseen": "unseen among all + extra",
-}
-AVERAGE_TITLES = {"image": "per image", "class": "per class"}
 _INTERVAL = "95 % of hit@1"
 
 
@@ -133,21 +121,16 @@ def markdown(report: EvalReport, title: str) -> str:
     table = Table(
         columns=tuple(map(Column, [*headings, _INTERVAL])),
         rows=tuple(
-            (
-                PROTOCOL_TITLES[protocol],
-                f"{report.n[protocol][1]:,}",
-                row.method,
-                row.average,
-                *_cells(row, ks),
-            )
+            (PROTOCOL_TITLES[protocol], f"{report.n[protocol][1]:,}", row.method, row.average)
+            + tuple(_cells(row, ks))
             for protocol, rows in by_protocol.items()
             for row in rows
         ),
         title=title,
         note=caption(report),
     )
-    parts = [to_markdown(table, level=1, escape=False)]
-    return "\n".join([*parts, *search_tables.markdown(report)])
+    searches = search_tables.markdown(report)
+    return "\n".join([to_markdown(table, level=1, escape=False), *searches])
 
 
 def hit_records(report: EvalReport) -> list[dict[str, Any]]:

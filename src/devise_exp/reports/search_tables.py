@@ -15,19 +15,19 @@ from devise_exp.reports.tables import Column, Heading, Table, to_markdown
 
 SEARCH_TITLES = {
     "search": "search by class names: P@k and mAP in per cent",
-    "similar": "search by a picture, itself left out: P@k and mAP in per cent",
+    "similar": "search by an image, itself left out: P@k and mAP in per cent",
 }
 _QUERIES = {
-    "search/seen": "seen names over {} seen pictures",
-    "search/unseen": "unseen names over {} unseen pictures",
-    "search/all_seen": "seen names over all {} pictures",
-    "search/all_unseen": "unseen names over all {} pictures",
-    "search/seen_compound": "compound seen names over {} seen pictures",
-    "search/unseen_compound": "compound unseen names over {} unseen pictures",
-    "search/seen_pairs": "pairs of seen names over {} seen pictures",
-    "search/unseen_pairs": "pairs of unseen names over {} unseen pictures",
-    "similar/seen": "seen pictures over {} others",
-    "similar/unseen": "unseen pictures over {} others",
+    "search/seen": "seen names over {} seen images",
+    "search/unseen": "unseen names over {} unseen images",
+    "search/all_seen": "seen names over all {} images",
+    "search/all_unseen": "unseen names over all {} images",
+    "search/seen_compound": "compound seen names over {} seen images",
+    "search/unseen_compound": "compound unseen names over {} unseen images",
+    "search/seen_pairs": "pairs of seen names over {} seen images",
+    "search/unseen_pairs": "pairs of unseen names over {} unseen images",
+    "similar/seen": "seen images over {} others",
+    "similar/unseen": "unseen images over {} others",
 }
 _COMPARED = {"search": "method", "similar": "space"}
 _METRICS = (*(f"P@{k}" for k in KS), "mAP")

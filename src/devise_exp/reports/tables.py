@@ -1,4 +1,4 @@
-"""One table record, and its writers: Markdown, CSV, LaTeX, HTML and the terminal."""
+"""One table record for all tables, and its writers as Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from devise_exp.core.console import printable
 
-if TYPE_CHECKING:
-    import jinja2
-    import rich.table
-    from rich.text import Text
-
 BEST, TIED = "best", "tied"
-_SIGNS = {BEST: "*", TIED: "~", "": " "}  # of the terminal: a pipe keeps no bold letters
-_STYLES = {BEST: "bold", TIED: "italic", "": ""}
 _MARKDOWN = {BEST: "**{}**", TIED: "*{}*", "": "{}"}
 _LATEX_MARKS = {BEST: r"\textbf{{{}}}", TIED: r"\textit{{{}}}", "": "{}"}
 _LATEX = {
@@ -111,6 +102,23 @@ class Table:
         """The names of the columns."""
         return [column.heading for column in self.columns]
 
+    @property
+    def full_rows(self) -> list[list[Any]]:
+        """The rows, each with a cell for every column."""
+        return [[*row, *[None] * (len(self.columns) - len(row))] for row in self.rows]
+
+    def explained(self, best: str, tied: str) -> str:
+        """Write the note for a format.
+
+        Args:
+            best: How the format shows the best of a column.
+            tied: How it shows what is tied with the best.
+
+        Returns:
+            The note with these words in it.
+        """
+        return self.note.replace("{best}", best).replace("{tied}", tied)
+
 
 def escape_markdown(text: object) -> str:
     """Write a text as the cell of a Markdown table shows it.
@@ -171,9 +179,9 @@ def to_markdown(table: Table, *, level: int = 2, escape: bool = True) -> str:
     ruler = ["---:" if column.align == "right" else "---" for column in table.columns]
     lines = [f"{'#' * level} {table.title}", ""] if table.title else []
     lines += [line(table.headings), line(ruler)]
-    lines += [line(list(map(cell, row))) for row in _full(table)]
+    lines += [line(list(map(cell, row))) for row in table.full_rows]
     if table.note:
-        lines += ["", _note(table, "Bold", "Italic")]
+        lines += ["", table.explained("Bold", "Italic")]
     return "\n".join([*lines, ""])
 
 
@@ -189,7 +197,7 @@ def to_csv(table: Table) -> str:
     text = StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(table.headings)
-    for row in _full(table):
+    for row in table.full_rows:
         writer.writerow([cell.text if isinstance(cell, Marked) else cell for cell in row])
     return text.getvalue()
 
@@ -212,116 +220,11 @@ def to_latex(table: Table) -> str:
     columns = "".join(column.align[0] for column in table.columns)
     head = " & ".join(map(escape_latex, table.headings))
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", rf"{head} \\", r"\hline"]
-    lines += [rf"{' & '.join(map(cell, row))} \\" for row in _full(table)]
+    lines += [rf"{' & '.join(map(cell, row))} \\" for row in table.full_rows]
     lines += [r"\hline", r"\end{tabular}"]
     if table.note:
-        lines += ["", escape_latex(_note(table, "Bold", "Italic"))]
+        lines += ["", escape_latex(table.explained("Bold", "Italic"))]
     return "\n".join([*lines, ""])
-
-
-def to_html(table: Table) -> str:
-    """Write a table as an element of an HTML page, all text escaped.
-
-    Args:
-        table: What to write; left-aligned columns name their rows.
-
-    Returns:
-        A <table> element.
-    """
-    template = _templates().get_template("table.html.jinja")
-    return template.render(
-        title=table.title,
-        note=_note(table, "Bold", "Italic"),
-        columns=table.columns,
-        rows=[list(zip(table.columns, row, strict=True)) for row in _full(table)],
-    )
-
-
-def to_html_page(table: Table, title: str) -> str:
-    """Write an HTML page that holds one table.
-
-    Args:
-        table: What to write.
-        title: Of the page.
-
-    Returns:
-        The page: no script, no request, all text escaped.
-    """
-    from markupsafe import Markup
-
-    template = _templates().get_template("table_page.html.jinja")
-    return template.render(title=title, table=Markup(to_html(table)))
-
-
-def to_rich(table: Table, *, ruled: bool = False) -> rich.table.Table:
-    """Make a table for the terminal: * marks the best, ~ what is tied with it.
-
-    Args:
-        table: What to show; intervals stand in a line of their own, so that columns stay narrow.
-        ruled: Draw a line below the head and above each section.
-
-    Returns:
-        What a rich console prints.
-    """
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    shown = RichTable(
-        title=escape(table.title) or None,
-        caption=escape(_note(table, "*", "~")) or None,
-        caption_justify="left",
-        box=SIMPLE_HEAD if ruled else None,
-        pad_edge=ruled,
-    )
-    for i, column in enumerate(table.columns):
-        marked = any(isinstance(row[i], Marked) for row in table.rows if i < len(row))
-        shown.add_column(
-            Text(column.heading),
-            justify=column.align,
-            no_wrap=not column.wrap,
-            overflow="fold" if column.wrap and column.align == "left" else "ellipsis",
-            min_width=5 if marked else None,  # no number breaks
-        )
-    for i, row in enumerate(table.rows):
-        if i in table.sections:
-            shown.add_section()
-        shown.add_row(*map(_rich_cell, row))
-    return shown
-
-
-def _rich_cell(value: Any) -> Text:
-    """Write a cell for the terminal."""
-    from rich.text import Text
-
-    if isinstance(value, Marked):
-        below = f"\n{value.interval}  " if value.interval else ""
-        return Text(f"{value.text} {_SIGNS[value.mark]}{below}", _STYLES[value.mark])
-    return Text(_text(value), "bold" if isinstance(value, Heading) else "")
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    """Load the templates of tables."""
-    from jinja2 import DictLoader, Environment
-
-    folder = files("devise_exp.reports").joinpath("assets")
-    names = ("table.html.jinja", "table_page.html.jinja")
-    sources = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}
-    return Environment(
-        loader=DictLoader(sources), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _note(table: Table, best: str, tied: str) -> str:
-    """The note with the format's words for its marks."""
-    return table.note.replace("{best}", best).replace("{tied}", tied)
-
-
-def _full(table: Table) -> list[list[Any]]:
-    """The rows, each with a cell for every column."""
-    return [[*row, *[None] * (len(table.columns) - len(row))] for row in table.rows]
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A run's page, figures and tables in W&B."""
+"""Runs in W&B: their settings, metrics, tables, figures and page."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ from devise_exp.runs.results import read
 
 
 def check_wandb(offline: bool) -> None:
-    """InputError where logging online would end in a prompt or a wait for a login."""
+    """Check that a run can log to W&B without asking a person.
+
+    Args:
+        offline: Whether the run stays on this machine.
+
+    Raises:
+        InputError: The run is online and this machine has no W&B account.
+    """
     import wandb
 
     if not offline and not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
         raise InputError(
-            "logger.offline=false needs a W&B account: run `wandb login` or set WANDB_API_KEY, "
-            "or leave "
-            "logger.offline=true and `wandb sync` the run later"
+            "logger.offline=false needs a W&B account: run `wandb login` or set WANDB_API_KEY, or "
+            "leave logger.offline=true and `wandb sync` the run later"
         )
 
 
@@ -64,7 +70,13 @@ def logger_options(
 
 
 def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
-    """One results table, and the figures as the run's summary."""
+    """Log hit@k as a table, and all metrics as the summary of the W&B run.
+
+    Args:
+        logger: Lightning's WandbLogger.
+        report: The metrics of the run.
+        folder: The run folder, which the summary names.
+    """
     import wandb
 
     run = logger.experiment
@@ -88,24 +100,27 @@ _CLASS_COLUMNS = (
 
 
 def log_curves(run: Any, folder: Path) -> None:
-    """Log what a run folder tells into a W&B run, as one step: each figure as a picture
-    (plots/NAME), the methods and the classes as tables, and report.html.
+    """Log the figures, tables and page of a run folder, as one step.
 
-    run: an active wandb.Run. Where it is offline, pictures lie inside its folder.
+    The figures are plots/NAME; methods and classes are tables; report is report.html.
+
+    Args:
+        run: An active wandb.Run; images of an offline one lie inside its folder.
+        folder: The run folder.
     """
     import wandb
 
-    found: dict[str, Any] = {
+    content: dict[str, Any] = {
         f"plots/{plot.name}": wandb.Image(style.to_image(plot), caption=plot.title)
         for plot in plots_of(folder)
     }
     table = to_table(of_methods([read(folder)]))
     rows = [["" if cell is None else str(cell) for cell in row] for row in table.rows]
-    found["methods"] = wandb.Table(columns=[*table.headings], data=rows)
+    content["methods"] = wandb.Table(columns=[*table.headings], data=rows)
     if classes := RunFolder(folder).diagnostics().get("classes"):
         data = [[entry[column] for column in _CLASS_COLUMNS] for entry in classes]
-        found["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
+        content["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
     page = folder / PAGE
     if page.is_file():  # not with report=none
-        found["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
-    run.log(found)
+        content["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
+    run.log(content)

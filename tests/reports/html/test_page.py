@@ -273,7 +273,7 @@ def test_confusions_have_pictures_of_the_class_that_were_answered_so(
     page: Page, whole: Path
 ) -> None:
     found = json.loads((whole / "diagnostics.json").read_text())["confusions"]["unseen"]["pairs"]
-    tables = [t for t in page.tables if "pictures answered so" in t[0]]
+    tables = [t for t in page.tables if "images answered so" in t[0]]
     assert [row[0] for row in tables[0][1:]] == [
         pair["true"].replace(EVIL, SPELT) for pair in found[:8]
     ]

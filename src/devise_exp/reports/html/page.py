@@ -1,4 +1,4 @@
-"""A run's page: report.html, one self-contained file with its tables, figures and pictures."""
+"""The page of a run: report.html, one file that holds its tables, figures and images."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from devise_exp.reports.figures.style import Plot
 from devise_exp.reports.html import confusions as confusions_module
 from devise_exp.reports.html import sections
 from devise_exp.reports.html.sections import headline_numbers, method_table
+from devise_exp.reports.titles import protocol_title
 from devise_exp.runs import results
 from devise_exp.runs.files import read_rows
 from devise_exp.runs.folder import RunFolder
@@ -33,19 +34,32 @@ _TITLE = ("data", "backbone", "word_vectors")
 
 
 def write_html(folder: Path) -> Path:
-    """Make report.html in a run folder, of its files alone; a section whose files are not there is
-    left out.
+    """Write report.html into a run folder, from the folder's files alone.
 
-    InputError where the folder has no figures, or a file is damaged.
+    Args:
+        folder: The run folder; a section whose files are missing is left out.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: The folder has no metrics, or one of its files is damaged.
     """
     text = page(folder)
-    with atomic_path(folder / PAGE) as made:
-        made.write_text(text, encoding="utf-8")
+    with atomic_path(folder / PAGE) as path:
+        path.write_text(text, encoding="utf-8")
     return folder / PAGE
 
 
 def page(folder: Path) -> str:
-    """The page's HTML: no script, no request, all text of the run escaped."""
+    """Make the page of a run.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        HTML: no script, no request, all text of the run escaped.
+    """
     from jinja2 import Environment
     from markupsafe import Markup
 
@@ -55,8 +69,8 @@ def page(folder: Path) -> str:
         .read_text(encoding="utf-8")
     )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["per_cent"] = lambda share: sections.cell(share)["shown"]
-    environment.filters["heading"] = sections.heading
+    environment.filters["per_cent"] = lambda share: sections.metric_cell(share).text
+    environment.filters["heading"] = protocol_title
     environment.filters["whole"] = lambda share: "" if share is None else f"{100 * share:.0f}"
     content = _content(folder)
     drawn = {plot.name: plot for plot in plots_of(folder)}
@@ -66,63 +80,74 @@ def page(folder: Path) -> str:
 
 
 def plots_of(folder: Path) -> list[Plot]:
-    """The figures that the folder's files allow."""
+    """Draw the figures of a run.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The figures that its files allow.
+    """
     run = results.read(folder)
     methods = run.methods
     drawn: list[Plot] = []
     if records := _table(folder, "results.csv"):
-        with _telling(folder / "results.csv"):
+        with _reading(folder / "results.csv"):
             curves = sections.curves(records)
-        panels = {sections.heading(p): curves[p] for p in _CURVES if p in curves}
+        panels = {protocol_title(p): curves[p] for p in _CURVES if p in curves}
         if panels:
             drawn.append(hit_curves(panels, methods))
-    found = _printable(RunFolder(folder).diagnostics())
-    if found:
-        with _telling(folder / "diagnostics.json"):
-            drawn += _diagnosed(run, found, methods)
+    if diagnostics := _printable(RunFolder(folder).diagnostics()):
+        with _reading(folder / "diagnostics.json"):
+            drawn += _diagnostic_plots(run, diagnostics, methods)
     return drawn
 
 
-def _diagnosed(run: RunResults, found: Mapping[str, Any], methods: Sequence[str]) -> list[Plot]:
+def _diagnostic_plots(
+    run: RunResults, diagnostics: Mapping[str, Any], methods: Sequence[str]
+) -> list[Plot]:
+    """Draw the figures of diagnostics.json."""
     drawn = []
-    if curves := found.get("tradeoff", {}):
-        plain = {}
+    if curves := diagnostics.get("tradeoff", {}):
+        uncalibrated = {}
         for method in curves:
             names = (MetricName(f"all_{side}", "hit", 1, "class") for side in ("unseen", "seen"))
             unseen, seen = (run.value(method, name) for name in names)
             if unseen is not None and seen is not None:
-                plain[method] = (unseen, seen)
-        drawn.append(plots.tradeoff(curves, plain, methods))
-    if found.get("map", {}).get("classes"):
-        drawn.append(class_plot(found["map"]))
+                uncalibrated[method] = (unseen, seen)
+        drawn.append(plots.tradeoff(curves, uncalibrated, methods))
+    if diagnostics.get("map", {}).get("classes"):
+        drawn.append(class_plot(diagnostics["map"]))
     if similarity := {
-        sections.heading(p): found["similarity"][p]
+        protocol_title(p): diagnostics["similarity"][p]
         for p in _SIMILARITIES
-        if p in found.get("similarity", {})
+        if p in diagnostics.get("similarity", {})
     }:
         drawn.append(plots.similarity(similarity))
     return drawn
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    """All but the figures, as plain values."""
-    run, place = results.read(folder), RunFolder(folder)
+    """Everything but the figures, as values for the template."""
+    run, run_folder = results.read(folder), RunFolder(folder)
     about, classes = {}, []
     if (folder / "about.json").is_file():
-        about = _printable(place.details().to_json())
+        about = _printable(run_folder.details().to_json())
     if (folder / "classes.json").is_file():
-        classes = _printable([record.to_json() for record in place.classes()])
-    found = _printable(place.diagnostics())
-    table = of_methods([run])
-    with _telling(folder / "about.json"):
+        classes = _printable([record.to_json() for record in run_folder.classes()])
+    diagnostics = _printable(run_folder.diagnostics())
+    comparison = of_methods([run])
+    with _reading(folder / "about.json"):
         facts = about.get("about", {})
         audit = sections.audit(classes, about) if classes and about else []
-    with _telling(folder / "results.csv"):
+    with _reading(folder / "results.csv"):
         hits = sections.hits(_table(folder, "results.csv"))
-    with _telling(folder / "search.csv"):
+    with _reading(folder / "search.csv"):
         searches = sections.searches(_table(folder, "search.csv"))
-    with _telling(folder / "diagnostics.json"):
-        confusions = confusions_module.confusions(place, found.get("confusions", {}))
+    with _reading(folder / "diagnostics.json"):
+        confusions = confusions_module.confusions(
+            RunFolder(folder), diagnostics.get("confusions", {})
+        )
     config = folder / "config.yaml"
     return {
         "title": ", ".join(str(facts[key]) for key in _TITLE if key in facts) or "a run",
@@ -130,15 +155,15 @@ def _content(folder: Path) -> dict[str, Any]:
         "model": MODEL,
         "facts": facts | flatten(r for r in run.records if r.protocol == "index"),
         "skipped": about.get("skipped", []),
-        "tiles": headline_numbers(table, run),
-        "together": method_table(table),
+        "tiles": headline_numbers(comparison, run),
+        "methods": method_table(comparison),
         "hits": hits,
         "hierarchical": sections.hierarchical(run),
         "searches": searches,
-        "classes": found.get("classes", []),
-        "found": found,
+        "classes": diagnostics.get("classes", []),
+        "diagnostics": diagnostics,
         "confusions": confusions,
-        "hubness": found.get("hubness", {}),
+        "hubness": diagnostics.get("hubness", {}),
         "audit": audit,
         "words": classes,
         "config": config.read_text(encoding="utf-8") if config.is_file() else "",
@@ -146,20 +171,22 @@ def _content(folder: Path) -> dict[str, Any]:
 
 
 def _printable(value: Any) -> Any:
+    """Make every text in a value of JSON printable."""
     if isinstance(value, dict):
-        return {printable(key): _printable(own) for key, own in value.items()}
+        return {printable(key): _printable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_printable(own) for own in value]
+        return [_printable(item) for item in value]
     return printable(value) if isinstance(value, str) else value
 
 
 def _table(folder: Path, name: str) -> list[dict[str, str]]:
+    """The rows of a CSV file, none if there is no file."""
     return [_printable(row) for row in read_rows(folder, name)]
 
 
 @contextmanager
-def _telling(file: Path) -> Iterator[None]:
-    """InputError for a file that cannot be what the run wrote."""
+def _reading(file: Path) -> Iterator[None]:
+    """Raise InputError if the content of a file is not what a run writes."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:

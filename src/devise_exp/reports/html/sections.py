@@ -1,6 +1,7 @@
-"""What the tables of a run's page hold, from the files of its folder.
+"""What the sections of a run's page hold, from the files of its folder.
 
-Each function gives plain values for the template, or nothing where its files have nothing to tell.
+Each function gives tables and plain values for the template, or nothing if its files have nothing
+to show.
 """
 
 from __future__ import annotations
@@ -11,159 +12,210 @@ from typing import Any
 from devise_exp.evaluation.leakage import AuditReport, Overlap
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, MetricName
+from devise_exp.reports import numbers
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures.plots import Curve
 from devise_exp.reports.numbers import to_precision
-from devise_exp.reports.run_tables import AVERAGE_TITLES, PROTOCOL_TITLES
+from devise_exp.reports.tables import Column, Marked, Table
+from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES, protocol_title
 from devise_exp.runs.results import RunResults
 
+_HEADLINES = {
+    MetricName("seen", "hit", 1, "class"): "seen hit@1, mean over classes",
+    MetricName("unseen", "hit", 1, "class"): "unseen hit@1, mean over classes",
+    MetricName("all", "H", 1): "H among all labels",
+    MetricName("calibrated", "H", 1): "H among all labels, calibrated",
+    MetricName("all", "AUSUC"): "AUSUC",
+}
 
-def heading(protocol: str) -> str:
-    """The heading of a protocol in tables and figures."""
-    return PROTOCOL_TITLES.get(protocol, protocol.replace("_", " "))
 
+def metric_cell(
+    value: float | None, low: float | None = None, high: float | None = None, mark: str = ""
+) -> Marked:
+    """Write a metric in per cent, with the decimals that its interval supports.
 
-def cell(
-    share: float | None, low: float | None = None, high: float | None = None
-) -> dict[str, str]:
-    """A figure in per cent and its interval, both with the decimals that this supports."""
-    if share is None:
-        return {"shown": "", "interval": ""}
-    shown = to_precision(share, low, high)
-    decimals = len(shown.partition(".")[2])
-    bounds = (
-        ""
-        if low is None or high is None
-        else (f"{100 * low:.{decimals}f} – {100 * high:.{decimals}f}")
-    )
-    return {"shown": shown, "interval": bounds}
+    Args:
+        value: A share in [0, 1], None for an empty cell.
+        low: The lower bound of its interval, None without one.
+        high: The upper bound of its interval, None without one.
+        mark: BEST, TIED or "".
+
+    Returns:
+        The cell, with its interval.
+    """
+    if value is None:
+        return Marked("")
+    interval = numbers.bounds(value, low, high, dash=" – ")
+    return Marked(to_precision(value, low, high), mark, interval)
 
 
 def curves(records: Iterable[Mapping[str, str]]) -> dict[str, dict[str, Curve]]:
-    """hit@k as class means from results.csv: protocol -> method -> curve; chance has but one."""
-    found: dict[str, dict[str, Any]] = {}
+    """Read the curves of hit@k from results.csv.
+
+    Args:
+        records: The rows of results.csv.
+
+    Returns:
+        Protocol -> method -> k -> class mean of hit@k with its interval; of chance both averages
+        are the same.
+    """
+    by_protocol: dict[str, dict[str, Any]] = {}
     for r in records:
         if r["mean_over"] == "class" or r["method"] == CHANCE:
-            own = found.setdefault(r["protocol"], {}).setdefault(r["method"], {})
-            own[int(r["k"])] = (float(r["hit"]), _number(r["lo"]), _number(r["hi"]))
-    return found
+            curve = by_protocol.setdefault(r["protocol"], {}).setdefault(r["method"], {})
+            curve[int(r["k"])] = (float(r["hit"]), _number(r["lo"]), _number(r["hi"]))
+    return by_protocol
 
 
 def hits(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """The table of results.csv by protocol: the trained model per image and per class, the others
-    per class.
+    """Make the tables of hit@k.
+
+    Args:
+        records: The rows of results.csv.
+
+    Returns:
+        An entry for each protocol: its heading, sizes and table, in which the trained model is
+        per image and per class, the other methods per class.
     """
-    protocols: dict[str, dict[str, Any]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
+    rows: dict[str, dict[tuple[str, str], dict[int, Marked]]] = {}
     for r in records:
         if r["mean_over"] == "image" and r["method"] not in (MODEL, CHANCE):
             continue
-        own = protocols.setdefault(
-            r["protocol"],
-            {
-                "heading": heading(r["protocol"]),
-                "images": int(r["n_images"]),
-                "labels": int(r["n_labels"]),
-                "rows": {},
-            },
+        sizes[r["protocol"]] = (int(r["n_images"]), int(r["n_labels"]))
+        row = rows.setdefault(r["protocol"], {}).setdefault((r["method"], r["mean_over"]), {})
+        row[int(r["k"])] = metric_cell(float(r["hit"]), _number(r["lo"]), _number(r["hi"]))
+    entries = []
+    for protocol, (images, labels) in sizes.items():
+        ks = sorted({k for row in rows[protocol].values() for k in row})
+        table = Table(
+            columns=(Column("method"), Column("mean"), *(Column(f"hit@{k}", "right") for k in ks)),
+            rows=tuple(
+                (method, AVERAGE_TITLES[mean], *(row.get(k) for k in ks))
+                for (method, mean), row in rows[protocol].items()
+            ),
         )
-        row = own["rows"].setdefault((r["method"], r["mean_over"]), {})
-        row[int(r["k"])] = cell(float(r["hit"]), _number(r["lo"]), _number(r["hi"]))
-    for own in protocols.values():
-        own["ks"] = sorted({k for row in own["rows"].values() for k in row})
-        own["rows"] = [
-            {
-                "method": method,
-                "mean": AVERAGE_TITLES[mean],
-                "cells": [row.get(k, cell(None)) for k in own["ks"]],
-            }
-            for (method, mean), row in own["rows"].items()
-        ]
-    return list(protocols.values())
+        name = protocol_title(protocol)
+        entries.append({"heading": name, "images": images, "labels": labels, "table": table})
+    return entries
 
 
-def method_table(table: Comparison) -> dict[str, Any]:
-    """The methods side by side, best and not shown to differ from it marked."""
-    rows = [
-        {
-            "name": line.names[0],
-            "cells": [
-                {**(cell(c.value, c.lo, c.hi) if c else cell(None)), "mark": c.mark if c else ""}
-                for c in line.cells
-            ],
-        }
-        for line in table.lines
-    ]
-    return {"columns": list(table.columns.values()), "rows": rows}
+def method_table(comparison: Comparison) -> Table:
+    """Make the table of methods side by side.
 
+    Args:
+        comparison: The methods of the run.
 
-def headline_numbers(table: Comparison, run: RunResults) -> list[dict[str, str]]:
-    """The trained model's metrics that come first; "classes" is how far they depend on the choice
-    of classes.
+    Returns:
+        A row for each method; the best and what is not shown to differ from it are marked.
     """
-    cells = dict(zip(table.columns, table.lines[0].cells, strict=True))
-    wanted = {
-        MetricName("seen", "hit", 1, "class"): "seen hit@1, mean over classes",
-        MetricName("unseen", "hit", 1, "class"): "unseen hit@1, mean over classes",
-        MetricName("all", "H", 1): "H among all labels",
-        MetricName("calibrated", "H", 1): "H among all labels, calibrated",
-        MetricName("all", "AUSUC"): "AUSUC",
-    }
+    columns = [Column(title, "right") for title in comparison.columns.values()]
+    return Table(
+        columns=(Column("method"), *columns),
+        rows=tuple(
+            (
+                line.names[0],
+                *(metric_cell(c.value, c.lo, c.hi, c.mark) if c else None for c in line.cells),
+            )
+            for line in comparison.lines
+        ),
+    )
+
+
+def headline_numbers(comparison: Comparison, run: RunResults) -> list[dict[str, Any]]:
+    """List the metrics of the trained model that come first.
+
+    Args:
+        comparison: The methods of the run.
+        run: Its metrics.
+
+    Returns:
+        Entries of a title, a cell, and the interval over classes: how far the metric depends on
+        the choice of classes.
+    """
+    cells = dict(zip(comparison.columns, comparison.lines[0].cells, strict=True))
     tiles = []
-    for name, title in wanted.items():
+    for name, title in _HEADLINES.items():
         record, shown = run.record(MODEL, name), cells.get(name)
         if record and shown:
-            classes = cell(record.value, record.classes_low, record.classes_high)["interval"]
-            tiles.append(
-                {"name": title, "classes": classes, **cell(shown.value, shown.lo, shown.hi)}
-            )
+            classes = metric_cell(record.value, record.classes_low, record.classes_high).interval
+            cell = metric_cell(shown.value, shown.lo, shown.hi)
+            tiles.append({"name": title, "cell": cell, "classes": classes})
     return tiles
 
 
 def hierarchical(run: RunResults) -> list[dict[str, Any]]:
-    """hp@k by protocol and method, of every k that the run has."""
+    """Make the tables of hierarchical precision.
+
+    Args:
+        run: The metrics of a run.
+
+    Returns:
+        An entry for each protocol: its heading and the table of hp@k.
+    """
     shares: dict[str, dict[str, dict[int | None, float]]] = {}
     for record in run.records:
         if record.metric == "hp":
             of_protocol = shares.setdefault(record.protocol, {})
             of_protocol.setdefault(record.method, {})[record.k] = record.value
-    tables = []
+    entries = []
     for protocol in (p for p in PROTOCOL_TITLES if MODEL in shares.get(p, {})):
         ks = sorted(k for k in shares[protocol][MODEL] if k is not None)
-        rows = [
-            {"name": method, "cells": [cell(shares[protocol][method].get(k)) for k in ks]}
-            for method in run.methods
-            if method in shares[protocol]
-        ]
-        tables.append({"heading": heading(protocol), "ks": ks, "rows": rows})
-    return tables
+        table = Table(
+            columns=(Column("method"), *(Column(f"hp@{k}", "right") for k in ks)),
+            rows=tuple(
+                (method, *(metric_cell(shares[protocol][method].get(k)) for k in ks))
+                for method in run.methods
+                if method in shares[protocol]
+            ),
+        )
+        entries.append({"heading": protocol_title(protocol), "table": table})
+    return entries
 
 
 def searches(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """The tables of search.csv: by names, and by pictures."""
-    found: dict[str, dict[str, Any]] = {}
+    """Make the tables of searches.
+
+    Args:
+        records: The rows of search.csv.
+
+    Returns:
+        An entry for each task: "search" (by names) or "similar" (by images), and its table.
+    """
+    tasks: dict[str, dict[tuple[str, str, str, str], dict[str, Marked]]] = {}
     for r in records:
-        own = found.setdefault(r["task"], {"task": r["task"], "figures": [], "rows": {}})
-        if r["figure"] not in own["figures"]:
-            own["figures"].append(r["figure"])
-        named = (r["protocol"], int(r["n_queries"]), int(r["n_pictures"]), r["method"])
-        row = own["rows"].setdefault(named, {})
-        row[r["figure"]] = cell(float(r["value"]), _number(r["lo"]), _number(r["hi"]))
-    for own in found.values():
-        own["rows"] = [
-            {
-                "queries": named[0].replace("_", " "),
-                "n_queries": named[1],
-                "n_pictures": named[2],
-                "method": named[3],
-                "cells": [row.get(figure, cell(None)) for figure in own["figures"]],
-            }
-            for named, row in own["rows"].items()
-        ]
-    return list(found.values())
+        queries, n_queries, n_images = r["protocol"], int(r["n_queries"]), int(r["n_pictures"])
+        row = (queries.replace("_", " "), f"{n_queries:,}", f"{n_images:,}", r["method"])
+        cells = tasks.setdefault(r["task"], {}).setdefault(row, {})
+        cells[r["figure"]] = metric_cell(float(r["value"]), _number(r["lo"]), _number(r["hi"]))
+    entries = []
+    for task, rows in tasks.items():
+        metrics = list(dict.fromkeys(name for cells in rows.values() for name in cells))
+        numbers_columns = [Column(name, "right") for name in ("number", "images")]
+        table = Table(
+            columns=(
+                Column("queries"),
+                *numbers_columns,
+                Column("method" if task == "search" else "space"),
+                *(Column(name, "right") for name in metrics),
+            ),
+            rows=tuple((*row, *map(cells.get, metrics)) for row, cells in rows.items()),
+        )
+        entries.append({"task": task, "table": table})
+    return entries
 
 
 def audit(classes: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each unseen class: its words, the verdict, and every pretraining class that it met."""
+    """List the unseen classes with what the pretraining knew of them.
+
+    Args:
+        classes: The entries of classes.json.
+        about: The content of about.json.
+
+    Returns:
+        An entry for each unseen class: its words, the verdict, and the pretraining classes that it
+        overlaps with.
+    """
     overlaps = [Overlap(**overlap) for overlap in about["leaks"]]
     checked = str(about["about"].get("leak/checked_by", "nothing"))
     report = AuditReport(() if checked.startswith("nothing") else (checked,), tuple(overlaps))
@@ -186,4 +238,5 @@ def audit(classes: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> lis
 
 
 def _number(text: str) -> float | None:
+    """A number of a CSV file, None for an empty cell."""
     return float(text) if text else None

@@ -1,0 +1,30 @@
+"""The titles of protocols and averages in tables, figures and pages."""
+
+from __future__ import annotations
+
+PROTOCOL_TITLES = {
+    "seen": "seen among seen",
+    "unseen": "unseen among unseen",
+    "all_seen": "seen among all",
+    "all_unseen": "unseen among all",
+    "calibrated_seen": "seen among all, calibrated",
+    "calibrated_unseen": "unseen among all, calibrated",
+    "unseen_clean": "clean unseen among unseen",
+    "unseen_leaked": "overlapping unseen among unseen",
+    "train": "training images among seen",
+    "extra_seen": "seen among all + extra",
+    "extra_unseen": "unseen among all + extra",
+}
+AVERAGE_TITLES = {"image": "per image", "class": "per class"}
+
+
+def protocol_title(protocol: str) -> str:
+    """Name a protocol in tables and figures.
+
+    Args:
+        protocol: Such as "all_unseen".
+
+    Returns:
+        Its title.
+    """
+    return PROTOCOL_TITLES.get(protocol, protocol.replace("_", " "))
