@@ -121,9 +121,9 @@ def markdown(report: EvalReport, title: str) -> str:
     table = Table(
         columns=tuple(map(Column, [*headings, _INTERVAL])),
         rows=tuple(
-            (PROTOCOL_TITLES[protocol], f"{report.n[protocol][1]:,}", row.method, row.average)
-            + tuple(_cells(row, ks))
+            (PROTOCOL_TITLES[protocol], n_labels, row.method, row.average, *_cells(row, ks))
             for protocol, rows in by_protocol.items()
+            for n_labels in [f"{report.n[protocol][1]:,}"]
             for row in rows
         ),
         title=title,
