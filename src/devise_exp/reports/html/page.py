@@ -130,9 +130,8 @@ def _diagnostic_plots(
 def _content(folder: Path) -> dict[str, Any]:
     """Everything but the figures, as values for the template."""
     run, run_folder = results.read(folder), RunFolder(folder)
-    about, classes = {}, []
-    if (folder / "about.json").is_file():
-        about = _printable(run_folder.details().to_json())
+    about = _printable(run_folder.details().to_json()) if (folder / "about.json").is_file() else {}
+    classes = []
     if (folder / "classes.json").is_file():
         classes = _printable([record.to_json() for record in run_folder.classes()])
     diagnostics = _printable(run_folder.diagnostics())
