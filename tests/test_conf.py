@@ -48,7 +48,6 @@ LATER = {
     "split": {"classes", "labels", "rows"},
     "index": {"vectors"},
     "prior": {"pretraining"},
-    "method": {"name"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
 }
@@ -148,6 +147,8 @@ def assert_keys_are_parameters(group: str, node: DictConfig, option: str) -> Non
     assert required - later <= named
     if node._target_.startswith(OURS):  # all that a person may set is shown
         hidden = INTERNAL.get(option, set()) | NOT_OF_THIS.get(option, set())
+        if group == "method":
+            hidden = hidden | {"name"}  # the key in config
         assert set(parameters) - later - named <= hidden | {"method"}
         assert bool(node.get("_partial_")) is bool(later)
 
