@@ -163,7 +163,7 @@ def test_problems_are_told_on_the_page(page: Chrome, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     page.find_element(By.CSS_SELECTOR, "#words textarea").clear()
     drop(page, tmp_path / "broken.png")
-    wait(page, lambda: "broken.png: not a picture" in line(page))
+    wait(page, lambda: "broken.png: not an image" in line(page))
     assert page.find_elements(By.CSS_SELECTOR, "#line .problem")
 
 

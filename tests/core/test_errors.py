@@ -202,8 +202,8 @@ def test_pictures_that_are_not_where_or_what_they_should_be(
     (unnamed / "dog").rename(unnamed / "helicoptr")
     for arguments, words in (
         (["data.root=nowhere"], ["nowhere does not exist", "data.root"]),
-        (["data.root=empty"], ["empty", "<class>/<picture>"]),
-        (["data.root=flat"], ["no class folders", "a.png", "flat/<class>/<picture>"]),
+        (["data.root=empty"], ["empty", "<class>/<image>"]),
+        (["data.root=flat"], ["no class folders", "a.png", "flat/<class>/<image>"]),
         (
             ["data.root=lone", "split=named", "split.unseen=[dog]"],
             ["cat (1)", "subset.min_images=3"],
@@ -408,7 +408,7 @@ def test_an_interrupted_command_ends_with_130(capsys: pytest.CaptureFixture[str]
     [
         (errno.ENOSPC, "free some space"),
         (errno.EDQUOT, "free some space"),
-        (errno.EACCES, "mend the permissions"),
+        (errno.EACCES, "change the permissions"),
         (errno.EROFS, "another folder"),
         (errno.ENOTDIR, "check the path"),
     ],

@@ -140,8 +140,8 @@ def bomb(path: Path) -> None:
     [
         ("okapi/cut.jpg", "damaged", lambda path: truncate(picture(path, 7, (200, 150)))),
         ("okapi/cut.png", "damaged", lambda path: truncate(picture(path, 7, (200, 150)))),
-        ("okapi/text.jpg", "not a picture", lambda path: path.write_text("an okapi")),
-        ("okapi/empty.jpg", "not a picture", lambda path: path.touch()),
+        ("okapi/text.jpg", "not an image", lambda path: path.write_text("an okapi")),
+        ("okapi/empty.jpg", "not an image", lambda path: path.touch()),
         ("okapi/bomb.png", "too large", bomb),
         ("okapi/half bomb.png", "too large", lambda p: picture_of(p, (10_000, 9_000))),
         ("okapi/nowhere.jpg", "cannot be read", lambda path: path.symlink_to("gone.jpg")),
@@ -157,7 +157,7 @@ def test_a_broken_picture_is_named_and_skipped(tree: Path, name: str, reason: st
     assert len(dataset.skipped) == 1
     assert dataset.skipped[0].startswith(f"{name}: {reason}")
     assert "0x" not in dataset.skipped[0]
-    with pytest.raises(InputError, match=rf"1 of 5 pictures are broken \({name}: {reason}"):
+    with pytest.raises(InputError, match=rf"1 of 5 images are broken \({name}: {reason}"):
         image_folder(tree, strict=True)
 
 
@@ -224,10 +224,10 @@ def test_wrong_roots_say_what_to_do(tree: Path, tmp_path: Path) -> None:
         image_folder(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"is a file: set data\.root"):
         image_folder(tree / "okapi" / "a.jpg")
-    with pytest.raises(InputError, match=r"pictures lie directly in it \(such as a\.jpg\): move"):
+    with pytest.raises(InputError, match=r"images lie directly in it \(such as a\.jpg\): move"):
         image_folder(tree / "okapi")
     (tmp_path / "empty" / "okapi").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"holds no pictures: expected .*<class>"):
+    with pytest.raises(InputError, match=r"holds no images: expected .*<class>"):
         image_folder(tmp_path / "empty")
     shutil.copytree(tree, tmp_path / "parts" / "train")
     shutil.copytree(tree, tmp_path / "parts" / "val")
@@ -235,7 +235,7 @@ def test_wrong_roots_say_what_to_do(tree: Path, tmp_path: Path) -> None:
         image_folder(tmp_path / "parts")
     (tmp_path / "bad" / "okapi").mkdir(parents=True)
     (tmp_path / "bad" / "okapi" / "a.jpg").write_text("?")
-    with pytest.raises(InputError, match="none of the 1 files is a good picture"):
+    with pytest.raises(InputError, match="none of the 1 files is a good image"):
         image_folder(tmp_path / "bad")
 
 
@@ -264,7 +264,7 @@ def test_a_second_scan_asks_only_for_sizes_and_times(tree: Path) -> None:
     os.utime(victim)
     after = image_folder(tree)
     assert after.fingerprint != before.fingerprint
-    assert after.skipped[0].startswith("okapi/b.jpg: not a picture")
+    assert after.skipped[0].startswith("okapi/b.jpg: not an image")
     assert image_folder(tree).skipped == after.skipped  # remembered, too
 
 
@@ -444,7 +444,7 @@ def test_any_picture_file_is_opened_as_the_dataset_has_it(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: path.write_bytes(b"text"), "not a picture that Pillow can open"),
+        (lambda path: path.write_bytes(b"text"), "not an image that Pillow can open"),
         (lambda path: truncate(picture(path, 7, (200, 150))), "damaged"),
         (bomb, "too large: over"),
         (lambda path: path.mkdir(), "cannot be read: not a file"),

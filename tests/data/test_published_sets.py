@@ -83,7 +83,7 @@ def test_caltech101_strict_names_a_broken_picture(root: Path) -> None:
     folder = caltech101_tree(root)
     (folder / "okapi" / "image_0002.jpg").write_bytes(b"\xff\xd8\xff")
     assert len(caltech101(root).skipped) == 1
-    with pytest.raises(InputError, match=r"1 of 4 pictures are broken \(okapi/image_0002\.jpg"):
+    with pytest.raises(InputError, match=r"1 of 4 images are broken \(okapi/image_0002\.jpg"):
         caltech101(root, strict=True)
 
 
@@ -108,14 +108,23 @@ def test_any_listing_round_trips(numbers: dict[str, set[int]]) -> None:
     rows = sorted(f"{name}/image_{each:04d}.jpg" for name in numbers for each in numbers[name])
     classes = tuple(sorted(numbers))
     labels = np.array([classes.index(row.rsplit("/", 1)[0]) for row in rows], dtype=np.int64)
-    dataset = ImageDataset("made", classes, labels, tuple(rows), "f", None)
+    dataset = ImageDataset(
+        name="made", classes=classes, labels=labels, rows=tuple(rows), fingerprint="f", images=None
+    )
     again = dataset_from_listing("made", dataset_listing(dataset))
     assert (again.classes, again.rows) == (classes, tuple(rows))
     assert again.labels.tolist() == labels.tolist()
 
 
 def test_other_row_names_have_no_listing() -> None:
-    dataset = ImageDataset("x", ("a",), np.array([0]), ("a/photo.png",), "f", None)
+    dataset = ImageDataset(
+        name="x",
+        classes=("a",),
+        labels=np.array([0]),
+        rows=("a/photo.png",),
+        fingerprint="f",
+        images=None,
+    )
     with pytest.raises(InputError, match=r"a/photo\.png is not"):
         dataset_listing(dataset)
 
@@ -170,7 +179,7 @@ def test_intel_scenes_joins_its_parts_and_leaves_unsorted_pictures_alone(root: P
         "sea/seg_train/1.jpg",
     )
     assert dataset.labels.tolist() == [0, 1, 1]
-    assert dataset.skipped == ("street: no pictures in this class folder",)
+    assert dataset.skipped == ("street: no images in this class folder",)
     assert dataset.images is not None
     test_part = Image.open(root / "seg_test/seg_test/sea/1.jpg").convert("RGB")
     assert dataset.images[1].tobytes() == test_part.tobytes()

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.splits import Split, draw_class_folds, named_split, random_split
+from devise_exp.data.class_folds import draw_class_folds
+from devise_exp.data.splits import Split, named_split, random_split
 
 
 class Data(NamedTuple):
@@ -224,7 +225,7 @@ def test_a_negative_seed(animals: Data) -> None:
 
 def test_seen_classes_need_three_pictures_unseen_ones_one() -> None:
     data = data_of({"cat": 5, "dog": 1, "emu": 2, "yak": 3}, left_out=5)
-    with pytest.raises(InputError, match=r"test on in dog \(1\), emu \(2\): add pictures"):
+    with pytest.raises(InputError, match=r"test on in dog \(1\), emu \(2\): add images"):
         named_split(*data, ["cat"])
     split = named_split(*data, ["dog", "emu"])
     assert [len(split.train), len(split.val), len(split.test)] == [4, 2, 2]
@@ -237,7 +238,7 @@ def test_seen_classes_need_three_pictures_unseen_ones_one() -> None:
 def test_a_split_that_overlaps_cannot_be_made(animals: Data) -> None:
     split = named_split(*animals, ["okapi"])
     fields = vars(split)
-    with pytest.raises(ValueError, match="a row stands in two parts"):
+    with pytest.raises(ValueError, match="a row is in two parts"):
         Split(**fields | {"val": split.test})
     with pytest.raises(ValueError, match="both seen and unseen"):
         Split(**fields | {"unseen": split.seen[:1]})

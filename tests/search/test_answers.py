@@ -181,7 +181,7 @@ def test_an_indexed_folder_is_searched_like_the_runs_own(saved: Run, tmp_path: P
         ({"text": "cat", "space": "backbone"}, "words are in the space devise only"),
         ({"text": "cat", "gallery": "nowhere"}, "not indexed yet"),
         ({"image": Path("nowhere.png")}, "nowhere.png: cannot be read"),
-        ({"image": Path(__file__)}, "not a picture"),
+        ({"image": Path(__file__)}, "not an image"),
         ({"image": Path(__file__), "space": "classifier"}, "stored in devise, backbone, not in"),
         ({"text": "cat", "image_root": Path("nowhere")}, "none of these images"),
     ],

@@ -173,7 +173,7 @@ def test_a_folder_without_good_images_is_one_line_and_leaves_the_gallery(
         (lambda: None, "does not exist"),
         (lambda: photos.write_bytes(b""), "is a file"),
         (lambda: (photos.unlink(), photos.mkdir()), "it holds none"),
-        (lambda: (photos / "x.png").write_bytes(b"junk"), "x.png: not a picture"),
+        (lambda: (photos / "x.png").write_bytes(b"junk"), "x.png: not an image"),
     ):
         make()
         with pytest.raises(InputError, match=wrong):

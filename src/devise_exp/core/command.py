@@ -22,7 +22,14 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
-    """Run `main` as a command: an error to act on is one line on stderr and exit code 2."""
+    """Make a function a command: an error that a user can mend is one line and exit code 2.
+
+    Args:
+        main: The function, for example one that Hydra decorates.
+
+    Returns:
+        A function that runs `main` and exits with a code if it fails or is stopped.
+    """
 
     @functools.wraps(main)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
@@ -48,52 +55,60 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
 
 @contextmanager
 def raise_on_sigterm() -> Iterator[None]:
-    """SIGTERM raises Terminated where nothing else has been made of it: once, since a second one
-    must not break off what the first has begun to end.
+    """Let the first SIGTERM raise Terminated, unless something else handles the signal.
+
+    Later ones are ignored: they must not interrupt what the first has begun to end.
+
+    Yields:
+        Nothing; the handler is set inside the block.
     """
     main_thread = threading.current_thread() is threading.main_thread()
     if not main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
-    came: list[int] = []
+    received: list[int] = []
 
     def terminate(number: int, frame: Any) -> None:
-        came.append(number)
-        if len(came) == 1:
+        received.append(number)
+        if len(received) == 1:
             raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
     try:
         yield
     finally:
-        if not came:  # else the process is about to end, and has yet to say why
+        if not received:  # else the process is about to end, and has yet to say why
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def underlying_stop(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Find the Ctrl-C or SIGTERM that came before an error: clearing up after it may have failed.
+
+    Args:
+        error: The last error.
+
+    Returns:
+        The first stop among its causes, or None.
+    """
+    stop = None
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            stop = error
+        error = error.__cause__ or error.__context__
+    return stop
+
+
 def _stop(error: KeyboardInterrupt) -> None:
-    """End as stopped, with what `error` says of going on."""
-    by_signal = "terminated", TERMINATED
-    terminated = isinstance(underlying_stop(error), Terminated)
-    how, code = by_signal if terminated else ("interrupted", INTERRUPTED)
-    print(f"{how}{f': {error}' if str(error) else ''}", file=sys.stderr)
+    """Exit as stopped, with the error's advice on how to go on."""
+    if isinstance(underlying_stop(error), Terminated):
+        word, code = "terminated", TERMINATED
+    else:
+        word, code = "interrupted", INTERRUPTED
+    print(f"{word}{f': {error}' if str(error) else ''}", file=sys.stderr)
     sys.exit(code)
 
 
-def underlying_stop(error: BaseException | None) -> KeyboardInterrupt | None:
-    """The stop, by Ctrl-C or SIGTERM, that came before `error`: what clears up after it may fail,
-    and would hide it.
-    """
-    found = None
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):
-            found = error
-        error = error.__cause__ or error.__context__
-    return found
-
-
 def _quoted(argument: str) -> str:
-    """key=value with the quotes that Hydra asks for around a value that holds a =, as the run
-    folders seed=0 and seed=1 do; anything else as it is.
-    """
-    single = re.fullmatch(r"([\w.+@]+)=([^'\"\\,(){}\[\]]*=[^'\"\\,(){}\[\]]*)", argument)
-    return f"{single[1]}='{single[2]}'" if single else argument
+    """Quote the value of key=value if it holds a =, as Hydra asks; run folders may be seed=0."""
+    match = re.fullmatch(r"([\w.+@]+)=([^'\"\\,(){}\[\]]*=[^'\"\\,(){}\[\]]*)", argument)
+    return f"{match[1]}='{match[2]}'" if match else argument

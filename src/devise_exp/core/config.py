@@ -16,8 +16,18 @@ from devise_exp.core.paths import CONF
 def compose_config(
     overrides: Sequence[str], name: str = "config", more: Path | None = None
 ) -> DictConfig:
-    """The config that train.py would get, or another primary one by its name; `more`: a folder with
-    further options, GROUP/NAME.yaml. InputError where the project is not run from a clone.
+    """Compose a config as train.py gets it.
+
+    Args:
+        overrides: Hydra's overrides, as `["loss=cosine"]`.
+        name: The primary config: config, evaluate, sweep ...
+        more: A folder with further options, GROUP/NAME.yaml.
+
+    Returns:
+        The config, with interpolations unresolved.
+
+    Raises:
+        InputError: If `more` is not a folder, or the configs are not installed.
     """
     if more is not None and not more.is_dir():
         raise InputError(f"{more}: no such folder: give one that holds GROUP/NAME.yaml")

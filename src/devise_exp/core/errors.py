@@ -1,4 +1,4 @@
-"""The one error that a person, not a programmer, is meant to read, and how a command ends on it."""
+"""The one error that is meant for users, and the line that a user reads of any other one."""
 
 from __future__ import annotations
 
@@ -19,27 +19,32 @@ _CUT_SHORT = re.compile(r"requested and \d+ written|inline_container.*(unexpecte
 
 
 class InputError(Exception):
-    """Something a person can put right: the message is one line that says what, where and what to
-    do.
-    """
+    """Something that a user can mend: the message says what is wrong, where, and what to do."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which schedulers send some time before they kill: it ends things as Ctrl-C does."""
+    """SIGTERM, which schedulers send some time before they kill; it stops a run as Ctrl-C does."""
 
 
 def user_message(error: BaseException) -> str | None:
-    """The line a person should read for `error`, or None where only a traceback would help."""
+    """Find the line that a user should read for an error.
+
+    Args:
+        error: Any exception: ours, Hydra's, the system's.
+
+    Returns:
+        One line, or None if only a traceback would help.
+    """
     from hydra.errors import HydraException, InstantiationException
     from omegaconf.errors import OmegaConfBaseException
 
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
         return text
-    mark = getattr(error, "problem_mark", None)  # a parser's of YAML
+    mark = getattr(error, "problem_mark", None)  # set by the parser of YAML
     if mark is not None:
         return (
-            f"{mark.name}, line {mark.line + 1}: this is no YAML: {getattr(error, 'problem', '')}"
+            f"{mark.name}, line {mark.line + 1}: this is not YAML: {getattr(error, 'problem', '')}"
         )
     if isinstance(error, InstantiationException) and error.__cause__ is not None:
         return user_message(error.__cause__) or text
@@ -53,23 +58,30 @@ def user_message(error: BaseException) -> str | None:
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether a file could not be written for want of space."""
+    """Tell whether a file could not be written for lack of space.
+
+    Args:
+        error: The error, or one that Hydra wrapped it in.
+
+    Returns:
+        True if the disk or a quota is full.
+    """
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
         return True
     if isinstance(error, OSError | RuntimeError) and _CUT_SHORT.search(str(error)):
         return True
-    return error.__cause__ is not None and is_full_disk(error.__cause__)  # Hydra wraps what it met
+    return error.__cause__ is not None and is_full_disk(error.__cause__)  # Hydra wraps errors
 
 
 def _config_line(error: Exception) -> str | None:
-    """Of what Hydra says in several lines, or in its own terms."""
+    """Say in one line what Hydra says in several lines or in its own terms."""
     from hydra.errors import MissingConfigException, OverrideParseException
     from omegaconf.errors import MissingMandatoryValue
 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = error.missing_cfg_file.removesuffix(".yaml").rpartition("/")
-        there = (CONF / group).glob("*.yaml")  # in a list: not told
-        choices = ", ".join(error.options or sorted(path.stem for path in there)) or "none"
+        files = (CONF / group).glob("*.yaml")  # Hydra gives no options for a list
+        choices = ", ".join(error.options or sorted(path.stem for path in files)) or "none"
         return f"{group}={option}: no such option; choose among {choices}"
     if isinstance(error, OverrideParseException):
         shown = re.sub(r"://.*", "://...", error.override or "")  # it may hold a password
@@ -83,10 +95,10 @@ def _config_line(error: Exception) -> str | None:
 
 
 def _unknown_option(key: str, parent: Any) -> str:
-    """`parent`: the config node that has no such key, where Hydra says which one it is."""
-    path, _, own = key.rpartition(".")
+    """Suggest keys near a wrong one; `parent` is the config node without it, if Hydra names it."""
+    path, _, last = key.rpartition(".")
     siblings = [str(k) for k in parent or () if not str(k).startswith("_")]
-    near = difflib.get_close_matches(own, siblings, 3)
+    near = difflib.get_close_matches(last, siblings, 3)
     start = f"no option {key}"
     if near:
         return f"{start}: did you mean {' or '.join(f'{path}.{n}'.lstrip('.') for n in near)}?"
@@ -98,16 +110,28 @@ def _unknown_option(key: str, parent: Any) -> str:
 
 
 def _remedy(number: int | None) -> str:
+    """Say what to do about an error of the system."""
     if number in _NO_SPACE:
         return "free some space, or set DEVISE_CACHE or hydra.run.dir to another disk"
     if number in _NOT_ALLOWED:
-        return "mend the permissions, or set DEVISE_CACHE or hydra.run.dir to another folder"
+        return "change the permissions, or set DEVISE_CACHE or hydra.run.dir to another folder"
     return "check the path; DEVISE_CACHE is the cache folder, hydra.run.dir the run folder"
 
 
 @contextmanager
 def as_input_error(group: str) -> Iterator[None]:
-    """What a library says of a value of `group` that it cannot take, as an InputError."""
+    """Turn a library's error about a value into an InputError.
+
+    Args:
+        group: The config group that the value belongs to, for the message.
+
+    Yields:
+        Nothing; the library is called inside the block.
+
+    Raises:
+        InputError: If the library raises RuntimeError, TypeError, ValueError or Lightning's
+            MisconfigurationException.
+    """
     try:
         yield
     except Exception as error:

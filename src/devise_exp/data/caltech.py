@@ -1,7 +1,4 @@
-"""Published datasets of class folders, each as an ImageDataset in the layout of its archive.
-
-Train and test parts are joined: seen and unseen classes, and the rows of each, are split later.
-"""
+"""Caltech-101 and Caltech-256 in the layout of their archives, and listings of their rows."""
 
 from __future__ import annotations
 
@@ -26,38 +23,57 @@ LISTED_ROW = re.compile(r"(.+)/image_(\d{4})\.jpg")
 
 
 CALTECH101 = DatasetSource(
-    "caltech101",
-    "caltech101/101_ObjectCategories/<class>/image_0001.jpg",
-    "caltech-101.zip of data.caltech.edu/records/mzrjq-6wc02",
+    name="caltech101",
+    layout="caltech101/101_ObjectCategories/<class>/image_0001.jpg",
+    source="caltech-101.zip of data.caltech.edu/records/mzrjq-6wc02",
 )
 CALTECH256 = DatasetSource(
-    "caltech256",
-    "caltech256/256_ObjectCategories/<001.class>/001_0001.jpg",
-    "256_ObjectCategories.tar of data.caltech.edu/records/nyy15-4j048",
+    name="caltech256",
+    layout="caltech256/256_ObjectCategories/<001.class>/001_0001.jpg",
+    source="256_ObjectCategories.tar of data.caltech.edu/records/nyy15-4j048",
 )
 
 
 def caltech101(
     root: str | Path | None = None, download: bool = False, strict: bool = False
 ) -> ImageDataset:
-    """Caltech-101 (Fei-Fei et al. 2004), without BACKGROUND_Google: 8,677 pictures, 101 classes.
+    """Caltech-101 (Fei-Fei et al. 2004), without BACKGROUND_Google: 8,677 images, 101 classes.
 
-    Without `root` the pictures are not at hand (images is None): classes, rows and fingerprint come
-    from the listing of the published pictures. `root` holds caltech101/, or is that folder, or is
-    101_ObjectCategories. Faces and Faces_easy show the same photographs; both stay classes here.
+    Faces and Faces_easy show the same photographs; both stay classes here.
+
+    Args:
+        root: The folder that holds caltech101/, or that folder, or 101_ObjectCategories. None: no
+            images; classes, rows and fingerprint come from the listing of the published images.
+        download: Whether to fetch the images to `root` if they are not there.
+        strict: Whether a broken image is an error instead of skipped.
+
+    Returns:
+        The dataset; `images` is None without `root`.
+
+    Raises:
+        InputError: If there are no images at `root`, or one is broken with `strict`.
     """
     if root is None:
         if download:
-            raise InputError("caltech101: set data.root to the folder to download the pictures to")
+            raise InputError("caltech101: set data.root to the folder to download the images to")
         shipped = resources.files("devise_exp.data").joinpath("assets/caltech101_listing.json")
         return dataset_from_listing("caltech101", json.loads(shipped.read_text(encoding="utf-8")))
     return _caltech(CALTECH101, root, download, strict)
 
 
 def caltech256(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:
-    """Caltech-256 (Griffin et al. 2007) without 257.clutter; the class of 003.backpack is backpack.
+    """Caltech-256 (Griffin et al. 2007), without 257.clutter.
 
-    The "-101" that marks a class taken over from Caltech-101 is no part of the class name either.
+    Class names are without number and mark: the class of 003.backpack is backpack, and "-101" marks
+    a class that is taken over from Caltech-101.
+
+    Args:
+        root: The folder that holds caltech256/, or that folder, or 256_ObjectCategories.
+        download: Whether to fetch the images to `root` if they are not there.
+        strict: Whether a broken image is an error instead of skipped.
+
+    Returns:
+        The dataset.
     """
     return _caltech(CALTECH256, root, download, strict)
 
@@ -65,31 +81,38 @@ def caltech256(root: str | Path, download: bool = False, strict: bool = False) -
 def _caltech(
     published: DatasetSource, root: str | Path, download: bool, strict: bool
 ) -> ImageDataset:
-    place = Path(root).expanduser()
+    """Read the class folders of one of the two archives."""
+    root = Path(root).expanduser()
     above, last = Path(published.layout).parts[:2]
-    places = [place / above / last, place / last, place]
-    folder = next((each for each in places if each.name == last and each.is_dir()), places[0])
+    folders = [root / above / last, root / last, root]
+    folder = next((path for path in folders if path.name == last and path.is_dir()), folders[0])
     if download and not folder.is_dir():
         import torchvision.datasets
 
         kind = getattr(torchvision.datasets, published.name.capitalize())
-        published.open_dataset(kind, place, download=True)
+        published.open_dataset(kind, root, download=True)
     listed, notes = class_folders(folder, CALTECH_FILE) if folder.is_dir() else ([], [])
-    pictures = [
-        picture._replace(class_name=CALTECH_NUMBER.sub("", picture.class_name))
-        for picture in listed
-        if picture.class_name not in CALTECH_CLUTTER
+    images = [
+        image._replace(class_name=CALTECH_NUMBER.sub("", image.class_name))
+        for image in listed
+        if image.class_name not in CALTECH_CLUTTER
     ]
-    if not pictures:
-        raise published.missing_error(place)
-    return dataset_from_images(published.name, pictures, strict, notes)
+    if not images:
+        raise published.missing_error(root)
+    return dataset_from_images(published.name, images, strict, notes)
 
 
 def dataset_listing(dataset: ImageDataset) -> dict[str, Any]:
-    """The classes, rows and fingerprint of `dataset`, whose rows are <class>/image_<4 digits>.jpg.
+    """List the classes, rows and fingerprint of a dataset; `dataset_from_listing` inverts this.
 
-    {"fingerprint": hash, "classes": {"okapi": "1-20,22-40", ...}}: see dataset_from_listing.
-    Raises InputError for rows of another form.
+    Args:
+        dataset: A dataset whose rows are <class>/image_<4 digits>.jpg.
+
+    Returns:
+        {"fingerprint": hash, "classes": {"okapi": "1-20,22-40", ...}}.
+
+    Raises:
+        InputError: If a row has another form.
     """
     numbers: dict[str, list[int]] = defaultdict(list)
     for row in dataset.rows:
@@ -112,7 +135,15 @@ def dataset_listing(dataset: ImageDataset) -> dict[str, Any]:
 
 
 def dataset_from_listing(name: str, content: dict[str, Any]) -> ImageDataset:
-    """The dataset of a listing; its pictures are not at hand."""
+    """Make the dataset of a listing, without images.
+
+    Args:
+        name: The name of the dataset.
+        content: As of `dataset_listing`.
+
+    Returns:
+        The dataset; its `images` is None.
+    """
     rows, labels = [], []
     for label, (class_name, ranges) in enumerate(sorted(content["classes"].items())):
         for run in ranges.split(","):

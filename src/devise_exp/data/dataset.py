@@ -1,4 +1,4 @@
-"""Image datasets: labelled pictures known by their content, and the reader of class folders."""
+"""Image datasets: labelled images, identified by their content."""
 
 from __future__ import annotations
 
@@ -15,23 +15,31 @@ from devise_exp.data.images import ImageArrays, ImageFiles, images_fingerprint, 
 
 
 class PrecomputedFeatures(NamedTuple):
-    """Features that come with the data: read() gives (N, feature_dim), row i for the dataset's row
-    i, of the backbone of this name.
+    """Features that come with the data.
+
+    Attributes:
+        backbone: The name of the backbone that gave them.
+        read: Reads (N, feature_dim), row i for row i of the dataset.
     """
 
     backbone: str
     read: Callable[[], np.ndarray]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ImageDataset:
-    """N pictures in C classes.
+    """N images in C classes.
 
-    classes: the raw class names, sorted. labels: (N,) int64, indices into classes. rows: N unique
-    row names, sorted by our constructors, the same on every machine and led by the class folder.
-    fingerprint: hash over rows and file contents. images: N pictures opened when asked for, RGB;
-    None where the pictures are not at hand. skipped: "path: reason" of what was left out. features:
-    where the data brings its own.
+    Attributes:
+        name: The name in tables and reports.
+        classes: (C,) raw class names, sorted.
+        labels: (N,) int64 indices into classes.
+        rows: (N,) unique row names, <class folder>/<image>, the same on every machine; sorted by
+            the constructors of this package.
+        fingerprint: Hash of rows and file contents.
+        images: (N,) RGB images, opened on access; None if only features are there.
+        skipped: "path: reason" of everything that was left out.
+        features: The features that come with the data, if any.
     """
 
     name: str
@@ -57,7 +65,13 @@ class ImageDataset:
 
 
 class ImageEntry(NamedTuple):
-    """One picture that a dataset lists, before the scan has looked at it."""
+    """An image that a dataset lists, before the scan.
+
+    Attributes:
+        class_name: The raw class name.
+        row: The row name, <class>/<image>.
+        path: The file.
+    """
 
     class_name: str
     row: str
@@ -65,90 +79,119 @@ class ImageEntry(NamedTuple):
 
 
 def dataset_from_images(
-    name: str, pictures: Iterable[ImageEntry], strict: bool, notes: Iterable[str] = ()
+    name: str, images: Iterable[ImageEntry], strict: bool, notes: Iterable[str] = ()
 ) -> ImageDataset:
-    """Scan `pictures` and keep the good ones, sorted by row name; `notes` join what was skipped.
+    """Scan images and make a dataset of the good ones, sorted by row name.
 
-    Raises InputError when none is good, or with `strict` when any is broken.
+    Args:
+        name: The name of the dataset.
+        images: The images; the first of a row name counts.
+        strict: Whether a broken image is an error instead of skipped.
+        notes: What was skipped before.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        InputError: If no image is good, or one is broken with `strict`.
     """
     listed: dict[str, ImageEntry] = {}
     skipped = list(notes)
-    for picture in pictures:
+    for image in images:
         # Two file names may differ in their Unicode form alone.
-        if listed.setdefault(picture.row, picture) is not picture:
-            skipped.append(f"{picture.row}: a second file of this name")
-    found = scan_images({row: picture.path for row, picture in listed.items()})
-    broken = [f"{row}: {reason}" for row, reason in found.broken.items()]
-    good = [listed[row] for row in sorted(listed) if row not in found.broken]
+        if listed.setdefault(image.row, image) is not image:
+            skipped.append(f"{image.row}: a second file of this name")
+    scan = scan_images({row: image.path for row, image in listed.items()})
+    broken = [f"{row}: {reason}" for row, reason in scan.broken.items()]
+    good = [listed[row] for row in sorted(listed) if row not in scan.broken]
     some = "; ".join(broken[:3]) + (" ..." if len(broken) > 3 else "")
     if strict and broken:
         raise InputError(
-            f"{name}: {len(broken)} of {len(listed)} pictures are broken ({some}): "
-            "mend or remove them, or leave them out with data.strict=false"
+            f"{name}: {len(broken)} of {len(listed)} images are broken ({some}): "
+            "repair or remove them, or leave them out with data.strict=false"
         )
     if not good:
-        raise InputError(f"{name}: none of the {len(listed)} files is a good picture ({some})")
-    classes = sorted({picture.class_name for picture in good})
-    lost = {picture.class_name for picture in listed.values()} - set(classes)
+        raise InputError(f"{name}: none of the {len(listed)} files is a good image ({some})")
+    classes = sorted({image.class_name for image in good})
+    lost = {image.class_name for image in listed.values()} - set(classes)
     number = {class_name: index for index, class_name in enumerate(classes)}
     return ImageDataset(
         name=name,
         classes=tuple(classes),
-        labels=np.array([number[picture.class_name] for picture in good], dtype=np.int64),
-        rows=tuple(picture.row for picture in good),
-        fingerprint=found.fingerprint,
-        images=ImageFiles(picture.path for picture in good),
-        skipped=(*skipped, *broken, *(f"{each}: no good picture" for each in sorted(lost))),
+        labels=np.array([number[image.class_name] for image in good], dtype=np.int64),
+        rows=tuple(image.row for image in good),
+        fingerprint=scan.fingerprint,
+        images=ImageFiles(image.path for image in good),
+        skipped=(
+            *skipped,
+            *broken,
+            *(f"{class_name}: no good image" for class_name in sorted(lost)),
+        ),
     )
 
 
 def subset(
     dataset: ImageDataset, min_images: int | None = None, limit_per_class: int | None = None
 ) -> ImageDataset:
-    """`dataset` without small classes, or with only the first pictures of each class.
+    """Leave out small classes, or keep only the first images of each class.
 
-    Classes of fewer than `min_images` pictures are left out and named in skipped; of the others the
-    first `limit_per_class` by row name are kept, and min_images counts before that limit. The
-    fingerprint follows the rows: it stays only where every row does. Features that came with the
-    data stay with `dataset`. None left: InputError.
+    Args:
+        dataset: The dataset; features that come with it are not kept.
+        min_images: Classes of fewer images are left out and named in `skipped`. None: no limit.
+        limit_per_class: So many images of each class are kept, the first by row name; min_images
+            counts before this limit. None: no limit.
+
+    Returns:
+        The subset. Its fingerprint differs from the dataset's if any row was left out.
+
+    Raises:
+        InputError: If a limit is less than 1, or no class is left.
     """
     for option, value in (("min_images", min_images), ("limit_per_class", limit_per_class)):
         if value is not None and value < 1:
             raise InputError(
-                f"subset.{option}={value}: give a number from 1 on, or null for no such limit"
+                f"subset.{option}={value}: give a number from 1 on, or null for no limit"
             )
     counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
     large = counts >= (min_images or 0)
-    taken: Counter[int] = Counter()
-    kept = []
-    for index in sorted(range(len(dataset.rows)), key=dataset.rows.__getitem__):
-        label = int(dataset.labels[index])
-        if large[label] and (limit_per_class is None or taken[label] < limit_per_class):
-            taken[label] += 1
-            kept.append(index)
+    kept = _kept_rows(dataset, large, limit_per_class)
     if not kept:
         raise InputError(
-            f"{dataset.name}: no class has {min_images} pictures (the largest has {counts.max()}): "
+            f"{dataset.name}: no class has {min_images} images (the largest has {counts.max()}): "
             "lower subset.min_images"
         )
-    kept.sort()
     rows = tuple(dataset.rows[index] for index in kept)
     fingerprint = dataset.fingerprint
     if len(rows) < len(dataset.rows):
         fingerprint = images_fingerprint((row, dataset.fingerprint.encode()) for row in rows)
-    small = (f"{dataset.classes[i]}: {counts[i]} pictures" for i in np.flatnonzero(~large))
+    small = (f"{dataset.classes[i]}: {counts[i]} images" for i in np.flatnonzero(~large))
     return ImageDataset(
         name=dataset.name,
         classes=tuple(dataset.classes[index] for index in np.flatnonzero(large)),
         labels=(np.cumsum(large) - 1)[dataset.labels[kept]].astype(np.int64),
         rows=rows,
         fingerprint=fingerprint,
-        images=None if dataset.images is None else _taken(dataset.images, kept),
+        images=None if dataset.images is None else _take(dataset.images, kept),
         skipped=(*dataset.skipped, *(f"{note}, min_images={min_images}" for note in small)),
     )
 
 
-def _taken(images: Sequence[Image.Image], kept: list[int]) -> Sequence[Image.Image]:
+def _kept_rows(
+    dataset: ImageDataset, is_kept: np.ndarray, limit_per_class: int | None
+) -> list[int]:
+    """Return the rows of the kept classes (C,) bool in order, up to a limit by row name."""
+    counts: Counter[int] = Counter()
+    kept = []
+    for index in sorted(range(len(dataset.rows)), key=dataset.rows.__getitem__):
+        label = int(dataset.labels[index])
+        if is_kept[label] and (limit_per_class is None or counts[label] < limit_per_class):
+            counts[label] += 1
+            kept.append(index)
+    return sorted(kept)
+
+
+def _take(images: Sequence[Image.Image], kept: list[int]) -> Sequence[Image.Image]:
+    """Select images without opening them, if their sequence can."""
     if isinstance(images, ImageFiles | ImageArrays):
         return images.take(kept)
     return [images[index] for index in kept]

@@ -12,47 +12,58 @@ from devise_exp.data.folders import class_folders
 from devise_exp.data.sources import DatasetSource
 
 IMAGENET = DatasetSource(
-    "imagenet",
-    "{train,val}/<wnid>/*.JPEG",
-    "the 2012 pictures from image-net.org, which asks for an account: they cannot be downloaded "
-    "from here, and torchvision.datasets.ImageNet sorts the archives into this layout",
+    name="imagenet",
+    layout="{train,val}/<wnid>/*.JPEG",
+    source="the 2012 images from image-net.org, which asks for an account: they cannot be "
+    "downloaded from here, and torchvision.datasets.ImageNet sorts the archives into this layout",
     downloadable=False,
 )
 TINY_IMAGENET = DatasetSource(
-    "tiny_imagenet200",
-    "tiny-imagenet-200/{wnids.txt,words.txt,train,val}",
-    "tiny-imagenet-200.zip of cs231n.stanford.edu",
+    name="tiny_imagenet200",
+    layout="tiny-imagenet-200/{wnids.txt,words.txt,train,val}",
+    source="tiny-imagenet-200.zip of cs231n.stanford.edu",
     downloadable=False,
 )
 
 
 def imagenet(root: str | Path, strict: bool = False) -> ImageDataset:
-    """ImageNet (Russakovsky et al. 2015), or some classes of it: ROOT/{train,val}/<wnid>/*.JPEG.
+    """ImageNet (Russakovsky et al. 2015), or some classes of it.
 
-    Either part may be missing. A class of ILSVRC-2012 has the name it has in torchvision's weights,
-    any other its WordNet lemmas; a name that two wnids share is followed by the wnid.
+    A class of ILSVRC-2012 is named as in torchvision's weights, any other by its WordNet lemmas; a
+    name that two wnids share is followed by the wnid.
+
+    Args:
+        root: The folder that holds train/<wnid>/*.JPEG and val/<wnid>/*.JPEG, or one of the two.
+        strict: Whether a broken image is an error instead of skipped.
+
+    Returns:
+        The dataset, training and validation images joined.
+
+    Raises:
+        InputError: If there are no images, or not in folders that are WordNet ids.
     """
-    place = Path(root).expanduser()
-    pictures: list[ImageEntry] = []
+    root = Path(root).expanduser()
+    images: list[ImageEntry] = []
     notes: list[str] = []
-    for part in (place / "train", place / "val"):
+    for part in (root / "train", root / "val"):
         if part.is_dir():
-            found, empty = class_folders(part)
-            pictures += found
+            listed, empty = class_folders(part)
+            images += listed
             notes += empty
-            if not found and any(part.glob("*.JPEG")):
+            if not listed and any(part.glob("*.JPEG")):
                 raise InputError(
-                    f"imagenet: the pictures of {part} are not sorted into <wnid> folders: "
+                    f"imagenet: the images of {part} are not sorted into <wnid> folders: "
                     "torchvision.datasets.ImageNet does that, given the devkit archive"
                 )
-    if not pictures:
-        raise IMAGENET.missing_error(place)
-    names = _imagenet_names({picture.class_name for picture in pictures}, place)
-    named = (picture._replace(class_name=names[picture.class_name]) for picture in pictures)
+    if not images:
+        raise IMAGENET.missing_error(root)
+    names = _imagenet_names({image.class_name for image in images}, root)
+    named = (image._replace(class_name=names[image.class_name]) for image in images)
     return dataset_from_images("imagenet", named, strict, notes)
 
 
 def _imagenet_names(wnids: set[str], root: Path) -> dict[str, str]:
+    """Name the classes of WordNet ids."""
     from timm.data import ImageNetInfo
     from torchvision.models import ResNet18_Weights
 
@@ -66,43 +77,51 @@ def _imagenet_names(wnids: set[str], root: Path) -> dict[str, str]:
             f"({len(strange)} such folders): rename or move them, "
             "or read the folder with data=image_folder"
         )
-    return _told_apart({wnid: lemmas[wnid] for wnid in wnids})
+    return _distinct_names({wnid: lemmas[wnid] for wnid in wnids})
 
 
-def _told_apart(names: dict[str, str]) -> dict[str, str]:
-    """`names` (wnid -> class name) with the wnid after each name that is not the only one."""
+def _distinct_names(names: dict[str, str]) -> dict[str, str]:
+    """Append the wnid to a class name that several wnids share; names: wnid -> class name."""
     count = Counter(names.values())
     return {wnid: f"{name} ({wnid})" if count[name] > 1 else name for wnid, name in names.items()}
 
 
 def tiny_imagenet200(root: str | Path, strict: bool = False) -> ImageDataset:
-    """Tiny ImageNet (Stanford CS231n): 200 classes, 64 × 64; training and validation pictures.
+    """Tiny ImageNet (Stanford CS231n): 200 classes of images of 64 × 64.
 
-    A class name is the line of words.txt as it is, such as "goldfish, Carassius auratus".
+    A class name is the line of words.txt, such as "goldfish, Carassius auratus".
+
+    Args:
+        root: The folder that holds tiny-imagenet-200/, or that folder.
+        strict: Whether a broken image is an error instead of skipped.
+
+    Returns:
+        The dataset, training and validation images joined.
+
+    Raises:
+        InputError: If files are missing or name unknown classes.
     """
-    given = Path(root).expanduser()
-    place = given if given.name == "tiny-imagenet-200" else given / "tiny-imagenet-200"
+    root = Path(root).expanduser()
+    folder = root if root.name == "tiny-imagenet-200" else root / "tiny-imagenet-200"
     try:
-        wnids = (place / "wnids.txt").read_text(encoding="utf-8").split()
-        words = (place / "words.txt").read_text(encoding="utf-8").splitlines()
-        annotated = (place / "val/val_annotations.txt").read_text(encoding="utf-8").splitlines()
+        wnids = (folder / "wnids.txt").read_text(encoding="utf-8").split()
+        words = (folder / "words.txt").read_text(encoding="utf-8").splitlines()
+        annotated = (folder / "val/val_annotations.txt").read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise TINY_IMAGENET.missing_error(
-            given, f"{Path(error.filename).name} not found"
-        ) from error
+        raise TINY_IMAGENET.missing_error(root, f"{Path(error.filename).name} not found") from error
     glosses = dict(line.split("\t", 1) for line in words if "\t" in line)
     # A line is: file, wnid and the four sides of a box.
     validation = [line.split("\t")[:2] for line in annotated if line.count("\t")]
     strange = sorted({*wnids, *(wnid for _, wnid in validation)} - glosses.keys())
     if strange or not wnids:
         wrong = f"{strange[0]} is not in words.txt" if strange else "wnids.txt is empty"
-        raise InputError(f"tiny_imagenet200: {place}: {wrong}; get {TINY_IMAGENET.source} again")
-    names = _told_apart({wnid: glosses[wnid] for wnid in wnids})
-    listed, notes = class_folders(place / "train", re.compile(r"images/.+\.JPEG"))
-    pictures = [p._replace(class_name=names[p.class_name]) for p in listed if p.class_name in names]
-    pictures += [
-        ImageEntry(names[wnid], f"{wnid}/{file}", str(place / "val/images" / file))
+        raise InputError(f"tiny_imagenet200: {folder}: {wrong}; get {TINY_IMAGENET.source} again")
+    names = _distinct_names({wnid: glosses[wnid] for wnid in wnids})
+    listed, notes = class_folders(folder / "train", re.compile(r"images/.+\.JPEG"))
+    images = [i._replace(class_name=names[i.class_name]) for i in listed if i.class_name in names]
+    images += [
+        ImageEntry(names[wnid], f"{wnid}/{file}", str(folder / "val/images" / file))
         for file, wnid in validation
         if wnid in names
     ]
-    return dataset_from_images("tiny_imagenet200", pictures, strict, notes)
+    return dataset_from_images("tiny_imagenet200", images, strict, notes)

@@ -1,4 +1,4 @@
-"""Pictures: opened as RGB when asked for, and checked once, before anything relies on them."""
+"""Images: opened as RGB on access, and checked once, before anything relies on them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ UNREADABLE = "cannot be read"
 
 
 class ImageFiles(Sequence[Image.Image]):
-    """Pictures at `paths`, each opened as RGB when asked for; no file stays open, so it pickles.
+    """Image files, opened as RGB on access; no file stays open, so the sequence pickles.
 
-    min_side: a JPEG is decoded at a half, a quarter or an eighth of its size, as long as its
-    shorter side keeps so many pixels; None: as it is.
+    Args:
+        paths: The files.
+        min_side: Pixels that the shorter side of a JPEG keeps; larger JPEGs are decoded at a half,
+            a quarter or an eighth of their size. None: at full size.
     """
 
     def __init__(self, paths: Iterable[str], min_side: int | None = None) -> None:
@@ -53,24 +55,43 @@ class ImageFiles(Sequence[Image.Image]):
                 return as_rgb(image)
         except OSError as error:
             raise InputError(
-                f"{path}: the picture could be opened when the dataset was scanned but not now "
+                f"{path}: the image could be opened when the dataset was scanned but not now "
                 f"({error.strerror or error}); restore it or start again without it"
             ) from error
 
     def take(self, indices: Iterable[int]) -> ImageFiles:
+        """Select images.
+
+        Args:
+            indices: Their positions.
+
+        Returns:
+            The images in this order.
+        """
         return ImageFiles((self.paths[index] for index in indices), self.min_side)
 
     def reduced(self, min_side: int) -> ImageFiles:
-        """The same, JPEGs decoded at a reduced size."""
+        """Decode JPEGs at a reduced size.
+
+        Args:
+            min_side: Pixels that the shorter side keeps.
+
+        Returns:
+            The same files.
+        """
         return ImageFiles(self.paths, min_side)
 
 
 class ImageArrays(Sequence[Image.Image]):
-    """Pictures held in memory as one uint8 array of shape (N, height, width, 3)."""
+    """Images in memory.
+
+    Args:
+        arrays: (N, height, width, 3) uint8.
+    """
 
     def __init__(self, arrays: np.ndarray) -> None:
         if arrays.ndim != 4 or arrays.shape[3] != 3 or arrays.dtype != np.uint8:
-            raise ValueError(f"pictures of shape {arrays.shape} and type {arrays.dtype}")
+            raise ValueError(f"images of shape {arrays.shape} and type {arrays.dtype}")
         self.arrays = arrays
 
     def __len__(self) -> int:
@@ -85,11 +106,26 @@ class ImageArrays(Sequence[Image.Image]):
         return ImageArrays(chosen) if isinstance(index, slice) else Image.fromarray(chosen)
 
     def take(self, indices: Iterable[int]) -> ImageArrays:
+        """Select images.
+
+        Args:
+            indices: Their positions.
+
+        Returns:
+            The images in this order.
+        """
         return ImageArrays(self.arrays[list(indices)])
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """`image` upright (EXIF) in 8-bit RGB: 16 bits are scaled, transparency lies on white."""
+    """Convert an image to upright 8-bit RGB.
+
+    Args:
+        image: Any image: EXIF turns it, 16 bits are scaled, transparency is put on white.
+
+    Returns:
+        The image in mode RGB.
+    """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # convert() would clip all but the darkest of 16 bits to white
         grey = np.clip(np.asarray(image, dtype=np.float64) / 257, 0, 255)
@@ -106,50 +142,76 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
-    """Any picture file, or its bytes, upright in RGB; `name` is what errors call it.
+    """Open an image as upright RGB.
 
-    InputError where it cannot be read, is no picture, is damaged or too large.
+    Args:
+        source: The file, or its bytes.
+        name: What errors call the image; None: its path.
+
+    Returns:
+        The image.
+
+    Raises:
+        InputError: If it cannot be read, is not an image, is damaged or too large.
     """
     content = source if isinstance(source, bytes) else _read_whole(source)
     if isinstance(content, bytes) and len(content) > LARGEST_FILE:
         content = f"too large: {len(content):,} bytes"
     with _strict_decoding():
-        found = content if isinstance(content, str) else _decoded(content)
-    if isinstance(found, str):
-        called = name or ("the picture" if isinstance(source, bytes) else str(source))
-        raise InputError(f"{called}: {found}: give another picture file")
-    return found
+        image = content if isinstance(content, str) else _decode(content)
+    if isinstance(image, str):
+        title = name or ("the image" if isinstance(source, bytes) else str(source))
+        raise InputError(f"{title}: {image}: give another image file")
+    return image
 
 
 def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
-    """Hash over the sorted (row name, content hash); the order they come in does not matter."""
+    """Hash rows and their contents, in whatever order they come.
+
+    Args:
+        contents: (row name, content hash) pairs.
+
+    Returns:
+        The fingerprint.
+    """
     return fingerprint(row.encode() + b"\0" + content for row, content in sorted(contents))
 
 
 class ImageScan(NamedTuple):
-    """What reading every picture once has shown: broken maps the row name to the reason."""
+    """The outcome of reading every image once.
+
+    Attributes:
+        fingerprint: Of the rows and contents of the good images.
+        broken: Row name -> why the image cannot be used.
+    """
 
     fingerprint: str
     broken: dict[str, str]
 
 
 def scan_images(files: dict[str, str]) -> ImageScan:
-    """Read and decode each of `files` (row name -> path) once; the fingerprint is of good ones.
+    """Read and decode every image once.
 
     The outcome is kept in the cache under the paths, sizes and times of the files (and the version
     of Pillow, which decides what decodes), so a later scan of them only asks for size and time.
+
+    Args:
+        files: Row name -> path.
+
+    Returns:
+        The fingerprint of the good images, and the broken ones.
     """
     memo = cache_dir() / "scans" / f"{fingerprint(PIL.__version__, _stamps(files))}.json"
     with file_lock(memo):
-        known = _remembered(memo)
-        if known is not None:
-            return known
-        found = _read(files)
-        # Permissions may be mended without a change of size or time: look again the next time.
-        if not any(reason.startswith(UNREADABLE) for reason in found.broken.values()):
-            with atomic_path(memo) as place:
-                place.write_text(json.dumps(found._asdict()), encoding="utf-8")
-    return found
+        stored = _stored_scan(memo)
+        if stored is not None:
+            return stored
+        scan = _scan(files)
+        # Permissions may change without size or time: look again the next time.
+        if not any(reason.startswith(UNREADABLE) for reason in scan.broken.values()):
+            with atomic_path(memo) as path:
+                path.write_text(json.dumps(scan._asdict()), encoding="utf-8")
+    return scan
 
 
 def _stamps(files: dict[str, str]) -> Iterator[bytes]:
@@ -163,22 +225,24 @@ def _stamps(files: dict[str, str]) -> Iterator[bytes]:
             yield f"{row}\0missing\n".encode()
 
 
-def _remembered(memo: Path) -> ImageScan | None:
+def _stored_scan(memo: Path) -> ImageScan | None:
+    """Read a stored scan; None if there is none, or it is damaged."""
     try:
         return ImageScan(**json.loads(memo.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # not there, or not ours: it is made again
+    except (OSError, ValueError, TypeError):
         return None
 
 
-def _read(files: dict[str, str]) -> ImageScan:
+def _scan(files: dict[str, str]) -> ImageScan:
+    """Read and decode the files with as many threads as there are cores."""
     rows, good, broken = sorted(files), [], {}
     with (
         _strict_decoding(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
         progress() as bar,
     ):
-        task = bar.add_task(f"scanning {len(rows):,} pictures", total=len(rows))
-        for start in range(0, len(rows), 512):  # a block at a time: map() queues all it is given
+        task = bar.add_task(f"scanning {len(rows):,} images", total=len(rows))
+        for start in range(0, len(rows), 512):  # a block at a time: map() queues all
             block = rows[start : start + 512]
             checked = pool.map(_content_or_reason, (files[row] for row in block))
             for row, outcome in zip(block, checked, strict=True):
@@ -191,16 +255,16 @@ def _read(files: dict[str, str]) -> ImageScan:
 
 
 def _content_or_reason(path: str) -> bytes | str:
-    """The hash of the picture's bytes, or why it cannot be used."""
+    """Return the hash of the image's bytes, or why it cannot be used."""
     content = _read_whole(Path(path))
     if isinstance(content, str):
         return content
-    found = _decoded(content, draft=(64, 64))  # still read to its end, but at an eighth the size
-    return found if isinstance(found, str) else bytes.fromhex(fingerprint(content))
+    image = _decode(content, draft=(64, 64))  # still read to its end, but at an eighth the size
+    return image if isinstance(image, str) else bytes.fromhex(fingerprint(content))
 
 
 def _read_whole(path: Path) -> bytes | str:
-    """The file's bytes, or why they cannot be used."""
+    """Return the file's bytes, or why they cannot be used."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -212,8 +276,8 @@ def _read_whole(path: Path) -> bytes | str:
         return f"{UNREADABLE}: {error.strerror}"
 
 
-def _decoded(content: bytes, draft: tuple[int, int] | None = None) -> Image.Image | str:
-    """The picture in RGB, a JPEG at no less than the size `draft`, or why it cannot be used."""
+def _decode(content: bytes, draft: tuple[int, int] | None = None) -> Image.Image | str:
+    """Return the RGB image, a JPEG at no less than the size `draft`, or why it cannot be used."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             if draft:
@@ -222,7 +286,7 @@ def _decoded(content: bytes, draft: tuple[int, int] | None = None) -> Image.Imag
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return f"too large: over {Image.MAX_IMAGE_PIXELS:,} pixels"
     except PIL.UnidentifiedImageError:
-        return "not a picture that Pillow can open"
+        return "not an image that Pillow can open"
     except MemoryError:
         raise
     except Exception as error:  # decoders meet damaged bytes with nearly any exception
@@ -231,7 +295,8 @@ def _decoded(content: bytes, draft: tuple[int, int] | None = None) -> Image.Imag
 
 @contextmanager
 def _strict_decoding() -> Iterator[None]:
+    """Raise on decompression bombs, and ignore other warnings of decoders."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a decoder's doubts; what matters ends in an exception
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield

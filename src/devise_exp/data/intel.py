@@ -9,29 +9,34 @@ from devise_exp.data.folders import class_folders
 from devise_exp.data.sources import DatasetSource
 
 INTEL_SCENES = DatasetSource(
-    "intel_scenes",
-    "{seg_train/seg_train,seg_test/seg_test}/<class>/*.jpg",
-    "intel-image-classification by puneet6060 of kaggle.com",
+    name="intel_scenes",
+    layout="{seg_train/seg_train,seg_test/seg_test}/<class>/*.jpg",
+    source="intel-image-classification by puneet6060 of kaggle.com",
     downloadable=False,
 )
 
 
 def intel_scenes(root: str | Path, strict: bool = False) -> ImageDataset:
-    """Intel Image Classification (2018): 17,034 pictures of 150 × 150 in six classes of scenes.
+    """Intel Image Classification (2018): 17,034 images of 150 × 150 in six classes of scenes.
 
-    `root` holds seg_train/ and seg_test/; either may be missing, and seg_pred/, which has no
-    classes, is left alone.
+    Args:
+        root: The folder that holds seg_train/ and seg_test/; one of them may be missing. seg_pred/
+            has no classes and is ignored.
+        strict: Whether a broken image is an error instead of skipped.
+
+    Returns:
+        The dataset, both parts joined.
     """
-    place = Path(root).expanduser()
-    pictures: list[ImageEntry] = []
+    root = Path(root).expanduser()
+    images: list[ImageEntry] = []
     notes: list[str] = []
     for part in ("seg_train", "seg_test"):
-        folder = place / part / part
+        folder = root / part / part
         if folder.is_dir():
-            found, empty = class_folders(folder)
-            # A file name alone might stand in both parts.
-            pictures += (p._replace(row=p.row.replace("/", f"/{part}/", 1)) for p in found)
+            listed, empty = class_folders(folder)
+            # Both parts may have a file of the same name.
+            images += (i._replace(row=i.row.replace("/", f"/{part}/", 1)) for i in listed)
             notes += empty
-    if not pictures:
-        raise INTEL_SCENES.missing_error(place)
-    return dataset_from_images("intel_scenes", pictures, strict, notes)
+    if not images:
+        raise INTEL_SCENES.missing_error(root)
+    return dataset_from_images("intel_scenes", images, strict, notes)

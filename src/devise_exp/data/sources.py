@@ -1,4 +1,4 @@
-"""Where a published data set comes from, and what to say if its files are missing."""
+"""Where a published dataset comes from, and what to say if its files are missing."""
 
 from __future__ import annotations
 
@@ -17,27 +17,52 @@ FAILED = (OSError, RuntimeError, ValueError, EOFError, HTTPException, TarError, 
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """What a person must have: layout below data.root, and where its authors publish it."""
+    """A published dataset that a user must have.
+
+    Attributes:
+        name: The name of the dataset.
+        layout: Where its files belong below data.root.
+        source: The archive, and where its authors publish it.
+        downloadable: Whether download=true can fetch it.
+    """
 
     name: str
     layout: str
     source: str
     downloadable: bool = True
 
-    def missing_error(self, root: Path, found: str = "not found") -> InputError:
+    def missing_error(self, root: Path, problem: str = "not found") -> InputError:
+        """Make the error for missing files.
+
+        Args:
+            root: Where the files should be.
+            problem: What is wrong there.
+
+        Returns:
+            The error, to be raised.
+        """
         ask = ", or give data.download=true" if self.downloadable else ""
         return InputError(
-            f"{self.name}: {found} under {root}: expected {root / self.layout}; "
+            f"{self.name}: {problem} under {root}: expected {root / self.layout}; "
             f"get {self.source}{ask}"
         )
 
     def open_dataset(
         self, kind: Callable[..., Any], root: Path, download: bool, **options: Any
     ) -> Any:
-        """torchvision's dataset at `root`, downloaded first if asked for.
+        """Open torchvision's dataset.
 
-        Raises InputError naming the layout where nothing usable is there, and what to get where the
-        download fails.
+        Args:
+            kind: The class of torchvision.datasets.
+            root: The folder that torchvision expects.
+            download: Whether to download the dataset first.
+            **options: Further arguments of the class.
+
+        Returns:
+            The dataset.
+
+        Raises:
+            InputError: If there is nothing usable, or the download fails.
         """
         try:
             return kind(str(root), download=download, **options)

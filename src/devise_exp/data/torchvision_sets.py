@@ -14,53 +14,71 @@ from devise_exp.data.images import ImageArrays, images_fingerprint
 from devise_exp.data.sources import DatasetSource
 
 CIFAR100 = DatasetSource(
-    "cifar100",
-    "cifar-100-python/{train,test,meta}",
-    "cifar-100-python.tar.gz of www.cs.toronto.edu/~kriz/cifar.html",
+    name="cifar100",
+    layout="cifar-100-python/{train,test,meta}",
+    source="cifar-100-python.tar.gz of www.cs.toronto.edu/~kriz/cifar.html",
 )
 FOOD101 = DatasetSource(
-    "food101",
-    "food-101/{images/<class>/*.jpg,meta/train.json,meta/test.json}",
-    "food-101.tar.gz of data.vision.ee.ethz.ch/cvl",
+    name="food101",
+    layout="food-101/{images/<class>/*.jpg,meta/train.json,meta/test.json}",
+    source="food-101.tar.gz of data.vision.ee.ethz.ch/cvl",
 )
 FLOWERS102 = DatasetSource(
-    "flowers102",
-    "flowers-102/{jpg/image_00001.jpg,imagelabels.mat,setid.mat}",
-    "102flowers.tgz, imagelabels.mat and setid.mat of www.robots.ox.ac.uk/~vgg/data/flowers/102",
+    name="flowers102",
+    layout="flowers-102/{jpg/image_00001.jpg,imagelabels.mat,setid.mat}",
+    source="102flowers.tgz, imagelabels.mat and setid.mat of "
+    "www.robots.ox.ac.uk/~vgg/data/flowers/102",
 )
 
 
 def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
-    """CIFAR-100 (Krizhevsky 2009), its 100 fine classes: 60,000 pictures of 32 × 32, in memory."""
+    """CIFAR-100 (Krizhevsky 2009), its 100 fine classes: 60,000 images of 32 × 32, in memory.
+
+    Args:
+        root: The folder that holds cifar-100-python/.
+        download: Whether to fetch the images to `root` if they are not there.
+
+    Returns:
+        The dataset, training and test images joined.
+    """
     import torchvision.datasets
 
-    place = Path(root).expanduser()
+    root = Path(root).expanduser()
     arrays, rows, names = [], [], []
     for part, train in (("train", True), ("test", False)):
-        data = CIFAR100.open_dataset(torchvision.datasets.CIFAR100, place, download, train=train)
+        data = CIFAR100.open_dataset(torchvision.datasets.CIFAR100, root, download, train=train)
         arrays.append(data.data)  # (n, 32, 32, 3) uint8
         names += [data.classes[target] for target in data.targets]
         rows += [
             f"{data.classes[target]}/{part}_{index:05d}"
             for index, target in enumerate(data.targets)
         ]
-    pictures = np.concatenate(arrays)
+    images = np.concatenate(arrays)
     order = sorted(range(len(rows)), key=rows.__getitem__)
-    rows, pictures = [rows[index] for index in order], pictures[order]
+    rows, images = [rows[index] for index in order], images[order]
     classes, labels = np.unique([names[index] for index in order], return_inverse=True)
-    contents = (bytes.fromhex(fingerprint(image.tobytes())) for image in pictures)
+    contents = (bytes.fromhex(fingerprint(image.tobytes())) for image in images)
     return ImageDataset(
         name="cifar100",
         classes=tuple(classes.tolist()),
         labels=labels.astype(np.int64),
         rows=tuple(rows),
         fingerprint=images_fingerprint(zip(rows, contents, strict=True)),
-        images=ImageArrays(pictures),
+        images=ImageArrays(images),
     )
 
 
 def food101(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:
-    """Food-101 (Bossard et al. 2014): 101,000 pictures in 101 classes."""
+    """Food-101 (Bossard et al. 2014): 101,000 images in 101 classes.
+
+    Args:
+        root: The folder that holds food-101/.
+        download: Whether to fetch the images to `root` if they are not there.
+        strict: Whether a broken image is an error instead of skipped.
+
+    Returns:
+        The dataset, training and test images joined.
+    """
     from torchvision.datasets import Food101
 
     parts = [
@@ -71,7 +89,16 @@ def food101(root: str | Path, download: bool = False, strict: bool = False) -> I
 
 
 def flowers102(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:
-    """Oxford 102 Flower (Nilsback and Zisserman 2008): 8,189 pictures in 102 classes."""
+    """Oxford 102 Flower (Nilsback and Zisserman 2008): 8,189 images in 102 classes.
+
+    Args:
+        root: The folder that holds flowers-102/.
+        download: Whether to fetch the images to `root` if they are not there.
+        strict: Whether a broken image is an error instead of skipped.
+
+    Returns:
+        The dataset, training, validation and test images joined.
+    """
     from torchvision.datasets import Flowers102
 
     parts = [
@@ -82,10 +109,10 @@ def flowers102(root: str | Path, download: bool = False, strict: bool = False) -
 
 
 def _from_lists(name: str, parts: Iterable[Any], strict: bool) -> ImageDataset:
-    """Join torchvision's datasets that list their files; a file listed but not there is broken."""
-    pictures = [
+    """Join torchvision's datasets that list their files; a missing file is a broken image."""
+    images = [
         ImageEntry(part.classes[label], f"{part.classes[label]}/{path.name}", str(path))
         for part in parts
         for path, label in zip(part._image_files, part._labels, strict=True)
     ]
-    return dataset_from_images(name, pictures, strict)
+    return dataset_from_images(name, images, strict)

@@ -12,8 +12,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.data.class_folds import draw_class_folds
 from devise_exp.data.dataset import ImageDataset, subset
-from devise_exp.data.splits import Split, draw_class_folds
+from devise_exp.data.splits import Split
 from devise_exp.evaluation import leakage
 from devise_exp.evaluation.kinds import imagenet1k_kinds
 from devise_exp.evaluation.leakage import AuditReport

@@ -140,7 +140,7 @@ def test_a_folder_is_indexed_and_searched(trained: Path, tmp_path: Path) -> None
     (photos / "broken.jpg").write_text("no image")
     output = call("index", trained, photos)
     assert "3 images: 3 added, 0 changed, 0 dropped, 1 skipped" in output
-    assert "skipped broken.jpg: not a picture" in output
+    assert "skipped broken.jpg: not an image" in output
     assert f"--among '{photos}'" in output
     (photos / "0.png").unlink()
     assert "2 images: 0 added, 0 changed, 1 dropped, 1 skipped" in call("index", trained, photos)

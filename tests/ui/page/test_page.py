@@ -122,8 +122,8 @@ def bomb() -> bytes:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(bomb(), "too large"), (b"no image", "not a picture"), (b"", "not a picture"),
-     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture")],
+    [(bomb(), "too large"), (b"no image", "not an image"), (b"", "not an image"),
+     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image")],
 )  # fmt: skip
 def test_a_image_that_cannot_be_opened_is_one_line_on_the_page(
     page: Page, tmp_path: Path, content: bytes, said: str, capfd: pytest.CaptureFixture[str]

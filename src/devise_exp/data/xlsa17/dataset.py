@@ -1,14 +1,12 @@
-"""The zero-shot benchmark of Xian et al. 2018 (Zero-Shot Learning - A Comprehensive Evaluation of
-the Good, the Bad and the Ugly) as data, class vectors, backbone and split of a run.
+"""The benchmark of Xian et al. 2018 as a dataset: published features and no images.
 
-No pictures come with it, and none are needed: see xlsa17_files.
+Source: Zero-Shot Learning - A Comprehensive Evaluation of the Good, the Bad and the Ugly.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,14 +16,16 @@ from devise_exp.data.images import images_fingerprint
 from devise_exp.data.xlsa17 import files
 from devise_exp.data.xlsa17.files import BACKBONE, FEATURES, dataset_title
 
-if TYPE_CHECKING:
-    pass
-
 
 def xlsa17_dataset(root: str | Path, name: str) -> ImageDataset:
-    """The N pictures of AWA1, AWA2, CUB, SUN or APY by name, with their published features.
+    """Read one data set of the benchmark.
 
-    Row i is column i of the features. Raises InputError for files that are not of the format.
+    Args:
+        root: The folder that holds NAME/res101.mat and NAME/att_splits.mat.
+        name: AWA1, AWA2, CUB, SUN or APY.
+
+    Returns:
+        The dataset with its published features; row i is column i of the file's.
     """
     listing = files.read_listing(root, name)
     order = np.argsort(listing.classes)

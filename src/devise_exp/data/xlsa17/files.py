@@ -1,9 +1,8 @@
-"""The files of the benchmark of Xian et al. 2018: read and checked, but for their features.
+"""The files of the benchmark of Xian et al. 2018, checked against each other.
 
 ROOT/NAME/res101.mat has features (2048, N) of an ImageNet ResNet-101, labels (N, 1) and image_files
-(N, 1); ROOT/NAME/att_splits.mat has allclasses_names (C, 1), att (A, C) and the places (n, 1) of
-the parts among the N: trainval_loc, test_seen_loc, test_unseen_loc, val_loc. Labels and places
-count from 1.
+(N, 1). ROOT/NAME/att_splits.mat has allclasses_names (C, 1), att (A, C) and the row numbers (n, 1)
+of its parts: trainval_loc, test_seen_loc, test_unseen_loc, val_loc. Labels and rows count from 1.
 """
 
 from __future__ import annotations
@@ -13,38 +12,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.xlsa17 import matlab
-from devise_exp.data.xlsa17.matlab import PUBLISHED
-
-if TYPE_CHECKING:
-    pass
+from devise_exp.core.vectors import normalize_rows
+from devise_exp.data.xlsa17.matlab import PUBLISHED, MatlabArrays, read_arrays
 
 BACKBONE = "xlsa17_res101"
-
-
-def dataset_title(name: str) -> str:
-    return f"xlsa17_{name}"
-
-
 NAMES = ("SUN", "CUB", "AWA1", "AWA2", "APY")
 FEATURE_DIM = 2048
 FEATURES, SPLITS = "res101.mat", "att_splits.mat"
 PARTS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
-HELD_OUT = "val_loc"
+VALIDATION = "val_loc"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Listing:
-    """What the two files say of one data set, its features and attributes apart.
+    """The content of both files of one data set but for features and attributes.
 
-    classes: (C,) names in the order of the files; labels: (N,) positions in classes; rows: (N,)
-    unique row names, <class>/<picture>; parts: trainval, test of seen and test of unseen classes,
-    positions in rows.
+    Attributes:
+        name: The name in the archive, as AWA2.
+        folder: The folder of the two files.
+        classes: (C,) names in the order of the files.
+        labels: (N,) positions in classes.
+        rows: (N,) unique row names, <class>/<image>.
+        parts: Positions in rows: trainval, test of seen classes, test of unseen classes.
     """
 
     name: str
@@ -55,84 +48,152 @@ class Listing:
     parts: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def read_listing(root: str | Path, name: str) -> Listing:
-    """Both files, but for features and attributes, checked against each other.
+def dataset_title(name: str) -> str:
+    """Name a data set in tables and reports.
 
-    Raises InputError with what is wrong and where.
+    Args:
+        name: The name in the archive, as AWA2.
+
+    Returns:
+        The name with that of the benchmark before it.
+    """
+    return f"xlsa17_{name}"
+
+
+def read_listing(root: str | Path, name: str) -> Listing:
+    """Read both files but for features and attributes.
+
+    Args:
+        root: The folder that holds NAME/, or the archive's folder above it.
+        name: One of NAMES.
+
+    Returns:
+        The listing; the same object until a file changes.
+
+    Raises:
+        InputError: If a file is missing or damaged, or the two contradict each other.
     """
     folder = _folder(root, name)
-    stats = [(folder / file).stat() for file in (FEATURES, SPLITS) if (folder / file).is_file()]
-    return _read_listing(name, folder, tuple((each.st_mtime_ns, each.st_size) for each in stats))
-
-
-@lru_cache(maxsize=1)  # for the data and for their split
-def _read_listing(name: str, folder: Path, state: tuple[tuple[int, int], ...]) -> Listing:
-    """`read`, again where the files' times and sizes, `state`, are others."""
-    bank, file = folder / FEATURES, folder / SPLITS
-    classes = _classes(file)
-    _, n = matlab.shape(bank, "features", (FEATURE_DIM, None))
-    labels = _places(bank, "labels", len(classes), "classes")
-    pictures = matlab.texts(bank, "image_files")
-    for key, found in (("labels", len(labels)), ("image_files", len(pictures))):
-        if found != n:
-            raise InputError(f"{bank}: {found} {key} for {n} columns of features: {PUBLISHED}")
-    names = [classes[label] for label in labels.tolist()]
-    parts = tuple(_places(file, key, n, "rows") for key in PARTS)
-    held_out = np.unique(labels[_places(file, HELD_OUT, n, "rows")])
-    _check_parts(file, classes, labels, parts, held_out)
-    return Listing(
-        name,
-        folder,
-        classes,
-        labels,
-        _row_names(names, pictures),
-        (parts[0], parts[1], parts[2]),
-    )
+    return _read_listing(name, folder, _stamp(folder / FEATURES), _stamp(folder / SPLITS))
 
 
 def read_features(listing: Listing) -> np.ndarray:
-    """(N, 2048) as the file has them, a view of what was loaded."""
-    file = listing.folder / FEATURES
-    columns = matlab.numbers(file, "features", (FEATURE_DIM, None))
-    return np.asarray(columns.T)
+    """Read the features of a data set.
+
+    Args:
+        listing: The data set.
+
+    Returns:
+        (N, 2048) values as stored.
+
+    Raises:
+        InputError: If the file is damaged or the array has another shape.
+    """
+    shape = (FEATURE_DIM, len(listing.rows))
+    arrays = read_arrays(listing.folder / FEATURES, numbers={"features": shape})
+    return np.asarray(arrays.numbers["features"].T)
 
 
 def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """Class names and (C, A) float64 unit rows, of att_splits.mat alone.
+    """Read the attributes of the classes from att_splits.mat alone.
 
-    Raises InputError for a class whose attributes are all zero or not finite.
+    Args:
+        root: As for read_listing.
+        name: One of NAMES.
+
+    Returns:
+        The class names and their attributes as (C, A) float64 unit rows.
+
+    Raises:
+        InputError: If the attributes of a class are all zero or not finite.
     """
     file = _folder(root, name) / SPLITS
-    classes = _classes(file)
-    vectors = matlab.numbers(file, "att", (None, len(classes))).T.astype(np.float64)
+    arrays = _read_splits(file, _stamp(file))
+    classes = _classes(file, arrays)
+    attributes = arrays.numbers["att"]  # (A, C)
+    if attributes.shape[1] != len(classes):
+        rows, columns = attributes.shape
+        raise InputError(
+            f"{file}: att is {rows} x {columns}, not any x {len(classes)}: {PUBLISHED}"
+        )
+    vectors = attributes.T.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1)
-    for of_class, length in zip(classes, lengths.tolist(), strict=True):
+    for class_name, length in zip(classes, lengths.tolist(), strict=True):
         if not 1e-6 < length < np.inf:
             raise InputError(
-                f"{file}: the attributes of class {of_class!r} are all zero or not finite, so it "
+                f"{file}: the attributes of class {class_name!r} are all zero or not finite, so it "
                 f"has no vector: {PUBLISHED}"
             )
-    return classes, vectors / lengths[:, None]
+    return classes, normalize_rows(vectors, np.float64)
+
+
+@lru_cache(maxsize=1)  # the data set and its split both ask for it
+def _read_listing(name: str, folder: Path, *stamps: tuple[int, int]) -> Listing:
+    """Read both files, anew if their stamps differ."""
+    features_file, splits_file = folder / FEATURES, folder / SPLITS
+    splits = _read_splits(splits_file, stamps[1])
+    classes = _classes(splits_file, splits)
+    images = read_arrays(
+        features_file,
+        numbers={"labels": (None, None)},
+        texts=["image_files"],
+        shapes={"features": (FEATURE_DIM, None)},
+    )
+    labels = _positions(features_file, images, "labels", len(classes), "classes")
+    paths = images.texts["image_files"]
+    _, n = images.shapes["features"]
+    for key, count in (("labels", len(labels)), ("image_files", len(paths))):
+        if count != n:
+            raise InputError(
+                f"{features_file}: {count} {key} for {n} columns of features: {PUBLISHED}"
+            )
+    trainval, test, unseen, validation = (
+        _positions(splits_file, splits, key, n, "rows") for key in (*PARTS, VALIDATION)
+    )
+    _check_parts(splits_file, classes, labels, (trainval, test, unseen), validation)
+    return Listing(
+        name=name,
+        folder=folder,
+        classes=classes,
+        labels=labels,
+        rows=_row_names([classes[label] for label in labels.tolist()], paths),
+        parts=(trainval, test, unseen),
+    )
+
+
+@lru_cache(maxsize=1)  # the listing and the attributes both ask for it
+def _read_splits(file: Path, stamp: tuple[int, int]) -> MatlabArrays:
+    """Read att_splits.mat, anew if its stamp differs."""
+    keys = ("att", *PARTS, VALIDATION)
+    numbers = dict.fromkeys(keys, (None, None))
+    return read_arrays(file, numbers=numbers, texts=["allclasses_names"])
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Time and size of a file; (0, 0) if there is none."""
+    if not file.is_file():
+        return 0, 0
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def _folder(root: str | Path, name: str) -> Path:
-    """The folder of a data set: in `root` or where the published archive has it below."""
+    """Find the folder of a data set: in `root`, or below it as in the published archive."""
     if name not in NAMES:
         raise InputError(f"data.name={name}: choose among {', '.join(NAMES)}")
-    place = Path(root).expanduser()
-    places = [place / below / name for below in ("", "data", "xlsa17/data")]
-    folder = next((each for each in places if each.is_dir()), None)
-    if folder is None:
-        raise InputError(
-            f"{place}: no folder {name} in it: set data.root to the folder that holds "
-            f"{Path(name) / FEATURES} and {Path(name) / SPLITS} (xlsa17/data of the archive)"
-        )
-    return folder
+    root = Path(root).expanduser()
+    for below in ("", "data", "xlsa17/data"):
+        if (folder := root / below / name).is_dir():
+            return folder
+    raise InputError(
+        f"{root}: no folder {name} in it: set data.root to the folder that holds "
+        f"{Path(name) / FEATURES} and {Path(name) / SPLITS} (xlsa17/data of the archive)"
+    )
 
 
-def _classes(file: Path) -> tuple[str, ...]:
-    """allclasses_names; what would part a row name or a class name is an InputError."""
-    names = matlab.texts(file, "allclasses_names")
+def _classes(file: Path, arrays: MatlabArrays) -> tuple[str, ...]:
+    """Return the class names; refuse those that would split a row name or a class name."""
+    names = arrays.texts["allclasses_names"]
     twice = [name for name, n in Counter(names).items() if n > 1]
     split = [name for name in names if "/" in name or "," in name]
     if twice or split:
@@ -141,12 +202,12 @@ def _classes(file: Path) -> tuple[str, ...]:
     return names
 
 
-def _places(file: Path, key: str, n: int, what: str) -> np.ndarray:
-    """Places among `n` of something, counted from 1 in the file, as (m,) int64 from 0."""
-    found = matlab.numbers(file, key, (None, None))
-    if 1 not in found.shape:
-        raise InputError(f"{file}: {key} is no single row or column of numbers: {PUBLISHED}")
-    values = found.ravel().astype(np.float64)
+def _positions(file: Path, arrays: MatlabArrays, key: str, n: int, what: str) -> np.ndarray:
+    """Turn numbers from 1 to n into (m,) int64 positions from 0."""
+    numbers = arrays.numbers[key]
+    if 1 not in numbers.shape:
+        raise InputError(f"{file}: {key} is not a single row or column of numbers: {PUBLISHED}")
+    values = numbers.ravel().astype(np.float64)
     # NaN is in no range either.
     wrong = values[~((values >= 1) & (values <= n) & (values == np.round(values)))]
     if len(wrong):
@@ -156,23 +217,23 @@ def _places(file: Path, key: str, n: int, what: str) -> np.ndarray:
     return values.astype(np.int64) - 1
 
 
-def _row_names(classes: Sequence[str], pictures: Sequence[str]) -> tuple[str, ...]:
-    """<class>/<picture>, of the pictures without their folders; further ones of a name numbered."""
-    # As a path of Windows, for / and \ both part its folders.
+def _row_names(classes: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
+    """Name rows <class>/<image> without the images' folders; number those of the same name."""
+    # As a path of Windows, so that both / and \ separate folders.
     wanted = [
-        f"{of_class}/{PureWindowsPath(picture).name}"
-        for of_class, picture in zip(classes, pictures, strict=True)
+        f"{class_name}/{PureWindowsPath(path).name}"
+        for class_name, path in zip(classes, paths, strict=True)
     ]
     taken, times = set(wanted), Counter[str]()
     names = []
     for name in wanted:
         times[name] += 1
-        own = name
-        while times[name] > 1 and own in taken:
-            own = f"{name} {times[name]}"
-            times[name] += own in taken
-        taken.add(own)
-        names.append(own)
+        row = name
+        while times[name] > 1 and row in taken:
+            row = f"{name} {times[name]}"
+            times[name] += row in taken
+        taken.add(row)
+        names.append(row)
     return tuple(names)
 
 
@@ -181,21 +242,23 @@ def _check_parts(
     classes: Sequence[str],
     labels: np.ndarray,
     parts: Sequence[np.ndarray],
-    held_out: np.ndarray,
+    validation: np.ndarray,
 ) -> None:
-    """InputError where a row stands in two parts, or a class on both sides or on none."""
+    """Refuse a row that is in two parts, and a class that is on both sides or on none."""
     rows = np.concatenate(parts)
     if len(np.unique(rows)) < len(rows):
         twice = np.flatnonzero(np.bincount(rows) > 1)[0]
         raise InputError(
-            f"{file}: row {twice + 1} stands more than once in {', '.join(PARTS)}: {PUBLISHED}"
+            f"{file}: row {twice + 1} is more than once in {', '.join(PARTS)}: {PUBLISHED}"
         )
-    trainval, test, unseen = (set(labels[part].tolist()) for part in parts)
+    trainval, test, unseen, validated = (
+        set(labels[part].tolist()) for part in (*parts, validation)
+    )
     for wrong, what in (
-        (trainval ^ test, f"stands in one of {PARTS[0]} and {PARTS[1]} only"),
-        (trainval & unseen, f"stands in {PARTS[0]} and in {PARTS[2]}"),
-        (set(range(len(classes))) - trainval - unseen, "stands in no part"),
-        (set(held_out.tolist()) - trainval, f"stands in {HELD_OUT} but not in {PARTS[0]}"),
+        (trainval ^ test, f"is in only one of {PARTS[0]} and {PARTS[1]}"),
+        (trainval & unseen, f"is in both {PARTS[0]} and {PARTS[2]}"),
+        (set(range(len(classes))) - trainval - unseen, "is in no part"),
+        (validated - trainval, f"is in {VALIDATION} but not in {PARTS[0]}"),
     ):
         if wrong:
             raise InputError(f"{file}: class {classes[min(wrong)]!r} {what}: {PUBLISHED}")

@@ -1,267 +1,100 @@
-"""Arrays of MATLAB files of versions 5 to 7, which may be anybody's: each is checked by its shape
-and type before it is loaded. Whatever is wrong is an InputError that names file and array.
+"""Arrays of MATLAB files of versions 5 to 7, read by scipy in a process of its own.
 
-The format (The MathWorks: MAT-File Format, level 5): a header of 128 bytes, then elements, each of
-a tag (type and length), its bytes and padding to eight. An array is an element of elements; since
-version 7 it is packed by zlib. It is read here because scipy's reader crashes on damaged files.
+The files may be anybody's, and scipy can crash on damaged ones: then the child process dies, and
+the caller gets an InputError. The child (matlab_reader) checks every array by its shape and type
+before it loads the array, and hands it over as a file.
 """
 
 from __future__ import annotations
 
-import math
-import struct
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.files import cache_dir
 
-MOST_NUMBERS = 1 << 29  # 4 GiB of doubles; a packed file can claim any size
-MOST_TEXTS = 1_000_000
-MOST_TEXT = 1 << 27  # bytes of all texts of an array
-_LONGEST = 1 << 16  # bytes of a name, a shape or a text
-_BLOCK = 1 << 22
-_PACKED_BLOCK, _UNPACKED_BLOCK = 1 << 16, 1 << 20  # at once: what is left of the first is copied
-_HEADER = 128
-_MATRIX, _PACKED = 14, 15
-_STORED = {
-    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8",
-}  # fmt: skip
-_CODED = {1: "utf-8", 2: "utf-8", 4: "utf-16-le", 16: "utf-8", 17: "utf-16-le"}
-_KINDS = {1: "cells", 2: "structures", 3: "objects", 4: "text", 5: "sparse numbers"}
-_KINDS |= dict.fromkeys(range(6, 16), "numbers")
+MAX_NUMBERS = 1 << 29  # 4 GiB of doubles; a compressed file can claim any size
+MAX_TEXTS = 1_000_000
+MAX_TEXT_BYTES = 1 << 27  # of all texts of an array
 PUBLISHED = "take the published file"
+_READER = f"{__name__}_reader"
+
+Shape = tuple[int | None, int | None]  # None: any length
 
 
-class _DamagedError(Exception):
-    """Bytes that cannot be of this format."""
+class MatlabArrays(NamedTuple):
+    """What was read of one file, by the names of its arrays.
+
+    Attributes:
+        numbers: Real numbers as stored, in Fortran order.
+        texts: The texts of cells, each one line and not empty.
+        shapes: Shapes of numbers that were not loaded.
+    """
+
+    numbers: dict[str, np.ndarray]
+    texts: dict[str, tuple[str, ...]]
+    shapes: dict[str, tuple[int, int]]
 
 
-class _Stream:
-    """The bytes of a top-level element in order, unpacked where they are packed."""
+def read_arrays(
+    file: Path,
+    *,
+    numbers: Mapping[str, Shape] | None = None,
+    texts: Sequence[str] = (),
+    shapes: Mapping[str, Shape] | None = None,
+) -> MatlabArrays:
+    """Read arrays of a MATLAB file in a process that may crash.
 
-    def __init__(self, file: BinaryIO, size: int, packed: bool) -> None:
-        self.position = 0
-        self._file, self._left = file, size
-        self._unpacker = zlib.decompressobj() if packed else None
-        self._unpacked, self._used = b"", 0  # and how much of it was read
+    Args:
+        file: The file.
+        numbers: Names of real numbers to load, with the shapes they must have.
+        texts: Names of cells of texts to load.
+        shapes: Names of real numbers of which only the shape is read.
 
-    def read(self, n: int) -> bytes:
-        """Exactly `n` bytes."""
-        self.position += n
-        if self._unpacker is None:
-            return self._raw(n)
-        parts: list[bytes] = []
-        while n:
-            if self._used == len(self._unpacked):
-                self._unpacked, self._used = self._block(self._unpacker), 0
-            part = self._unpacked[self._used : self._used + n]
-            parts.append(part)
-            self._used += len(part)
-            n -= len(part)
-        return b"".join(parts)
+    Returns:
+        The arrays.
 
-    def check_end(self) -> None:
-        """All was read; of packed bytes this is where their checksum is."""
-        if self._unpacker is None:
-            whole = not self._left
-        else:
-            rest = self._unpacker.unconsumed_tail + self._raw(min(_PACKED_BLOCK, self._left))
-            over = self._unpacked[self._used :] + self._unpacker.decompress(rest, 1)
-            whole = not over and self._unpacker.eof
-        if not whole:
-            raise _DamagedError
-
-    def tag(self) -> tuple[int, int, bytes | None]:
-        """Type and length of the next element, with its bytes where they stand within the tag."""
-        kind, length = struct.unpack("<II", tag := self.read(8))
-        if not kind >> 16:
-            return kind, length, None
-        kind, length = kind & 0xFFFF, kind >> 16
-        if length > 4:
-            raise _DamagedError
-        return kind, length, tag[4 : 4 + length]
-
-    def short(self) -> tuple[int, bytes]:
-        """Type and bytes of the next element, which is no long one."""
-        kind, length, content = self.tag()
-        if length > _LONGEST:
-            raise _DamagedError
-        if content is None:
-            content = self.read(length)
-            self.read(-length % 8)
-        return kind, content
-
-    def _block(self, unpacker: zlib._Decompress) -> bytes:
-        """The next unpacked bytes, at least one."""
-        while True:
-            waiting = unpacker.unconsumed_tail or self._raw(min(_PACKED_BLOCK, self._left))
-            if part := unpacker.decompress(waiting, _UNPACKED_BLOCK):
-                return part
-            if unpacker.eof or not waiting:
-                raise _DamagedError
-
-    def _raw(self, n: int) -> bytes:
-        found = self._file.read(n) if n <= self._left else b""
-        if len(found) != n:
-            raise _DamagedError
-        self._left -= n
-        return found
-
-
-@dataclass(frozen=True)
-class _Array:
-    """The head of an array, whose content is next in the stream."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-
-
-def shape(file: Path, key: str, expected: tuple[int | None, int | None]) -> tuple[int, int]:
-    """The shape of the numbers `key`, of which nothing is loaded; None expects any length."""
-    with _opened(file, key) as (array, _):
-        return _checked(file, array, expected)
-
-
-def numbers(file: Path, key: str, expected: tuple[int | None, int | None]) -> np.ndarray:
-    """The real numbers `key` as they are stored, column by column; `expected` as in `shape`."""
-    with _opened(file, key) as (array, stream):
-        wanted = _checked(file, array, expected)
-        kind, length, content = stream.tag()
-        dtype = np.dtype(f"<{_STORED.get(kind, 'V1')}")
-        if dtype.kind == "V" or length != math.prod(wanted) * dtype.itemsize:
-            raise _DamagedError
-        found = np.empty(math.prod(wanted), dtype)
-        as_bytes = found.view(np.uint8)
-        for start in range(0, length, _BLOCK):
-            stop = min(start + _BLOCK, length)
-            part = stream.read(stop - start) if content is None else content
-            as_bytes[start:stop] = np.frombuffer(part, np.uint8)
-        if content is None:
-            stream.read(-length % 8)
-        stream.check_end()
-    return found.reshape(wanted, order="F")
-
-
-def texts(file: Path, key: str) -> tuple[str, ...]:
-    """The texts of the cells `key`, none of them empty or with signs that steer a terminal."""
-    found: list[str] = []
-    size = 0
-    with _opened(file, key) as (array, stream):
-        count = math.prod(array.shape)
-        if array.kind != "cells" or not 0 < count <= MOST_TEXTS:
-            raise InputError(
-                f"{file}: {key} is {array.kind} of {_times(array.shape)}, not cells of 1 to "
-                f"{MOST_TEXTS:,} texts: {PUBLISHED}"
-            )
-        for i in range(count):
-            text = _text(stream)
-            if not text.strip() or not text.isprintable():
-                raise InputError(f"{file}: {key} {i + 1} is not one line of text: {PUBLISHED}")
-            found.append(text.strip())
-            size += len(text.encode())
-            if size > MOST_TEXT:
-                raise InputError(
-                    f"{file}: {key} holds more than {MOST_TEXT:,} bytes of text: {PUBLISHED}"
-                )
-        stream.check_end()
-    return tuple(found)
-
-
-def _text(stream: _Stream) -> str:
-    """The text in the next cell; "" where it is none."""
-    kind, length, _ = stream.tag()
-    end = stream.position + length
-    if kind != _MATRIX or length > _LONGEST:
-        raise _DamagedError
-    array = _head(stream) if length else _Array("", "empty", (0,))
-    text = ""
-    if array.kind == "text" and array.shape[0] == 1 and len(array.shape) == 2:
-        coding, content = stream.short()
-        text = content.decode(_CODED.get(coding, "utf-8"))
-    if stream.position > end:
-        raise _DamagedError
-    stream.read(end - stream.position)
-    return text
-
-
-def _checked(file: Path, array: _Array, expected: tuple[int | None, int | None]) -> tuple[int, int]:
-    found = array.shape
-    if array.kind != "numbers":
-        raise InputError(f"{file}: {array.name} is {array.kind}, not real numbers: {PUBLISHED}")
-    fits = len(found) == 2 and all(
-        want in (None, n) for n, want in zip(found, expected, strict=True)
-    )
-    if not fits or not 0 < math.prod(found) <= MOST_NUMBERS:
-        wanted = " x ".join("any" if n is None else str(n) for n in expected)
-        raise InputError(
-            f"{file}: {array.name} is {_times(found)}, not {wanted} (and no more than "
-            f"{MOST_NUMBERS:,} numbers): {PUBLISHED}"
-        )
-    return found[0], found[1]
-
-
-@contextmanager
-def _opened(file: Path, key: str) -> Iterator[tuple[_Array, _Stream]]:
-    """The head of the array `key` and the stream of what follows it."""
+    Raises:
+        InputError: If the file is missing or damaged, or an array has another type, shape or size.
+    """
     if not file.is_file():
         raise InputError(f"{file}: no such file: {PUBLISHED}")
-    others: list[str] = []
-    try:
-        with file.open("rb") as opened:
-            for array, stream in _arrays(file, opened):
-                if array.name == key:
-                    yield array, stream
-                    return
-                others.append(repr(array.name))
-    except (_DamagedError, struct.error, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{file}: damaged, or not of MATLAB 5 to 7: get the published file again"
-        ) from error
-    raise InputError(
-        f"{file}: holds no {key} (it has {', '.join(sorted(others)[:10]) or 'none'}): {PUBLISHED}"
-    )
-
-
-def _arrays(file: Path, opened: BinaryIO) -> Iterator[tuple[_Array, _Stream]]:
-    """The head of every array of the file, in its order."""
-    start = opened.read(_HEADER)
-    if start[124:] == b"\0\2IM":
-        raise InputError(
-            f"{file}: of MATLAB 7.3 (HDF5), which is not read here: save it again with -v7"
+    file.open("rb").close()  # a file that may not be read is not damaged
+    limits = {"numbers": MAX_NUMBERS, "texts": MAX_TEXTS, "text_bytes": MAX_TEXT_BYTES}
+    request = [str(file), {**(numbers or {})}, [*texts], {**(shapes or {})}, limits]
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".matlab.", dir=cache_dir()) as folder:
+        answer = _ask_reader(Path(folder), request)
+        if "error" in answer:
+            raise InputError(f"{file}: {answer['error']}")
+        return MatlabArrays(
+            {key: np.load(Path(folder) / f"{key}.npy") for key in numbers or ()},
+            {key: tuple(lines) for key, lines in answer["texts"].items()},
+            {key: (rows, columns) for key, (rows, columns) in answer["shapes"].items()},
         )
-    if start[124:] != b"\0\1IM":  # of big-endian machines there are none any more
-        raise _DamagedError
-    place = _HEADER
-    while tag := opened.read(8):
-        kind, length = struct.unpack("<II", tag)
-        stream = _Stream(opened, length, kind == _PACKED)
-        if kind == _PACKED:
-            kind, _, _ = stream.tag()
-        if kind != _MATRIX:
-            raise _DamagedError
-        yield _head(stream), stream
-        place += 8 + length
-        opened.seek(place)
 
 
-def _head(stream: _Stream) -> _Array:
-    _, flags = stream.short()
-    flag, _ = struct.unpack("<II", flags)
-    _, lengths = stream.short()
-    dimensions = struct.unpack(f"<{len(lengths) // 4}i", lengths)
-    if len(dimensions) < 2 or min(dimensions) < 0:
-        raise _DamagedError
-    _, name = stream.short()
-    kind = "complex numbers" if flag & 0x800 else _KINDS.get(flag & 0xFF, "of an unknown kind")
-    return _Array(name.decode(), kind, dimensions)
-
-
-def _times(found: tuple[int, ...]) -> str:
-    return " x ".join(map(str, found))
+def _ask_reader(folder: Path, request: Sequence[object]) -> dict[str, Any]:
+    """Run the child process; its arrays and its answer come into the folder."""
+    child = subprocess.run(
+        [sys.executable, "-m", _READER, str(folder)],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    if "Traceback" in child.stderr:
+        raise RuntimeError(f"{request[0]} was read, but not handed over: {child.stderr}")
+    if child.returncode:  # scipy crashed
+        return {"error": "damaged: get the published file again"}
+    answer: dict[str, Any] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    return answer

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.splits import Split, class_rng, given_split
+from devise_exp.data.dealing import class_rng
+from devise_exp.data.splits import Split, given_split
 from devise_exp.data.xlsa17 import files
 from devise_exp.data.xlsa17.files import dataset_title
-
-if TYPE_CHECKING:
-    pass
 
 
 def proposed_split(
@@ -26,26 +23,59 @@ def proposed_split(
     seed: int = 0,
     val_share: float = 0.1,
 ) -> Split:
-    """The proposed split as it is, but for validation rows, which `seed` takes from trainval.
+    """Take the proposed split as it is, but for validation rows, which come from trainval.
 
-    The benchmark's own validation rows (val_loc) are of seen classes that play unseen ones, some of
-    them test rows, so no row is taken from there. Of rows that are left out (by subset, or without
-    a vector) the others keep their part, and the name ends in "_part".
-    classes, labels (N,), rows (N,): as in splits.named.
+    The benchmark's own validation rows (val_loc) are of seen classes that act as unseen ones, and
+    some are test rows, so they are not used. If rows are left out (by subset, or for lack of a
+    vector), the others keep their part, and the name ends in "_part".
+
+    Args:
+        classes: (C,) class names.
+        labels: (N,) class ids, -1 for a row of no part.
+        rows: (N,) row names.
+        root: The folder that holds NAME/res101.mat and NAME/att_splits.mat.
+        name: AWA1, AWA2, CUB, SUN or APY.
+        seed: Deals the validation rows.
+        val_share: Share of the trainval rows of a class that validate, at least one.
+
+    Returns:
+        The split.
+
+    Raises:
+        InputError: If the data are of another dataset, or merges mix seen and unseen classes.
     """
     if not 0 < val_share < 1:
         raise InputError(f"split.val_share={val_share}: give a share between 0 and 1")
     listing = files.read_listing(root, name)
-    place = {row: i for i, row in enumerate(rows) if labels[i] >= 0}
+    position = {row: i for i, row in enumerate(rows) if labels[i] >= 0}
     trainval, test, unseen_rows = (
-        np.array(sorted(place[listing.rows[i]] for i in part if listing.rows[i] in place), int)
+        np.array(
+            sorted(position[listing.rows[i]] for i in part if listing.rows[i] in position), int
+        )
         for part in listing.parts
     )
+    _check_sides(name, classes, labels, trainval, test, unseen_rows)
+    train, val = _deal(classes, labels, rows, trainval, seed, val_share)
+    parts = (train, val, test, unseen_rows)
+    is_whole = sum(map(len, listing.parts)) == sum(map(len, parts))
+    split_name = dataset_title(name) + ("" if is_whole else "_part")
+    return given_split(classes, labels, rows, parts, split_name, seed)
+
+
+def _check_sides(
+    name: str,
+    classes: Sequence[str],
+    labels: np.ndarray,
+    trainval: np.ndarray,
+    test: np.ndarray,
+    unseen_rows: np.ndarray,
+) -> None:
+    """Refuse classes that are seen and unseen, and seen ones with too few rows."""
     counts = [np.bincount(labels[part], minlength=len(classes)) for part in (trainval, test)]
     of_unseen = np.bincount(labels[unseen_rows], minlength=len(classes)) > 0
     if mixed := [c for c, n in zip(classes, counts[0] * of_unseen, strict=True) if n]:
         raise InputError(
-            f"split xlsa17 of {name}: class {mixed[0]!r} is seen and unseen: mend labels.merges"
+            f"split xlsa17 of {name}: class {mixed[0]!r} is seen and unseen: correct labels.merges"
         )
     small = [
         classes[c]
@@ -55,13 +85,9 @@ def proposed_split(
     if small or not of_unseen.any() or of_unseen.all():
         some = f"of {', '.join(small[:3])}" if small else "on both sides of the split"
         raise InputError(
-            f"split xlsa17 of {name}: too few of its rows {some} are in the data: it belongs to "
-            "data=xlsa17, with subset.limit_per_class=null"
+            f"split xlsa17 of {name}: too few of its rows {some} are in the data: use it with "
+            "data=xlsa17 and subset.limit_per_class=null"
         )
-    train, val = _deal(classes, labels, rows, trainval, seed, val_share)
-    n_given, n_here = (sum(map(len, p)) for p in (listing.parts, (trainval, test, unseen_rows)))
-    split_name = dataset_title(name) + ("" if n_here == n_given else "_part")
-    return given_split(classes, labels, rows, (train, val, test, unseen_rows), split_name, seed)
 
 
 def _deal(
@@ -72,12 +98,11 @@ def _deal(
     seed: int,
     val_share: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train and validation rows: of each class its share validates, at least one row."""
+    """Deal train and validation rows: the share of a class validates, at least one row."""
     val: list[int] = []
     for c in np.unique(labels[trainval]):
-        own = sorted(trainval[labels[trainval] == c].tolist(), key=rows.__getitem__)
-        # A class's own stream, as in splits.named.
-        rng = class_rng(seed, classes[c])
-        n_val = min(max(1, round(len(own) * val_share)), len(own) - 1)
-        val += [own[i] for i in rng.permutation(len(own))[:n_val]]
+        of_class = sorted(trainval[labels[trainval] == c].tolist(), key=rows.__getitem__)
+        n_val = min(max(1, round(len(of_class) * val_share)), len(of_class) - 1)
+        order = class_rng(seed, classes[c]).permutation(len(of_class))
+        val += [of_class[i] for i in order[:n_val]]
     return np.setdiff1d(trainval, val), np.sort(np.array(val, int))

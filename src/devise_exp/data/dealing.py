@@ -1,0 +1,120 @@
+"""How seeds deal seen classes, and their rows to train, validate and test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.files import fingerprint
+
+
+def class_rng(seed: int, class_name: str) -> np.random.Generator:
+    """Make the random stream of one class, the same whatever other classes there are.
+
+    Args:
+        seed: The seed of the split.
+        class_name: The class.
+
+    Returns:
+        A generator for this class alone.
+    """
+    digits = bytes.fromhex(fingerprint(class_name, size=64))[:8]  # all 64 decide these eight
+    return np.random.default_rng([seed, *digits])
+
+
+def draw_seen_classes(
+    classes: Sequence[str], is_seen: np.ndarray, n_seen: int, seed: int
+) -> np.ndarray:
+    """Draw some of the seen classes, those of a smaller number among those of a larger one.
+
+    Args:
+        classes: (C,) class names.
+        is_seen: (C,) bool.
+        n_seen: How many to draw.
+        seed: Decides alone, with the names, which ones.
+
+    Returns:
+        (C,) bool: the drawn classes.
+
+    Raises:
+        InputError: If n_seen is not a whole number from 2 to the number of seen classes.
+    """
+    names = sorted(c for c, seen in zip(classes, is_seen, strict=True) if seen)
+    if type(n_seen) is not int or not 2 <= n_seen <= len(names):
+        raise InputError(
+            f"split.n_seen={n_seen}: give a whole number from 2 to {len(names)}, the classes that "
+            "are not unseen, or null for all of them"
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    chosen = {names[i] for i in order[:n_seen]}
+    return np.array([c in chosen for c in classes])
+
+
+def deal_rows(
+    classes: Sequence[str],
+    labels: np.ndarray,
+    rows: Sequence[str],
+    is_seen: np.ndarray,
+    seed: int,
+    val_share: float,
+    test_share: float,
+    train_per_class: int | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Deal the rows of seen classes, stratified: a class gives its share, at least one image.
+
+    Classes that were merged may hold one photograph twice under one name (Caltech-101's
+    Faces/image_0001.jpg and its crop Faces_easy/image_0001.jpg): both go to the same part.
+
+    Args:
+        classes: (C,) class names.
+        labels: (N,) class ids, -1 for rows of no part.
+        rows: (N,) row names.
+        is_seen: (C,) bool.
+        seed: Decides alone, with the names, which row goes where.
+        val_share: Share of the images of a class that validate.
+        test_share: Share that test; the rest trains.
+        train_per_class: At most so many rows of a class train; None: all.
+
+    Returns:
+        Sorted rows to train, validate and test.
+
+    Raises:
+        InputError: If a class has fewer than three images.
+    """
+    images = _images_by_name(labels, rows, is_seen)
+    small = [f"{classes[c]} ({len(names)})" for c, names in images.items() if len(names) < 3]
+    if small:
+        raise InputError(
+            f"too few images to train, validate and test on in {', '.join(small[:10])}"
+            f"{' ...' if len(small) > 10 else ''}: add images (3 or more a class), or leave such "
+            "classes out with subset.min_images=3"
+        )
+    train: list[int] = []
+    val: list[int] = []
+    test: list[int] = []
+    for c, by_name in images.items():
+        names = sorted(by_name)
+        order = class_rng(seed, classes[c]).permutation(len(names))
+        dealt = [by_name[names[i]] for i in order]
+        n_val, n_test = (max(1, round(len(dealt) * share)) for share in (val_share, test_share))
+        n_val = min(n_val, len(dealt) - 2)
+        n_test = min(n_test, len(dealt) - n_val - 1)
+        val += chain.from_iterable(dealt[:n_val])
+        test += chain.from_iterable(dealt[n_val : n_val + n_test])
+        train += [*chain.from_iterable(dealt[n_val + n_test :])][:train_per_class]
+    return np.sort(train), np.sort(val), np.sort(test)
+
+
+def _images_by_name(
+    labels: np.ndarray, rows: Sequence[str], is_seen: np.ndarray
+) -> dict[int, dict[str, list[int]]]:
+    """Return the rows of every image of every seen class: class id -> image name -> rows."""
+    images: dict[int, dict[str, list[int]]] = {c: {} for c in np.flatnonzero(is_seen).tolist()}
+    for row, c in enumerate(labels.tolist()):
+        if c in images:
+            name = rows[row].partition("/")[2] or rows[row]
+            images[c].setdefault(name, []).append(row)
+    return images

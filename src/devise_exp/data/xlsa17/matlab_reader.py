@@ -1,0 +1,145 @@
+"""The child process of `matlab`: scipy reads the arrays, and they leave as files.
+
+`python -m devise_exp.data.xlsa17.matlab_reader FOLDER` gets its request as JSON on stdin and writes
+FOLDER/KEY.npy per array of numbers, and FOLDER/answer.json: texts and shapes, or the error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+PUBLISHED = "take the published file"
+_KINDS = {"cell": "cells", "char": "text", "sparse": "sparse numbers", "struct": "structures"}
+_NUMBERS = {"single", "double", "logical"}
+_NUMBERS |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_SPARE_MEMORY = 4 << 30  # bytes beside the numbers: the interpreter, and the texts
+
+Heads = dict[str, tuple[tuple[int, ...], str]]
+
+
+class _ContentError(Exception):
+    """An array is not what was asked for; the message is for people."""
+
+
+def main() -> None:
+    """Read what is asked for and write the answer: the arrays, or the reason why there are none."""
+    file, numbers, texts, shapes, limits = json.load(sys.stdin)
+    folder = Path(sys.argv[1])
+    with Path(file).open("rb") as stream:
+        try:
+            heads, arrays = _read(stream, numbers, texts, shapes, limits)
+            answer: dict[str, Any] = {
+                "texts": {key: _texts(key, arrays[key], limits["text_bytes"]) for key in texts},
+                "shapes": {key: heads[key][0] for key in shapes},
+            }
+        except _ContentError as error:
+            answer = {"error": str(error)}
+        except Exception:  # scipy meets damaged bytes with nearly any exception
+            answer = {"error": "damaged, or not of MATLAB 5 to 7: get the published file again"}
+    if "error" not in answer:
+        for key in numbers:
+            np.save(folder / f"{key}.npy", arrays[key], allow_pickle=False)
+    (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _read(
+    stream: BinaryIO,
+    numbers: Mapping[str, Sequence[int | None]],
+    texts: Sequence[str],
+    shapes: Mapping[str, Sequence[int | None]],
+    limits: Mapping[str, int],
+) -> tuple[Heads, dict[str, np.ndarray]]:
+    """Check the arrays by their heads, then load them."""
+    from scipy.io import loadmat, whosmat
+
+    warnings.simplefilter("error")  # scipy only warns of an array that it cannot read
+    try:
+        heads = {name: (shape, kind) for name, shape, kind in whosmat(stream)}
+    except NotImplementedError as error:
+        raise _ContentError(
+            "of MATLAB 7.3 (HDF5), which is not read here: save it again with -v7"
+        ) from error
+    for key in (*numbers, *shapes, *texts):
+        if key not in heads:
+            others = ", ".join(repr(name) for name in sorted(heads)[:10]) or "none"
+            raise _ContentError(f"holds no {key} (it has {others}): {PUBLISHED}")
+    for key, expected in {**numbers, **shapes}.items():
+        _check_numbers(key, *heads[key], expected, limits["numbers"])
+    for key in texts:
+        _check_cells(key, *heads[key], limits["texts"])
+    _limit_memory(8 * sum(math.prod(heads[key][0]) for key in numbers))
+    stream.seek(0)
+    # MATLAB's texts of two bytes a letter are UTF-16; scipy's default drops every second byte.
+    arrays = loadmat(stream, variable_names=[*numbers, *texts], uint16_codec="utf-16-le")
+    for key in numbers:
+        if arrays[key].dtype.kind == "c":
+            raise _ContentError(f"{key} is complex numbers, not real numbers: {PUBLISHED}")
+    return heads, arrays
+
+
+def _check_numbers(
+    key: str, shape: Sequence[int], kind: str, expected: Sequence[int | None], largest: int
+) -> None:
+    """Refuse what is not numbers, or of another shape or size."""
+    if kind not in _NUMBERS:
+        raise _ContentError(f"{key} is {_KINDS.get(kind, kind)}, not real numbers: {PUBLISHED}")
+    fits = len(shape) == 2 and all(
+        want in (None, n) for n, want in zip(shape, expected, strict=True)
+    )
+    if not fits or not 0 < math.prod(shape) <= largest:
+        wanted = " x ".join("any" if n is None else str(n) for n in expected)
+        raise _ContentError(
+            f"{key} is {_times(shape)}, not {wanted} (and no more than {largest:,} numbers): "
+            f"{PUBLISHED}"
+        )
+
+
+def _check_cells(key: str, shape: Sequence[int], kind: str, largest: int) -> None:
+    """Refuse what is not cells, or none or too many of them."""
+    if kind != "cell" or not 0 < math.prod(shape) <= largest:
+        what = "numbers" if kind in _NUMBERS else _KINDS.get(kind, kind)
+        raise _ContentError(
+            f"{key} is {what} of {_times(shape)}, not cells of 1 to {largest:,} texts: {PUBLISHED}"
+        )
+
+
+def _texts(key: str, cells: np.ndarray, largest: int) -> list[str]:
+    """Return the texts of cells, none of them empty or with signs that steer a terminal."""
+    texts: list[str] = []
+    size = 0
+    for i, cell in enumerate(cells.ravel(order="F").tolist()):
+        is_text = isinstance(cell, np.ndarray) and cell.dtype.kind == "U" and cell.shape == (1,)
+        text = str(cell[0]).strip() if is_text else ""
+        if not text or not text.isprintable():
+            raise _ContentError(f"{key} {i + 1} is not one line of text: {PUBLISHED}")
+        size += len(text.encode())
+        if size > largest:
+            raise _ContentError(f"{key} holds more than {largest:,} bytes of text: {PUBLISHED}")
+        texts.append(text)
+    return texts
+
+
+def _limit_memory(size: int) -> None:
+    """Let this process take no more memory than numbers of `size` bytes and their copies need."""
+    with suppress(ImportError, ValueError, OSError):  # not on every system
+        import resource
+
+        limit = 3 * size + _SPARE_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+if __name__ == "__main__":
+    main()
