@@ -25,3 +25,18 @@ def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 40) ->
     pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
+
+
+def noise_image(
+    path: Path, seed: int = 0, size: tuple[int, int] = (24, 16), mode: str = "RGB"
+) -> Path:
+    """An image of noise, in the format of its suffix."""
+    noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise).convert(mode).save(path)
+    return path
+
+
+def truncate(path: Path) -> None:
+    """Cut a file to its first half."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -1,0 +1,385 @@
+"""Whatever a user gets wrong ends a command in one line, and leaves no run folder."""
+
+from __future__ import annotations
+
+import resource
+import runpy
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.configs import ALONE
+from helpers.images import draw
+from helpers.paths import ROOT
+
+from devise_exp.core.command import command
+
+SMALL = [
+    "data=image_folder",
+    "backbone=resnet18",
+    "backbone.weights=null",
+    "word_vectors=random",
+    "projection.hidden=8",
+    "trainer.max_epochs=1",
+    "features.num_workers=0",
+    *ALONE,
+    "logger=none",
+]
+FEW = "subset.limit_per_class=3"  # where features are extracted again
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int | str | None
+    line: str
+    stderr: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """ran("train.py", "loss=mse") -> how the command ended, in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(script: str, *arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        capsys.readouterr()
+        code: int | str | None = 0
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as end:
+            code = end.code
+        err = capsys.readouterr().err
+        lines = err.strip().splitlines() or [""]
+        return Ended(code, lines[-1], err)
+
+    return run
+
+
+@pytest.fixture
+def train(ran: Command, image_tree: Path) -> Command:
+    """train("loss=mse") -> how a quick training on the small pictures ended."""
+
+    def run(*arguments: str) -> Ended:
+        return ran("train.py", *SMALL, f"data.root={image_tree}", *arguments)
+
+    return run
+
+
+def assert_one_line(ended: Ended, *words: str) -> None:
+    assert ended.code == 2, ended.stderr
+    assert ended.line.startswith("error: "), ended.stderr
+    for word in words:
+        assert word in ended.line, f"{word!r} is not in {ended.line!r}"
+    assert "Traceback" not in ended.stderr
+    assert len(ended.line) < 600
+
+
+def assert_no_run_folder(place: Path) -> None:
+    assert not [path for name in ("outputs", "multirun") for path in (place / name).rglob("*")]
+
+
+HYDRA = [
+    (["projection.hiden=9"], ["no option projection.hiden", "did you mean projection.hidden?"]),
+    (["optimiser=sgd"], ["no option optimiser", "did you mean optimizer?"]),
+    (["foo=1"], ["no option foo", "--cfg job"]),
+    (["subset.foo=1"], ["subset has min_images, limit_per_class"]),
+    (["loss=cosine", "loss.margin=1"], ["no option loss.margin"]),
+    (["labels.aliases.cat=dog"], ["++labels.aliases.cat=VALUE"]),
+    (["loss=nosuch"], ["loss=nosuch", "cosine, hinge_rank, mse, softmax"]),
+    (["data="], ["choose among caltech101"]),
+    (["experiment=nosuch"], ["experiment=nosuch"]),
+    (["loss"], ["'loss'", "group=option nor key=value"]),
+    (["data=food101"], ["root"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), HYDRA, ids=[" ".join(a) for a, _ in HYDRA])
+def test_a_wrong_option(
+    train: Command, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_one_line(train(*arguments), *words)
+    assert_no_run_folder(tmp_path)
+
+
+def test_a_value_that_is_needed(ran: Command, tmp_path: Path) -> None:
+    assert_one_line(ran("train.py", "data=image_folder"), "data.root is needed", "data.root=...")
+    assert_one_line(ran("evaluate.py"), "run_dir is needed", "run_dir=...")
+    assert_one_line(ran("evaluate.py", "rundir=x"), "no option rundir", "run_dir")
+    assert_one_line(
+        ran("evaluate.py", "index=x"), "choose among auto, brute_force, exact, hnsw, own"
+    )
+    assert_no_run_folder(tmp_path)
+
+
+VALUES = [
+    (["split.n_unseen=0"], ["split.n_unseen=0", "at least one unseen"]),
+    (["split.n_unseen=7"], ["split.n_unseen=7 of 8 classes", "two seen ones"]),
+    (["split=named", "split.unseen=[catt]"], ["no class catt", "near catt: cat"]),
+    (
+        ["split=named", "split.unseen=[cat,dog,lion,tiger,boat,ship,airplane,helicopter]"],
+        ["split.unseen names all of the 8 classes"],
+    ),
+    (["ks=[1000]"], ["hit@1000", "6 candidates of seen"]),
+    (["ks=[3]"], ["hit@3", "2 candidates of unseen"]),
+    (["ks=[]"], ["ks=[]"]),
+    (["loss=hinge_rank", "loss.violators=none"], ["loss.violators=none: choose all or first"]),
+    (["projection.hidden=-1"], ["projection", "-1"]),
+    (["projection.hidden=many"], ["projection", "str"]),
+    (["optimizer.lr=-1"], ["optimizer", "Invalid learning rate: -1"]),
+    (["+optimizer.nosuch=1"], ["optimizer", "nosuch"]),
+    (["index.m=0"], ["index.m is 0"]),
+    (["seed=abc"], ["seed", "abc"]),
+    (["trainer.max_epochs=0"], ["trainer.max_epochs=0"]),
+    (["trainer.max_epochs=-1"], ["trainer.max_epochs=-1"]),
+    (["trainer.precision=7"], ["trainer", "Precision 7"]),
+    (["training.batch_size=0"], ["training.batch_size=0"]),
+    (["features.dtype=int8"], ["features.dtype=int8: choose float16 or float32"]),
+    (["++labels.aliases.caat=dog"], ["caat", "did you mean cat?"]),
+    (["labels.on_missing=skip"], ["labels.on_missing"]),
+    (["subset.limit_per_class=2"], ["airplane (2)", "3 or more a class"]),
+    (["subset.min_images=11"], ["lower subset.min_images"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), VALUES, ids=[" ".join(a) for a, _ in VALUES])
+def test_a_wrong_value_ends_before_anything_is_written(
+    train: Command, tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert_one_line(train(*arguments), *words)
+    assert_no_run_folder(tmp_path)
+
+
+def test_a_gpu_where_there_is_none(train: Command, tmp_path: Path) -> None:
+    overrides = ["trainer=gpu"]
+    if torch.cuda.is_available():  # there is one, but surely not sixty-four
+        overrides.append("trainer.devices=64")
+    assert_one_line(train(*overrides), "trainer: ", "choose another option or value")
+    assert_no_run_folder(tmp_path)
+
+
+def test_wandb_online_without_an_account(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    ended = train("logger=wandb", "logger.offline=false")
+    assert_one_line(ended, "logger.offline=false", "wandb login")
+    assert_no_run_folder(tmp_path)
+
+
+def test_pictures_that_are_not_where_or_what_they_should_be(
+    train: Command, tmp_path: Path, image_tree: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    draw(tmp_path / "flat/a.png", (1, 2, 3), seed=0)
+    lone = tmp_path / "lone"
+    shutil.copytree(image_tree, lone)
+    for path in sorted((lone / "cat").iterdir())[1:]:
+        path.unlink()
+    unnamed = tmp_path / "unnamed"
+    shutil.copytree(image_tree, unnamed)
+    (unnamed / "dog").rename(unnamed / "helicoptr")
+    for arguments, words in (
+        (["data.root=nowhere"], ["nowhere does not exist", "data.root"]),
+        (["data.root=empty"], ["empty", "<class>/<image>"]),
+        (["data.root=flat"], ["no class folders", "a.png", "flat/<class>/<image>"]),
+        (
+            ["data.root=lone", "split=named", "split.unseen=[dog]"],
+            ["cat (1)", "subset.min_images=3"],
+        ),
+        (
+            ["data.root=unnamed", "word_vectors=glove_6b_50d"],
+            [
+                "1 of 8 classes",
+                "'helicoptr' (near: helicopt",
+                "++labels.aliases",
+                "on_missing=drop",
+            ],
+        ),
+    ):
+        assert_one_line(train(*arguments), *words)
+    assert_no_run_folder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def finished(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a quick training, which tests copy."""
+    place = tmp_path_factory.mktemp("finished")
+    arguments = ["train.py", *SMALL, f"data.root={image_tree}", "hydra.run.dir=done"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(sys, "argv", arguments)
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    return place / "done"
+
+
+def test_resuming_what_cannot_be_resumed(train: Command, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "done")
+    before = (tmp_path / "done/metrics.json").read_bytes()
+    ended = train("resume=done")
+    assert_one_line(ended, "is finished", "python evaluate.py run_dir=")
+    assert_one_line(train("resume=nowhere"), "nowhere", "not a run folder")
+    (tmp_path / "some").mkdir()
+    assert_one_line(train("resume=some"), "not a run folder")
+    assert (tmp_path / "done/metrics.json").read_bytes() == before
+    assert list((tmp_path / "some").iterdir()) == []
+    assert_no_run_folder(tmp_path)
+
+
+def test_a_run_folder_that_is_in_use_already(
+    train: Command, finished: Path, tmp_path: Path
+) -> None:
+    """hydra.run.dir may name one; its checkpoints and figures must not be mixed with new ones."""
+    shutil.copytree(finished, tmp_path / "done")
+    before = (tmp_path / "done/metrics.json").read_bytes()
+    for arguments in ([], ["loss=mse"]):
+        ended = train("hydra.run.dir=done", *arguments)
+        assert_one_line(ended, "is finished", "python evaluate.py run_dir=", "hydra.run.dir")
+    assert (tmp_path / "done/metrics.json").read_bytes() == before
+    (tmp_path / "done/UNFINISHED").touch()
+    assert_one_line(train("hydra.run.dir=done", "loss=mse"), "another config", "resume=")
+    assert train("hydra.run.dir=done").code == 0  # as a cluster starts a killed job again
+    assert (tmp_path / "done/metrics.json").read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_leaves_the_run_unfinished(train: Command, tmp_path: Path) -> None:
+    ended = train("optimizer=sgd", "optimizer.lr=1e30", "trainer.max_epochs=3")
+    assert_one_line(ended, "the loss became", "lower optimizer.lr")
+    (folder,) = (tmp_path / "outputs").glob("*/*")
+    assert (folder / "UNFINISHED").is_file()
+    assert not (folder / "metrics.json").exists()
+    assert not (tmp_path / "outputs/latest").exists()
+
+
+@pytest.mark.parametrize("place", ["a file", "/proc/devise"])
+def test_a_cache_that_cannot_be_written(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / "a file").write_text("in the way")
+    monkeypatch.setenv("DEVISE_CACHE", place)
+    assert_one_line(train(), place, "DEVISE_CACHE")
+    assert_no_run_folder(tmp_path)
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Stands for a full disk: in both cases writing fails midway."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # it would be cut off
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = writes_bytecode
+
+
+@pytest.mark.parametrize("vectors", ["random", "glove_6b_50d"])
+def test_a_disk_that_is_full_while_the_cache_is_filled(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
+) -> None:
+    monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
+    with files_up_to(20_000):
+        ended = train(f"word_vectors={vectors}", FEW)
+    assert_one_line(ended, "free some space", "DEVISE_CACHE")
+    assert_no_run_folder(tmp_path)
+    # Nothing half-written stands in the way, or is taken for whole.
+    for place in ("cache", "other"):
+        monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / place))
+        ended = train(f"word_vectors={vectors}", FEW, f"hydra.run.dir=with_{place}")
+        assert ended.code == 0, ended.stderr
+    files = [tmp_path / f"with_{place}/metrics.json" for place in ("cache", "other")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_disk_that_is_full_while_the_run_is_saved(train: Command, tmp_path: Path) -> None:
+    """Here the weights are 400 kB; what the cache takes and the rest of the run is small."""
+    options = ("projection.hidden=200", "hydra.run.dir=run")
+    with files_up_to(200_000):
+        ended = train(*options)
+    assert_one_line(ended, "free some space")
+    assert (tmp_path / "run/UNFINISHED").is_file()
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
+    assert train("resume=run").code == 0
+    assert train("projection.hidden=200", "hydra.run.dir=other").code == 0
+    first, second = ((tmp_path / f"{n}/metrics.json").read_bytes() for n in ("run", "other"))
+    assert first == second
+
+
+@pytest.mark.parametrize("damage", ["halved", "gone"])
+def test_damaged_cache_entries_are_made_again(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
+    assert train("hydra.run.dir=first", "word_vectors=glove_6b_50d", FEW).code == 0
+    files = [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".lock"]
+    assert len(files) >= 4
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    if damage == "gone":  # as a folder for temporary files is emptied
+        shutil.rmtree(tmp_path / "cache")
+    ended = train("hydra.run.dir=second", "word_vectors=glove_6b_50d", FEW)
+    assert ended.code == 0, ended.stderr
+    first, second = ((tmp_path / f"{n}/metrics.json").read_bytes() for n in ("first", "second"))
+    assert first == second
+
+
+def test_the_same_as_real_commands(tmp_path: Path, image_tree: Path) -> None:
+    arguments = {
+        "option": ["train.py", "loss=nosuch"],
+        "value": ["train.py", *SMALL, f"data.root={image_tree}", "split.n_unseen=0"],
+        "folder": ["evaluate.py", "run_dir=nowhere"],
+    }
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, str(ROOT / script), *rest],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, (script, *rest) in arguments.items()
+    }
+    words = {
+        "option": "choose among cosine, hinge_rank, mse, softmax",
+        "value": "at least one unseen class",
+        "folder": "nowhere: not a run folder",
+    }
+    for name, process in running.items():
+        out, err = process.communicate(timeout=300)
+        line = err.strip().splitlines()[-1]
+        assert_one_line(Ended(process.returncode, line, err), words[name])
+        assert out == ""
+    assert_no_run_folder(tmp_path)
+
+
+def test_other_errors_keep_their_traceback() -> None:
+    def broken() -> None:
+        raise KeyError("a bug of ours")
+
+    with pytest.raises(KeyError, match="a bug of ours"):
+        command(broken)()
+
+
+def test_an_interrupted_command_ends_with_130(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> None:
+        raise KeyboardInterrupt("the run is not finished")
+
+    with pytest.raises(SystemExit) as end:
+        command(stopped)()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "interrupted: the run is not finished\n"
