@@ -12,6 +12,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.data.xlsa17.dataset import xlsa17_dataset
 from devise_exp.features.backbones import published
 from devise_exp.features.bank import feature_bank
+from devise_exp.features.extraction import ExtractionSettings
 
 
 def test_rows_labels_and_features_are_those_of_the_file(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_features_that_half_precision_cannot_hold(tmp_path: Path) -> None:
     data = xlsa17_dataset(write(tmp_path, bank, splits), "AWA2")
     with pytest.raises(InputError, match=r"float16 cannot hold.*float32"):
         feature_bank(data, published.res101())
-    whole = feature_bank(data, published.res101(), dtype="float32").features
+    whole = feature_bank(data, published.res101(), ExtractionSettings(dtype="float32")).features
     assert whole[7, 5] == 70_000
 
 
