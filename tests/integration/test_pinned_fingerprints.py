@@ -51,7 +51,7 @@ def test_the_fingerprint_of_a_backbone() -> None:
             torch.nn.init.constant_(parameter, 0.5)
         return layer
 
-    preprocess = Preprocess(8, 8)
+    preprocess = Preprocess(resize=8, crop=8)
     backbone = Backbone(
         name="tiny", build=build, feature_dim=3, preprocess=preprocess, categories=None
     )
