@@ -117,7 +117,7 @@ def test_a_value_that_is_needed(ran: Command, tmp_path: Path) -> None:
     assert_one_line(ran("evaluate.py"), "run_dir is needed", "run_dir=...")
     assert_one_line(ran("evaluate.py", "rundir=x"), "no option rundir", "run_dir")
     assert_one_line(
-        ran("evaluate.py", "index=x"), "choose among auto, brute_force, exact, hnsw, own"
+        ran("evaluate.py", "index=x"), "choose among auto, brute_force, exact, hnsw, saved"
     )
     assert_no_run_folder(tmp_path)
 
