@@ -19,7 +19,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.evaluation.protocols import standard_protocols
-from devise_exp.pipelines.sweep.study import study_of
+from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.sweep import check_space
 
 FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 from slurm_grid import free_ports
 
 from devise_exp.core.config import compose_config
-from devise_exp.pipelines.sweep.study import study_of
+from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 STUDY = ["study=head", "study.trials=12", "study.round=4"]

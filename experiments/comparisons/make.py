@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
-from devise_exp.pipelines.grid import GridJob, trials_in
+from devise_exp.pipelines.grid_tables import GridJob, trials_in
 from devise_exp.reports.comparison import Comparison, Line, of_recipes
 from devise_exp.reports.comparison_formats import FORMATS
 from devise_exp.reports.figures import style

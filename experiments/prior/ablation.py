@@ -37,6 +37,7 @@ from devise_exp.methods.selection import fit_method
 from devise_exp.methods.task import ClassFold, Task, class_fold
 from devise_exp.pipelines.fit import fit_to
 from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.training.lightning import silence_lightning
 
 SEEDS, WEIGHTS, COSTS = (0, 1, 2), (0.25, 0.5, 0.75, 1.0), (0.005, 0.01, 0.015, 0.02, 0.03, 1)
@@ -67,7 +68,7 @@ class Setting:
     def trained(self, *overrides: str) -> list[Project]:
         """The run's recipe, once per seed; a task is trained on once."""
         given = [[*self.overrides, *overrides, f"seed={seed}"] for seed in SEEDS]
-        fits = [partial(fit_to, compose("config", each)) for each in given]
+        fits = [partial(fit_to, recipe_of(compose("config", each))) for each in given]
         return [cached_per_task(fit, {}) for fit in fits]
 
     def others(self, task: Task) -> Sequence[ClassFold]:

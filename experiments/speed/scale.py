@@ -40,6 +40,7 @@ from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.methods.embedding import embed
 from devise_exp.methods.task import make_task
 from devise_exp.pipelines.fit_projection import fit_plain
+from devise_exp.pipelines.recipe import recipe_of
 
 CLASSES, UNSEEN, SIDE, FEATURES, DIM = 1000, 200, 8, 1280, 50
 
@@ -145,7 +146,7 @@ def main(n: int) -> None:
             features = feature_bank(dataset, backbone()).features
         task = make_task(split, dataset.labels, vectors, features, seed=0)
         with row_of(table, memory, "one epoch, with validation", len(split.train)):
-            projection, _ = fit_plain(config, task)
+            projection, _ = fit_plain(recipe_of(config), task)
         rows = split.test, split.unseen_rows
         with row_of(table, memory, "embedding", sum(map(len, rows))):
             seen, unseen = (embed(projection, features[own]) for own in rows)

@@ -25,8 +25,9 @@ from torch.func import functional_call, stack_module_state
 from devise_exp.core.config import compose_config
 from devise_exp.methods.losses import softmax
 from devise_exp.methods.task import Task
-from devise_exp.pipelines.fit_projection import projection_of, rows_of
+from devise_exp.pipelines.fit_projection import rows_of
 from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.training.batches import SeededBatchSampler
 
 BATCH = 256
@@ -37,7 +38,7 @@ def maps(config: DictConfig, task: Task, seeds: int) -> list[nn.Module]:
     dim, made = task.class_vectors.shape[1], []
     for seed in range(seeds):
         config.seed = seed
-        made.append(projection_of(config, task.features.dim, dim))
+        made.append(recipe_of(config).new_projection(task.features.dim, dim))
     return made
 
 

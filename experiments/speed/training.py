@@ -24,9 +24,11 @@ from rich.table import Table
 
 from devise_exp.core.config import compose_config
 from devise_exp.methods.task import Task
+from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.fit import fit_projection
-from devise_exp.pipelines.fit_projection import fit_plain, projection_of, rows_of
-from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
+from devise_exp.pipelines.fit_projection import fit_plain, rows_of
+from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.batches import SeededBatchSampler, epoch_seed
 from devise_exp.training.lightning import silence_lightning
@@ -38,7 +40,7 @@ def bare_loop(config: DictConfig, task: Task) -> torch.nn.Module:
     train, _ = rows_of(task)
     inputs = train.inputs(train.rows)  # (N, feature_dim) float32
     vectors = torch.from_numpy(task.class_vectors[task.seen])
-    network = projection_of(config, inputs.shape[1], vectors.shape[1])
+    network = recipe_of(config).new_projection(inputs.shape[1], vectors.shape[1])
     optimizer = instantiate(config.optimizer)([{"params": list(network.parameters())}])
     scheduler, loss = instantiate(config.scheduler)(optimizer), instantiate(config.loss)
     batches = SeededBatchSampler(len(inputs), config.training.batch_size, config.seed)
@@ -55,7 +57,7 @@ def bare_loop(config: DictConfig, task: Task) -> torch.nn.Module:
 
 def of_a_run(config: DictConfig, data: ExperimentData, features: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        fit_projection(config, RunFolder(Path(folder)), data, features)
+        fit_projection(recipe_of(config), RunFolder(Path(folder)), data, features)
 
 
 def main(epochs: int) -> None:
@@ -63,9 +65,10 @@ def main(epochs: int) -> None:
     data = prepare(config)
     features = features_of(config, data)
     task = data.task(features, config.seed)
+    recipe = recipe_of(config)
     ways = {
         "bare loop": lambda: bare_loop(config, task),
-        "training on the bank (of class folds, methods, trials)": lambda: fit_plain(config, task),
+        "training on the bank (of class folds, methods, trials)": lambda: fit_plain(recipe, task),
         "on the bank, of a run": lambda: of_a_run(config, data, features),
     }
     seconds: dict[str, float] = dict.fromkeys(ways, float("inf"))

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from devise_exp.core.config import compose_config
-from devise_exp.pipelines.sweep.study import study_of
+from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 ROOT = Path(__file__).parents[2]

@@ -144,7 +144,7 @@ VALUES = [
     (["trainer.max_epochs=-1"], ["trainer.max_epochs=-1"]),
     (["trainer.precision=7"], ["trainer", "Precision 7"]),
     (["training.batch_size=0"], ["training.batch_size=0"]),
-    (["features.dtype=int8"], ["features.dtype=int8: choose float16 or float32"]),
+    (["features.dtype=int8"], ["features.dtype=int8: give float16 or float32"]),
     (["++labels.aliases.caat=dog"], ["caat", "did you mean cat?"]),
     (["labels.on_missing=skip"], ["labels.on_missing"]),
     (["subset.limit_per_class=2"], ["airplane (2)", "3 or more a class"]),

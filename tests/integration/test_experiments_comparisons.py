@@ -16,7 +16,7 @@ from helpers.paths import ROOT
 from omegaconf import DictConfig
 from PIL import Image
 
-from devise_exp.pipelines.grid import NOTE, trials_in
+from devise_exp.pipelines.grid_tables import NOTE, trials_in
 from devise_exp.reports.tables import BEST
 
 MAKE = ROOT / "experiments" / "comparisons" / "make.py"

@@ -27,7 +27,8 @@ from devise_exp.features.backbones.torchvision import _cut, torchvision_backbone
 from devise_exp.features.backbones.weights import classifier_head
 from devise_exp.methods import prior as prior_module
 from devise_exp.methods.prior import PretrainedClassifier, Prior, pretrained_classifier, priors
-from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.prepare import features_of, prepare
 
 
 def known(n: int = 9, feature_dim: int = 5, dim: int = 4, seed: int = 0) -> PretrainedClassifier:

@@ -42,8 +42,8 @@ def tiles(tree: Path, seed: int, *more: str) -> list[Tile]:
 
 
 def pixels(tile: Tile) -> np.ndarray:
-    assert isinstance(tile.picture, Image.Image)
-    return np.asarray(tile.picture, dtype=float)
+    assert isinstance(tile.image, Image.Image)
+    return np.asarray(tile.image, dtype=float)
 
 
 def test_the_report_has_every_class_with_its_words_and_side(
@@ -96,7 +96,7 @@ def test_without_pictures_there_is_the_report_alone(
     dry_run.preview([], tmp_path)  # the default: Caltech-101's listing, without its pictures
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     assert report(tmp_path)["anchor"]["words"] == "ship anchor"
-    assert "no pictures to show" in capsys.readouterr().err
+    assert "no images to show" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("trainable", ["false", "true"])
@@ -124,11 +124,11 @@ def test_the_seed_draws_and_augments(image_tree: Path) -> None:
     assert set(sheet(0, "true")).isdisjoint(sheet(0, "false"))  # the same pictures, augmented
 
 
-def test_without_a_clone_there_is_one_clear_line(
+def test_without_configs_there_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(config, "CONF", tmp_path / "conf")
-    with pytest.raises(InputError, match="clone the project"):
+    with pytest.raises(InputError, match="install the package again"):
         dry_run.preview([], tmp_path)
 
 

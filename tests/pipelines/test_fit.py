@@ -17,6 +17,7 @@ from devise_exp.data.images import open_image
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.pipelines.fit import fit_projection
 from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.runs.folder import RunFolder
 from devise_exp.search.saved_run import Run
 from devise_exp.training.checkpoint import read_checkpoint
@@ -99,7 +100,7 @@ def test_a_run_stopped_between_the_stages_goes_on_to_the_same_end(
     config = small("backbone.trainable=true")
     stopped, data = RunFolder(tmp_path / "run"), prepare(config)
     stopped.begin(config)
-    fit_projection(config, stopped, data, features_of(config, data))
+    fit_projection(recipe_of(config), stopped, data, features_of(config, data))
     assert stopped.unfinished
     resumed = run.train(small(f"resume={stopped.path}"), tmp_path / "another")
     assert resumed == tuned[1]

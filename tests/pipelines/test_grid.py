@@ -17,7 +17,7 @@ from helpers.paths import ROOT
 from helpers.wandb import wandb_group
 
 from devise_exp.pipelines import grid
-from devise_exp.pipelines.grid import NOTE, GridJob, tables_of, trials_in
+from devise_exp.pipelines.grid_tables import NOTE, GridJob, tables_of, trials_in
 
 SMALL = [
     "data=image_folder", "backbone=resnet18", "backbone.weights=null", "projection=linear",
@@ -139,7 +139,15 @@ def test_a_note_that_cannot_be_read_is_a_failed_trial(tmp_path: Path) -> None:
 
 
 def test_no_error_breaks_the_table(tmp_path: Path) -> None:
-    failed = [GridJob(tmp_path, 0, ("a=x|y",), 1.0, "shape (2 | 3)\nand more")]
+    failed = [
+        GridJob(
+            folder=tmp_path,
+            number=0,
+            overrides=("a=x|y",),
+            seconds=1.0,
+            error="shape (2 | 3)\nand more",
+        )
+    ]
     *_, row = grid._markdown([], failed).splitlines()
     assert row == r"| 0 | a=x\|y | shape (2 \| 3)\\nand more |"
     assert re.split(r"(?<!\\)\|", row)[2:3] == [r" a=x\|y "]

@@ -14,7 +14,8 @@ from torchvision import models
 
 from devise_exp.core.errors import InputError, user_message
 from devise_exp.pipelines import reevaluation, run
-from devise_exp.pipelines.prepare import ExperimentData, prepare
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.prepare import prepare
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.checkpoint import BEST
 

@@ -11,7 +11,8 @@ import pytest
 from helpers.xlsa17 import CLASSES, attributes_of, published_files, small_run, write
 from omegaconf import DictConfig
 
-from devise_exp.pipelines.prepare import ExperimentData, prepare
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.prepare import prepare
 
 Config = Callable[..., DictConfig]
 

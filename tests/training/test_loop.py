@@ -18,7 +18,7 @@ from devise_exp.methods import losses, projection
 from devise_exp.methods.losses import hinge_rank
 from devise_exp.methods.task import GuardedFeatures, Task
 from devise_exp.pipelines.fit import fit_to
-from devise_exp.pipelines.fit_projection import is_plain
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.training.batches import FeatureInputs, RowBatches
 from devise_exp.training.lightning import FitSettings, fit_with_lightning
 from devise_exp.training.loop import TrainSettings, train_projection
@@ -140,13 +140,13 @@ def test_a_loss_that_is_no_number_is_named() -> None:
 def test_trainers_that_do_more_than_the_loop_are_not_plain(
     composed: Callable[..., DictConfig],
 ) -> None:
-    assert is_plain(composed().trainer)
-    assert is_plain(composed("trainer.gradient_clip_val=1").trainer)
+    assert recipe_of(composed()).is_plain
+    assert recipe_of(composed("trainer.gradient_clip_val=1")).is_plain
     for override in (
         "trainer=gpu", "trainer=smoke", "trainer.precision=bf16-mixed",
         "+trainer.accumulate_grad_batches=2",
     ):  # fmt: skip
-        assert not is_plain(composed(override).trainer), override
+        assert not recipe_of(composed(override)).is_plain, override
 
 
 def test_a_task_is_fitted_alike_with_and_without_lightning(
@@ -158,7 +158,10 @@ def test_a_task_is_fitted_alike_with_and_without_lightning(
     task = Task(bank, ids, vectors, np.arange(CLASSES), np.arange(0), train.rows, val.rows, SEED)
     plain, lightning = (
         fit_to(
-            composed("projection.hidden=12", "trainer.max_epochs=3", f"seed={SEED}", *more), task
+            recipe_of(
+                composed("projection.hidden=12", "trainer.max_epochs=3", f"seed={SEED}", *more)
+            ),
+            task,
         )
         for more in ((), ("+trainer.enable_checkpointing=true",))
     )

@@ -14,32 +14,30 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
 from devise_exp.pipelines import reused_hyperparameters
-from devise_exp.pipelines.fit import build_method, build_module, fit_to, seen_vectors
-from devise_exp.pipelines.prepare import ExperimentData
+from devise_exp.pipelines.build import build_module, seen_vectors
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.fit import build_method, fit_to
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.reports.wandb import check_wandb
-from devise_exp.runs.folder import SPACES
 from devise_exp.text import labels
 from devise_exp.training.batches import image_inputs
 
-REPORTS = ("html", "none")
-
 
 def check(config: DictConfig, data: ExperimentData) -> None:
-    """Every part built and every option looked at before anything is written; InputError for a
-    wrong one.
+    """Build every part once and read every option before anything is written.
+
+    Args:
+        config: Of train.py.
+        data: What was prepared by it.
+
+    Raises:
+        InputError: If an option is wrong, or a part cannot be built.
     """
     check_training(config, data)
     for protocol in standard_protocols(data.split.seen, data.split.unseen):
         ks_of(protocol, config.ks)
     if config.logger:
         check_wandb(config.logger.offline)
-    if not isinstance(config.train_metrics, bool):
-        raise InputError(f"train_metrics={config.train_metrics}: say true or false")
-    if config.report not in REPORTS:
-        raise InputError(f"report={config.report}: say {' or '.join(REPORTS)}")
-    others = SPACES[1:]
-    if isinstance(config.spaces, str) or not set(config.spaces) <= set(others):
-        raise InputError(f"spaces={config.spaces}: give a list of {' and '.join(others)}, or []")
     if "_target_" not in (config.index or {}):
         raise InputError("index=saved is for evaluate.py: choose hnsw, brute_force, exact or auto")
     with as_input_error("index"):
@@ -52,6 +50,7 @@ def check(config: DictConfig, data: ExperimentData) -> None:
 
 
 def _check_methods(config: DictConfig, data: ExperimentData) -> None:
+    """Raise an InputError for an entry of config.method that is no method."""
     for name, spec in (config.method or {}).items():
         if not OmegaConf.is_dict(spec) or not re.fullmatch(r"\w+", str(name)) or name == MODEL:
             raise InputError(
@@ -63,16 +62,18 @@ def _check_methods(config: DictConfig, data: ExperimentData) -> None:
             raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
         with as_input_error(f"method.{name}"):
             instantiate(loss)
-            build_method(config, str(name), spec, data, partial(fit_to, config))
+            build_method(config, str(name), spec, data, partial(fit_to, recipe_of(config)))
 
 
 def announce(data: ExperimentData) -> None:
-    """What the run is about to use, and warnings that a person should see before they trust a
-    table.
+    """Print what the run uses, with warnings to read before trusting a table.
+
+    Args:
+        data: Of the run.
     """
-    split, how = data.split, labels.count_rules(data.resolutions)
-    words = ", ".join(f"{n} {name}" for name, n in how.items() if n)
-    notify(f"{len(data.dataset.rows)} pictures of {data.dataset.name}; classes by words: {words}")
+    split, rules = data.split, labels.count_rules(data.resolutions)
+    words = ", ".join(f"{n} {name}" for name, n in rules.items() if n)
+    notify(f"{len(data.dataset.rows)} images of {data.dataset.name}; classes by words: {words}")
     notify(
         f"split {split.name} ({split.fingerprint}): {len(split.seen)} seen and "
         f"{len(split.unseen)} unseen classes"
@@ -94,23 +95,15 @@ def announce(data: ExperimentData) -> None:
 
 
 def check_training(config: DictConfig, data: ExperimentData) -> None:
-    """Build every part once, so that a wrong option ends the run before anything is written."""
-    if not isinstance(config.seed, int):
-        raise InputError(f"seed={config.seed}: give a whole number from 0 on")
-    for key, least in (
-        ("trainer.max_epochs", 1),
-        ("training.batch_size", 1),
-        ("training.num_workers", 0),
-        ("tuning.max_epochs", 1),
-        ("tuning.batch_size", 1),
-        ("tuning.num_workers", 0),
-    ):
-        value = OmegaConf.select(config, key)
-        if not isinstance(value, int) or value < least:
-            raise InputError(f"{key}={value}: give a whole number from {least} on")
-    patience = config.training.patience
-    if patience is not None and (not isinstance(patience, int) or patience < 1):
-        raise InputError(f"training.patience={patience}: give a whole number from 1 on, or null")
+    """Build every part of the training once, so that a wrong option ends the run early.
+
+    Args:
+        config: Of train.py.
+        data: What was prepared by it.
+
+    Raises:
+        InputError: If a part cannot be built, or parts do not fit together.
+    """
     if data.backbone.trainable:
         image_inputs(data.dataset, data.backbone)
     clipped = config.trainer.gradient_clip_val is not None
@@ -120,13 +113,13 @@ def check_training(config: DictConfig, data: ExperimentData) -> None:
             "optimizer: set optimizer.fused=false"
         )
     with as_input_error("seed or projection"):
-        module = build_module(config, data.backbone.feature_dim, seen_vectors(data))
+        module = build_module(recipe_of(config), data.backbone.feature_dim, seen_vectors(data))
         embeddings = module(torch.zeros(2, data.backbone.feature_dim))
     with as_input_error("loss"):
         module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
     with as_input_error("optimizer or scheduler"):
         module.configure_optimizers()
     with as_input_error("trainer"):
-        # As in `fit`, or Lightning would look for Slurm and have its own say.
+        # As in `fit_with_lightning`: else Lightning looks for Slurm.
         environment = LightningEnvironment()
         instantiate(config.trainer)(logger=False, enable_checkpointing=False, plugins=[environment])

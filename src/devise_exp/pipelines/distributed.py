@@ -1,38 +1,75 @@
-"""The stages of a training, which all ranks take together: features, the map, the network.
+"""The stages of a training, which all ranks take together: features, projection, network.
 
-Rank 0 calls `features`, `fit_projection` and `fit_network`; that tells the others, who `take_part`.
+Rank 0 calls `features`, or a stage within `on_all_ranks`; that asks the other ranks, which call
+`run_stage`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from devise_exp.core.errors import InputError
+from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.features.bank import shard_rows
 from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.pipelines import distributed_main, fit
-from devise_exp.pipelines.fit import Trained, processes_of
-from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
+from devise_exp.pipelines.build import untrained
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.pipelines.recipe import recipe_of
+from devise_exp.pipelines.settings import FromOne, check_option
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.checkpoint import BEST, load_weights
 from devise_exp.training.distributed.launchers import from_environment
 from devise_exp.training.distributed.pool import WorkerPool, has_worker_pool, worker_pool
-from devise_exp.training.distributed.ranks import RankInfo, StageRequest, gpu_of
+from devise_exp.training.distributed.ranks import RankInfo, StageRequest, gpu_of, processes_per_node
 from devise_exp.training.distributed.serving import send_rows
 from devise_exp.training.lightning import silence_lightning
 
+Stage = Literal["projection", "network"]
 WORKER_COMMAND = ("-m", distributed_main.__name__)  # what a worker of this process runs
 
 
+def processes_of(config: DictConfig) -> tuple[int, int]:
+    """Read how many processes train.
+
+    Args:
+        config: Of train.py.
+
+    Returns:
+        Processes on each machine, and machines.
+
+    Raises:
+        InputError: If config.trainer asks for devices that are not there.
+    """
+    trainer = config.trainer
+    machines = trainer.get("num_nodes", 1)
+    check_option("trainer.num_nodes", machines, FromOne)
+    with as_input_error("trainer.devices"):
+        processes = processes_per_node(
+            trainer.strategy, trainer.devices, trainer.accelerator, machines
+        )
+    return processes, machines
+
+
 def all_ranks(config: DictConfig) -> AbstractContextManager[WorkerPool]:
-    """The other ranks that config.trainer asks for; those that this starts stay until it ends."""
+    """The other ranks that config.trainer asks for; this process's own workers end with the block.
+
+    Args:
+        config: Of train.py.
+
+    Returns:
+        A context that gives the pool of workers.
+
+    Raises:
+        InputError: If a launcher has started several processes for a job of a sweep.
+    """
     process = None if has_worker_pool() else from_environment(os.environ)
     if process is not None:
         raise InputError(
@@ -45,8 +82,15 @@ def all_ranks(config: DictConfig) -> AbstractContextManager[WorkerPool]:
 def features(
     config: DictConfig, data: ExperimentData, tuned: RunFolder | None = None
 ) -> np.ndarray:
-    """(N, feature_dim) of data.dataset under data.backbone, from the cache or by all ranks;
-    tuned: the run that has trained the network.
+    """Take features from the cache, or extract them on all ranks.
+
+    Args:
+        config: Of train.py.
+        data: Its images and its backbone.
+        tuned: The run that has trained the network, if one has.
+
+    Returns:
+        (N, feature_dim), a row for each of data.dataset.
     """
     checkpoint = None if tuned is None else str((tuned.checkpoints / BEST).resolve())
     with all_ranks(config) as pool:
@@ -63,30 +107,32 @@ def features(
         return features_of(config, data, remote_shards, world_size=pool.world_size, gpu=gpu)
 
 
-def fit_projection(
-    config: DictConfig,
-    run: RunFolder,
-    data: ExperimentData,
-    features: np.ndarray,
-    logger: Any = False,
-) -> Trained:
-    """The map alone, on features (N, feature_dim) of the backbone, on all devices of the config."""
-    with all_ranks(config) as pool, pool.training(_request("projection", config, run)):
-        return fit.fit_projection(config, run, data, features, logger)
+@contextmanager
+def on_all_ranks(stage: Stage, config: DictConfig, run: RunFolder) -> Iterator[None]:
+    """All other ranks take the same stage of a training as the block does.
 
+    Args:
+        stage: What the block calls: `fit.fit_projection` or `fit.fit_network`.
+        config: Of train.py.
+        run: Where checkpoints go.
 
-def fit_network(
-    config: DictConfig, run: RunFolder, data: ExperimentData, logger: Any = False
-) -> Trained:
-    """The projection that `fit_projection` has left in the run folder and the network of
-    data.backbone, which is changed in place.
+    Yields:
+        Nothing.
     """
-    with all_ranks(config) as pool, pool.training(_request("network", config, run)):
-        return fit.fit_network(config, run, data, logger)
+    with all_ranks(config) as pool, pool.training(_request(stage, config, run)):
+        yield
 
 
 def run_stage(request: StageRequest, rank_info: RankInfo) -> None:
-    """What any other rank does when rank 0 is in `features`, `fit_projection` or `fit_network`."""
+    """Do a stage as a rank above 0.
+
+    Args:
+        request: What rank 0 is doing.
+        rank_info: Which rank this is.
+
+    Raises:
+        InputError: If this machine does not see the run folder.
+    """
     silence_lightning()
     config = cast(DictConfig, OmegaConf.create(request.config))
     data, run = prepare(config), RunFolder(Path(request.run_folder))
@@ -96,9 +142,9 @@ def run_stage(request: StageRequest, rank_info: RankInfo) -> None:
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not there: set hydra.run.dir to a folder all nodes share")
     if request.stage == "projection":
-        fit.fit_projection(config, run, data, features_of(config, data), logger=False)
+        fit.fit_projection(recipe_of(config), run, data, features_of(config, data))
     else:
-        fit.fit_network(config, run, data, logger=False)
+        fit.fit_network(recipe_of(config), run, data)
 
 
 def _request(
@@ -114,7 +160,7 @@ def _send_shard(
 ) -> None:
     """Send rank 0 the rows of this rank's shard."""
     if request.checkpoint is not None:
-        load_weights(fit.untrained(config, data), Path(request.checkpoint))
+        load_weights(untrained(recipe_of(config), data), Path(request.checkpoint))
     shard = {
         "rank": rank_info.rank,
         "world_size": rank_info.world_size,

@@ -13,8 +13,16 @@ Arguments = ParamSpec("Arguments")
 
 
 def distributed_main(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
-    """`main` as a command. Where torchrun or srun has started several processes, the first alone
-    runs it; the others never read the command line, and do what the first tells them.
+    """Make a command of `main` that torchrun and srun may start several times.
+
+    The first process alone runs `main`; the others never read the command line, and do what the
+    first asks for.
+
+    Args:
+        main: The function of the command.
+
+    Returns:
+        The command.
     """
     alone = command(main)
 
@@ -29,6 +37,7 @@ def distributed_main(main: Callable[Arguments, Any]) -> Callable[Arguments, None
 
 
 def _meet(alone: Callable[[], None]) -> None:
+    """Run `alone` as rank 0, or serve rank 0."""
     from devise_exp.training.distributed.launchers import (  # late: torch, which takes seconds
         accept_workers,
         connect_to_rank_0,
@@ -53,6 +62,7 @@ def _meet(alone: Callable[[], None]) -> None:
 
 
 def _serve(connection: Any) -> None:
+    """Take the stages that rank 0 asks for."""
     from devise_exp.pipelines.distributed import run_stage
     from devise_exp.training.distributed.serving import serve_stages
 
@@ -60,6 +70,7 @@ def _serve(connection: Any) -> None:
 
 
 def _worker() -> None:
+    """Serve the process that started this one."""
     from devise_exp.training.distributed.serving import rank_0_connection
 
     _serve(rank_0_connection())

@@ -1,4 +1,4 @@
-"""Before anyone trains: what words the classes get, and what the network will see of pictures."""
+"""A look at the data before a training: words of the classes, images as the network sees them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.data.splits import Split
 from devise_exp.features.backbones.base import Augment, Backbone
-from devise_exp.pipelines.prepare import LabelledImages, read_backbone, read_labelled, read_split
+from devise_exp.pipelines.experiment_data import LabelledImages
+from devise_exp.pipelines.prepare import read_backbone, read_labelled, read_split
+from devise_exp.pipelines.settings import read_settings
 from devise_exp.reports import contact_sheet
 from devise_exp.reports.contact_sheet import Tile
 from devise_exp.text import labels
@@ -27,31 +29,45 @@ from devise_exp.text.labels import MAX_HINTED, RULES
 from devise_exp.text.name_lookup import suggest_words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabelLine:
-    """One class of the report; side is seen or unseen, or "" where there is no split; near:
-    spellings near a missing class's unknown words.
+    """One class of the report.
+
+    Attributes:
+        name: Of the class.
+        side: seen or unseen; "" without a split.
+        images: How many it has.
+        words: Its words in the vocabulary.
+        rule: How the words were chosen.
+        near: Spellings near the unknown words of a missing class.
     """
 
     name: str
     side: str
-    pictures: int
+    images: int
     words: str
-    how: str
+    rule: str
     near: str
 
 
 def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) -> None:
-    """Print how each class of train.py's config with `overrides` gets its words, and write
-    labels.csv and a contact sheet of `n` training pictures (pictures.png, pictures.html) into
-    `folder`.
+    """Print how each class gets its words; write labels.csv and a sheet of training images.
 
-    Classes without a word vector, and a split that cannot be made, are part of the report. What
-    else does not fit together is an InputError.
+    Classes without a word vector, and a split that cannot be made, are part of the report.
+
+    Args:
+        overrides: Of train.py's config.
+        folder: Where labels.csv, pictures.png and pictures.html go.
+        n: How many images the sheet shows.
+        seed: Draws and augments them.
+
+    Raises:
+        InputError: If anything else does not fit together.
     """
     if n < 1:
-        raise InputError(f"-n {n}: give a number of pictures from 1 on")
+        raise InputError(f"-n {n}: give a number of images from 1 on")
     config = compose_config(overrides)
+    read_settings(config)
     labelled = read_labelled(config, on_missing="drop")
     split, failure = None, ""
     try:
@@ -63,26 +79,49 @@ def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) 
     _write(folder / "labels.csv", _csv(lines))
     notify(f"written to {folder / 'labels.csv'}")
     if labelled.dataset.images is None:
-        notify(
-            f"no pictures to show: those of {labelled.dataset.name} are not at hand: data.root=..."
-        )
+        name = labelled.dataset.name
+        notify(f"no images to show: those of {name} are not on this machine: data.root=...")
         return
-    backbone = read_backbone(config)
+    _write_sheet(folder, labelled, split, read_backbone(config), n, seed)
+
+
+def _write_sheet(
+    folder: Path,
+    labelled: LabelledImages,
+    split: Split | None,
+    backbone: Backbone,
+    n: int,
+    seed: int,
+) -> None:
+    """Write pictures.png and pictures.html."""
     tiles = training_tiles(labelled, split, backbone, n, seed)
-    which = "training pictures" if split else "pictures"
+    which = "training images" if split else "images"
     title = f"{labelled.dataset.name}: {len(tiles)} {which} as {backbone.name} sees them"
-    how = "augmented anew in every epoch" if backbone.trainable else "not augmented"
-    with atomic_path(folder / "pictures.png") as made:
-        contact_sheet.draw_sheet(tiles, title).save(made)
-    _write(folder / "pictures.html", contact_sheet.sheet_html(tiles, title, f"backbone: {how}"))
-    notify(f"written to {folder / 'pictures.html'} and pictures.png: {len(tiles)} {which}, {how}")
+    augmented = "augmented anew in every epoch" if backbone.trainable else "not augmented"
+    with atomic_path(folder / "pictures.png") as path:
+        contact_sheet.draw_sheet(tiles, title).save(path)
+    _write(
+        folder / "pictures.html", contact_sheet.sheet_html(tiles, title, f"backbone: {augmented}")
+    )
+    notify(
+        f"written to {folder / 'pictures.html'} and pictures.png: {len(tiles)} {which}, {augmented}"
+    )
 
 
 def label_lines(
     labelled: LabelledImages, split: Split | None, aliases: Mapping[str, str]
 ) -> list[LabelLine]:
-    """The report, by how the words were found: what wants a look comes last."""
-    pictures = np.bincount(labelled.class_ids, minlength=len(labelled.resolutions))
+    """Report the classes.
+
+    Args:
+        labelled: Images and the words of their classes.
+        split: Seen and unseen classes, if they could be split.
+        aliases: Class -> the words to take for it.
+
+    Returns:
+        A line for each class, by rule; what needs attention comes last.
+    """
+    counts = np.bincount(labelled.class_ids, minlength=len(labelled.resolutions))
     sides: dict[str, str] = {}
     if split is not None:
         sides |= {split.classes[i]: "seen" for i in split.seen}
@@ -94,23 +133,32 @@ def label_lines(
     }
     lines = [
         LabelLine(
-            r.name,
-            sides.get(r.name, ""),
-            int(pictures[i]),
-            " ".join(r.words),
-            r.rule,
-            ", ".join(near.get(r.name, ())),
+            name=r.name,
+            side=sides.get(r.name, ""),
+            images=int(counts[i]),
+            words=" ".join(r.words),
+            rule=r.rule,
+            near=", ".join(near.get(r.name, ())),
         )
         for i, r in enumerate(labelled.resolutions)
     ]
-    return sorted(lines, key=lambda line: RULES.index(line.how))
+    return sorted(lines, key=lambda line: RULES.index(line.rule))
 
 
 def training_tiles(
     labelled: LabelledImages, split: Split | None, backbone: Backbone, n: int, seed: int
 ) -> list[Tile]:
-    """`n` pictures of the training part (of all classes with words where there is no split), drawn
-    and augmented by `seed`, as the network sees them but without its normalisation.
+    """Draw training images as the network sees them, but without its normalisation.
+
+    Args:
+        labelled: Images and the words of their classes.
+        split: Its training rows are drawn from; None: all classes with words.
+        backbone: Preprocesses and, if it is trained, augments.
+        n: How many images.
+        seed: Draws and augments them.
+
+    Returns:
+        The images with class name and words.
     """
     images = labelled.dataset.images
     assert images is not None
@@ -119,7 +167,7 @@ def training_tiles(
     drawn = np.random.default_rng(seed).permutation(rows)[:n]
     plain = backbone.preprocess
     transform = Augment(plain) if backbone.trainable else plain
-    mean, std = (torch.tensor(each)[:, None, None] for each in (plain.mean, plain.std))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (plain.mean, plain.std))
     tiles = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -133,17 +181,17 @@ def training_tiles(
 
 def _show(lines: Sequence[LabelLine], labelled: LabelledImages, split: str) -> None:
     table = Table(box=None, pad_edge=False)
-    for heading in ("class", "", "pictures", "words", "how", "near spellings"):
-        table.add_column(heading, justify="right" if heading == "pictures" else "left")
+    for heading in ("class", "", "images", "words", "rule", "near spellings"):
+        table.add_column(heading, justify="right" if heading == "images" else "left")
     for line in lines:
         table.add_row(*(str(cell) for cell in astuple(line)))
-    counts = {how: n for how, n in labels.count_rules(labelled.resolutions).items() if n}
+    counts = {rule: n for rule, n in labels.count_rules(labelled.resolutions).items() if n}
     sides = [line.side for line in lines]
     parts = [
-        f"{len(labelled.dataset.rows):,} pictures in {len(lines)} classes"
+        f"{len(labelled.dataset.rows):,} images in {len(lines)} classes"
         f" ({sides.count('seen')} seen, {sides.count('unseen')} unseen)",
         f"word vectors {labelled.vocabulary.name}",
-        ", ".join(f"{n} {how}" for how, n in counts.items()),
+        ", ".join(f"{n} {rule}" for rule, n in counts.items()),
         f"{len(labelled.dataset.skipped)} skipped" if labelled.dataset.skipped else "",
         split,
     ]
@@ -160,5 +208,5 @@ def _csv(lines: Sequence[LabelLine]) -> str:
 
 
 def _write(file: Path, content: str) -> None:
-    with atomic_path(file) as made:
-        made.write_text(content, encoding="utf-8", newline="")
+    with atomic_path(file) as path:
+        path.write_text(content, encoding="utf-8", newline="")

@@ -1,4 +1,4 @@
-"""A finished run evaluated again from its folder alone: other ks, index, candidates, checkpoint."""
+"""Evaluate a finished run again from its folder alone: other ks, index, candidates, checkpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, select_protocols
 from devise_exp.pipelines.score import evaluate_run, index_name, protocols_of
+from devise_exp.pipelines.settings import read_evaluation
 from devise_exp.reports import run_tables
 from devise_exp.reports.run_tables import run_title
 from devise_exp.runs.folder import RunFolder
@@ -22,10 +23,18 @@ from devise_exp.text.labels import class_vectors
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
-    """Evaluate a finished run again; prints the tables and returns their figures.
+    """Evaluate a finished run again; print the tables and write them to its evaluations/N.
 
-    The files go to evaluations/N in the run folder, N counting up.
+    Args:
+        config: Of evaluate.py.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        InputError: If an option is wrong, or the run folder is damaged.
     """
+    read_evaluation(config)
     saved = Run.open(config.run_dir)
     run = saved.folder
     models = [run.embedded(name) for name in run.method_names()]
@@ -47,71 +56,81 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     chosen = select_protocols(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().ks
     result, _ = evaluate_run(run, models, chosen, instantiate(index_config), ks, about)
-    place = run.new_evaluation()
+    folder = run.new_evaluation()
     title = run_title(about)
-    run_tables.write(result, place, title)
+    run_tables.write(result, folder, title)
     run_tables.show(result, title)
-    notify(f"written to {place}")
+    notify(f"written to {folder}")
     return result.values
 
 
 def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
-    """The evaluated rows under another checkpoint of the run; needs its data, and builds all that
-    its config names.
-    """
+    """Embed the evaluated rows by another checkpoint, which needs the data of the run."""
+    # Late: nothing else here needs torch.
     from devise_exp.methods.devise_model import trained_model
     from devise_exp.methods.embedding import TrainedProjection
-    from devise_exp.pipelines import fit  # late: nothing else here needs torch
+    from devise_exp.pipelines.build import untrained
+    from devise_exp.pipelines.embed import embed_images
     from devise_exp.pipelines.prepare import features_of, prepare
-    from devise_exp.pipelines.run import embedded
+    from devise_exp.pipelines.recipe import recipe_of
     from devise_exp.training.checkpoint import load_weights
 
-    own = run.config()
-    data = prepare(own)
+    config = run.config()
+    data = prepare(config)
     run.check_same(data.split, data.class_vectors)
-    module = fit.untrained(own, data)
+    module = untrained(recipe_of(config), data)
     load_weights(module, checkpoint)
-    features = features_of(own, data)
+    features = features_of(config, data)
     trained = TrainedProjection(module.projection, run.prior())
     method = trained_model(data.class_vectors, trained, {}, run.embedded(MODEL).gamma)
-    return embedded(data, features, method, own.train_metrics)
+    return embed_images(data, features, method, config.train_metrics)
 
 
-def _extra_vectors(saved: Run, given: ListConfig | str | int) -> np.ndarray:
-    """Vectors (E, D) of further candidate labels, by the run's word vectors: a list of names, the
-    lines of a text file, or so many of the most frequent words. The run's classes are left out.
+def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarray:
+    """Vectors (E, D) of further candidate labels: a list of names, the lines of a text file, or so
+    many of the most frequent words. Classes of the run are left out.
     """
     vocabulary = saved.vocabulary
     taken = [set(words) for words in saved.classes.values()]
-    if isinstance(given, int):
-        if not 0 < given <= len(vocabulary):
+    if isinstance(extra_labels, int):
+        n = len(vocabulary)
+        if not 0 < extra_labels <= n:
             raise InputError(
-                f"extra_labels={given}: {vocabulary.name} has words from 1 to {len(vocabulary)}"
+                f"extra_labels={extra_labels}: {vocabulary.name} has words from 1 to {n}"
             )
         single = {word for words in taken if len(words) == 1 for word in words}
-        own = [rank for word in single if (rank := vocabulary.rank(word)) is not None]
-        return np.delete(vocabulary.vectors[:given], [rank for rank in own if rank < given], axis=0)
-    found = labels.resolve(list(dict.fromkeys(_names(given))), vocabulary, on_missing="drop")
-    if missing := [r.name for r in found if r.rule == "missing"]:
+        ranks = [rank for word in single if (rank := vocabulary.rank(word)) is not None]
+        return np.delete(
+            vocabulary.vectors[:extra_labels],
+            [rank for rank in ranks if rank < extra_labels],
+            axis=0,
+        )
+    resolutions = labels.resolve(
+        list(dict.fromkeys(_names(extra_labels))), vocabulary, on_missing="drop"
+    )
+    if missing := [r.name for r in resolutions if r.rule == "missing"]:
         near = ", ".join(vocabulary.near_spellings(missing[0].lower(), 3)) or "none"
         raise InputError(
             f"extra_labels: no word vector for {', '.join(missing[:10])} (near {missing[0]}: "
             f"{near}): take them out, or give other words"
         )
-    new = [r for r in found if set(r.words) not in taken]
+    new = [r for r in resolutions if set(r.words) not in taken]
     if not new:
-        raise InputError(f"extra_labels={given}: no label that is not a class of the run already")
+        raise InputError(
+            f"extra_labels={extra_labels}: no label that is not a class of the run already"
+        )
     return class_vectors(new, vocabulary)
 
 
-def _names(given: ListConfig | str) -> list[str]:
-    if not isinstance(given, str):
-        return [str(name) for name in given]
+def _names(extra_labels: ListConfig | str) -> list[str]:
+    """Names from a list or a text file."""
+    if not isinstance(extra_labels, str):
+        return [str(name) for name in extra_labels]
     try:
-        lines = Path(given).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = Path(extra_labels).expanduser().read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
-            f"extra_labels={given}: give a list, a text file of names or a number of words "
+            f"extra_labels={extra_labels}: give a list, a text file of names or a number of words "
             f"({error})"
         ) from error
     return [line.strip() for line in lines if line.strip()]

@@ -18,7 +18,7 @@ from devise_exp.methods.method import CalibratedMethod, Method
 from devise_exp.methods.prior import Prior
 from devise_exp.methods.selection import calibrate, calibrated
 from devise_exp.methods.task import ClassFold, Task
-from devise_exp.pipelines.prepare import ExperimentData
+from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import flat_settings
 

@@ -1,42 +1,39 @@
-"""The wiring of a run: config and data to a trained module, a run folder and its evaluation."""
+"""A run from its config to its report, as one function of named steps."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from devise_exp.core.console import notify
-from devise_exp.core.files import atomic_path
-from devise_exp.core.vectors import centre_of
-from devise_exp.data.images import ImageFiles
-from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput
-from devise_exp.methods.baselines.softmax import seen_classifier
+from devise_exp.evaluation.evaluator import EvalReport
+from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.devise_model import cached_per_task, devise
-from devise_exp.methods.embedding import TrainedProjection, embed_spaces
+from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
-from devise_exp.methods.task import ClassFold, Task
-from devise_exp.pipelines import checks, distributed, reused_hyperparameters
-from devise_exp.pipelines.distributed import all_ranks, fit_network, fit_projection
+from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
+from devise_exp.pipelines.distributed import all_ranks, on_all_ranks
+from devise_exp.pipelines.embed import embed_images, save_galleries
+from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.fit import fit_to, methods_of
-from devise_exp.pipelines.grid import grid_folder
-from devise_exp.pipelines.prepare import ExperimentData, prepare
+from devise_exp.pipelines.logger import run_logger
+from devise_exp.pipelines.outputs import point_latest, remove_empty
+from devise_exp.pipelines.prepare import prepare
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
+from devise_exp.pipelines.settings import Settings, read_settings
+from devise_exp.pipelines.state import MethodFit, RunState
 from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.run_tables import run_title
-from devise_exp.reports.wandb import close_wandb, log_curves, log_to_wandb, logger_options
-from devise_exp.runs import gallery_files
+from devise_exp.reports.wandb import log_curves, log_to_wandb
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.gallery import GalleryRow
 from devise_exp.runs.records import RunDetails
 from devise_exp.training.lightning import silence_lightning
 from devise_exp.training.module import DeviseModule
@@ -44,27 +41,23 @@ from devise_exp.training.module import DeviseModule
 # CUDA reads it once, when it starts, and nowhere else: matrix products then repeat bit by bit.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """A fitted method of this run, or its stored output if no seed changes it."""
-
-    name: str
-    hyperparameters: dict[str, Any]
-    result: CalibratedMethod | MethodOutput
-
-
 Ready = tuple[ExperimentData, np.ndarray]  # with the features of its rows
 
 
 def train(
     config: DictConfig, folder: Path, quietly: bool = False, ready: Ready | None = None
 ) -> dict[str, float]:
-    """Train, evaluate and fill the run folder; prints the tables, unless `quietly`, and returns
-    their figures and val/hit@1. ready: what the config prepares, where that is at hand.
+    """Train, evaluate and fill the run folder. Wrong input ends before anything is written.
 
-    Wrong input ends before anything is written. Where config.resume names an unfinished run
-    folder, that run goes on by its own config.
+    Args:
+        config: Of train.py. If its `resume` names an unfinished run folder, that run goes on by its
+            own config.
+        folder: The run folder.
+        quietly: Whether the tables are not printed, and outputs/latest stays.
+        ready: What `prepare` gives for this config, with its features, if the caller has them.
+
+    Returns:
+        The metrics, with val/hit@1 and the best epoch.
     """
     silence_lightning()
     run = RunFolder(folder)
@@ -72,90 +65,64 @@ def train(
         if config.resume is not None:
             run = RunFolder(Path(str(config.resume)).expanduser().resolve())
             config = run.config()
+        settings = read_settings(config)
         run.check_free_for(config)
         with all_ranks(config):
-            data, features = ready or (prepare(config), None)
-            run.check_same(data.split, data.class_vectors)
-            checks.check(config, data)
-            if features is None:
-                features = distributed.features(config, data)
-            run.begin(config)
-            return _train(config, run, data, features, quietly)
+            state = _prepare(config, settings, run, ready)
+            with run_logger(config, run) as logger:
+                module, best = _fit_model(state, logger)
+                projection, fits = _fit_methods(state, module)
+                outputs = _embed(state, projection, fits)
+                report = _evaluate(state, outputs)
+                _write_reports(state, report, logger)
+            run.finish()
     except KeyboardInterrupt as error:
         hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
         raise KeyboardInterrupt(f"the run is not finished{hint}") from error
     finally:
         remove_empty(folder)
+    if not quietly:
+        _show(state, report)
+    return report.values | best
 
 
-def _train(
-    config: DictConfig, run: RunFolder, data: ExperimentData, features: np.ndarray, quietly: bool
-) -> dict[str, float]:
-    about = data.about()
+def _prepare(
+    config: DictConfig, settings: Settings, run: RunFolder, ready: Ready | None
+) -> RunState:
+    """Read the data, build every part once, begin the run folder and draw the class folds."""
+    data, features = ready or (prepare(config), None)
+    run.check_same(data.split, data.class_vectors)
+    checks.check(config, data)
+    if features is None:
+        features = distributed.features(config, data)
+    run.begin(config)
     run.save_classes(data.split, data.resolutions, data.class_vectors, data.dataset.rows)
-    placed = data.hierarchy()
-    run.save_hierarchy(placed)
-    about |= {"hierarchy": placed.source, "hierarchy/unplaced": int((~placed.placed).sum())}
-    task = data.task(features, config.seed)
+    hierarchy = data.hierarchy()
+    run.save_hierarchy(hierarchy)
+    task = data.task(features, settings.seed)
     # A network that was trained on the held-out classes too says nothing of unseen ones.
     folds = () if data.backbone.trainable else data.class_folds(task)
     checks.announce(data)
-    about |= _chosen_by(config, len(folds))
-    logger = _logger(config, run)
-    try:
-        module, best = fit_projection(config, run, data, features, logger)
-        frozen = CalibratedMethod(
-            name="frozen_backbone",
-            fitted=FittedMethod(data.class_vectors, TrainedProjection(module.projection)),
-            is_projection=True,
-            reports_search=True,
-        )
-        before = features
-        if data.backbone.trainable:
-            module, best = fit_network(config, run, data, logger)
-            features = distributed.features(config, data, run)  # the backbone is another now
-            task = data.task(features, config.seed)
-        about |= best
-        trained, fits = _fit_methods(config, data, module, task, folds)
-        if trained.prior is not None:
-            run.save_prior(trained.prior)
-        models = _embed_all(config, data, features, fits)
-        if data.backbone.trainable:
-            models.insert(1, embedded(data, before, frozen))
-        for each in models:
-            run.save_embedded(each)
-        _save_galleries(config, run, data, task, trained, features)
-        make_index = instantiate(config.index)
-        about["index"] = index_name(config.index)
-        chose = {each.name: each.hyperparameters for each in fits}
-        names = {each.name: chose.get(each.name, {}) for each in models}
-        skipped = tuple(data.dataset.skipped)
-        run.save_details(RunDetails(about, data.audit.overlaps, skipped, names))
-        chosen = protocols_of(run, models, train=config.train_metrics)
-        result, evaluated = evaluate_run(run, models, chosen, make_index, config.ks, about)
-        run.save_arrays("neighbours", evaluated.neighbours)
-        run.save_diagnostics(diagnose_run(run, models, chosen, evaluated))
-        make_index(data.class_vectors).save(run.path / "index")
-        run_tables.write(result, run.path, run_title(about))
-        if config.report == "html":
-            write_html(run.path)
-        if logger:
-            log_to_wandb(logger, result, run.path)
-            log_curves(logger.experiment, run.path)
-    finally:
-        if logger:
-            close_wandb()
-    run.finish()
-    if not quietly:
-        point_latest(run.path)
-        run_tables.show(result, run_title(about))
-        page = " (report.html shows its metrics)" if config.report == "html" else ""
-        notify(f"run folder: {run.path}{page}")
-    return result.values | best
+    about = data.about() | {
+        "hierarchy": hierarchy.source,
+        "hierarchy/unplaced": int((~hierarchy.placed).sum()),
+        **_selection_source(config, len(folds)),
+    }
+    return RunState(
+        config=config,
+        settings=settings,
+        recipe=recipe_of(config),
+        run=run,
+        data=data,
+        features=features,
+        task=task,
+        folds=folds,
+        about=about,
+    )
 
 
-def _chosen_by(config: DictConfig, n_folds: int) -> dict[str, str | int]:
-    """Whose choices the figures rest on: so many class folds, or another run."""
+def _selection_source(config: DictConfig, n_folds: int) -> dict[str, str | int]:
+    """What hyperparameters were selected by: so many class folds, or another run."""
     if config.hyperparameters_from is not None:
         return {"choices": Path(str(config.hyperparameters_from)).name}
     if config.class_folds and not n_folds:
@@ -163,122 +130,102 @@ def _chosen_by(config: DictConfig, n_folds: int) -> dict[str, str | int]:
     return {"rehearsals": n_folds}
 
 
+def _fit_model(state: RunState, logger: Any) -> fit.Trained:
+    """Train the projection and, if the backbone is trainable, the network."""
+    config, recipe, run, data = state.config, state.recipe, state.run, state.data
+    with on_all_ranks("projection", config, run):
+        module, best = fit.fit_projection(recipe, run, data, state.features, logger)
+    if data.backbone.trainable:
+        state.pretrained = TrainedProjection(module.projection), state.features
+        with on_all_ranks("network", config, run):
+            module, best = fit.fit_network(recipe, run, data, logger)
+        state.features = distributed.features(config, data, run)  # the backbone is another now
+        state.task = data.task(state.features, recipe.seed)
+    state.about |= best
+    return module, best
+
+
 def _fit_methods(
-    config: DictConfig,
-    data: ExperimentData,
-    module: DeviseModule,
-    task: Task,
-    folds: Sequence[ClassFold],
-) -> tuple[TrainedProjection, list[_Fit]]:
-    """The trained map with its prior; and every method, that of the trained map first, fitted and
-    calibrated by training and validation rows: no others can be had of a task.
+    state: RunState, module: DeviseModule
+) -> tuple[TrainedProjection, list[MethodFit]]:
+    """Fit and calibrate every method, the trained model first, by training and validation rows: a
+    task gives no others. Returns the trained projection with its prior too.
     """
-    known = reused_hyperparameters.read(config, data)
-    project = cached_per_task(partial(fit_to, config), {task: module.projection})
+    config, data, task, folds = state.config, state.data, state.task, state.folds
+    reused = reused_hyperparameters.read(config, data)
+    project = cached_per_task(partial(fit_to, state.recipe), {task: module.projection})
     priors = instantiate(config.prior) if config.prior else None
-    first, prior = known.model(task, module.projection) or devise(
+    model, prior = reused.model(task, module.projection) or devise(
         module.projection, project, priors, task, folds
     )
-    fits = [_Fit(MODEL, first.fitted.hyperparameters, first)]
+    fits = [MethodFit(MODEL, model.fitted.hyperparameters, model)]
     for method in methods_of(config, data, project):
-        fits.append(_Fit(method.name, *known.fit(method, task, folds)))
+        fits.append(MethodFit(method.name, *reused.fit(method, task, folds)))
     return TrainedProjection(module.projection, prior), fits
 
 
-def _embed_all(
-    config: DictConfig, data: ExperimentData, features: np.ndarray, fits: Sequence[_Fit]
+def _embed(
+    state: RunState, projection: TrainedProjection, fits: list[MethodFit]
 ) -> list[MethodOutput]:
-    """What all methods make of the evaluated rows; features: (N, feature_dim)."""
-    return [
-        each.result
-        if isinstance(each.result, MethodOutput)
-        else embedded(data, features, each.result, config.train_metrics and each.name == MODEL)
-        for each in fits
-    ]
+    """Embed the evaluated images by every method; save them, the prior and the galleries."""
+    data, run = state.data, state.run
+    if projection.prior is not None:
+        run.save_prior(projection.prior)
+    outputs = []
+    for method in fits:
+        output = method.result
+        if isinstance(output, CalibratedMethod):
+            train = state.settings.train_metrics and method.name == MODEL
+            output = embed_images(data, state.features, output, train)
+        outputs.append(output)
+    if state.pretrained is not None:
+        first_stage, features = state.pretrained
+        frozen = CalibratedMethod(
+            name="frozen_backbone",
+            fitted=FittedMethod(data.class_vectors, first_stage),
+            is_projection=True,
+            reports_search=True,
+        )
+        outputs.insert(1, embed_images(data, features, frozen))
+    for output in outputs:
+        run.save_embedded(output)
+    make_index = instantiate(state.config.index)
+    save_galleries(run, data, state.task, projection, state.features, make_index)
+    state.about["index"] = index_name(state.config.index)
+    chosen = {method.name: method.hyperparameters for method in fits}
+    methods = {output.name: chosen.get(output.name, {}) for output in outputs}
+    skipped = tuple(data.dataset.skipped)
+    run.save_details(RunDetails(state.about, data.audit.overlaps, skipped, methods))
+    return outputs
 
 
-def _save_galleries(
-    config: DictConfig,
-    run: RunFolder,
-    data: ExperimentData,
-    task: Task,
-    trained: TrainedProjection,
-    features: np.ndarray,
-) -> None:
-    """The pictures that the model was not trained on, in every space that the config asks for."""
-    split, dataset = data.split, data.dataset
-    files = dataset.images.paths if isinstance(dataset.images, ImageFiles) else None
-    rows, ids = [], []
-    for part, own in (("val", split.val), ("test", split.test), ("unseen", split.unseen_rows)):
-        for i in own:
-            label, path = split.classes[data.class_ids[i]], files[i] if files else None
-            rows.append(GalleryRow(name=dataset.rows[i], label=label, path=path, part=part))
-        ids.append(own)
-    spaces = run.spaces()
-    classifier = None
-    if "classifier" in spaces:
-        classifier = seen_classifier(task)
-        run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
-    centre = centre_of(data.class_vectors, split.seen)
-    held_out = features[np.concatenate(ids)]
-    vectors = embed_spaces(spaces, trained, centre, classifier, held_out)
-    gallery_files.save(run.gallery, rows, vectors, instantiate(config.index))
+def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
+    """Measure every method in every protocol; save the neighbours, diagnostics and the index."""
+    run, settings = state.run, state.settings
+    make_index = instantiate(state.config.index)
+    protocols = protocols_of(run, outputs, train=settings.train_metrics)
+    report, evaluation = evaluate_run(run, outputs, protocols, make_index, settings.ks, state.about)
+    run.save_arrays("neighbours", evaluation.neighbours)
+    run.save_diagnostics(diagnose_run(run, outputs, protocols, evaluation))
+    make_index(state.data.class_vectors).save(run.path / "index")
+    return report
 
 
-def embedded(
-    data: ExperimentData,
-    features: np.ndarray,
-    method: CalibratedMethod,
-    train: bool = False,
-) -> MethodOutput:
-    """What a method makes of the evaluated rows (and of those it was trained on, with `train`);
-    features: (N, feature_dim). Here, and nowhere before, test and unseen rows are looked at.
-    """
-    split = data.split
-    rows = {"seen": split.test, "unseen": split.unseen_rows}
-    if train:
-        rows["train"] = split.train
-    return MethodOutput(
-        name=method.name,
-        class_vectors=method.fitted.class_vectors,
-        parts={
-            part: EmbeddedImages(
-                method.fitted.embed(np.asarray(features[ids])), data.class_ids[ids]
-            )
-            for part, ids in rows.items()
-        },
-        gamma=method.gamma,
-        is_projection=method.is_projection,
-        reports_search=method.reports_search,
-    )
+def _write_reports(state: RunState, report: EvalReport, logger: Any) -> None:
+    """Write the tables, the page and what the logger takes."""
+    folder = state.run.path
+    run_tables.write(report, folder, run_title(state.about))
+    if state.settings.report == "html":
+        write_html(folder)
+    if logger:
+        log_to_wandb(logger, report, folder)
+        log_curves(logger.experiment, folder)
 
 
-def _logger(config: DictConfig, run: RunFolder) -> Any:
-    if not config.logger:
-        return False
-    options = logger_options(
-        run.path,
-        offline=config.logger.offline,
-        group=config.logger.get("group"),
-        grid=grid_folder(),
-    )
-    logger = instantiate(config.logger)(**options)
-    logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
-    return logger
-
-
-def point_latest(folder: Path) -> None:
-    """outputs/latest, under the working folder, names the last run."""
-    latest = Path("outputs/latest")
-    if latest.exists() and not latest.is_symlink():
-        return  # somebody's own folder
-    if folder.absolute().is_relative_to(Path.cwd()):
-        with atomic_path(latest) as made:
-            made.symlink_to(os.path.relpath(folder, latest.parent))
-
-
-def remove_empty(folder: Path) -> None:
-    """Hydra makes the run folder before we know that the input is right."""
-    with suppress(OSError):
-        folder.rmdir()
-        folder.parent.rmdir()
+def _show(state: RunState, report: EvalReport) -> None:
+    """Print the tables, and let outputs/latest name the run."""
+    folder = state.run.path
+    point_latest(folder)
+    run_tables.show(report, run_title(state.about))
+    page = " (report.html shows its metrics)" if state.settings.report == "html" else ""
+    notify(f"run folder: {folder}{page}")

@@ -1,5 +1,6 @@
-"""Where the trials of a study are kept, opened: a storage of Optuna's, in a journal file or in a
-database; and what is wrong with it in one line.
+"""The storage of a study's trials: an Optuna storage in a journal file or a database.
+
+Whatever a driver raises becomes one line that says what is wrong.
 """
 
 from __future__ import annotations
@@ -20,74 +21,99 @@ from sqlalchemy.exc import DBAPIError
 from devise_exp.core.command import underlying_stop
 from devise_exp.core.errors import InputError
 
-_OPENINGS = 5  # two that make the tables of an empty database at once stand in each other's way
-_MADE_BY_ANOTHER = re.compile("already exists|duplicate key|UNIQUE constraint|is locked")
+_ATTEMPTS = 5  # two processes that create the tables of an empty database disturb each other
+_CREATED_BY_ANOTHER = re.compile("already exists|duplicate key|UNIQUE constraint|is locked")
 
 
 class StorageError(InputError):
-    """A storage that could be opened cannot be read or written any more."""
+    """A storage that could be opened can no longer be read or written."""
 
 
-def open_storage(given: str) -> BaseStorage:
-    """A journal file, which is made where there is none, or the database of a URL.
+def open_storage(location: str) -> BaseStorage:
+    """Open a storage.
 
-    InputError for a URL that hides where its password ends, or whose driver is not installed;
-    whatever else the driver or the system says.
+    Args:
+        location: A journal file, created if it is not there, or the URL of a database.
+
+    Returns:
+        An Optuna storage.
+
+    Raises:
+        InputError: If the URL has an @ too many, or its driver is not installed. Other errors of
+            the driver or the system pass.
     """
-    if "://" not in given:
-        _mend(Path(given))
-        return JournalStorage(_Journal(given))
-    if given.count("@") > 1 and not given.startswith("sqlite"):
+    if "://" not in location:
+        _mend(Path(location))
+        return JournalStorage(_Journal(location))
+    if location.count("@") > 1 and not location.startswith("sqlite"):
         raise InputError(
-            f"storage={masked(given)}: has an @ too many: write those of the name or the password "
-            "as %40"
+            f"storage={masked(location)}: has an @ too many: write those of the name or "
+            "the password as %40"
         )
-    for attempt in range(1, _OPENINGS + 1):
+    for attempt in range(1, _ATTEMPTS + 1):
         try:
-            return get_storage(_database(given))
+            return get_storage(_database(location))
         except ImportError as error:
             raise InputError(
-                f"storage={masked(given)}: the driver of this database is not installed; that of "
-                "postgresql:// is: pip install 'devise-exp[postgresql]'"
+                f"storage={masked(location)}: the driver of this database is not "
+                "installed; that of postgresql:// is: pip install 'devise-exp[postgresql]'"
             ) from error
         except Exception as error:
-            if attempt == _OPENINGS or not _MADE_BY_ANOTHER.search(str(error)):
+            if attempt == _ATTEMPTS or not _CREATED_BY_ANOTHER.search(str(error)):
                 raise
             time.sleep(0.2 * attempt)
     raise AssertionError("unreachable")
 
 
 def _database(url: str) -> RDBStorage:
-    """One whose transactions, claims above all, are of one piece."""
+    """A database whose transactions, claims above all, are atomic."""
     if not url.startswith("sqlite"):
-        # A connection that was cut since its last use is made again.
+        # A connection that was cut since its last use is opened again.
         return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    made = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60.0}})
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60.0}})
 
     # Python's driver begins a transaction at the first change: two could read the same before it.
-    def leave_it_to_us(connection: Any, record: Any) -> None:
+    def no_implicit_begin(connection: Any, record: Any) -> None:
         connection.isolation_level = None
 
-    event.listen(made.engine, "connect", leave_it_to_us)
-    event.listen(made.engine, "begin", lambda own: own.exec_driver_sql("BEGIN IMMEDIATE"))
-    made.engine.dispose()  # the connections so far
-    return made
+    event.listen(storage.engine, "connect", no_implicit_begin)
+    event.listen(
+        storage.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
+    )
+    storage.engine.dispose()  # the connections so far
+    return storage
 
 
 def masked(storage: str) -> str:
-    """A storage as it may be shown: the URL of a database holds a password."""
+    """Hide what may hold a password.
+
+    Args:
+        storage: A path, or the URL of a database.
+
+    Returns:
+        The storage as it may be shown.
+
+    Example:
+        >>> masked("postgresql://me:secret@host/db")
+        'postgresql://...'
+    """
     return re.sub(r"://.*", "://...", storage)
 
 
 def first_cause(error: BaseException) -> str:
-    """What an error of a storage says, in one line; of several that led to each other the first
-    word of the database's own driver, since the others are but about transactions.
+    """Find what an error of a storage says.
+
+    Args:
+        error: Any error; of several that caused each other, the database driver's own comes first.
+
+    Returns:
+        Its message in one line.
     """
-    each: BaseException | None = error
-    while each is not None:
-        if isinstance(each, DBAPIError) and each.orig is not None:
-            error = each.orig
-        each = each.__cause__ or each.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DBAPIError) and cause.orig is not None:
+            error = cause.orig
+        cause = cause.__cause__ or cause.__context__
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).strip().split("\n")[0] or type(error).__name__
@@ -95,8 +121,18 @@ def first_cause(error: BaseException) -> str:
 
 @contextmanager
 def storage_errors(storage: str) -> Iterator[None]:
-    """Whatever a storage, or the driver under it, raises, as a StorageError; but a stop is one,
-    also where putting a file in order after it has failed.
+    """Raise every error of a storage, or of the driver under it, as a StorageError.
+
+    Ctrl-C and SIGTERM stay what they are, even if cleaning up after them fails.
+
+    Args:
+        storage: Where the trials are kept, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        StorageError: If the storage fails.
     """
     try:
         yield
@@ -112,11 +148,14 @@ def storage_errors(storage: str) -> Iterator[None]:
 
 
 class _Journal(JournalFileBackend):
-    """One that cuts off, at once, the half line that a full disk leaves: the next would be added
-    to it.
-    """
+    """A journal that cuts off the half line that a full disk leaves before the next is added."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add lines to the journal.
+
+        Args:
+            logs: What to add.
+        """
         try:
             super().append_logs(logs)
         except OSError:

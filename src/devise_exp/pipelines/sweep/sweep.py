@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -21,39 +21,42 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
+from devise_exp.pipelines.settings import FromOne, check_option
 from devise_exp.pipelines.sweep import report
 from devise_exp.pipelines.sweep.storage import masked
-from devise_exp.pipelines.sweep.study import Study, study_of
+from devise_exp.pipelines.sweep.study import Study
+from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 from devise_exp.pipelines.sweep.worker import STORAGE, STUDY
 
 LOG = "workers.log"
-_DEATHS = 10  # so many workers may die before a sweep gives up
-_GRACE = 20.0  # seconds for workers to give back what they have begun
+_DEATHS = 10  # as many workers may die before a sweep gives up
+_GRACE = 20.0  # seconds for workers to release their trials
 
 
-def run_sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
-    """Run the study of conf/sweep.yaml with `overrides` to its end, from where it was stopped, and
-    write its report; returns its folder. more: a folder with further studies, study/NAME.yaml.
+def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
+    """Run a study to its end, from where it was stopped, and write its report.
 
-    InputError for a study that is none, and where every trial of the first round failed.
+    Args:
+        overrides: Of conf/sweep.yaml.
+        studies: A folder with further studies, study/NAME.yaml.
+
+    Returns:
+        The folder of the study.
+
+    Raises:
+        InputError: If the study is wrong, or every trial of its first round failed.
     """
-    config = compose_config(overrides, "sweep", more)
+    config = compose_config(overrides, "sweep", studies)
     study = study_of(config.study)
-    if config.workers is not None and (type(config.workers) is not int or config.workers < 1):
-        raise InputError(f"workers={config.workers}: give a whole number from 1 on, or null")
+    check_option("workers", config.workers, FromOne | None)
     check_space(study)
-    folder = Path(config.folder).expanduser().absolute()
-    storage = config.storage or folder / "journal.log"
-    if "://" not in str(storage):
-        storage = Path(storage).expanduser().absolute()
-    if config.storage is None:
-        folder.mkdir(parents=True, exist_ok=True)
-    queue = TrialQueue.open(study, str(storage))
+    folder, storage = _locations(config)
+    queue = TrialQueue.open(study, storage)
     folder.mkdir(parents=True, exist_ok=True)
-    config.storage = masked(str(storage))
-    with atomic_path(folder / "study.yaml") as made:
-        made.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    config.storage = masked(storage)
+    with atomic_path(folder / "study.yaml") as path:
+        path.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
     before = queue.finished()
     if before > study.trials:
         raise InputError(
@@ -62,7 +65,7 @@ def run_sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     notify(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
     started = time.perf_counter()
     n = min(config.workers or processors(), study.round)
-    _work(queue, n, folder, {STORAGE: str(storage), STUDY: OmegaConf.to_yaml(config.study)})
+    _work(queue, n, folder, {STORAGE: storage, STUDY: OmegaConf.to_yaml(config.study)})
     seconds = time.perf_counter() - started
     report.write(study, queue.trials(), folder)
     report.show(study, queue.trials(), study.trials - before, seconds)
@@ -71,27 +74,47 @@ def run_sweep(overrides: Sequence[str], more: Path | None = None) -> Path:
     return folder
 
 
+def _locations(config: DictConfig) -> tuple[Path, str]:
+    """The folder of a study, made unless another storage is named, and the storage."""
+    folder = Path(config.folder).expanduser().absolute()
+    if config.storage is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder, str(folder / "journal.log")
+    storage = str(config.storage)
+    if "://" not in storage:
+        storage = str(Path(storage).expanduser().absolute())
+    return folder, storage
+
+
 def processors() -> int:
-    """Those that this process may use, where the system says which."""
+    """Count the processors that this process may use.
+
+    Returns:
+        Those that the system allows, if it says so; else all.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def check_space(study: Study) -> None:
-    """InputError for a key or a choice that train.py would not take."""
+    """Raise an InputError for a key or a value that train.py would not take.
+
+    Args:
+        study: Its space is composed into configs.
+    """
     first = {
-        key: each.choices[0] if isinstance(each, CategoricalDistribution) else each.low  # type: ignore[attr-defined]
-        for key, each in study.space.items()
+        key: item.choices[0] if isinstance(item, CategoricalDistribution) else item.low  # type: ignore[attr-defined]
+        for key, item in study.space.items()
     }
     compose_config(study.overrides_of(first))
-    for key, each in study.space.items():
-        for value in each.choices[1:] if isinstance(each, CategoricalDistribution) else ():
+    for key, item in study.space.items():
+        for value in item.choices[1:] if isinstance(item, CategoricalDistribution) else ():
             compose_config(study.overrides_of({**first, key: value}))
 
 
-def _work(queue: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None:
-    """Keep `n` workers at it until every trial is done; another one takes a dead one's place."""
+def _work(queue: TrialQueue, n: int, folder: Path, environment: dict[str, str]) -> None:
+    """Keep `n` workers at work until every trial is done; a new worker replaces a dead one."""
     workers: list[subprocess.Popen] = []
     deaths = 0
     try:
@@ -104,7 +127,7 @@ def _work(queue: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None
                 _check_first_round(queue.study, done)
                 if len(done) == queue.study.trials:
                     return
-                for worker in [each for each in workers if each.poll() is not None]:
+                for worker in [worker for worker in workers if worker.poll() is not None]:
                     workers.remove(worker)
                     deaths += worker.returncode != 0
                     wrong = worker.returncode > 0 and worker.returncode != TERMINATED
@@ -112,7 +135,7 @@ def _work(queue: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None
                         raise InputError(f"a worker ended: {_last_line(folder / LOG)}")
                 left = queue.study.trials - len(done)
                 while len(workers) < min(n, left):
-                    workers.append(_start(folder, log, told))
+                    workers.append(_start(folder, log, environment))
                 time.sleep(0.5)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("the sweep is not finished; the same command goes on") from error
@@ -126,19 +149,21 @@ def _work(queue: TrialQueue, n: int, folder: Path, told: dict[str, str]) -> None
             worker.kill()
 
 
-def _start(folder: Path, log: IO[bytes], told: dict[str, str]) -> subprocess.Popen:
+def _start(folder: Path, log: IO[bytes], environment: dict[str, str]) -> subprocess.Popen:
+    """Start a worker of one thread."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return subprocess.Popen(
         [sys.executable, "-m", "devise_exp.pipelines.sweep.worker", str(folder)],
-        env={**os.environ, **one, **told},
+        env={**os.environ, **one, **environment},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        start_new_session=True,  # Ctrl-C is this process's to hear
+        start_new_session=True,  # Ctrl-C reaches this process alone
     )
 
 
 def _check_first_round(study: Study, done: Sequence[FrozenTrial]) -> None:
+    """Raise an InputError if every trial of the first round failed."""
     first = [trial for trial in done if trial.number < study.round]
     whole = len(first) == min(study.round, study.trials)
     if whole and all(trial.state == TrialState.FAIL for trial in first):
@@ -166,5 +191,6 @@ def _progress() -> Progress:
 
 
 def _last_line(log: Path) -> str:
+    """What the last worker that failed has written."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
     return lines[-1].removeprefix("error: ") or f"see {log}"

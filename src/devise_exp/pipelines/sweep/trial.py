@@ -1,4 +1,4 @@
-"""One trial of a sweep: a config to the figures that it is judged by, all of seen classes."""
+"""One trial of a sweep: a config to the metrics that it is judged by, all of seen classes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,38 @@ from torch import nn
 from devise_exp.core.errors import InputError
 from devise_exp.methods.devise_model import best_prior, prior_curves
 from devise_exp.methods.task import Task
-from devise_exp.pipelines.fit_projection import fit_plain, is_plain, projection_of
-from devise_exp.pipelines.prepare import ExperimentData, features_of, prepare
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.fit_projection import fit_plain
+from devise_exp.pipelines.prepare import features_of, prepare
+from devise_exp.pipelines.recipe import recipe_of
 
 Ready = tuple[ExperimentData, np.ndarray]  # with the features of its rows
-Report = Callable[[int, float], None]  # of a step and its figure; may raise to end the trial
+Report = Callable[[int, float], None]  # of a step and its metric; may raise to end the trial
 # The groups of a config that data and features depend on.
 _DATA = ["data", "labels", "word_vectors", "split", "backbone", "subset", "features", "class_folds"]
 
 
 @dataclass(eq=False)
 class DataCache:
-    """What trials share: data and features, prepared anew only where their config is another."""
+    """What trials share: data and features, prepared anew only if their config differs.
+
+    Attributes:
+        key: The part of the config that data and features depend on.
+        ready: The data, with the features of its rows.
+    """
 
     key: str = ""
     ready: Ready | None = None
 
-    def of(self, config: DictConfig) -> Ready:
+    def ready_for(self, config: DictConfig) -> Ready:
+        """Prepare the data of a config, or take what an earlier trial has prepared.
+
+        Args:
+            config: Of train.py.
+
+        Returns:
+            The data, and features (N, feature_dim).
+        """
         key = OmegaConf.to_yaml(OmegaConf.masked_copy(config, _DATA), resolve=True)
         if self.ready is None or key != self.key:
             self.ready = None  # two at once would double the memory
@@ -42,29 +57,41 @@ class DataCache:
 def run_trial(
     names: Collection[str], config: DictConfig, ready: Ready, report: Report
 ) -> dict[str, float]:
-    """The figures `names` (study.OBJECTIVES) of a training by `config`, and those that came with
-    them. Reports the validation hit@1 of each epoch or, where only class folds are asked for, the
-    figure after each of them. InputError for a config that a sweep cannot train by.
+    """Train by a config and measure it.
+
+    Args:
+        names: Which metrics are needed, of study.OBJECTIVES.
+        config: Of train.py.
+        ready: Its data and features.
+        report: Called with the validation hit@1 of each epoch, or with the metric after each class
+            fold if only those are needed.
+
+    Returns:
+        The metrics `names`, and those that came with them.
+
+    Raises:
+        InputError: If a sweep cannot train by the config.
     """
     data, features = ready
-    if not is_plain(config.trainer) or data.backbone.trainable:
+    recipe = recipe_of(config)
+    if not recipe.is_plain or data.backbone.trainable:
         raise InputError(
             "a sweep trains maps on features by the CPU: leave trainer=cpu with its precision, and "
             "backbone.trainable=false"
         )
     started, task = time.perf_counter(), data.task(features, config.seed)
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     needs_folds = any(name.startswith("rehearsal/") for name in names)
     if "val/hit@1" in names or not needs_folds:
-        _, figures["val/hit@1"] = fit_plain(config, task, report)
+        _, metrics["val/hit@1"] = fit_plain(recipe, task, report)
         report = _silent
     if needs_folds:
         judged = next(name for name in names if name.startswith("rehearsal/"))
-        figures |= _fold_metrics(config, data, task, lambda i, found: report(i, found[judged]))
-    blank = projection_of(config, task.features.dim, task.class_vectors.shape[1])
-    figures["cost/weights"] = sum(weight.numel() for weight in blank.parameters())
-    figures["cost/seconds"] = time.perf_counter() - started
-    return figures
+        metrics |= _fold_metrics(config, data, task, lambda i, metrics: report(i, metrics[judged]))
+    blank = recipe.new_projection(task.features.dim, task.class_vectors.shape[1])
+    metrics["cost/weights"] = sum(weight.numel() for weight in blank.parameters())
+    metrics["cost/seconds"] = time.perf_counter() - started
+    return metrics
 
 
 def _fold_metrics(
@@ -81,17 +108,17 @@ def _fold_metrics(
             "classes to hold some out, or judge by val/hit@1"
         )
     priors = instantiate(config.prior) if config.prior else None
-    curves, found = [], {}
+    recipe, curves, metrics = recipe_of(config), [], {}
 
-    def project(own: Task) -> nn.Module:
-        return fit_plain(config, own)[0]
+    def project(fold_task: Task) -> nn.Module:
+        return fit_plain(recipe, fold_task)[0]
 
-    for step, each in enumerate(folds):
-        curves.append(prior_curves(project, priors, task, each))
-        found = best_prior(curves)[1]
-        report(step, found)
-    return found
+    for step, fold in enumerate(folds):
+        curves.append(prior_curves(project, priors, task, fold))
+        metrics = best_prior(curves)[1]
+        report(step, metrics)
+    return metrics
 
 
-def _silent(step: int, figure: float) -> None:
+def _silent(step: int, metric: float) -> None:
     """Report nothing."""

@@ -1,6 +1,6 @@
-"""A worker of a sweep, python -m devise_exp.pipelines.sweep.worker FOLDER: trials until there
-are none. The
-folder only tells people which sweep it is of.
+"""A worker of a sweep: python -m devise_exp.pipelines.sweep.worker FOLDER.
+
+It runs trials until there are none. FOLDER only tells people which sweep the process belongs to.
 """
 
 from __future__ import annotations
@@ -22,14 +22,11 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import format_error
 from devise_exp.core.errors import is_full_disk
 from devise_exp.pipelines.sweep.storage import StorageError
-from devise_exp.pipelines.sweep.study import study_of
+from devise_exp.pipelines.sweep.study import ClaimedTrial
+from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial import DataCache, run_trial
-from devise_exp.pipelines.sweep.trial_queue import (
-    HEARTBEAT_SECONDS,
-    ClaimedTrial,
-    TrialQueue,
-    worker_id,
-)
+from devise_exp.pipelines.sweep.trial_queue import HEARTBEAT_SECONDS, TrialQueue
+from devise_exp.pipelines.sweep.worker_id import worker_id
 
 STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
 STUDY = "DEVISE_STUDY"  # its config, as YAML: a file in the folder another sweep could replace
@@ -38,57 +35,69 @@ STUDY = "DEVISE_STUDY"  # its config, as YAML: a file in the folder another swee
 def work() -> None:
     """Run trials of the study in the environment until all are done.
 
-    One thread a worker, so that a trial gives the same numbers beside any number of others.
+    A worker has one thread, so that a trial gives the same numbers beside any number of others.
     """
     torch.set_num_threads(1)
     study = study_of(DictConfig(OmegaConf.create(os.environ[STUDY])))
-    queue, shared = TrialQueue.open(study, os.environ[STORAGE]), DataCache()
+    queue, cache = TrialQueue.open(study, os.environ[STORAGE]), DataCache()
     try:
         while (claimed := queue.claim()) is not None:
-            run_with_heartbeat(queue, claimed, shared)
+            run_with_heartbeat(queue, claimed, cache)
     except BaseException:
         with suppress(Exception):  # the storage may be what has failed
             queue.release()
         raise
 
 
-def run_with_heartbeat(queue: TrialQueue, claimed: ClaimedTrial, shared: DataCache) -> None:
-    """Run a trial, and tell other machines from time to time that this worker is alive."""
+def run_with_heartbeat(queue: TrialQueue, claimed: ClaimedTrial, cache: DataCache) -> None:
+    """Run a trial, and note a heartbeat from time to time: this worker is alive.
+
+    Args:
+        queue: Where the trial was claimed.
+        claimed: The trial.
+        cache: The data that trials share.
+    """
     done = threading.Event()
 
-    def beat() -> None:
+    def send_heartbeats() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
             with suppress(Exception):  # the next one may get through
                 queue.mark(claimed.id, "beat", time.time())
 
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=send_heartbeats, daemon=True)
     thread.start()
     try:
-        run(queue, claimed, shared)
+        run(queue, claimed, cache)
     finally:
         done.set()
         thread.join()
 
 
-def run(queue: TrialQueue, claimed: ClaimedTrial, shared: DataCache) -> None:
-    """A trial to its values, its pruning or its error, which other trials do not mind."""
+def run(queue: TrialQueue, claimed: ClaimedTrial, cache: DataCache) -> None:
+    """Run a trial to its values, its pruning or its error, which does not stop other trials.
+
+    Args:
+        queue: Where the trial was claimed.
+        claimed: The trial.
+        cache: The data that trials share.
+    """
     study, started = queue.study, time.perf_counter()
     notes: dict[str, Any] = {"worker": worker_id()}
     values = None
-    watched = study.pruning_trial(claimed.known, claimed.values) if study.pruner else None
+    pruning_trial = study.pruning_trial(claimed.known, claimed.values) if study.pruner else None
 
-    def report(step: int, figure: float) -> None:
-        queue.report(claimed, step, figure)
-        if watched is not None:
-            watched.report(figure, step)
-            if watched.should_prune():
+    def report(step: int, value: float) -> None:
+        queue.report(claimed, step, value)
+        if pruning_trial is not None:
+            pruning_trial.report(value, step)
+            if pruning_trial.should_prune():
                 raise TrialPruned
 
     try:
         config = compose_config(study.overrides_of(claimed.values))
-        figures = run_trial(study.objectives, config, shared.of(config), report)
-        values = [figures[name] for name in study.objectives]
-        notes["figures"] = figures
+        metrics = run_trial(study.objectives, config, cache.ready_for(config), report)
+        values = [metrics[name] for name in study.objectives]
+        notes["figures"] = metrics
         if not all(map(math.isfinite, values)):
             notes["error"], values = f"an objective is no finite number: {values}", None
     except TrialPruned:
@@ -105,13 +114,13 @@ def run(queue: TrialQueue, claimed: ClaimedTrial, shared: DataCache) -> None:
     queue.finish(claimed, values, notes)
 
 
-def _end_with(parent: int) -> None:
-    """Stop, and give the trial back, when the sweep that has started this worker is no more."""
+def _stop_with(parent: int) -> None:
+    """Stop, and release the trial, when the sweep that started this worker has ended."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_stop_with, args=(os.getppid(),), daemon=True).start()
     command(work)()

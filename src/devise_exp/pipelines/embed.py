@@ -1,0 +1,97 @@
+"""What the methods of a run make of its evaluated images, and the galleries that search reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from devise_exp.core.vectors import centre_of
+from devise_exp.data.images import ImageFiles
+from devise_exp.evaluation.protocols import EmbeddedImages, MethodOutput
+from devise_exp.index.protocol import Index
+from devise_exp.methods.baselines.softmax import seen_classifier
+from devise_exp.methods.embedding import TrainedProjection, embed_spaces
+from devise_exp.methods.method import CalibratedMethod
+from devise_exp.methods.task import Task
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.runs import gallery_files
+from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.gallery import GalleryRow
+
+
+def embed_images(
+    data: ExperimentData,
+    features: np.ndarray,
+    method: CalibratedMethod,
+    train: bool = False,
+) -> MethodOutput:
+    """Embed the evaluated images by a fitted method. Only here are test and unseen rows read.
+
+    Args:
+        data: Its split says which rows are evaluated.
+        features: (N, feature_dim), a row for each of data.dataset.
+        method: Fitted and calibrated.
+        train: Whether the training rows are embedded too.
+
+    Returns:
+        The embeddings of the seen test rows, the unseen rows and, if asked for, the training rows.
+    """
+    split = data.split
+    rows = {"seen": split.test, "unseen": split.unseen_rows}
+    if train:
+        rows["train"] = split.train
+    embed = method.fitted.embed
+    return MethodOutput(
+        name=method.name,
+        class_vectors=method.fitted.class_vectors,
+        parts={
+            part: EmbeddedImages(embed(np.asarray(features[ids])), data.class_ids[ids])
+            for part, ids in rows.items()
+        },
+        gamma=method.gamma,
+        is_projection=method.is_projection,
+        reports_search=method.reports_search,
+    )
+
+
+def save_galleries(
+    run: RunFolder,
+    data: ExperimentData,
+    task: Task,
+    trained: TrainedProjection,
+    features: np.ndarray,
+    make_index: Callable[[np.ndarray], Index],
+) -> None:
+    """Save the images that the model was not trained on, in every space that the config asks for.
+
+    Args:
+        run: Where the galleries go.
+        data: Its validation, test and unseen rows are saved.
+        task: What the classifier of the space `classifier` is fitted to.
+        trained: The projection with its prior.
+        features: (N, feature_dim), a row for each of data.dataset.
+        make_index: Builds the index of each space.
+    """
+    split, dataset = data.split, data.dataset
+    files = dataset.images.paths if isinstance(dataset.images, ImageFiles) else None
+    parts = {"val": split.val, "test": split.test, "unseen": split.unseen_rows}
+    rows = [
+        GalleryRow(
+            name=dataset.rows[i],
+            label=split.classes[data.class_ids[i]],
+            path=files[i] if files else None,
+            part=part,
+        )
+        for part, ids in parts.items()
+        for i in ids
+    ]
+    spaces = run.spaces()
+    classifier = None
+    if "classifier" in spaces:
+        classifier = seen_classifier(task)
+        run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
+    centre = centre_of(data.class_vectors, split.seen)
+    held_out = features[np.concatenate(list(parts.values()))]
+    vectors = embed_spaces(spaces, trained, centre, classifier, held_out)
+    gallery_files.save(run.gallery, rows, vectors, make_index)

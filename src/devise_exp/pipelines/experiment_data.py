@@ -1,0 +1,187 @@
+"""The data of an experiment: images, classes with their words, split, backbone and audit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.splits import Split
+from devise_exp.evaluation import leakage
+from devise_exp.evaluation.kinds import imagenet1k_kinds
+from devise_exp.evaluation.leakage import AuditReport
+from devise_exp.features.backbones.base import Backbone
+from devise_exp.methods.prior import PretrainedClassifier
+from devise_exp.methods.task import ClassFold, Task, class_fold, make_task
+from devise_exp.text import labels
+from devise_exp.text.labels import Resolution
+from devise_exp.text.word_vectors.vectors import WordVectors
+from devise_exp.text.wordnet.database import find_wordnet
+from devise_exp.text.wordnet.hierarchy import Hierarchy, place_classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """Images and the words of their classes, those without a word vector too.
+
+    Attributes:
+        whole: The dataset as it was read.
+        dataset: Without what config.subset leaves out.
+        class_ids: (N,) per row of dataset, positions in `resolutions`.
+        resolutions: The words of each class.
+        vocabulary: The word vectors.
+    """
+
+    whole: ImageDataset
+    dataset: ImageDataset
+    class_ids: np.ndarray
+    resolutions: tuple[Resolution, ...]
+    vocabulary: WordVectors
+
+    def with_word_vectors(
+        self, classes: Collection[str] | None = None
+    ) -> tuple[np.ndarray, tuple[Resolution, ...]]:
+        """Leave out classes without a word vector.
+
+        Args:
+            classes: Names of the classes to keep; None: all.
+
+        Returns:
+            (N,) class ids, -1 for a class left out, and the resolutions of the classes kept.
+        """
+        kept = [
+            i
+            for i, resolution in enumerate(self.resolutions)
+            if resolution.rule != "missing" and (classes is None or resolution.name in classes)
+        ]
+        position = np.full(len(self.resolutions), -1)
+        position[kept] = np.arange(len(kept))
+        return position[self.class_ids], tuple(self.resolutions[i] for i in kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentData:
+    """What training and evaluation need beside features. Class ids are positions in split.classes.
+
+    Attributes:
+        whole: The dataset as it was read.
+        dataset: Without what config.subset leaves out.
+        class_ids: (N,) per row of dataset, -1 if its class has no word or is not in the split.
+        resolutions: The words of each class.
+        n_missing: How many classes have no word vector.
+        vocabulary: The word vectors.
+        class_vectors: (C, D) unit rows.
+        split: Seen and unseen classes, and their rows.
+        backbone: Images to features.
+        audit: Which unseen classes the pretraining knew.
+        pretraining: What the backbone's own classifier knows beside the unseen classes; None if
+            that is unknown, or the network is trained.
+        held_out: Seen classes that play the unseen ones, per class fold.
+    """
+
+    whole: ImageDataset
+    dataset: ImageDataset
+    class_ids: np.ndarray
+    resolutions: tuple[Resolution, ...]
+    n_missing: int
+    vocabulary: WordVectors
+    class_vectors: np.ndarray
+    split: Split
+    backbone: Backbone
+    audit: AuditReport
+    pretraining: PretrainedClassifier | None
+    held_out: tuple[np.ndarray, ...]
+
+    def task(self, features: np.ndarray, seed: int) -> Task:
+        """Make the task that a method may learn from.
+
+        Args:
+            features: (N, feature_dim), a row for each of dataset.
+            seed: Of the training.
+
+        Returns:
+            A task that raises if rows other than training and validation rows are read.
+        """
+        vectors = self.class_vectors
+        return make_task(self.split, self.class_ids, vectors, features, seed, self.pretraining)
+
+    def class_folds(self, task: Task) -> tuple[ClassFold, ...]:
+        """Hold out some seen classes of a task, once per set of held_out.
+
+        What the pretraining knows of them is taken out as well. If that is all it knows (a class
+        called "entity"), the fold is left out.
+
+        Args:
+            task: Of this data.
+
+        Returns:
+            The class folds.
+        """
+        folds = []
+        for held_out in self.held_out:
+            names = display_names(self.resolutions, held_out)
+            overlapping = audit_classes(names, self.backbone).categories
+            folds.append(class_fold(task, held_out, overlapping))
+        needed = task.pretraining is not None
+        return tuple(fold for fold in folds if not needed or fold.task.pretraining is not None)
+
+    def hierarchy(self) -> Hierarchy:
+        """Place the classes in WordNet.
+
+        Returns:
+            The hierarchy.
+        """
+        names = [r.name for r in self.resolutions]
+        words = [[r.display_name] for r in self.resolutions]
+        return place_classes(names, words, self.dataset.name, find_wordnet())
+
+    def about(self) -> dict[str, str | int | float]:
+        """Say what every metric of a run on this data rests on.
+
+        Returns:
+            Values by name, as about.json has them.
+        """
+        rules = labels.count_rules(self.resolutions)
+        about: dict[str, str | int | float] = {
+            "data": self.dataset.name,
+            "backbone": self.backbone.name,
+            "word_vectors": self.vocabulary.name,
+            "split/name": self.split.name,
+            "split/fingerprint": self.split.fingerprint,
+            "labels/missing": self.n_missing,
+        }
+        about |= {f"labels/{name}": n for name, n in rules.items() if n and name != "missing"}
+        about["data/skipped"] = len(self.dataset.skipped)
+        about["leak/checked_by"] = (
+            " and ".join(self.audit.checked_by) or "nothing (classes unknown)"
+        )
+        about["leak/unseen_leaked"] = len(self.audit.overlapping)
+        return about
+
+
+def display_names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dict[str, str]:
+    """Name classes for the audit.
+
+    Args:
+        resolutions: Of all classes.
+        classes: Ids, positions in `resolutions`.
+
+    Returns:
+        Name of each class -> its words.
+    """
+    return {resolutions[c].name: resolutions[c].display_name for c in classes}
+
+
+def audit_classes(names: Mapping[str, str], backbone: Backbone) -> AuditReport:
+    """Ask which classes the backbone's pretraining knew.
+
+    Args:
+        names: Name of each class -> its words.
+        backbone: Its categories are those of the pretraining.
+
+    Returns:
+        The overlaps.
+    """
+    return leakage.audit(names, backbone.categories, imagenet1k_kinds())

@@ -1,0 +1,35 @@
+"""Where runs are written: outputs/latest, and folders that Hydra makes too early."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from devise_exp.core.files import atomic_path
+
+LATEST = Path("outputs/latest")
+
+
+def point_latest(folder: Path) -> None:
+    """Let outputs/latest, under the working folder, name the last run.
+
+    Args:
+        folder: Of the run; one outside the working folder is not linked.
+    """
+    if LATEST.exists() and not LATEST.is_symlink():
+        return  # a user's own folder
+    if folder.absolute().is_relative_to(Path.cwd()):
+        with atomic_path(LATEST) as link:
+            link.symlink_to(os.path.relpath(folder, LATEST.parent))
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a run folder that Hydra made before the input was known to be right.
+
+    Args:
+        folder: Removed, with the folder above it, if nothing is in it.
+    """
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()

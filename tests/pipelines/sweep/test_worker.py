@@ -1,0 +1,96 @@
+"""Workers: stops, full disks and trials that fail."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.sweeps import facts, in_process, left_by_this_process
+from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
+from optuna.trial import TrialState
+
+from devise_exp.core.errors import InputError, Terminated, user_message
+from devise_exp.pipelines.sweep import report
+from devise_exp.pipelines.sweep import worker as worker_module
+from devise_exp.pipelines.sweep.trial_queue import TrialQueue
+
+
+def test_a_stop_that_an_error_hides_is_no_failed_trial(
+    alone: TrialQueue, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What clears up after a stop may fail for want of what the stop has left undone."""
+
+    def stopped(*arguments: Any) -> dict[str, float]:
+        try:
+            raise Terminated
+        finally:
+            raise AttributeError("half made")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker_module, "run_trial", stopped)
+        with pytest.raises(Terminated):
+            in_process(studies, tmp_path)
+    (trial,) = TrialQueue.open(alone.study, str(tmp_path / "journal.log")).trials()
+    assert trial.state == TrialState.WAITING
+    assert facts(in_process(studies, tmp_path).trials()) == facts(alone.trials())
+
+
+@pytest.mark.parametrize("full", ["journal", "sqlite", "the trial's disk"])
+def test_a_disk_that_is_full_in_the_middle_of_a_trial(
+    full: str, alone: TrialQueue, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, no trial fails of it, and the same study goes on to the same trials."""
+    real, runs, limits = worker_module.run_trial, [], resource.getrlimit(resource.RLIMIT_FSIZE)
+    file = tmp_path / "study.db" if full == "sqlite" else tmp_path / "journal.log"
+    storage = f"sqlite:///{file}" if full == "sqlite" else str(file)
+
+    def short(*arguments: Any) -> dict[str, float]:
+        runs.append(1)
+        if len(runs) == 5:
+            if full == "the trial's disk":
+                full_disk = OSError(errno.ENOSPC, "No space left on device", "some/bank")
+                raise InstantiationException("Error in call to target") from full_disk
+            # Of the journal, some of the next line; of the database, not one page.
+            size = 1000 if full == "sqlite" else file.stat().st_size + 20
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker_module, "run_trial", short)
+        try:
+            with pytest.raises((InputError, InstantiationException)) as raised:
+                in_process(studies, tmp_path, storage=storage)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    line = user_message(raised.value)
+    assert line is not None
+    if full != "the trial's disk":
+        assert line.startswith("storage=")
+        assert "no longer answers (" in line
+        assert line.endswith("and the same command goes on")
+    first = TrialQueue.open(alone.study, storage).trials()
+    assert not [trial for trial in first if trial.state == TrialState.FAIL]
+    left_by_this_process(TrialQueue.open(alone.study, storage))
+    assert facts(in_process(studies, tmp_path, storage=storage).trials()) == facts(alone.trials())
+
+
+def test_a_trial_that_fails_is_a_row_and_the_others_go_on(studies: Path, tmp_path: Path) -> None:
+    rates = {"optimizer.lr": [1e30, 0.01], "loss": ["mse"], "optimizer": ["sgd"]}
+    made = OmegaConf.load(studies / "study" / "small.yaml")
+    made.merge_with({"name": "failing", "trials": 6, "pruner": None})
+    made.space = rates
+    OmegaConf.save(made, studies / "study" / "failing.yaml")
+    found = in_process(studies, tmp_path, "failing")
+    states = {trial.params["optimizer.lr"]: trial.state for trial in found.trials()}
+    assert states == {1e30: TrialState.FAIL, 0.01: TrialState.COMPLETE}
+    report.write(found.study, found.trials(), tmp_path)
+    rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
+    errors = {row["optimizer.lr"]: row["error"] for row in rows}
+    assert "lower optimizer.lr" in errors["1e+30"]
+    assert errors["0.01"] == ""
+    assert "lower optimizer.lr" in (tmp_path / "summary.md").read_text()
