@@ -18,7 +18,8 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.methods.baselines import Prototypes, softmax
 from devise_exp.methods.baselines.softmax import fit_softmax
-from devise_exp.methods.task import ClassFold, FittedMethod, Task
+from devise_exp.methods.method import FittedMethod
+from devise_exp.methods.task import ClassFold, Task
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.pipelines.fit import methods_of
 from devise_exp.pipelines.prepare import features_of, prepare

@@ -108,24 +108,8 @@ def diagnose_run(
     Returns:
         The content of diagnostics.json.
     """
-    model, entries = models[0], run.classes()
-    rankings = []
-    for protocol in chosen:
-        if protocol.name in evaluated.neighbours and protocol.candidates.max() < len(entries):
-            part, truth = model.parts[protocol.images], evaluated.truth[protocol.name]
-            images = part.vectors
-            if protocol.classes is not None:
-                images = images[np.isin(part.class_ids, protocol.classes)]
-            near = evaluated.neighbours[protocol.name]
-            rankings.append(
-                ProtocolRanking(
-                    protocol=protocol.name,
-                    truth=truth,
-                    candidates=protocol.candidates,
-                    neighbours=near,
-                    similarity=top_similarity(images, model.class_vectors, near),
-                )
-            )
+    entries = run.classes()
+    rankings = _rankings(models[0], chosen, evaluated, len(entries))
     seen, unseen = run.class_ids()
     classes = Classes(
         names=[record.name for record in entries],
@@ -136,6 +120,31 @@ def diagnose_run(
     )
     gammas = {output.name: output.gamma for output in models if output.gamma is not None}
     return diagnostics.diagnose(classes, models, rankings, evaluated.curves, gammas)
+
+
+def _rankings(
+    model: MethodOutput, chosen: Sequence[Protocol], evaluated: Evaluation, n_classes: int
+) -> list[ProtocolRanking]:
+    """Collect the rankings of the trained model among the classes of the run, per protocol."""
+    rankings = []
+    for protocol in chosen:
+        if protocol.name not in evaluated.neighbours or protocol.candidates.max() >= n_classes:
+            continue
+        part = model.parts[protocol.images]
+        images = part.vectors
+        if protocol.classes is not None:
+            images = images[np.isin(part.class_ids, protocol.classes)]
+        neighbours = evaluated.neighbours[protocol.name]
+        rankings.append(
+            ProtocolRanking(
+                protocol=protocol.name,
+                truth=evaluated.truth[protocol.name],
+                candidates=protocol.candidates,
+                neighbours=neighbours,
+                similarity=top_similarity(images, model.class_vectors, neighbours),
+            )
+        )
+    return rankings
 
 
 def index_name(config: DictConfig) -> str:

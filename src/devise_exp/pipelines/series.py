@@ -7,7 +7,6 @@ that of the training.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.settings import FromZero, check_option, read_settings
 from devise_exp.reports import comparison
 from devise_exp.reports.comparison_formats import FORMATS, rich_table
+from devise_exp.runs import results
 from devise_exp.runs.folder import RunFolder
 
 CONFIG = "seeds.yaml"
@@ -106,8 +106,7 @@ def _finished_job(config: DictConfig, folder: Path) -> dict[str, float] | None:
     if grid_folder() is None or not done or not finished.is_of(config):
         return None
     notify(f"{folder.name}: was finished before")
-    metrics: dict[str, float] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
+    return dict(results.read(folder).metrics)
 
 
 def _check(config: DictConfig, folder: Path) -> None:
@@ -180,7 +179,7 @@ def _summarise(folder: Path, splits: list[list[Path]]) -> dict[str, float]:
         files = "summary.md, .csv, .tex and .html; a run folder per seed"
         notify(f"written to {split_folder} ({files})")
     point_latest(splits[0][0])
-    values = [json.loads((path / "metrics.json").read_text()) for paths in splits for path in paths]
+    values = [results.read(path).metrics for paths in splits for path in paths]
     numbers = [key for key, value in values[0].items() if isinstance(value, int | float)]
     shared = [key for key in numbers if all(key in metrics for metrics in values)]
     return {key: sum(metrics[key] for metrics in values) / len(values) for key in shared}
