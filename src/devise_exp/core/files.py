@@ -66,7 +66,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def fingerprint(*parts: str | bytes | Iterable[str | bytes], size: int = 16) -> str:
-    """Hash contents to a short name: a cache key, or what tells two versions apart.
+    r"""Hash contents to a short name: a cache key, or what tells two versions apart.
 
     Args:
         *parts: Texts (hashed as UTF-8), bytes, or iterables of them, which are read one piece at a

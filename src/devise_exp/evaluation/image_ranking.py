@@ -55,7 +55,9 @@ def rank_images(
 
 
 def _cosines(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """(B, N) float32 of unit rows. Summed in float64, so that neither the size of a block nor the
+    """Compute (B, N) float32 cosines of unit rows.
+
+    Sums are in float64, so that neither the size of a block nor the
     processor's order of summing decides between images, and twins tie.
     """
     similarity = np.empty((len(queries), len(vectors)), dtype=np.float32)

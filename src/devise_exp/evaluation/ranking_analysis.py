@@ -192,9 +192,7 @@ def calibration_curve(ranking: ProtocolRanking) -> dict[str, Any]:
 
 
 def _neighbour_ranks(vectors: np.ndarray, candidates: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """(P,) rank of the second id of each pair (P, 2) among the candidates but the first, by cosine
-    to the first.
-    """
+    """Rank the second id of each pair (P, 2) among the candidates by cosine to the first."""
     ranks = np.zeros(len(pairs), dtype=np.int64)
     index = ExactIndex(vectors[candidates])
     for true in np.unique(pairs[:, 0]):

@@ -152,8 +152,9 @@ def torch_engine(backbone: Backbone, device: str, precision: str) -> Engine:
 
 
 def _keep_freed_memory() -> None:
-    """Let glibc keep 256 MB of freed memory: to give it back to the system after every layer, and
-    to ask for it again, may take as long as the layer itself.
+    """Let glibc keep 256 MB of freed memory.
+
+    To return memory after every layer and to ask for it again may take as long as the layer.
     """
     with suppress(AttributeError, OSError):  # no glibc
         allocator = ctypes.CDLL(None)

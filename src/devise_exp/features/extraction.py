@@ -160,8 +160,9 @@ def engine_and_precision(settings: ExtractionSettings, n: int) -> tuple[str, str
 
 
 def _decoders(settings: ExtractionSettings) -> int:
-    """Processes that decode: this process's share of the threads, at least two. Those ahead of the
-    network wait, so a network on the processor has its cores.
+    """Count the processes that decode: this process's share of the threads, at least two.
+
+    Decoders ahead of the network wait, so a network on the processor has its cores.
     """
     if settings.num_workers is None:
         return max(2, torch.get_num_threads() // settings.world_size)
@@ -169,7 +170,7 @@ def _decoders(settings: ExtractionSettings) -> int:
 
 
 def _device(settings: ExtractionSettings) -> str:
-    """torch's name of the device; GPU numbers are modulo those that this process sees."""
+    """Name the device as torch does; GPU numbers are modulo those that this process sees."""
     device = settings.device
     if device in ("auto", "cuda") and torch.cuda.is_available():
         return f"cuda:{settings.gpu % torch.cuda.device_count()}"

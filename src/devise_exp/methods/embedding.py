@@ -58,6 +58,7 @@ class TrainedProjection:
     prior: Prior | None = None
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Embed features (N, feature_dim) as (N, D) unit rows."""
         rows = embed(self.projection, features)
         return rows if self.prior is None else self.prior.apply(rows, features)
 

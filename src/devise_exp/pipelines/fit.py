@@ -73,8 +73,7 @@ def fit_projection(
 def fit_network(
     recipe: Recipe, run: RunFolder, data: ExperimentData, logger: Any = False
 ) -> Trained:
-    """Train the network together with the projection that `fit_projection` has left in the run
-    folder, the second stage.
+    """Train the network together with the projection in the run folder: the second stage.
 
     Args:
         recipe: How to train.

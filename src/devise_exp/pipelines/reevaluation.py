@@ -87,8 +87,9 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
 
 
 def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarray:
-    """Vectors (E, D) of further candidate labels: a list of names, the lines of a text file, or so
-    many of the most frequent words. Classes of the run are left out.
+    """Look up vectors (E, D) of further candidate labels; classes of the run are left out.
+
+    The labels are a list of names, the lines of a text file, or so many of the most frequent words.
     """
     vocabulary = saved.vocabulary
     taken = [set(words) for words in saved.classes.values()]

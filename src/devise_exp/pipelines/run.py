@@ -148,8 +148,10 @@ def _fit_model(state: RunState, logger: Any) -> fit.Trained:
 def _fit_methods(
     state: RunState, module: DeviseModule
 ) -> tuple[TrainedProjection, list[MethodFit]]:
-    """Fit and calibrate every method, the trained model first, by training and validation rows: a
-    task gives no others. Returns the trained projection with its prior too.
+    """Fit and calibrate every method, the trained model first.
+
+    Methods see training and validation rows: a task gives no others. Returns the trained projection
+    with its prior too.
     """
     config, data, task, folds = state.config, state.data, state.task, state.folds
     reused = reused_hyperparameters.read(config, data)

@@ -1,5 +1,6 @@
-"""All metrics of a run in one pass over its stored embeddings: hit@k in every protocol, the quality
-of search, and the diagnostics.
+"""All metrics of a run, in one pass over its stored embeddings.
+
+These are hit@k in every protocol, the quality of search, and the diagnostics.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ class FeatureInputs:
     features: GuardedFeatures
 
     def __call__(self, rows: np.ndarray) -> Tensor:
+        """Return the features (B, feature_dim) of rows (B,)."""
         return torch.from_numpy(self.features[rows]).float()  # numpy widens float16 far slower
 
 
@@ -46,6 +47,7 @@ class ImageInputs:
     transform: Preprocess | Augment
 
     def __call__(self, rows: np.ndarray) -> Tensor:
+        """Return the transformed images (B, 3, H, W) of rows (B,)."""
         assert self.dataset.images is not None
         return torch.stack([self.transform(self.dataset.images[row]) for row in rows])
 
@@ -125,8 +127,9 @@ class SeededBatchSampler(Sampler):
         return len(self._starts())
 
     def _starts(self) -> range:
-        """Starts of the batches in a rank's share; a single last row, which batch norm cannot
-        take, joins the batch before it.
+        """List the starts of the batches in a rank's share.
+
+        A single last row, which batch norm cannot take, joins the batch before it.
         """
         share = self.n // self.world_size
         return range(0, share - (share > 1 < self.batch_size), self.batch_size)

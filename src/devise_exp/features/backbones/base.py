@@ -43,6 +43,7 @@ class Preprocess:
     interpolation: str = "bilinear"
 
     def __call__(self, image: Image.Image) -> Tensor:
+        """Turn an image into a normalized tensor (3, H, W)."""
         return self.normalize(self.pixels(image))
 
     def pixels(self, image: Image.Image) -> Tensor:
@@ -95,6 +96,7 @@ class Augment:
     preprocess: Preprocess
 
     def __call__(self, image: Image.Image) -> Tensor:
+        """Turn an image into a randomly cropped and flipped, normalized tensor (3, H, W)."""
         from torchvision.transforms import InterpolationMode, RandomResizedCrop
         from torchvision.transforms import functional as TF
 

@@ -68,7 +68,7 @@ def _weights_file(variant: int) -> str:
 
 
 def _network(variant: int, tensors: list[Tensor], path: str) -> nn.Module:
-    """timm's network with these tensors."""
+    """Build the network by timm with these tensors."""
     import timm
 
     network: nn.Module = timm.create_model(

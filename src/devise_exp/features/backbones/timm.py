@@ -120,8 +120,9 @@ def _timm_network(name: str, pretrained: bool, file: str | None) -> Any:
 
 
 def _timm_from_file(name: str, file: str) -> Any:
-    """The model with every tensor from `file`; timm would leave missing ones random, without a
-    word, if the numbers of classes differ.
+    """Load every tensor of the model from `file`.
+
+    timm leaves missing tensors random, without a word, if the numbers of classes differ.
     """
     import timm
 

@@ -1,5 +1,4 @@
-"""Zero-shot baselines with a closed form: ESZSL, the semantic autoencoder, and ridge regression
-from class vectors to features.
+"""Zero-shot baselines with a closed form: ESZSL, the semantic autoencoder, ridge regression.
 
 Features are at unit length, so that all images weigh alike. ESZSL and the autoencoder, which have
 no intercept, take them about their training mean: a feature has one large component that all images
@@ -173,8 +172,9 @@ def _moments(task: Task) -> _Moments:
 
 
 def _eigen(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Decompose a covariance-like matrix: eigenvalues in units of their mean, eigenvectors as
-    columns. Eigenvalues that rounding has made negative are zero.
+    """Decompose a covariance-like matrix: eigenvalues in units of their mean, eigenvectors.
+
+    Eigenvectors are columns; eigenvalues that rounding has made negative are zero.
     """
     values, vectors = scipy.linalg.eigh(matrix, driver="evd")
     return np.maximum(values, 0) / max(values.mean(), 1e-30), vectors

@@ -1,6 +1,4 @@
-"""The queue of a study's trials, in an Optuna storage that any number of workers on any number of
-machines share.
-"""
+"""The queue of a study's trials, in an Optuna storage that workers on any machines share."""
 
 from __future__ import annotations
 

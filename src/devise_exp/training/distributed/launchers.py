@@ -190,7 +190,7 @@ def _key(process: LaunchedProcess) -> str:
 
 
 def _store(process: LaunchedProcess) -> TCPStore:
-    """torch's key-value store at the launcher's meeting point; rank 0 opens it."""
+    """Open the key-value store of torch at the launcher's meeting point; rank 0 serves it."""
     try:
         return TCPStore(
             process.address,

@@ -165,8 +165,9 @@ class WorkerPool:
         return None
 
     def _watch(self, done: threading.Event) -> None:
-        """End this process if a worker has failed and this process waits for it all the same: such
-        a wait ignores signals, on some networks for half an hour.
+        """End this process if a worker has failed and this process still waits for it.
+
+        Such a wait ignores signals, on some networks for half an hour.
         """
         while not done.wait(1):
             if (failed := self._failed(0.2)) and not done.wait(_GRACE):

@@ -61,8 +61,9 @@ def compare(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A file to write.")] = None,
 ) -> None:
-    """Runs of one split side by side, in per cent; those that differ in the seed alone are one
-    line, mean ± standard deviation.
+    """Put runs of one split side by side, in per cent.
+
+    Runs that differ in the seed alone are one line, mean ± standard deviation.
     """
     form = form or (FORMAT_OF.get(out.suffix) if out else None)
     _check_format(form, out)

@@ -41,6 +41,7 @@ class Guard:
         self.app, self.local = app, local
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request with 403, or pass it to the app."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
