@@ -127,7 +127,7 @@ def test_caltech256_with_fasttext(composed: Config, tmp_path: Path) -> None:
     assert isinstance(saved.gallery("all").index, NmslibIndex)
     assert unseen_classes(saved) == set(unseen)
     assert (saved.vocabulary.dim, len(saved.vocabulary)) == (300, len(known) + 1)
-    found = find_images(saved, "watermelon", among="unseen", k=3)
+    found = find_images(saved, "watermelon", gallery="unseen", k=3)
     assert {hit.row.part for hit in found.hits} == {"unseen"}
 
 

@@ -16,7 +16,7 @@ from helpers.configs import ALONE
 from helpers.paths import ROOT
 from helpers.wandb import wandb_group
 
-from devise_exp.pipelines import grid
+from devise_exp.pipelines import grid_tables
 from devise_exp.pipelines.grid_tables import NOTE, GridJob, tables_of, trials_in
 
 SMALL = [
@@ -148,7 +148,7 @@ def test_no_error_breaks_the_table(tmp_path: Path) -> None:
             error="shape (2 | 3)\nand more",
         )
     ]
-    *_, row = grid._markdown([], failed).splitlines()
+    *_, row = grid_tables._markdown([], failed).splitlines()
     assert row == r"| 0 | a=x\|y | shape (2 \| 3)\\nand more |"
     assert re.split(r"(?<!\\)\|", row)[2:3] == [r" a=x\|y "]
 
@@ -181,7 +181,7 @@ def test_a_trial_that_leaves_no_note_is_a_failed_one(
     assert "2 trials, 1 failed" in done.err
     rows = list(csv.DictReader((done.folder / "trials.csv").open()))
     assert [row["error"] != "" for row in rows] == [False, True]
-    assert "it has left no trial.json" in rows[1]["error"]
+    assert "it left no trial.json" in rows[1]["error"]
 
 
 def test_a_stopped_grid_goes_on(

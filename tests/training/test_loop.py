@@ -155,7 +155,16 @@ def test_a_task_is_fitted_alike_with_and_without_lightning(
     vectors, train, val = rows()
     ids = np.concatenate([train.targets, val.targets])
     bank = train.inputs.features
-    task = Task(bank, ids, vectors, np.arange(CLASSES), np.arange(0), train.rows, val.rows, SEED)
+    task = Task(
+        features=bank,
+        class_ids=ids,
+        class_vectors=vectors,
+        seen=np.arange(CLASSES),
+        unseen=np.arange(0),
+        train=train.rows,
+        val=val.rows,
+        seed=SEED,
+    )
     plain, lightning = (
         fit_to(
             recipe_of(
