@@ -206,17 +206,17 @@ def test_a_stopped_grid_goes_on(
 
 
 def test_runs_and_grids_of_one_process_have_their_own_wandb_groups(
-    tmp_path: Path, picture_tree: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:  # fmt: skip
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     options = [o for o in SMALL if o != "logger=none"]
-    arguments = ["train.py", *options, f"data.root={picture_tree}"]
+    arguments = ["train.py", *options, f"data.root={image_tree}"]
     monkeypatch.setattr(sys, "argv", [*arguments, f"hydra.run.dir={tmp_path / 'alone'}"])
     runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     for name in ("first", "second"):
-        multirun(tmp_path / "day" / name, picture_tree, monkeypatch, capsys, "logger=wandb")
+        multirun(tmp_path / "day" / name, image_tree, monkeypatch, capsys, "logger=wandb")
     groups = {
         str(file.parents[2].relative_to(tmp_path)): wandb_group(file)
         for file in tmp_path.rglob("run-*.wandb")
