@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export HYDRA_FULL_ERROR = 0
+# Commands that tests start need not compile the source again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test browser clusters check requirements clean
 

@@ -16,6 +16,7 @@ from filelock import FileLock
 from helpers.configs import ALONE, CHOOSING, FEW
 from helpers.images import COLOURS, draw
 from helpers.paths import CONF
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # As a shell starts what runs in the background; the commands that tests stop would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says nothing on a machine that has other work.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 # torch and Lightning are imported late: the process that deals out the tests needs neither.
