@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from helpers.splits import data_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.class_folds import draw_class_folds
 from devise_exp.data.splits import Split, named_split
-
-
-class Data(NamedTuple):
-    """classes, labels (N,) with -1 for left-out rows, and row names."""
-
-    classes: list[str]
-    labels: np.ndarray
-    rows: list[str]
-
-    def shuffled(self, seed: int) -> Data:
-        """The same rows and classes, met in another order."""
-        rng = np.random.default_rng(seed)
-        place, order = rng.permutation(len(self.classes)), rng.permutation(len(self.rows))
-        new_id = np.append(np.argsort(place), -1)  # labels of -1 stay -1
-        return Data(
-            [self.classes[i] for i in place],
-            new_id[self.labels[order]],
-            [self.rows[i] for i in order],
-        )
-
-
-def data_of(sizes: dict[str, int], left_out: int = 0) -> Data:
-    classes = list(sizes)
-    labels = np.repeat(np.arange(len(classes)), list(sizes.values()))
-    rows = [f"{name}/{i:03}.jpg" for name, size in sizes.items() for i in range(size)]
-    labels = np.append(labels, np.full(left_out, -1, dtype=labels.dtype))
-    return Data(classes, labels, rows + [f"left out/{i}.jpg" for i in range(left_out)])
 
 
 def names_of(split: Split, sets: tuple[np.ndarray, ...]) -> list[set[str]]:
