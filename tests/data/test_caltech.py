@@ -7,28 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.published_sets import caltech101_tree, picture
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.caltech import caltech101, caltech256, dataset_from_listing, dataset_listing
 from devise_exp.data.dataset import ImageDataset
-
-
-def picture(path: Path, seed: int = 0) -> Path:
-    noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).save(path, format="JPEG")
-    return path
-
-
-def caltech101_tree(root: Path) -> Path:
-    folder = root / "caltech101" / "101_ObjectCategories"
-    names = ("okapi/image_0001", "okapi/image_0002", "okapi/image_0005", "Faces/image_0001")
-    for seed, name in enumerate(names):
-        picture(folder / f"{name}.jpg", seed)
-    return folder
 
 
 def test_caltech101_reads_what_torchvision_cannot(root: Path) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra.utils
-import numpy as np
 import pytest
 from helpers.paths import CONF
+from helpers.published_sets import caltech101_tree, picture
 from omegaconf import DictConfig, OmegaConf
-from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.caltech import caltech101, caltech256
@@ -24,21 +23,6 @@ from devise_exp.data.intel import intel_scenes
 from devise_exp.data.torchvision_sets import cifar100, flowers102, food101
 
 GROUP = CONF / "data"
-
-
-def picture(path: Path, seed: int = 0) -> Path:
-    noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).save(path, format="JPEG")
-    return path
-
-
-def caltech101_tree(root: Path) -> Path:
-    folder = root / "caltech101" / "101_ObjectCategories"
-    names = ("okapi/image_0001", "okapi/image_0002", "okapi/image_0005", "Faces/image_0001")
-    for seed, name in enumerate(names):
-        picture(folder / f"{name}.jpg", seed)
-    return folder
 
 
 def food101_files(root: Path) -> Path:
