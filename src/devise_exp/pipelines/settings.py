@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from devise_exp.core.errors import InputError
-from devise_exp.features.engines import ENGINES
 from devise_exp.runs.folder import SPACES
 
 FromOne = Annotated[int, Field(ge=1, description="a whole number from 1 on")]
@@ -29,11 +28,7 @@ _Ks = Annotated[list[FromOne], Field(min_length=1, description="a list of them")
 _Space = Annotated[str, Field(pattern="|".join(rf"^{space}$" for space in SPACES[1:]))]
 _Spaces = Annotated[list[_Space], Field(description=f"a list of {' and '.join(SPACES[1:])}, or []")]
 _Engine = Annotated[
-    str,
-    Field(
-        pattern="|".join(rf"^{engine}$" for engine in ENGINES),
-        description=f"one of {', '.join(ENGINES)}",
-    ),
+    Literal["auto", "torch", "openvino"], Field(description="one of auto, torch, openvino")
 ]
 _DType = Annotated[Literal["float16", "float32"], Field(description="float16 or float32")]
 _Report = Annotated[Literal["html", "none"], Field(description="html or none")]
