@@ -1,4 +1,4 @@
-"""Shared pieces: an own cache, a tree of pictures easily told apart, and composed configs."""
+"""Shared pieces: an own cache, a tree of images easily told apart, and composed configs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _own_logging() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def image_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight classes of ten pictures each: ROOT/<class>/NN.png."""
+    """Eight classes of ten images each: ROOT/<class>/NN.png."""
     root = tmp_path_factory.mktemp("pictures")
     for c, (name, colour) in enumerate(COLOURS.items()):
         for i in range(10):

@@ -68,7 +68,7 @@ def ran(
 
 @pytest.fixture
 def train(ran: Command, image_tree: Path) -> Command:
-    """train("loss=mse") -> how a quick training on the small pictures ended."""
+    """train("loss=mse") -> how a quick training on the small images ended."""
 
     def run(*arguments: str) -> Ended:
         return ran("train.py", *SMALL, f"data.root={image_tree}", *arguments)
@@ -179,7 +179,7 @@ def test_wandb_online_without_an_account(
     assert_no_run_folder(tmp_path)
 
 
-def test_pictures_that_are_not_where_or_what_they_should_be(
+def test_images_that_are_not_where_or_what_they_should_be(
     train: Command, tmp_path: Path, image_tree: Path
 ) -> None:
     (tmp_path / "empty").mkdir()

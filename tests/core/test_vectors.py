@@ -15,23 +15,23 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(0, 999), st.integers(1, 6), st.integers(2, 30))
-def test_a_picture_comes_back_from_its_direction(seed: int, n: int, dim: int) -> None:
+def test_a_image_comes_back_from_its_direction(seed: int, n: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
-    vectors, pictures = unit(rng.normal(size=(8, dim))), unit(rng.normal(size=(n, dim)))
+    vectors, images = unit(rng.normal(size=(8, dim))), unit(rng.normal(size=(n, dim)))
     centre = centre_of(vectors, np.arange(5))
     np.testing.assert_allclose(centre, sum(vectors[:5]) / 5)
-    directions = centre_rows(pictures, centre)
+    directions = centre_rows(images, centre)
     np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(uncentre_rows(directions, centre), pictures, atol=1e-5)
+    np.testing.assert_allclose(uncentre_rows(directions, centre), images, atol=1e-5)
 
 
-def test_what_all_classes_share_no_longer_ranks_pictures() -> None:
-    """A hub lies near the centre, so by plain cosine it is nearer to the word than its picture."""
+def test_what_all_classes_share_no_longer_ranks_images() -> None:
+    """A hub lies near the centre, so by plain cosine it is nearer to the word than its image."""
     classes = unit(np.array([[1.0, 0.5, 0], [1, -0.5, 0]]))
-    picture, hub = unit(np.array([[0.4, 0.5, 0.4], [1, 0.0, 0.01]]))
+    image, hub = unit(np.array([[0.4, 0.5, 0.4], [1, 0.0, 0.01]]))
     word = classes[0]
-    assert word @ picture < word @ hub
-    asked, *found = centre_rows(np.stack([word, picture, hub]), centre_of(classes, np.arange(2)))
+    assert word @ image < word @ hub
+    asked, *found = centre_rows(np.stack([word, image, hub]), centre_of(classes, np.arange(2)))
     assert asked @ found[0] > asked @ found[1]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.published_sets import caltech101_tree, picture
+from helpers.published_sets import caltech101_tree, image
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ def test_caltech101_reads_what_torchvision_cannot(root: Path) -> None:
     assert plain.classes == ("Faces", "okapi")
     assert plain.rows[:2] == ("Faces/image_0001.jpg", "okapi/image_0001.jpg")
     assert plain.labels.tolist() == [0, 1, 1, 1]
-    picture(folder / "BACKGROUND_Google" / "image_0001.jpg")
+    image(folder / "BACKGROUND_Google" / "image_0001.jpg")
     (folder / "BACKGROUND_Google" / "tmp").touch()
     for place in (root, folder.parent, folder, str(root)):
         dataset = caltech101(place)
@@ -31,7 +31,7 @@ def test_caltech101_reads_what_torchvision_cannot(root: Path) -> None:
         assert (dataset.rows, dataset.skipped) == (plain.rows, ())
 
 
-def test_caltech101_strict_names_a_broken_picture(root: Path) -> None:
+def test_caltech101_strict_names_a_broken_image(root: Path) -> None:
     folder = caltech101_tree(root)
     (folder / "okapi" / "image_0002.jpg").write_bytes(b"\xff\xd8\xff")
     assert len(caltech101(root).skipped) == 1
@@ -39,7 +39,7 @@ def test_caltech101_strict_names_a_broken_picture(root: Path) -> None:
         caltech101(root, strict=True)
 
 
-def test_the_listing_of_a_tree_makes_the_same_dataset_without_pictures(root: Path) -> None:
+def test_the_listing_of_a_tree_makes_the_same_dataset_without_images(root: Path) -> None:
     caltech101_tree(root)
     dataset = caltech101(root)
     content = dataset_listing(dataset)
@@ -96,10 +96,10 @@ def test_the_shipped_listing_is_the_published_caltech101() -> None:
 def test_caltech256_drops_numbers_markers_clutter_and_strays(root: Path) -> None:
     folder = root / "caltech256" / "256_ObjectCategories"
     for name in ("001.ak47/001_0001", "250.zebra/250_0002", "251.airplanes-101/251_0001"):
-        picture(folder / f"{name}.jpg")
-    picture(folder / "257.clutter" / "257_0001.jpg")
-    picture(folder / "001.ak47" / "greg" / "vision" / "001_0001.jpg")
-    picture(folder / "001.ak47" / "001_0001.jpg.orig")
+        image(folder / f"{name}.jpg")
+    image(folder / "257.clutter" / "257_0001.jpg")
+    image(folder / "001.ak47" / "greg" / "vision" / "001_0001.jpg")
+    image(folder / "001.ak47" / "001_0001.jpg.orig")
     (folder / "001.ak47" / "RENAME2").write_text("mv a b")
     dataset = caltech256(root, strict=True)
     assert dataset.classes == ("airplanes", "ak47", "zebra")

@@ -17,7 +17,8 @@ from PIL import Image
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset, subset
 from devise_exp.data.folders import image_folder
-from devise_exp.data.images import ImageArrays, images_fingerprint
+from devise_exp.data.images import ImageArrays
+from devise_exp.data.scan import images_fingerprint
 
 
 def bomb(path: Path) -> None:
@@ -41,12 +42,12 @@ def bomb(path: Path) -> None:
         ("okapi/text.jpg", "not an image", lambda path: path.write_text("an okapi")),
         ("okapi/empty.jpg", "not an image", lambda path: path.touch()),
         ("okapi/bomb.png", "too large", bomb),
-        ("okapi/half bomb.png", "too large", lambda p: picture_of(p, (10_000, 9_000))),
+        ("okapi/half bomb.png", "too large", lambda p: image_of(p, (10_000, 9_000))),
         ("okapi/nowhere.jpg", "cannot be read", lambda path: path.symlink_to("gone.jpg")),
         ("okapi/pipe.jpg", "cannot be read", os.mkfifo),
     ],
 )
-def test_a_broken_picture_is_named_and_skipped(tree: Path, name: str, reason: str, harm) -> None:
+def test_a_broken_image_is_named_and_skipped(tree: Path, name: str, reason: str, harm) -> None:
     whole = image_folder(tree)
     harm(tree / name)
     dataset = image_folder(tree)
@@ -59,11 +60,11 @@ def test_a_broken_picture_is_named_and_skipped(tree: Path, name: str, reason: st
         image_folder(tree, strict=True)
 
 
-def picture_of(path: Path, size: tuple[int, int]) -> None:
+def image_of(path: Path, size: tuple[int, int]) -> None:
     Image.new("1", size).save(path)
 
 
-def test_classes_without_good_pictures_are_left_out_and_named(tree: Path) -> None:
+def test_classes_without_good_images_are_left_out_and_named(tree: Path) -> None:
     (tree / "unicorn").mkdir()
     (tree / "yeti").mkdir()
     (tree / "yeti" / "blurred.jpg").write_text("it was here")

@@ -56,7 +56,7 @@ def test_the_dealing_of_a_class_is_its_own(animals: Data) -> None:
                 assert own == {row for row in after[part] if row.startswith(name)}
 
 
-def test_seen_classes_need_three_pictures_unseen_ones_one() -> None:
+def test_seen_classes_need_three_images_unseen_ones_one() -> None:
     data = data_of({"cat": 5, "dog": 1, "emu": 2, "yak": 3}, left_out=5)
     with pytest.raises(InputError, match=r"test on in dog \(1\), emu \(2\): add images"):
         named_split(*data, ["cat"])

@@ -99,7 +99,7 @@ def test_wrong_roots_say_what_to_do(tree: Path, tmp_path: Path) -> None:
         image_folder(tmp_path / "bad")
 
 
-def test_reading_leaves_nothing_beside_the_pictures(tree: Path) -> None:
+def test_reading_leaves_nothing_beside_the_images(tree: Path) -> None:
     before = sorted(tree.rglob("*"))
     image_folder(tree)
     assert sorted(tree.rglob("*")) == before

@@ -12,7 +12,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.data.imagenet_sets import imagenet, tiny_imagenet200
 
 
-def picture(path: Path, seed: int = 0) -> Path:
+def image(path: Path, seed: int = 0) -> Path:
     noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise).save(path, format="JPEG")
@@ -20,9 +20,9 @@ def picture(path: Path, seed: int = 0) -> Path:
 
 
 def test_imagenet_joins_its_parts_and_names_wnids(root: Path) -> None:
-    picture(root / "train" / "n01443537" / "n01443537_10.JPEG", 1)
-    picture(root / "train" / "n02012849" / "n02012849_7.JPEG", 2)
-    picture(root / "val" / "n01443537" / "ILSVRC2012_val_00000236.JPEG", 3)
+    image(root / "train" / "n01443537" / "n01443537_10.JPEG", 1)
+    image(root / "train" / "n02012849" / "n02012849_7.JPEG", 2)
+    image(root / "val" / "n01443537" / "ILSVRC2012_val_00000236.JPEG", 3)
     dataset = imagenet(root)
     assert dataset.classes == ("crane bird", "goldfish")
     assert dataset.rows == (
@@ -45,7 +45,7 @@ def test_imagenet_names_the_larger_hierarchy_and_tells_twins_apart(root: Path) -
     twins = next(each for each in by_name.values() if len(each) == 2)
     single = by_name["okapi, Okapia johnstoni"]
     for wnid in twins + single:
-        picture(root / "train" / wnid / "a.JPEG")
+        image(root / "train" / wnid / "a.JPEG")
     name = lemmas[twins[0]]
     assert set(imagenet(root).classes) == {
         "okapi, Okapia johnstoni",
@@ -54,10 +54,10 @@ def test_imagenet_names_the_larger_hierarchy_and_tells_twins_apart(root: Path) -
 
 
 def test_imagenet_says_what_is_wrong_with_a_layout(root: Path) -> None:
-    picture(root / "train" / "goldfish" / "a.JPEG")
+    image(root / "train" / "goldfish" / "a.JPEG")
     with pytest.raises(InputError, match=r"goldfish in .* is not a WordNet id"):
         imagenet(root)
-    picture(root / "val" / "ILSVRC2012_val_00000001.JPEG")
+    image(root / "val" / "ILSVRC2012_val_00000001.JPEG")
     with pytest.raises(InputError, match="not sorted into <wnid> folders"):
         imagenet(root)
 
@@ -66,10 +66,10 @@ def tiny_files(root: Path) -> Path:
     folder = root / "tiny-imagenet-200"
     for wnid in ("n01443537", "n02058221"):
         for number in (0, 1):
-            picture(folder / "train" / wnid / "images" / f"{wnid}_{number}.JPEG", number)
+            image(folder / "train" / wnid / "images" / f"{wnid}_{number}.JPEG", number)
         (folder / "train" / wnid / f"{wnid}_boxes.txt").write_text("x_0.JPEG\t0\t0\t9\t9\n")
-    picture(folder / "val" / "images" / "val_0.JPEG", 8)
-    picture(folder / "test" / "images" / "test_0.JPEG", 9)
+    image(folder / "val" / "images" / "val_0.JPEG", 8)
+    image(folder / "test" / "images" / "test_0.JPEG", 9)
     (folder / "wnids.txt").write_text("n02058221\nn01443537\n")
     (folder / "words.txt").write_text(
         "n00001740\tentity\n"

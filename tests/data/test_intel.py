@@ -10,21 +10,21 @@ from PIL import Image
 from devise_exp.data.intel import intel_scenes
 
 
-def picture(path: Path, seed: int = 0) -> Path:
+def image(path: Path, seed: int = 0) -> Path:
     noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise).save(path, format="JPEG")
     return path
 
 
-def test_intel_scenes_joins_its_parts_and_leaves_unsorted_pictures_alone(root: Path) -> None:
+def test_intel_scenes_joins_its_parts_and_leaves_unsorted_images_alone(root: Path) -> None:
     for name in (
         "seg_train/seg_train/sea/1.jpg",
         "seg_train/seg_train/glacier/2.jpg",
         "seg_test/seg_test/sea/1.jpg",  # a name of the other part
         "seg_pred/seg_pred/5.jpg",
     ):
-        picture(root / name, len(name))
+        image(root / name, len(name))
     (root / "seg_test/seg_test/street").mkdir()
     dataset = intel_scenes(root, strict=True)
     assert dataset.classes == ("glacier", "sea")

@@ -13,7 +13,7 @@ from typing import Any
 import hydra.utils
 import pytest
 from helpers.paths import CONF
-from helpers.published_sets import caltech101_tree, picture
+from helpers.published_sets import caltech101_tree, image
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
@@ -36,7 +36,7 @@ def food101_files(root: Path) -> Path:
         (folder / "meta" / f"{part}.json").write_text(json.dumps(content))
         for paths in content.values():
             for path in paths:
-                picture(folder / "images" / f"{path}.jpg", int(path[-2:]))
+                image(folder / "images" / f"{path}.jpg", int(path[-2:]))
     return folder
 
 
@@ -78,7 +78,7 @@ def test_a_failed_download_says_what_to_fetch_and_where_to_put_it(
     assert f"unpack it to {root}/" in str(raised.value)
 
 
-def test_pictures_at_hand_are_not_downloaded_again(root: Path) -> None:
+def test_images_at_hand_are_not_downloaded_again(root: Path) -> None:
     caltech101_tree(root)
     assert len(caltech101(root, download=True).rows) == 4
     food101_files(root)

@@ -164,6 +164,6 @@ def test_what_clean_can_be(animals: Data) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, "3", True])
-def test_a_wrong_number_of_training_pictures(wrong: Any, animals: Data) -> None:
+def test_a_wrong_number_of_training_images(wrong: Any, animals: Data) -> None:
     with pytest.raises(InputError, match=rf"split\.train_per_class={wrong}: give a whole number"):
         named_split(*animals, ["okapi"], train_per_class=wrong)

@@ -17,7 +17,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.data.torchvision_sets import cifar100, flowers102, food101
 
 
-def picture(path: Path, seed: int = 0) -> Path:
+def image(path: Path, seed: int = 0) -> Path:
     noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise).save(path, format="JPEG")
@@ -96,7 +96,7 @@ def food101_files(root: Path) -> Path:
         (folder / "meta" / f"{part}.json").write_text(json.dumps(content))
         for paths in content.values():
             for path in paths:
-                picture(folder / "images" / f"{path}.jpg", int(path[-2:]))
+                image(folder / "images" / f"{path}.jpg", int(path[-2:]))
     return folder
 
 
@@ -123,7 +123,7 @@ def test_food101_joins_its_lists_and_names_what_is_missing(root: Path) -> None:
 def test_flowers102_names_its_classes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = root / "flowers-102"
     for number in range(1, 6):
-        picture(folder / "jpg" / f"image_{number:05d}.jpg", number)
+        image(folder / "jpg" / f"image_{number:05d}.jpg", number)
     savemat(folder / "imagelabels.mat", {"labels": np.array([[77, 1, 77, 54, 1]])})
     parts = {"trnid": [[1, 4]], "valid": [[2, 5]], "tstid": [[3, 3]]}
     savemat(folder / "setid.mat", {key: np.array(value) for key, value in parts.items()})

@@ -7,7 +7,7 @@ import torch
 
 from devise_exp.data.caltech import caltech101
 from devise_exp.data.dataset import ImageDataset, subset
-from devise_exp.data.images import images_fingerprint
+from devise_exp.data.scan import images_fingerprint
 from devise_exp.data.splits import named_split, random_split
 from devise_exp.features.backbones.base import Backbone, Preprocess
 

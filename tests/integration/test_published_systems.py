@@ -94,7 +94,7 @@ def text_of(words: Iterable[str]) -> bytes:
 
 
 def pictures(folder: Path, n: int, colour: int) -> None:
-    """`n` pictures of a colour known by its number, named as the data sets name them."""
+    """`n` images of a colour known by its number, named as the data sets name them."""
     for i in range(n):
         shade = (37 * colour % 256, 91 * colour % 256, 151 * colour % 256)
         draw(folder / f"{folder.name[:3]}_{i + 1:04}.jpg", shade, seed=100 * colour + i)

@@ -1,4 +1,4 @@
-"""Whole runs on small pictures: trained, evaluated again, repeated, interrupted, resumed, swept."""
+"""Whole runs on small images: trained, evaluated again, repeated, interrupted, resumed, swept."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def small(composed: Config, image_tree: Path) -> Config:
-    """small("seed=1", ...) -> the config of a quick run on the small pictures."""
+    """small("seed=1", ...) -> the config of a quick run on the small images."""
 
     def make(*overrides: str) -> DictConfig:
         return composed(*SMALL, f"data.root={image_tree}", *overrides)
@@ -204,11 +204,11 @@ def test_extra_labels_from_a_list_and_from_a_file(
 def elsewhere(
     small: Config, image_tree: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, float]]:
-    """As `trained`, a second time, on a copy of the pictures that is gone since."""
+    """As `trained`, a second time, on a copy of the images that is gone since."""
     place = tmp_path_factory.mktemp("elsewhere")
-    pictures = shutil.copytree(image_tree, place / "pictures")
-    values = run.train(small(f"data.root={pictures}"), place / "run")
-    shutil.rmtree(pictures)
+    images = shutil.copytree(image_tree, place / "pictures")
+    values = run.train(small(f"data.root={images}"), place / "run")
+    shutil.rmtree(images)
     return place / "run", values
 
 
@@ -219,9 +219,9 @@ def test_the_run_folder_alone_is_enough(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Moved elsewhere, its pictures gone, with an empty cache."""
+    """Moved elsewhere, its images gone, with an empty cache."""
     folder, values = elsewhere
-    # The same pictures elsewhere are the same data.
+    # The same images elsewhere are the same data.
     assert metrics(folder) == metrics(trained[0])
     moved = tmp_path / "elsewhere" / "moved"
     moved.parent.mkdir()
@@ -232,7 +232,7 @@ def test_the_run_folder_alone_is_enough(
         expected = {n: v for n, v in values.items() if n not in ("val/hit@1", "epoch")}
         assert again(Path("elsewhere/moved")) == expected
         assert not (tmp_path / "cache").exists()
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - embedding again needs the pictures
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - embedding again needs the images
             again(moved, f"checkpoint={moved}/checkpoints/best.ckpt")
     finally:
         moved.rename(folder)
@@ -267,7 +267,7 @@ def test_a_checkpoint_of_another_shape_is_refused(
 def test_data_that_changed_since_the_training_is_refused(
     composed: Config, again: Config, image_tree: Path, tmp_path: Path
 ) -> None:
-    """A new split would put trained pictures among the test pictures."""
+    """A new split would put trained images among the test images."""
     tree = tmp_path / "pictures"
     shutil.copytree(image_tree, tree)
     config = composed(*SMALL, f"data.root={tree}", *ALONE)
@@ -451,9 +451,9 @@ def test_rows_of_dropped_classes_are_in_no_part(
     image_tree: Path, small: Config, again: Config, tmp_path: Path
 ) -> None:
     root = tmp_path / "pictures"
-    for picture in image_tree.glob("*/0[0-3].png"):
-        (root / picture.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, root / picture.parent.name)
+    for image in image_tree.glob("*/0[0-3].png"):
+        (root / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, root / image.parent.name)
     (root / "cat").rename(root / "qqzzx")
     (root / "tiger").rename(root / "zzqxv")  # the last class
     options = [f"data.root={root}", "split=named", "split.unseen=[ship,lion]", *ALONE]

@@ -41,7 +41,7 @@ QUICK = (
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fourteen classes of three pictures each, enough for class folds."""
+    """Fourteen classes of three images each, enough for class folds."""
     root = tmp_path_factory.mktemp("tree")
     for c, name in enumerate(NAMES):
         for i in range(3):
@@ -63,7 +63,7 @@ def trained(
     return RunFolder(folder), run.train(config, folder, quietly=True)
 
 
-def test_a_run_keeps_the_prior_that_pictures_are_embedded_with(
+def test_a_run_keeps_the_prior_that_images_are_embedded_with(
     trained: tuple[RunFolder, dict[str, float]], tree: Path
 ) -> None:
     folder, _ = trained

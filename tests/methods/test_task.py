@@ -185,7 +185,7 @@ def test_a_task_without_a_pretraining_has_class_folds_without_one() -> None:
     task = replace(case(0, 10, 2).task, pretraining=None)
     assert class_fold(task, task.seen[:2], {"category 1"}).task.pretraining is None
     whole = case(0, 10, 2).task
-    left = {f"category {i}" for i in range(6)}  # one category says nothing of any picture
+    left = {f"category {i}" for i in range(6)}  # one category says nothing of any image
     assert class_fold(whole, whole.seen[:2], left).task.pretraining is None
 
 

@@ -1,4 +1,4 @@
-"""What is to be seen before training: the report of the labels, and the pictures of a batch."""
+"""What is to be seen before training: the report of the labels, and the images of a batch."""
 
 from __future__ import annotations
 
@@ -90,17 +90,17 @@ def test_a_split_that_cannot_be_made_is_part_of_the_report(
     assert (tmp_path / "pictures.html").read_text(encoding="utf-8").count("<img ") == 3
 
 
-def test_without_pictures_there_is_the_report_alone(
+def test_without_images_there_is_the_report_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dry_run.preview([], tmp_path)  # the default: Caltech-101's listing, without its pictures
+    dry_run.preview([], tmp_path)  # the default: Caltech-101's listing, without its images
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     assert report(tmp_path)["anchor"]["words"] == "ship anchor"
     assert "no images to show" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("trainable", ["false", "true"])
-def test_tiles_show_the_pictures_of_their_class_without_normalisation(
+def test_tiles_show_the_images_of_their_class_without_normalisation(
     image_tree: Path, trainable: str
 ) -> None:
     shown = tiles(image_tree, 0, f"backbone.trainable={trainable}")
@@ -109,7 +109,7 @@ def test_tiles_show_the_pictures_of_their_class_without_normalisation(
         np.testing.assert_allclose(pixels(tile).mean(axis=(0, 1)), COLOURS[tile.title], atol=12)
 
 
-def test_only_training_pictures_are_shown(image_tree: Path) -> None:
+def test_only_training_images_are_shown(image_tree: Path) -> None:
     shown = tiles(image_tree, 0, "split=named", "split.unseen=[ship,cat]")
     assert {tile.title for tile in shown}.isdisjoint({"ship", "cat"})
 
@@ -121,7 +121,7 @@ def test_the_seed_draws_and_augments(image_tree: Path) -> None:
 
     assert sheet(0, "true") == sheet(0, "true")
     assert sheet(0, "true") != sheet(1, "true")
-    assert set(sheet(0, "true")).isdisjoint(sheet(0, "false"))  # the same pictures, augmented
+    assert set(sheet(0, "true")).isdisjoint(sheet(0, "false"))  # the same images, augmented
 
 
 def test_without_configs_there_is_one_clear_line(

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import open_image
+from devise_exp.data.decoding import open_image
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.pipelines.fit import fit_projection
 from devise_exp.pipelines.prepare import features_of, prepare
@@ -87,8 +87,8 @@ def test_a_tuned_run_is_evaluated_and_searched_by_its_own_network(
                      name="evaluate")  # fmt: skip
     assert reevaluation.evaluate(again) == pytest.approx(expected, abs=1e-6)
     gallery = (saved := Run.open(folder)).gallery("unseen")
-    pictures = [open_image(Path(row.path or "")) for row in gallery.rows]
-    found = saved.embed(pictures)["devise"]
+    images = [open_image(Path(row.path or "")) for row in gallery.rows]
+    found = saved.embed(images)["devise"]
     np.testing.assert_allclose(found, gallery.index.vectors, atol=1e-4)
     frozen = RunFolder(folder).embedded("frozen_backbone").unseen.vectors
     assert np.abs(found - frozen).max() > 1e-2

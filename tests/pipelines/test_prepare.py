@@ -27,12 +27,12 @@ UNKNOWN = (
     "helicopter", "giraffe", "octopus", "sunflower", "bonsai", "raccoon", "skateboard", "waterfall",
     "windmill", "hibiscus", "cormorant", "menorah",
 )  # fmt: skip
-CLEAN = ("helicopter",)  # of the small pictures; ImageNet has cats, dogs, boats and airliners
+CLEAN = ("helicopter",)  # of the small images; ImageNet has cats, dogs, boats and airliners
 
 
 @pytest.fixture(scope="module")
 def config(composed: Callable[..., DictConfig], image_tree: Path) -> Callable[..., DictConfig]:
-    """config("class_folds=1", ...) of the small pictures, with a backbone of ImageNet's classes."""
+    """config("class_folds=1", ...) of the small images, with a backbone of ImageNet's classes."""
 
     def make(*overrides: str, root: Path = image_tree) -> DictConfig:
         return composed(
@@ -46,7 +46,7 @@ def config(composed: Callable[..., DictConfig], image_tree: Path) -> Callable[..
 
 @pytest.fixture(scope="module")
 def wide_tree(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve classes that ImageNet does not know and twelve that it does, of three pictures."""
+    """Twelve classes that ImageNet does not know and twelve that it does, of three images."""
     root = tmp_path_factory.mktemp("wide")
     for name in (*KNOWN, *UNKNOWN):
         (root / name).mkdir()
@@ -191,7 +191,7 @@ def test_one_seen_class_is_refused(
     assert "names all but one of the 2 classes" in refusal(named, tmp_path / "run")
 
 
-def test_classes_and_pictures_that_take_no_part_are_nowhere_in_the_run(
+def test_classes_and_images_that_take_no_part_are_nowhere_in_the_run(
     config: Callable[..., DictConfig], composed: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     """Not among the candidates, nor in the run folder, from which the same figures come again."""

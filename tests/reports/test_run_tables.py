@@ -77,8 +77,8 @@ def searched(evaluated: EvalReport) -> EvalReport:
     spaces = {name: (rng.normal(size=(90, 3)), rng.normal(size=(9, 3)))
               for name in ("devise", "backbone", "classifier")}  # fmt: skip
     by_words = evaluate_word_queries(models, seen, unseen, np.arange(40) < 7)
-    by_pictures = evaluate_image_queries(spaces, *truths)
-    return evaluated.with_records(*by_words).with_records(*by_pictures)
+    by_images = evaluate_image_queries(spaces, *truths)
+    return evaluated.with_records(*by_words).with_records(*by_images)
 
 
 def rebuilt(records: list[dict[str, Any]]) -> dict[str, float]:
@@ -350,7 +350,7 @@ def test_the_markdown_tables_of_searches_show_the_figures(searched: EvalReport) 
         found = [[*re.findall(r"\d+", queries), *rest] for queries, *rest in cells[2:]]
         assert found == expected_lines(searched, task)
     assert "3 pairs of unseen names over 9 unseen images | devise" in text
-    assert "90 seen images over" not in text  # a picture alone in its class does not ask
+    assert "90 seen images over" not in text  # a image alone in its class does not ask
     assert text.endswith("|\n")
 
 

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import open_image
+from devise_exp.data.decoding import open_image
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.search.saved_run import Run

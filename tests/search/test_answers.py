@@ -11,7 +11,7 @@ from helpers.images import draw
 from omegaconf import OmegaConf
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import open_image
+from devise_exp.data.decoding import open_image
 from devise_exp.search.answers import Answer, find_images, nearest_words, tag_images
 from devise_exp.search.saved_run import Run
 

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import ImageArrays, ImageFiles, images_fingerprint, scan_images
+from devise_exp.data.images import ImageArrays, ImageFiles
+from devise_exp.data.scan import images_fingerprint, scan_images
 
 
 class PrecomputedFeatures(NamedTuple):

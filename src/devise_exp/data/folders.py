@@ -9,7 +9,7 @@ from pathlib import Path
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
-from devise_exp.data.images import UNREADABLE
+from devise_exp.data.decoding import UNREADABLE
 
 # Only what people keep beside images; whatever else a class folder holds is tried as an image.
 # fmt: off

@@ -10,7 +10,8 @@ import numpy as np
 
 from devise_exp.core.files import fingerprint
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
-from devise_exp.data.images import ImageArrays, images_fingerprint
+from devise_exp.data.images import ImageArrays
+from devise_exp.data.scan import images_fingerprint
 from devise_exp.data.sources import DatasetSource
 
 CIFAR100 = DatasetSource(

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import open_image
+from devise_exp.data.decoding import open_image
 from devise_exp.reports.inline_images import data_uri
 
 THUMBNAIL = 256  # pixels, the longer side of an image in the page

@@ -21,7 +21,8 @@ from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, file_lock
 from devise_exp.data.folders import files_below, portable
-from devise_exp.data.images import ImageFiles, scan_images
+from devise_exp.data.images import ImageFiles
+from devise_exp.data.scan import scan_images
 from devise_exp.index.files import VECTORS, checked_folder
 from devise_exp.runs.gallery import GalleryRow, MakeIndex, stamp_of
 from devise_exp.runs.gallery_files import save, saved_rows

@@ -55,7 +55,7 @@ ABOUT = {
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder of eight classes with all that a page can show, pictures too."""
+    """A run folder of eight classes with all that a page can show, images too."""
     place = tmp_path_factory.mktemp("whole")
     run = RunFolder(place / "run")
     run.path.mkdir()
@@ -269,9 +269,7 @@ def test_unseen_classes_are_sorted_with_what_the_pretraining_knew(page: Page, wh
     assert audited["okapi"] == "is a kind of giraffe (as okapi)"
 
 
-def test_confusions_have_pictures_of_the_class_that_were_answered_so(
-    page: Page, whole: Path
-) -> None:
+def test_confusions_have_images_of_the_class_that_were_answered_so(page: Page, whole: Path) -> None:
     found = json.loads((whole / "diagnostics.json").read_text())["confusions"]["unseen"]["pairs"]
     tables = [t for t in page.tables if "images answered so" in t[0]]
     assert [row[0] for row in tables[0][1:]] == [
@@ -315,7 +313,7 @@ def test_sections_whose_files_are_absent_are_left_out(
     assert not found.all("img")
 
 
-def test_pictures_that_are_gone_are_left_out(whole: Path, tmp_path: Path) -> None:
+def test_images_that_are_gone_are_left_out(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(whole, run)
     rows = (run / "gallery/rows.json").read_text(encoding="utf-8")

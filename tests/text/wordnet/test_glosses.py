@@ -48,7 +48,7 @@ def wordnet(tmp_path_factory: pytest.TempPathFactory) -> WordNet:
         ("...", "", ""),
     ],
 )
-def test_the_sense_that_a_picture_would_show(
+def test_the_sense_that_a_image_would_show(
     wordnet: WordNet, name: str, alias: str, meant: str
 ) -> None:
     assert class_definitions([name], [alias], wordnet, encode) == (meant,)

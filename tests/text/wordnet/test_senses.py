@@ -212,7 +212,7 @@ def test_imagenets_classes_have_their_own_ids() -> None:
         ("intel_scenes", "forest", "n00001930"),  # physical entity
     ],
 )
-def test_classes_have_the_sense_their_pictures_show(dataset: str, name: str, above: str) -> None:
+def test_classes_have_the_sense_their_images_show(dataset: str, name: str, above: str) -> None:
     table = shipped_sense_table()
     sense = table.sense(name, dataset)
     assert sense is not None

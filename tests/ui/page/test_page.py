@@ -17,7 +17,7 @@ from helpers.images import COLOURS
 from helpers.served_page import Page, mean_colour
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import open_image
+from devise_exp.data.decoding import open_image
 from devise_exp.search.answers import find_images, tag_images
 from devise_exp.search.saved_run import Run
 from devise_exp.ui.page.page import MAX_UPLOAD, serving

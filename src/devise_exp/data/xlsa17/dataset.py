@@ -12,7 +12,7 @@ import numpy as np
 
 from devise_exp.core.files import checksum
 from devise_exp.data.dataset import ImageDataset, PrecomputedFeatures
-from devise_exp.data.images import images_fingerprint
+from devise_exp.data.scan import images_fingerprint
 from devise_exp.data.xlsa17 import files
 from devise_exp.data.xlsa17.files import BACKBONE, FEATURES, dataset_title
 

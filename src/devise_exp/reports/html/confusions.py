@@ -10,7 +10,7 @@ import numpy as np
 
 from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
-from devise_exp.data.images import open_image
+from devise_exp.data.decoding import open_image
 from devise_exp.reports.inline_images import data_uri
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.gallery import GalleryRow

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from devise_exp.core.errors import user_message
-from devise_exp.data.images import open_image
+from devise_exp.data.decoding import open_image
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.reports.contact_sheet import THUMBNAIL, Tile, thumbnail
 from devise_exp.search.answers import Hit, find_images, tag_images

@@ -1,0 +1,114 @@
+"""Read every image once, before anything relies on them; the outcome is cached."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import PIL
+
+from devise_exp.core.console import progress
+from devise_exp.core.files import atomic_path, cache_dir, file_lock, fingerprint
+from devise_exp.data.decoding import UNREADABLE, decode, read_whole, strict_decoding
+
+
+def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
+    """Hash rows and their contents, in whatever order they come.
+
+    Args:
+        contents: (row name, content hash) pairs.
+
+    Returns:
+        The fingerprint.
+    """
+    return fingerprint(row.encode() + b"\0" + content for row, content in sorted(contents))
+
+
+class ImageScan(NamedTuple):
+    """The outcome of reading every image once.
+
+    Attributes:
+        fingerprint: Of the rows and contents of the good images.
+        broken: Row name -> why the image cannot be used.
+    """
+
+    fingerprint: str
+    broken: dict[str, str]
+
+
+def scan_images(files: dict[str, str]) -> ImageScan:
+    """Read and decode every image once.
+
+    The outcome is kept in the cache under the paths, sizes and times of the files (and the version
+    of Pillow, which decides what decodes), so a later scan of them only asks for size and time.
+
+    Args:
+        files: Row name -> path.
+
+    Returns:
+        The fingerprint of the good images, and the broken ones.
+    """
+    memo = cache_dir() / "scans" / f"{fingerprint(PIL.__version__, _stamps(files))}.json"
+    with file_lock(memo):
+        stored = _stored_scan(memo)
+        if stored is not None:
+            return stored
+        scan = _scan(files)
+        # Permissions may change without size or time: look again the next time.
+        if not any(reason.startswith(UNREADABLE) for reason in scan.broken.values()):
+            with atomic_path(memo) as path:
+                path.write_text(json.dumps(scan._asdict()), encoding="utf-8")
+    return scan
+
+
+def _stamps(files: dict[str, str]) -> Iterator[bytes]:
+    """Yield what changes with a file: its path, size and time."""
+    for row in sorted(files):
+        try:
+            status = Path(files[row]).stat()
+            yield os.fsencode(Path(files[row]).absolute())
+            yield f"\0{row}\0{status.st_size} {status.st_mtime_ns}\n".encode()
+        except OSError:
+            yield f"{row}\0missing\n".encode()
+
+
+def _stored_scan(memo: Path) -> ImageScan | None:
+    """Read a stored scan; None if there is none, or it is damaged."""
+    try:
+        return ImageScan(**json.loads(memo.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _scan(files: dict[str, str]) -> ImageScan:
+    """Read and decode the files with as many threads as there are cores."""
+    rows, good, broken = sorted(files), [], {}
+    with (
+        strict_decoding(),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        progress() as bar,
+    ):
+        task = bar.add_task(f"scanning {len(rows):,} images", total=len(rows))
+        for start in range(0, len(rows), 512):  # a block at a time: map() queues all
+            block = rows[start : start + 512]
+            checked = pool.map(_content_or_reason, (files[row] for row in block))
+            for row, outcome in zip(block, checked, strict=True):
+                if isinstance(outcome, bytes):
+                    good.append((row, outcome))
+                else:
+                    broken[row] = outcome
+                bar.advance(task)
+    return ImageScan(images_fingerprint(good), broken)
+
+
+def _content_or_reason(path: str) -> bytes | str:
+    """Return the hash of the image's bytes, or why it cannot be used."""
+    content = read_whole(Path(path))
+    if isinstance(content, str):
+        return content
+    image = decode(content, draft=(64, 64))  # still read to its end, but at an eighth the size
+    return image if isinstance(image, str) else bytes.fromhex(fingerprint(content))

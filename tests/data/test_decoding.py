@@ -1,0 +1,128 @@
+"""Images open as upright RGB; what cannot be used is one line."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.images import noise_image, truncate
+from PIL import Image
+
+from devise_exp.core.errors import InputError
+from devise_exp.data.decoding import open_image
+from devise_exp.data.folders import image_folder
+from devise_exp.data.images import ImageFiles
+
+
+def bomb(path: Path) -> None:
+    """A PNG of a few hundred bytes that claims 60,000 × 60,000 pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b""))
+
+
+def test_every_format_opens_whatever_its_suffix(tmp_path: Path) -> None:
+    root = tmp_path / "formats" / "thing"
+    for suffix in ("png", "jpg", "gif", "bmp", "webp", "tiff", "ppm", "ico"):
+        noise_image(root / f"as.{suffix}")
+    noise_image(root / "palette.png", mode="P")
+    noise_image(root / "grey.jpg", mode="L")
+    noise_image(root / "cmyk.jpg", mode="CMYK")
+    noise_image(root / "bits.png", mode="1")
+    noise_image(root / "layered.png", mode="RGBA")
+    noise_image(root / "float.tiff", mode="F")
+    (root / "jpeg without a suffix").write_bytes((root / "as.jpg").read_bytes())
+    (root / "really a gif.jpg").write_bytes((root / "as.gif").read_bytes())
+    dataset = image_folder(root.parent, strict=True)
+    assert dataset.images is not None
+    assert len(dataset.rows) == 16
+    for row, image in zip(dataset.rows, dataset.images, strict=True):
+        assert image.mode == "RGB", row
+        assert row.endswith("ico") or image.size == (24, 16), row
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path) -> None:
+    values = np.array([[0, 257, 200 * 257, 65535]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    assert np.asarray(ImageFiles([str(tmp_path / "deep.png")])[0])[0, :, 1].tolist() == [
+        0,
+        1,
+        200,
+        255,
+    ]
+
+
+def test_transparency_lies_on_white(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[[9, 8, 7, 255], [9, 8, 7, 0]]], dtype=np.uint8)).save(
+        tmp_path / "layered.png"
+    )
+    flat = Image.new("P", (2, 1), 1)
+    flat.putpalette([255, 0, 0, 9, 8, 7])
+    flat.putpixel((1, 0), 0)
+    flat.save(tmp_path / "palette.png", transparency=0)
+    for name in ("layered.png", "palette.png"):
+        opened = np.asarray(ImageFiles([str(tmp_path / name)])[0])
+        assert opened.tolist() == [[[9, 8, 7], [255, 255, 255]]]
+
+
+def test_exif_orientation_turns_the_image_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter clockwise to be seen upright
+    left_white = np.zeros((16, 32, 3), dtype=np.uint8)
+    left_white[:, :16] = 255
+    Image.fromarray(left_white).save(tmp_path / "turned.jpg", exif=exif)
+    upright = np.asarray(ImageFiles([str(tmp_path / "turned.jpg")])[0])
+    assert upright.shape == (32, 16, 3)
+    assert upright[:12].min() > 200
+    assert upright[20:].max() < 50
+
+
+def test_any_image_file_is_opened_as_the_dataset_has_it(tree: Path) -> None:
+    noise_image(tree / "okapi" / "layered.png", mode="RGBA")
+    dataset = image_folder(tree)
+    assert dataset.images is not None
+    for row, image in zip(dataset.rows, dataset.images, strict=True):
+        for source in (tree / row, (tree / row).read_bytes()):
+            assert open_image(source).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: path.write_bytes(b"text"), "not an image that Pillow can open"),
+        (lambda path: truncate(noise_image(path, 7, (200, 150))), "damaged"),
+        (bomb, "too large: over"),
+        (lambda path: path.mkdir(), "cannot be read: not a file"),
+        (lambda path: None, "cannot be read: No such file"),
+        (lambda path: os.mkfifo(path), "cannot be read: not a file"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_one_line(tmp_path: Path, make, reason: str) -> None:
+    path = tmp_path / "it.jpg"
+    make(path)
+    with pytest.raises(InputError) as caught:
+        open_image(path)
+    assert str(caught.value).startswith(f"{path}: {reason}")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"^what was sent: "):
+        open_image(path.read_bytes() if path.is_file() else b"", name="what was sent")
+
+
+def test_a_file_larger_than_allowed_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = noise_image(tmp_path / "a.png")
+    monkeypatch.setattr("devise_exp.data.decoding.LARGEST_FILE", 100)
+    for source in (path, path.read_bytes()):
+        with pytest.raises(InputError, match=r"too large: .* bytes"):
+            open_image(source)
