@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.folders import image_folder
+from devise_exp.data.splits import Split, random_split
+from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.backbones.torchvision import torchvision_backbone
+from devise_exp.methods.task import SelectionError
 from devise_exp.training.batches import (
     SeededBatchSampler,
     image_inputs,
@@ -66,7 +69,29 @@ def dataset(image_tree: Path) -> ImageDataset:
     return image_folder(image_tree)
 
 
-def test_training_on_images_needs_images(dataset: ImageDataset) -> None:
-    backbone = torchvision_backbone("resnet18", weights=None)
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return torchvision_backbone("resnet18", weights=None)
+
+
+@pytest.fixture(scope="module")
+def split(dataset: ImageDataset) -> Split:
+    return random_split(dataset.classes, dataset.labels, dataset.rows)
+
+
+def test_training_on_images_needs_images(
+    dataset: ImageDataset, split: Split, backbone: Backbone
+) -> None:
     with pytest.raises(InputError, match=r"are missing: give data\.root=FOLDER"):
-        image_inputs(replace(dataset, images=None), backbone)
+        image_inputs(replace(dataset, images=None), split, backbone)
+
+
+def test_images_are_guarded_as_features_are(
+    dataset: ImageDataset, split: Split, backbone: Backbone
+) -> None:
+    for inputs in image_inputs(dataset, split, backbone):
+        for rows in (split.train[:1], split.val[:1]):
+            assert inputs(rows).shape == (1, 3, 224, 224)
+        for rows in (split.test[:1], split.unseen_rows[:1], np.array([-1])):
+            with pytest.raises(SelectionError):
+                inputs(rows)

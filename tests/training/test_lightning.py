@@ -18,6 +18,7 @@ from torch import Tensor
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.folders import image_folder
+from devise_exp.data.splits import given_split
 from devise_exp.features.backbones.base import Augment, Preprocess
 from devise_exp.features.backbones.torchvision import torchvision_backbone
 from devise_exp.methods import losses, projection
@@ -203,7 +204,10 @@ def test_one_epoch_on_images_trains_the_backbone_in_two_loader_processes(
     vectors = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(8, 4)).astype("f4")))
     rows = rng.permutation(len(dataset.rows))
     backbone = replace(torchvision_backbone("resnet18", weights=None), preprocess=SMALL)
-    augmented, plain = image_inputs(dataset, backbone)
+    none = np.array([], dtype=np.int64)
+    parts = (rows[:32], rows[32:], none, none)
+    split = given_split(dataset.classes, dataset.labels, dataset.rows, parts, "all seen")
+    augmented, plain = image_inputs(dataset, split, backbone)
     assert (augmented.transform, plain.transform) == (Augment(SMALL), SMALL)
     module = DeviseModule(
         projection.linear(512, 4),

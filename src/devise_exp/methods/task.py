@@ -34,6 +34,47 @@ class SelectionError(RuntimeError):
     """A row of an unseen class, or a test row, was asked for before the final evaluation."""
 
 
+def rows_to_learn_from(split: Split, n: int) -> np.ndarray:
+    """Tell training and validation rows from test rows and rows of unseen classes.
+
+    Args:
+        split: The split.
+        n: Number N of rows of the dataset.
+
+    Returns:
+        (N,) bool, true for training and validation rows.
+    """
+    is_open = np.zeros(n, dtype=bool)
+    is_open[split.train] = is_open[split.val] = True
+    return is_open
+
+
+def allowed_rows(rows: np.ndarray, is_open: np.ndarray) -> np.ndarray:
+    """Check that rows may be read before the final evaluation.
+
+    Args:
+        rows: (n,) numbers of rows.
+        is_open: (N,) bool, the rows that may be read.
+
+    Returns:
+        The rows.
+
+    Raises:
+        SelectionError: If a row is not open, or rows are not given by their numbers.
+    """
+    rows, n = np.asarray(rows), len(is_open)
+    by_number = rows.ndim == 1 and rows.dtype.kind in "iu"
+    if not by_number or (rows < 0).any() or (rows >= n).any():
+        raise SelectionError(f"ask for rows by their numbers, from 0 to {n - 1}, in one array")
+    if not is_open[rows].all():
+        closed = rows[~is_open[rows]]
+        raise SelectionError(
+            f"{len(closed)} rows of unseen classes or test rows (row {closed[0]} first) were "
+            "asked for before the final evaluation: choose by training and validation rows"
+        )
+    return rows
+
+
 @dataclass(frozen=True, eq=False)
 class GuardedFeatures:
     """Features that hand out training and validation rows only.
@@ -50,17 +91,7 @@ class GuardedFeatures:
     open: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        rows, n = np.asarray(rows), len(self.open)
-        by_number = rows.ndim == 1 and rows.dtype.kind in "iu"
-        if not by_number or (rows < 0).any() or (rows >= n).any():
-            raise SelectionError(f"ask for rows by their numbers, from 0 to {n - 1}, in one array")
-        if not self.open[rows].all():
-            closed = rows[~self.open[rows]]
-            raise SelectionError(
-                f"{len(closed)} rows of unseen classes or test rows (row {closed[0]} first) were "
-                "asked for before the final evaluation: choose by training and validation rows"
-            )
-        return np.asarray(self.features[rows])
+        return np.asarray(self.features[allowed_rows(rows, self.open)])
 
     @property
     def dim(self) -> int:
@@ -142,10 +173,8 @@ def make_task(
     Returns:
         The task.
     """
-    open_rows = np.zeros(len(features), dtype=bool)
-    open_rows[split.train] = open_rows[split.val] = True
     return Task(
-        features=GuardedFeatures(features, open_rows),
+        features=GuardedFeatures(features, rows_to_learn_from(split, len(features))),
         class_ids=class_ids,
         class_vectors=class_vectors,
         seen=split.seen,

@@ -105,7 +105,7 @@ def check_training(config: DictConfig, data: ExperimentData) -> None:
         InputError: If a part cannot be built, or parts do not fit together.
     """
     if data.backbone.trainable:
-        image_inputs(data.dataset, data.backbone)
+        image_inputs(data.dataset, data.split, data.backbone)
     clipped = config.trainer.gradient_clip_val is not None
     if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
         raise InputError(

@@ -87,7 +87,7 @@ def fit_network(
     module = untrained(recipe, data)
     module.make_scheduler = None  # the recipe's is made for the epochs of the first stage
     load_part(module.projection, projection_folder(data, run) / BEST, "projection")
-    train, val = _row_batches(data, *image_inputs(data.dataset, data.backbone))
+    train, val = _row_batches(data, *image_inputs(data.dataset, data.split, data.backbone))
     best = fit_with_lightning(
         module,
         partial(recipe.new_trainer(), max_epochs=recipe.tuning.max_epochs),

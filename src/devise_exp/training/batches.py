@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.splits import Split
 from devise_exp.features.backbones.base import Augment, Backbone, Preprocess
-from devise_exp.methods.task import GuardedFeatures
+from devise_exp.methods.task import GuardedFeatures, allowed_rows, rows_to_learn_from
 
 Inputs = Callable[[np.ndarray], Tensor]  # row indices (B,) -> (B, ...)
 
@@ -39,24 +41,29 @@ class ImageInputs:
     """Inputs from images: row indices (B,) -> (B, 3, H, W).
 
     Attributes:
-        dataset: A dataset with images.
+        images: (N,) images, of which only allowed rows can be read.
+        open: (N,) bool, the rows that can be read.
         transform: From an image to (3, H, W).
     """
 
-    dataset: ImageDataset
+    images: Sequence[Image.Image]
+    open: np.ndarray
     transform: Preprocess | Augment
 
     def __call__(self, rows: np.ndarray) -> Tensor:
         """Return the transformed images (B, 3, H, W) of rows (B,)."""
-        assert self.dataset.images is not None
-        return torch.stack([self.transform(self.dataset.images[row]) for row in rows])
+        rows = allowed_rows(rows, self.open)
+        return torch.stack([self.transform(self.images[row]) for row in rows])
 
 
-def image_inputs(dataset: ImageDataset, backbone: Backbone) -> tuple[ImageInputs, ImageInputs]:
+def image_inputs(
+    dataset: ImageDataset, split: Split, backbone: Backbone
+) -> tuple[ImageInputs, ImageInputs]:
     """Make the inputs of a trainable backbone.
 
     Args:
         dataset: The images.
+        split: Says which rows may be read: those to train and to validate on.
         backbone: Gives the preprocessing.
 
     Returns:
@@ -70,8 +77,11 @@ def image_inputs(dataset: ImageDataset, backbone: Backbone) -> tuple[ImageInputs
             f"backbone.trainable=true trains on images, and those of {dataset.name} are missing: "
             "give data.root=FOLDER"
         )
+    images, is_open = dataset.images, rows_to_learn_from(split, len(dataset.rows))
     preprocess = backbone.preprocess
-    return ImageInputs(dataset, Augment(preprocess)), ImageInputs(dataset, preprocess)
+    return ImageInputs(images, is_open, Augment(preprocess)), ImageInputs(
+        images, is_open, preprocess
+    )
 
 
 class RowBatches(Dataset):
