@@ -16,6 +16,7 @@ import pytest
 import torch
 from helpers.configs import ALONE
 from helpers.images import draw
+from helpers.options import options
 from helpers.paths import ROOT
 
 from devise_exp.core.command import command
@@ -96,7 +97,7 @@ HYDRA = [
     (["subset.foo=1"], ["subset has min_images, limit_per_class"]),
     (["loss=cosine", "loss.margin=1"], ["no option loss.margin"]),
     (["labels.aliases.cat=dog"], ["++labels.aliases.cat=VALUE"]),
-    (["loss=nosuch"], ["loss=nosuch", "cosine, hinge_rank, mse, softmax"]),
+    (["loss=nosuch"], ["loss=nosuch", options("loss")]),
     (["data="], ["choose among caltech101"]),
     (["experiment=nosuch"], ["experiment=nosuch"]),
     (["loss"], ["'loss'", "group=option nor key=value"]),
@@ -355,7 +356,7 @@ def test_the_same_as_real_commands(tmp_path: Path, image_tree: Path) -> None:
         for name, (script, *rest) in arguments.items()
     }
     words = {
-        "option": "choose among cosine, hinge_rank, mse, softmax",
+        "option": f"choose among {options('loss')}",
         "value": "at least one unseen class",
         "folder": "nowhere: not a run folder",
     }
