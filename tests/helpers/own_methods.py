@@ -34,3 +34,11 @@ class NearestImage(Method):
 def nearest_image(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
     """The same as a plain function."""
     return NearestImage().fit(task, {"power": 4.0})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighted(NearestImage):
+    """An argument of it has the name of a config group."""
+
+    name: str = "weighted"
+    loss: str = "hinge"

@@ -57,11 +57,12 @@ def _check_methods(config: DictConfig, data: ExperimentData) -> None:
                 f"method.{name}: give a method of conf/method by a name of letters, digits and _, "
                 f"or leave it out with '~method.{name}'"
             )
-        loss = spec.get("loss", config.loss)
-        if "_target_" not in spec and not OmegaConf.is_dict(loss):
-            raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
         with as_input_error(f"method.{name}"):
-            instantiate(loss)
+            if "_target_" not in spec:  # else its `loss` is an argument like any other
+                loss = spec.get("loss", config.loss)
+                if not OmegaConf.is_dict(loss):
+                    raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
+                instantiate(loss)
             build_method(config, str(name), spec, data, partial(fit_to, recipe_of(config)))
 
 

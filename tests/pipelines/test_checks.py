@@ -1,0 +1,34 @@
+"""Every part of a config is built once before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from helpers.configs import FEW
+from omegaconf import DictConfig
+
+from devise_exp.core.errors import InputError
+from devise_exp.pipelines.checks import check
+from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.prepare import prepare
+
+Config = Callable[..., DictConfig]
+FOLDLESS = (*FEW, "class_folds=0", "method=none")
+
+
+@pytest.fixture(scope="module")
+def data(composed: Config) -> ExperimentData:
+    return prepare(composed(*FOLDLESS))
+
+
+def test_a_method_of_a_users_own_may_have_an_argument_called_loss(
+    composed: Config, data: ExperimentData
+) -> None:
+    weighted = "{_target_: helpers.own_methods.Weighted, loss: hinge}"
+    check(composed(*FOLDLESS, f"+method.weighted={weighted}"), data)
+
+
+def test_a_loss_of_a_method_is_one_of_the_group(composed: Config, data: ExperimentData) -> None:
+    with pytest.raises(InputError, match=r"^method\.mine\.loss=hinge: give a loss as in conf/loss"):
+        check(composed(*FOLDLESS, "+method.mine={loss: hinge}"), data)
