@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import resource
+import signal
 import struct
 import zlib
 from contextlib import suppress
@@ -16,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat, savemat
 
-from devise_exp.core.errors import InputError
+from devise_exp.core.errors import InputError, user_message
+from devise_exp.core.files import cache_dir
 from devise_exp.data.xlsa17 import matlab
 from devise_exp.data.xlsa17.matlab import read_arrays
 
@@ -92,6 +96,59 @@ def test_a_file_that_crashes_scipy_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.mat: damaged.*: get the published file again") as e:
         read_arrays(file, texts=["names"])
     assert "\n" not in str(e.value)
+
+
+def test_a_claim_of_too_much_text_is_short_of_memory(tmp_path: Path) -> None:
+    """scipy asks for 4 GiB before it looks for them."""
+    text = array("", 4, (1, 3), struct.pack("<II", 4, (1 << 32) - 8))
+    file = tmp_path / "a.mat"
+    file.write_bytes(
+        b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + array("names", 1, (1, 1), text)
+    )
+    with pytest.raises(
+        InputError, match=r"a\.mat: needs more memory than there is: free some"
+    ) as e:
+        read_arrays(file, texts=["names"])
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (signal.SIGKILL, "reading was stopped: free some memory, then start again"),
+        (signal.SIGTERM, "reading was stopped: free some memory, then start again"),
+        (signal.SIGABRT, "damaged: get the published file again"),
+    ],
+)
+def test_a_reader_that_is_killed_is_not_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, message: str
+) -> None:
+    file, scipy = tmp_path / "a.mat", tmp_path / "scipy"
+    savemat(file, {"a": np.zeros((2, 2))})
+    scipy.mkdir()
+    (scipy / "__init__.py").write_text(f"import os; os.kill(os.getpid(), {number.value})")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError) as caught:
+        read_arrays(file, numbers={"a": (2, 2)})
+    assert str(caught.value) == f"{file}: {message}"
+
+
+def test_a_full_disk_is_an_error_of_the_system(tmp_path: Path) -> None:
+    file = tmp_path / "a.mat"
+    savemat(file, {"a": np.zeros((300, 300))}, do_compression=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # the child inherits it
+    try:
+        with pytest.raises(OSError, match=r"No space left|too large") as caught:
+            read_arrays(file, numbers={"a": (300, 300)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)
+    line = user_message(caught.value)
+    assert line is not None
+    assert line.startswith(f"{cache_dir()}: ")
+    assert "free some space" in line
+    assert not list(cache_dir().glob(".matlab*"))
 
 
 @settings(max_examples=4, deadline=None)

@@ -2,19 +2,20 @@
 
 The files may be anybody's, and scipy can crash on damaged ones: then the child process dies, and
 the caller gets an InputError. The child (matlab_reader) checks every array by its shape and type
-before it loads the array, and hands it over as a file.
+before it loads the array, and hands it over in a file that has no name, so none can be left behind.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -63,7 +64,9 @@ def read_arrays(
         The arrays.
 
     Raises:
-        InputError: If the file is missing or damaged, or an array has another type, shape or size.
+        InputError: If the file is missing or damaged, an array has another type, shape or size, or
+            memory is too short.
+        OSError: If the file cannot be read, or the cache folder has no room for the arrays.
     """
     if not file.is_file():
         raise InputError(f"{file}: no such file: {PUBLISHED}")
@@ -71,30 +74,39 @@ def read_arrays(
     limits = {"numbers": MAX_NUMBERS, "texts": MAX_TEXTS, "text_bytes": MAX_TEXT_BYTES}
     request = [str(file), {**(numbers or {})}, [*texts], {**(shapes or {})}, limits]
     cache_dir().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".matlab.", dir=cache_dir()) as folder:
-        answer = _ask_reader(Path(folder), request)
+    with tempfile.TemporaryFile(dir=cache_dir()) as stream:
+        answer = _ask_reader(stream, request)
         if "error" in answer:
             raise InputError(f"{file}: {answer['error']}")
+        if "errno" in answer:
+            path = str(cache_dir()) if answer["writing"] else str(file)
+            raise OSError(answer["errno"], os.strerror(answer["errno"]), path)
+        stream.seek(0)
         return MatlabArrays(
-            {key: np.load(Path(folder) / f"{key}.npy") for key in numbers or ()},
+            {key: np.load(stream) for key in numbers or ()},
             {key: tuple(lines) for key, lines in answer["texts"].items()},
             {key: (rows, columns) for key, (rows, columns) in answer["shapes"].items()},
         )
 
 
-def _ask_reader(folder: Path, request: Sequence[object]) -> dict[str, Any]:
-    """Run the child process; its arrays and its answer come into the folder."""
+def _ask_reader(stream: BinaryIO, request: Sequence[object]) -> dict[str, Any]:
+    """Run the child process; its arrays come into the stream."""
+    paths = os.pathsep.join(path for path in sys.path if path)
     child = subprocess.run(
-        [sys.executable, "-m", _READER, str(folder)],
+        [sys.executable, "-m", _READER, str(stream.fileno())],
         input=json.dumps(request),
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        pass_fds=[stream.fileno()],
+        # The memory of a thread of OpenBLAS per core would count against the child's limit.
+        env=os.environ | {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
     )
     if "Traceback" in child.stderr:
         raise RuntimeError(f"{request[0]} was read, but not handed over: {child.stderr}")
+    if child.returncode in (-signal.SIGKILL, -signal.SIGTERM):  # what ends whoever takes too much
+        return {"error": "reading was stopped: free some memory, then start again"}
     if child.returncode:  # scipy crashed
         return {"error": "damaged: get the published file again"}
-    answer: dict[str, Any] = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    answer: dict[str, Any] = json.loads(child.stdout)
     return answer

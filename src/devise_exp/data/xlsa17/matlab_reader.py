@@ -1,23 +1,28 @@
-"""The child process of `matlab`: scipy reads the arrays, and they leave as files.
+"""The child process of `matlab`: scipy reads the arrays, and they leave through an open file.
 
-`python -m devise_exp.data.xlsa17.matlab_reader FOLDER` gets its request as JSON on stdin and writes
-FOLDER/KEY.npy per array of numbers, and FOLDER/answer.json: texts and shapes, or the error.
+`python -m devise_exp.data.xlsa17.matlab_reader NUMBER` gets its request as JSON on stdin, writes
+the arrays of numbers one after the other as .npy to the open file of that number, and prints its
+answer as JSON: texts and shapes, or the error.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from scipy.io import loadmat, whosmat
 
-PUBLISHED = "take the published file"
+from devise_exp.data.xlsa17.matlab import PUBLISHED
+
 _KINDS = {"cell": "cells", "char": "text", "sparse": "sparse numbers", "struct": "structures"}
 _NUMBERS = {"single", "double", "logical"}
 _NUMBERS |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
@@ -31,24 +36,43 @@ class _ContentError(Exception):
 
 
 def main() -> None:
-    """Read what is asked for and write the answer: the arrays, or the reason why there are none."""
-    file, numbers, texts, shapes, limits = json.load(sys.stdin)
-    folder = Path(sys.argv[1])
-    with Path(file).open("rb") as stream:
-        try:
+    """Read what is asked for and hand over the arrays, or the reason why there are none."""
+    answer, arrays = _answer(*json.load(sys.stdin))
+    try:
+        with os.fdopen(int(sys.argv[1]), "wb") as stream:
+            for array in arrays:
+                np.save(stream, array, allow_pickle=False)
+    except OSError as error:
+        answer = {"errno": error.errno or errno.ENOSPC, "writing": True}  # numpy gives no number
+    json.dump(answer, sys.stdout)
+
+
+def _answer(
+    file: str,
+    numbers: Mapping[str, Sequence[int | None]],
+    texts: Sequence[str],
+    shapes: Mapping[str, Sequence[int | None]],
+    limits: Mapping[str, int],
+) -> tuple[dict[str, Any], Iterable[np.ndarray]]:
+    """Return texts and shapes, and the arrays of numbers; or the error, and no array."""
+    try:
+        with Path(file).open("rb") as stream:
             heads, arrays = _read(stream, numbers, texts, shapes, limits)
-            answer: dict[str, Any] = {
-                "texts": {key: _texts(key, arrays[key], limits["text_bytes"]) for key in texts},
-                "shapes": {key: heads[key][0] for key in shapes},
-            }
-        except _ContentError as error:
-            answer = {"error": str(error)}
-        except Exception:  # scipy meets damaged bytes with nearly any exception
-            answer = {"error": "damaged, or not of MATLAB 5 to 7: get the published file again"}
-    if "error" not in answer:
-        for key in numbers:
-            np.save(folder / f"{key}.npy", arrays[key], allow_pickle=False)
-    (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+        answer = {
+            "texts": {key: _texts(key, arrays[key], limits["text_bytes"]) for key in texts},
+            "shapes": {key: heads[key][0] for key in shapes},
+        }
+    except _ContentError as error:
+        return {"error": str(error)}, ()
+    except MemoryError:
+        remedy = "free some, or get the published file again"  # a damaged file claims any size
+        return {"error": f"needs more memory than there is: {remedy}"}, ()
+    except Exception as error:  # scipy meets damaged bytes with nearly any exception
+        if isinstance(error, OSError) and error.errno:
+            return {"errno": error.errno, "writing": False}, ()
+        damaged = "damaged, or not of MATLAB 5 to 7: get the published file again"
+        return {"error": damaged}, ()
+    return answer, [arrays[key] for key in numbers]
 
 
 def _read(
@@ -59,8 +83,6 @@ def _read(
     limits: Mapping[str, int],
 ) -> tuple[Heads, dict[str, np.ndarray]]:
     """Check the arrays by their heads, then load them."""
-    from scipy.io import loadmat, whosmat
-
     warnings.simplefilter("error")  # scipy only warns of an array that it cannot read
     try:
         heads = {name: (shape, kind) for name, shape, kind in whosmat(stream)}
