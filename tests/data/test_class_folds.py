@@ -19,7 +19,7 @@ def names_of(split: Split, sets: tuple[np.ndarray, ...]) -> list[set[str]]:
     return [{split.classes[c] for c in own} for own in sets]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(5, 60),
     st.integers(1, 5),

@@ -94,7 +94,7 @@ def in_memory(labels: list[int], classes: int) -> ImageDataset:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=60),
     st.none() | st.integers(1, 8),

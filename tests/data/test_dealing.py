@@ -83,7 +83,7 @@ def test_one_photograph_in_two_merged_classes_goes_to_one_part(seed: int) -> Non
         assert own
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(datas, st.integers(0, 2**16), st.data())
 def test_smaller_sets_lie_within_larger_ones(data: Data, seed: int, drawn: st.DataObject) -> None:
     """Of classes and of training rows; nothing else changes, in whatever order the data come."""

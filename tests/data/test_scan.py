@@ -55,7 +55,7 @@ def test_an_unreadable_image_is_not_remembered_as_such(tree: Path, cache: Path) 
     assert not list(cache.glob("scans/*.json"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_the_fingerprint_knows_any_change_and_no_order(data: st.DataObject) -> None:
     contents = data.draw(st.dictionaries(st.text(min_size=1), st.binary(), min_size=1))

@@ -134,7 +134,7 @@ def test_a_model_that_is_never_wrong_confuses_nothing() -> None:
 # Similarity
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(-4, 40), st.booleans()), min_size=1, max_size=80))
 def test_bins_equal_counting(images: list[tuple[int, bool]]) -> None:
     similarity = np.array([s for s, _ in images]) / 40

@@ -18,7 +18,7 @@ from devise_exp.data.folders import image_folder
 from devise_exp.data.images import ImageFiles
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(1, 500))
 def test_a_jpeg_decoded_small_keeps_what_is_needed(width: int, height: int, needed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:

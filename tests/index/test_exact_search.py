@@ -32,7 +32,7 @@ def test_exact_search_of_many_candidates_equals_float64() -> None:
         np.testing.assert_array_equal(index.search(queries, k)[0], expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     n=st.integers(1, 300),
     different=st.integers(1, 300),

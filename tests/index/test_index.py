@@ -23,7 +23,7 @@ GROUP = CONF / "index"
 
 # Vectors of +1 and -1 have one length, so their cosines tie exactly and often.
 @pytest.mark.parametrize("name", MAKERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_ties_and_repeated_vectors_go_to_the_lower_id(name: str, data: st.DataObject) -> None:
     dim = data.draw(st.sampled_from([1, 4, 16]))  # a square, so that unit rows are exact
@@ -39,7 +39,7 @@ def test_ties_and_repeated_vectors_go_to_the_lower_id(name: str, data: st.DataOb
     np.testing.assert_array_equal(similarities, np.take_along_axis(cosines, ids, axis=1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     n=st.integers(1, 60),
     dim=st.integers(1, 33),

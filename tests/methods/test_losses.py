@@ -87,7 +87,7 @@ def test_every_loss_is_what_plain_loops_give(seed: int, batch: int, classes: int
         assert float(fast) == pytest.approx(slow, rel=1e-9, abs=1e-9)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 10**6), st.integers(2, 6), st.integers(1, 4))
 def test_the_first_violator_is_one_of_them_and_every_one_comes_up(
     seed: int, classes: int, dim: int

@@ -76,7 +76,7 @@ def test_a_task_opens_training_and_validation_rows_and_no_others(drawn: Case) ->
     np.testing.assert_array_equal(task.features[task.val], task.features.features[split.val])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cases, st.lists(st.integers(-150, 150), max_size=12))
 def test_one_row_that_is_not_open_is_enough_to_be_refused(drawn: Case, rows: list[int]) -> None:
     features = drawn.task.features

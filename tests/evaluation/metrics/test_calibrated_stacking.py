@@ -116,7 +116,7 @@ def test_a_worked_case() -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sides())
 def test_the_curve_equals_ranking_all_labels_at_every_gamma(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
@@ -126,7 +126,7 @@ def test_the_curve_equals_ranking_all_labels_at_every_gamma(pair: tuple[Scores, 
         assert curve.at(gamma) == pytest.approx(slow, abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sides())
 def test_ausuc_equals_a_sweep(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
@@ -144,7 +144,7 @@ def test_ausuc_equals_a_sweep(pair: tuple[Scores, Scores]) -> None:
     assert trapezoid == pytest.approx(slow, abs=1e-12)  # fewer than 200 points: nothing is lost
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sides())
 def test_no_gamma_beats_the_best_one_and_it_is_in_the_middle(pair: tuple[Scores, Scores]) -> None:
     seen, unseen = pair
@@ -181,7 +181,7 @@ def test_of_two_best_stretches_the_wider_one_is_taken() -> None:
         assert best_gamma(curve) == middle
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sides(), st.integers(-16, 16), st.integers(1, 5))
 def test_calibrated_equals_sorting_the_whole_score_matrix(
     pair: tuple[Scores, Scores], eighths: int, k: int

@@ -118,7 +118,7 @@ def hop_apart(parents: list[int], node: int, radius: int) -> set[int]:
     return ring
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(tasks())
 def test_against_the_pseudo_code_of_the_paper(task: tuple) -> None:
     """DeViSE's supplement, appendix B, word for word."""
@@ -139,7 +139,7 @@ def test_against_the_pseudo_code_of_the_paper(task: tuple) -> None:
         assert shares.tolist() == pytest.approx(expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(tasks())
 def test_at_one_it_is_hit_at_one_and_a_ranking_by_distance_is_perfect(task: tuple) -> None:
     parents, nodes, candidates, truth, neighbours = task

@@ -76,7 +76,7 @@ def test_the_interval_equals_a_bootstrap_that_draws_images(stratified: bool) -> 
 
 
 @given(hits_and_classes, st.booleans(), st.integers(0, 5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_an_interval_is_repeatable_and_ordered(
     pairs: list[tuple[bool, int]], stratified: bool, seed: int
 ) -> None:
@@ -131,7 +131,7 @@ def test_drawing_in_blocks_makes_no_difference() -> None:
     assert mean_interval(values) == pytest.approx(at_once, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.integers(0, 5))
 def test_an_interval_of_a_mean_is_repeatable_and_ordered(values: list[float], seed: int) -> None:
     given_ = np.array(values)
@@ -184,7 +184,7 @@ def test_a_single_class_says_nothing_of_others() -> None:
 # Seeds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=8))
 def test_seeds_equal_scipy(milli: list[int]) -> None:
     values = np.array(milli) / 1000

@@ -54,7 +54,7 @@ def test_precision_equals_plain_python(relevant: np.ndarray) -> None:
         assert precision_at_k(relevant, k) == pytest.approx(shares, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rankings())
 def test_precision_equals_torchmetrics(relevant: np.ndarray) -> None:
     n = relevant.shape[1]
@@ -117,7 +117,7 @@ def test_precision_without_a_relevant_image_is_an_error() -> None:
 # The recall of an index
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(searches(), st.integers(0, 1000))
 def test_index_recall_equals_plain_python(
     search: tuple[np.ndarray, np.ndarray, int], seed: int

@@ -28,7 +28,7 @@ class Malicious:
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(start=st.sampled_from([b"", b"\x80\x02", b"\x80\x02}q\x00"]), rest=st.binary(max_size=40))
 def test_no_bytes_at_all_raise_anything_else(start: bytes, rest: bytes, tmp_path: Path) -> None:

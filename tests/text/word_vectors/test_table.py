@@ -118,7 +118,7 @@ def test_concurrent_first_use_gives_one_good_table(tmp_path: Path, cache: Path) 
 VOCABULARIES = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(words=VOCABULARIES, other=st.text(max_size=8), data=st.data())
 def test_a_table_gives_back_what_was_written(
     words: list[str], other: str, data: st.DataObject
