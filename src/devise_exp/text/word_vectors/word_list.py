@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import overload
 
@@ -59,8 +60,8 @@ class WordList(Sequence[str]):
     def near_spellings(self, word: str, n: int = 3) -> list[str]:
         """List the words that typing slips may have turned into `word`.
 
-        Only the 400,000 most frequent words are searched, and of these only those of about its
-        length, so that time and memory stay bounded. Only the case of ASCII letters is ignored.
+        Only the 400,000 most frequent words are searched, so that time and memory stay bounded.
+        Only the case of ASCII letters is ignored.
 
         Args:
             word: The wrong spelling.
@@ -72,26 +73,24 @@ class WordList(Sequence[str]):
         from rapidfuzz import process
         from rapidfuzz.distance import OSA
 
-        query = word.lower()
-        size = len(query.encode("utf-8", "replace"))  # bytes
-        edges = np.array(self._offsets[: _SEARCHED_ROWS + 1], dtype=np.int64)
-        lengths = np.diff(edges)
-        near = (lengths >= _MIN_SIMILARITY * size) & (lengths <= size / _MIN_SIMILARITY)
-        rows = np.flatnonzero(near)
-        text = bytes(self._text[: edges[-1]]).lower()
-        spans = zip(edges[rows].tolist(), edges[rows + 1].tolist(), strict=True)
-        choices = [text[start:end].decode() for start, end in spans]
         matches = process.extract(
-            query,
-            choices,
+            word.lower(),
+            self._lowered,
             scorer=OSA.normalized_similarity,
             score_cutoff=_MIN_SIMILARITY,
-            limit=4 * n,  # some may differ in case alone
+            limit=n,
         )
+        return [self[row] for _, _, row in matches]
+
+    @cached_property
+    def _lowered(self) -> dict[int, str]:
+        """Row -> spelling in lower case, of the frequent words; the first row of each spelling."""
+        edges = self._offsets[: _SEARCHED_ROWS + 1].tolist()
+        text = bytes(self._text[: edges[-1]]).lower()  # as bytes, so ASCII letters alone
         row_of: dict[str, int] = {}
-        for spelling, _, i in matches:
-            row_of.setdefault(spelling, int(rows[i]))
-        return [self[row] for row in list(row_of.values())[:n]]
+        for row, (start, end) in enumerate(pairwise(edges)):
+            row_of.setdefault(text[start:end].decode("utf-8"), row)
+        return {row: spelling for spelling, row in row_of.items()}
 
     def _decoded(self, start: int, stop: int) -> list[str]:
         """Return the words of consecutive rows."""
