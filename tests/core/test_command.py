@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.configs import ALONE
+from helpers.configs import ALONE, SMALL_NETWORK
 from helpers.images import draw
 from helpers.options import options
 from helpers.paths import ROOT
@@ -23,8 +23,7 @@ from devise_exp.core.command import command
 
 SMALL = [
     "data=image_folder",
-    "backbone=resnet18",
-    "backbone.weights=null",
+    *SMALL_NETWORK,
     "word_vectors=random",
     "projection.hidden=8",
     "trainer.max_epochs=1",

@@ -1,6 +1,8 @@
 """Overrides that make a run quick."""
 
-# The trained map alone: no other method, no prior, and nothing that is chosen on class folds.
+# A network of few weights, drawn at random, where the features are of no interest.
+SMALL_NETWORK = ("backbone=timm", "backbone.name=test_resnet", "backbone.pretrained=false")
+# The trained projection alone: no other method, no prior, nothing chosen on class folds.
 ALONE = ("method=none", "prior=none", "class_folds=0", "report=none")
 # A quick run on a few of the shipped features; and one that has choices to make on class folds.
 FEW = (

@@ -1,5 +1,5 @@
-"""A command in a process of its own, forked from one that has imported torch and Lightning: to
-import them takes longer than what most tests do with them.
+"""A command in a process of its own, forked from one that has imported torch, timm and Lightning:
+to import them takes longer than what most tests do with them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 # Not from this process: torch trains in no fork of one that has trained.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["devise_exp.pipelines.series"])
+_FORKS.set_forkserver_preload(["devise_exp.pipelines.series", "timm"])
 
 
 class OwnProcess:

@@ -19,6 +19,7 @@ from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 from devise_exp.pipelines.sweep.worker import STORAGE, STUDY
 from devise_exp.pipelines.sweep.worker_id import worker_id
+from helpers.configs import SMALL_NETWORK
 from helpers.images import draw
 
 TPE = {
@@ -48,8 +49,8 @@ def write_studies(image_tree: Path, base: Path) -> Path:
         for i in range(6):
             draw(pictures / name / f"{i}.png", (40 * c, 250 - 40 * c, 90), seed=1000 + 10 * c + i)
     overrides = [
-        "data=image_folder", f"data.root={pictures}", "backbone=resnet18",
-        "backbone.weights=null", "features.num_workers=0", "features.dtype=float32",
+        "data=image_folder", f"data.root={pictures}", *SMALL_NETWORK,
+        "features.num_workers=0", "features.dtype=float32",
         "trainer.max_epochs=3", "class_folds=1", "training.batch_size=16",
     ]  # fmt: skip
     space = {

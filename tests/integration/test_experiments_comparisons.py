@@ -6,7 +6,6 @@ import importlib.util
 import json
 import sys
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from types import ModuleType
 

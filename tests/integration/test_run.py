@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.configs import ALONE
+from helpers.configs import ALONE, SMALL_NETWORK
 from helpers.own_process import OwnProcess
 from helpers.paths import ROOT
 from helpers.wandb import wandb_inspect
@@ -37,8 +37,7 @@ Config = Callable[..., DictConfig]
 INDEXES = ("exact", "hnsw", "brute_force")
 SMALL = [
     "data=image_folder",
-    "backbone=resnet18",
-    "backbone.weights=null",
+    *SMALL_NETWORK,
     "projection.hidden=32",
     "projection.dropout=0.2",
     "optimizer.lr=0.01",

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.configs import ALONE, CHOOSING, FEW
+from helpers.configs import ALONE, CHOOSING, FEW, SMALL_NETWORK
 from helpers.paths import ROOT
 from omegaconf import DictConfig
 
@@ -259,8 +259,8 @@ def test_a_wrong_option_is_told_before_features_are_extracted(
 ) -> None:
     monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
     config = composed(
-        "data=image_folder", f"data.root={image_tree}", "backbone=resnet18",
-        "backbone.weights=null", "word_vectors=random", "features.num_workers=0", "logger=none",
+        "data=image_folder", f"data.root={image_tree}", *SMALL_NETWORK,
+        "word_vectors=random", "features.num_workers=0", "logger=none",
         *ALONE, "seeds=2", "trainer.max_epochs=0",
     )  # fmt: skip
     with pytest.raises(InputError, match=r"trainer\.max_epochs=0"):

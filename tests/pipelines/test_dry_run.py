@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from helpers.configs import SMALL_NETWORK
 from helpers.images import COLOURS, draw
 from PIL import Image
 from typer.testing import CliRunner
@@ -21,7 +22,7 @@ from devise_exp.pipelines.dry_run import training_tiles
 from devise_exp.reports.contact_sheet import Tile
 from devise_exp.ui.cli import images
 
-SMALL = ["data=image_folder", "backbone=resnet18", "backbone.weights=null"]
+SMALL = ["data=image_folder", *SMALL_NETWORK]
 
 
 def options(tree: Path, *more: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.configs import ALONE
+from helpers.configs import ALONE, SMALL_NETWORK
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -24,7 +24,7 @@ from devise_exp.training.checkpoint import read_checkpoint
 
 Config = Callable[..., DictConfig]
 SMALL = [
-    "data=image_folder", "backbone=resnet18", "backbone.weights=null", "projection.hidden=16",
+    "data=image_folder", *SMALL_NETWORK, "projection.hidden=16",
     "optimizer.lr=0.01", "trainer.max_epochs=2", "training.batch_size=8", "tuning.max_epochs=2",
     "tuning.batch_size=4", "tuning.num_workers=0", *ALONE,
     "subset.limit_per_class=4", "features.num_workers=0", "features.dtype=float32", "logger=none",

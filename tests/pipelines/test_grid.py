@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from helpers.configs import ALONE
+from helpers.configs import ALONE, SMALL_NETWORK
 from helpers.paths import ROOT
 from helpers.wandb import wandb_group
 
@@ -20,7 +20,7 @@ from devise_exp.pipelines import grid_tables
 from devise_exp.pipelines.grid_tables import NOTE, GridJob, tables_of, trials_in
 
 SMALL = [
-    "data=image_folder", "backbone=resnet18", "backbone.weights=null", "projection=linear",
+    "data=image_folder", *SMALL_NETWORK, "projection=linear",
     "trainer.max_epochs=1", "training.batch_size=16", "features.num_workers=0", "logger=none",
     "optimizer=sgd", "loss=mse", *ALONE,
 ]  # fmt: skip

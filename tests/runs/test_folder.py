@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.configs import SMALL_NETWORK
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
@@ -55,8 +56,8 @@ def trained(
 ) -> Path:
     folder = tmp_path_factory.mktemp("run") / "run"
     config = composed(
-        "data=image_folder", f"data.root={image_tree}", "backbone=resnet18",
-        "backbone.weights=null", "features.num_workers=0", "logger=none", "projection=linear",
+        "data=image_folder", f"data.root={image_tree}", *SMALL_NETWORK,
+        "features.num_workers=0", "logger=none", "projection=linear",
         "trainer.max_epochs=1", "class_folds=0",
     )  # fmt: skip
     run.train(config, folder)

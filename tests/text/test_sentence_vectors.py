@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.configs import ALONE
+from helpers.configs import ALONE, SMALL_NETWORK
 from helpers.gloss_wordnet import write_wordnet
 from omegaconf import DictConfig
 
@@ -215,8 +215,8 @@ def test_a_run_is_asked_for_by_whole_sentences(
     composed: Callable[..., DictConfig], image_tree: Path, wordnet: Path, tmp_path: Path
 ) -> None:
     config = composed(
-        "data=image_folder", f"data.root={image_tree}", "backbone=resnet18",
-        "backbone.weights=null", "projection.hidden=16", "trainer.max_epochs=1", *ALONE,
+        "data=image_folder", f"data.root={image_tree}", *SMALL_NETWORK,
+        "projection.hidden=16", "trainer.max_epochs=1", *ALONE,
         "features.num_workers=0", "logger=none", "word_vectors=sentence_minilm",
         f"word_vectors.wordnet={wordnet}", "++labels.aliases.boat=schooner",
         "++labels.aliases.cat=lobster",
