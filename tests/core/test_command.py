@@ -101,6 +101,14 @@ HYDRA = [
     (["experiment=nosuch"], ["experiment=nosuch"]),
     (["loss"], ["'loss'", "group=option nor key=value"]),
     (["data=food101"], ["root"]),
+    (["logger=null"], ["logger=null: choose an option of conf/logger, such as none"]),
+    (
+        ["-m", "loss=cosine,null"],
+        ["loss=cosine,null: choose an option of conf/loss, such as cosine"],
+    ),
+    (["method=[ale,null]"], ["method=[ale,null]: choose an option of conf/method"]),
+    (["+experiment=3"], ["experiment=3: choose an option of conf/experiment"]),
+    (["hydra/launcher=null"], ["hydra/launcher=null: choose an option"]),
 ]
 
 
@@ -119,6 +127,11 @@ def test_a_value_that_is_needed(ran: Command, tmp_path: Path) -> None:
     assert_one_line(
         ran("evaluate.py", "index=x"), "choose among auto, brute_force, exact, hnsw, saved"
     )
+    assert_one_line(ran("evaluate.py", "run_dir=x", "index=null"), "index=null: choose an option")
+    assert_one_line(ran("evaluate.py", "run_dir=null"), "run_dir=null: give a path")
+    for wrong in ("1", "[1]"):
+        ended = ran("evaluate.py", "run_dir=x", f"protocols={wrong}")
+        assert_one_line(ended, f"protocols={wrong}: give a name, a list of names, or null")
     assert_no_run_folder(tmp_path)
 
 
@@ -236,6 +249,25 @@ def test_resuming_what_cannot_be_resumed(train: Command, finished: Path, tmp_pat
     assert (tmp_path / "done/metrics.json").read_bytes() == before
     assert list((tmp_path / "some").iterdir()) == []
     assert_no_run_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["0", "2026_11_27", "1e3"])
+def test_a_path_may_read_as_a_number(
+    train: Command, ran: Command, finished: Path, tmp_path: Path, image_tree: Path, name: str
+) -> None:
+    shutil.copytree(finished, tmp_path / name)
+    ended = ran("evaluate.py", f"run_dir={name}")
+    assert ended.code == 0, ended.stderr
+    shutil.copy(tmp_path / name / "checkpoints/best.ckpt", tmp_path / "7")
+    ended = ran("evaluate.py", f"run_dir={name}", "checkpoint=7")
+    assert ended.code == 0, ended.stderr
+    assert_one_line(train(f"resume={name}"), f"{name}: this run is finished")
+    shutil.copytree(image_tree, tmp_path / "3_1")
+    assert_one_line(train("data.root=3_1", "split.n_unseen=0"), "at least one unseen")
+    assert_one_line(
+        train(f"hyperparameters_from={name}", "projection.hidden=9"),
+        f"{name}: that run has another",
+    )
 
 
 def test_a_run_folder_that_is_in_use_already(

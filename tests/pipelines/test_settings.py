@@ -12,6 +12,8 @@ from helpers.paths import ROOT
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
+from devise_exp.pipelines.option_errors import as_written
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.series import train_series
 from devise_exp.pipelines.settings import FromOne, check_option, read_settings
 
@@ -49,7 +51,7 @@ def test_a_number_of_the_wrong_kind_is_one_line_and_leaves_nothing_behind(
     OmegaConf.update(config, key, value, merge=False)
     with pytest.raises(InputError, match=f"^{key}=.*: give a ") as caught:
         train_series(config, tmp_path / "run")
-    assert str(value) in str(caught.value)
+    assert as_written(value) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 
@@ -68,18 +70,22 @@ def test_every_number_of_the_plain_sections_is_among_them(plain: DictConfig) -> 
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        ("trainer.max_epochs=true", "trainer.max_epochs=True: give a whole number from 1 on"),
+        ("trainer.max_epochs=true", "trainer.max_epochs=true: give a whole number from 1 on"),
         ("train_metrics=1", "train_metrics=1: give true or false"),
         ("report=pdf", "report=pdf: give html or none"),
         ("spaces=backbone", "spaces=backbone: give a list of backbone and classifier, or []"),
-        ("spaces=[words]", "spaces=['words']: give a list of backbone and classifier, or []"),
+        ("spaces=[words]", "spaces=[words]: give a list of backbone and classifier, or []"),
         ("features.dtype=int8", "features.dtype=int8: give float16 or float32"),
         ("features.fast=yes", "features.fast=yes: give true or false"),
         ("training=3", "training=3: give the keys batch_size, patience, num_workers"),
         (
             "ks=[]",
-            "ks=[]: give a whole number from 1 on, a list of them, or null",
+            "ks=[]: give a whole number from 1 on, a list of one or more of them, or null",
         ),
+        ("seed=null", "seed=null: give a whole number from 0 on"),
+        ("features.device=0", "features.device=0: give auto, cpu, cuda or cuda:N"),
+        ("~training", "training is missing: give the keys batch_size, patience, num_workers"),
+        ("~training.batch_size", "training.batch_size is missing: give a whole number from 1"),
         ("+subset.max_images=3", "no option subset.max_images: subset has min_images, "),
     ],
 )
@@ -99,6 +105,11 @@ def test_right_values_keep_their_types(composed: Config) -> None:
     check_option("workers", None, FromOne | None)
 
 
+def test_gradients_are_not_clipped_at_0(composed: Config) -> None:
+    config = composed(*FEW, "trainer.gradient_clip_val=0")
+    assert recipe_of(config).clip is None  # as Lightning reads it; the plain loop would cut to 0
+
+
 def test_the_command_ends_in_one_line_with_exit_code_two(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,6 +120,6 @@ def test_the_command_ends_in_one_line_with_exit_code_two(
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     assert end.value.code == 2
-    line = "error: trainer.max_epochs=True: give a whole number from 1 on\n"
+    line = "error: trainer.max_epochs=true: give a whole number from 1 on\n"
     assert capsys.readouterr().err == line
     assert not Path("run").exists()

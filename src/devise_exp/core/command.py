@@ -19,6 +19,11 @@ Arguments = ParamSpec("Arguments")
 WRONG_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 128 + signal.SIGTERM
+# Options whose value is a path, by the last part of their keys.
+_PATHS = {
+    "root", "path", "file", "dir", "folder", "storage",
+    "run_dir", "resume", "hyperparameters_from", "checkpoint",
+}  # fmt: skip
 
 
 def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
@@ -35,7 +40,7 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         # Hydra then raises its errors instead of printing them, so they end like ours do.
         os.environ["HYDRA_FULL_ERROR"] = "1"
-        sys.argv = [_quoted(argument) for argument in sys.argv]
+        sys.argv = [quoted(argument) for argument in sys.argv]
         try:
             with raise_on_sigterm():
                 main(*args, **kwargs)
@@ -108,7 +113,31 @@ def _stop(error: KeyboardInterrupt) -> None:
     sys.exit(code)
 
 
-def _quoted(argument: str) -> str:
-    """Quote the value of key=value if it holds a =, as Hydra asks; run folders may be seed=0."""
-    match = re.fullmatch(r"([\w.+@]+)=([^'\"\\,(){}\[\]]*=[^'\"\\,(){}\[\]]*)", argument)
-    return f"{match[1]}='{match[2]}'" if match else argument
+def quoted(argument: str) -> str:
+    """Quote the value of key=value where Hydra would not take it for the text that it is.
+
+    Args:
+        argument: One argument of a command.
+
+    Returns:
+        The argument; its value in quotes if it holds a = (run folders may be seed=0), or is a path
+        that reads as a number.
+
+    Example:
+        >>> quoted("run_dir=runs/seed=0"), quoted("resume=2026_11_27"), quoted("seed=7")
+        ("run_dir='runs/seed=0'", "resume='2026_11_27'", 'seed=7')
+    """
+    match = re.fullmatch(r"([\w.+@]+)=([^'\"\\,(){}\[\]]+)", argument)
+    if match is None:
+        return argument
+    key, value = match.groups()
+    is_path = key.rpartition(".")[2].lstrip("+") in _PATHS
+    return f"{key}='{value}'" if "=" in value or (is_path and _is_number(value)) else argument
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -17,6 +17,7 @@ from devise_exp.pipelines import reused_hyperparameters
 from devise_exp.pipelines.build import build_module, seen_vectors
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.fit import build_method, fit_to
+from devise_exp.pipelines.option_errors import as_written
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.reports.wandb import check_wandb
 from devise_exp.text import labels
@@ -61,7 +62,9 @@ def _check_methods(config: DictConfig, data: ExperimentData) -> None:
             if "_target_" not in spec:  # else its `loss` is an argument like any other
                 loss = spec.get("loss", config.loss)
                 if not OmegaConf.is_dict(loss):
-                    raise InputError(f"method.{name}.loss={loss}: give a loss as in conf/loss")
+                    raise InputError(
+                        f"method.{name}.loss={as_written(loss)}: give a loss as in conf/loss"
+                    )
                 instantiate(loss)
             build_method(config, str(name), spec, data, partial(fit_to, recipe_of(config)))
 
@@ -107,8 +110,11 @@ def check_training(config: DictConfig, data: ExperimentData) -> None:
     """
     if data.backbone.trainable:
         image_inputs(data.dataset, data.split, data.backbone)
-    clipped = config.trainer.gradient_clip_val is not None
-    if clipped and "mixed" in str(config.trainer.precision) and config.optimizer.get("fused"):
+    if (
+        config.trainer.gradient_clip_val
+        and "mixed" in str(config.trainer.precision)
+        and config.optimizer.get("fused")
+    ):
         raise InputError(
             f"trainer.precision={config.trainer.precision} cannot clip gradients of a fused "
             "optimizer: set optimizer.fused=false"

@@ -32,7 +32,7 @@ def train(*overrides: str, folder: str | Path | None = None) -> Run:
     path = Path("outputs") / f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}"
     path = path if folder is None else Path(folder).expanduser()
     train_run(config, path)
-    return Run.open(path if config.resume is None else Path(config.resume).expanduser())
+    return Run.open(path if config.resume is None else Path(str(config.resume)).expanduser())
 
 
 def evaluate(run: Run | str | Path, *overrides: str) -> dict[str, float]:

@@ -100,7 +100,7 @@ def recipe_of(config: DictConfig) -> Recipe:
         seed=settings.seed,
         is_plain=others == _PLAIN,
         max_epochs=settings.trainer.max_epochs,
-        clip=settings.trainer.gradient_clip_val,
+        clip=settings.trainer.gradient_clip_val or None,  # 0 is off for Lightning
         training=settings.training,
         tuning=settings.tuning,
         new_loss=partial(instantiate, config.loss),

@@ -35,14 +35,14 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         InputError: If an option is wrong, or the run folder is damaged.
     """
     read_evaluation(config)
-    saved = Run.open(config.run_dir)
+    saved = Run.open(str(config.run_dir))
     run = saved.folder
     models = [run.embedded(name) for name in run.method_names()]
     # An empty group means the run's own.
     index_config = config.index or trusted_group(run.config(), "index", run.path)
     about = run.about() | {"index": index_name(index_config)}
     if config.checkpoint is not None:
-        checkpoint = run.find(config.checkpoint)
+        checkpoint = run.find(str(config.checkpoint))
         models[0] = _embed_checkpoint(run, checkpoint)
         about["checkpoint"] = str(checkpoint)
     extra = None

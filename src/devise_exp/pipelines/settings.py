@@ -6,35 +6,37 @@ conf/config.yaml has its model here.
 
 from __future__ import annotations
 
-from types import NoneType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
 
 from devise_exp.core.errors import InputError
+from devise_exp.pipelines.option_errors import as_written, described, option_error
 from devise_exp.runs.folder import SPACES
 
 FromOne = Annotated[int, Field(ge=1, description="a whole number from 1 on")]
 FromZero = Annotated[int, Field(ge=0, description="a whole number from 0 on")]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, description="a finite number above 0")]
 NotNegative = Annotated[
     float, Field(ge=0, allow_inf_nan=False, description="a finite number from 0 on")
 ]
 Switch = Annotated[bool, Field(description="true or false")]
 Text = Annotated[str, Field(min_length=1, description="a name")]
-_Ks = Annotated[list[FromOne], Field(min_length=1, description="a list of them")]
+_Ks = Annotated[list[FromOne], Field(min_length=1, description="a list of one or more of them")]
 _Space = Annotated[str, Field(pattern="|".join(rf"^{space}$" for space in SPACES[1:]))]
 _Spaces = Annotated[list[_Space], Field(description=f"a list of {' and '.join(SPACES[1:])}, or []")]
 _Engine = Annotated[
     Literal["auto", "torch", "openvino"], Field(description="one of auto, torch, openvino")
 ]
+_Device = Annotated[str, Field(min_length=1, description="auto, cpu, cuda or cuda:N")]
 _DType = Annotated[Literal["float16", "float32"], Field(description="float16 or float32")]
 _Report = Annotated[Literal["html", "none"], Field(description="html or none")]
 _WordCount = Annotated[int, Field(description="a number of words")]
 _Path = Annotated[str, Field(min_length=1, description="a path")]
 _Names = Annotated[list[str | int | float], Field(description="a list of names")]
+_Protocols = Annotated[list[str], Field(description="a list of names")]
+# Hydra reads the name of a folder such as 0 as a number.
+PathOrNumber = Annotated[_Path | int | float, Field(description="a path")]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -57,7 +59,7 @@ class FeatureSettings(Section):
     batch_size: FromOne
     num_workers: FromZero | None
     dtype: _DType
-    device: Text
+    device: _Device
     engine: _Engine
     fast: Switch
 
@@ -86,7 +88,7 @@ class TrainerSettings(Section):
 
     max_epochs: FromOne
     num_nodes: FromOne = 1
-    gradient_clip_val: Positive | None = None
+    gradient_clip_val: NotNegative | None = None  # 0 is off for Lightning
 
 
 class Settings(Section):
@@ -114,9 +116,11 @@ class EvaluationSettings(Section):
 
     model_config = ConfigDict(extra="ignore")
 
+    run_dir: PathOrNumber
     ks: FromOne | _Ks | None
+    protocols: Text | _Protocols | None
     extra_labels: _WordCount | _Path | _Names | None
-    checkpoint: _Path | None
+    checkpoint: PathOrNumber | None
 
 
 def read_settings(config: DictConfig) -> Settings:
@@ -154,7 +158,9 @@ def _read(model: type[Model], config: DictConfig) -> Model:
     """The fields of a model, from the config."""
     values: dict[str, Any] = {}
     for key in model.model_fields:
-        value = config.get(key)
+        if key not in config and not OmegaConf.is_missing(config, key):
+            continue  # taken away by ~KEY
+        value = config[key]  # Hydra's error if it is needed and not given
         if OmegaConf.is_config(value):
             value = OmegaConf.to_container(value, resolve=True)
         values[key] = value
@@ -180,56 +186,9 @@ def check_option(key: str, value: Any, kind: Any) -> None:
         >>> check_option("workers", True, FromOne)
         Traceback (most recent call last):
             ...
-        devise_exp.core.errors.InputError: workers=True: give a whole number from 1 on
+        devise_exp.core.errors.InputError: workers=true: give a whole number from 1 on
     """
     try:
         TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python(value)
     except ValidationError:
-        raise InputError(f"{key}={value}: give {_described(kind)}") from None
-
-
-def option_error(
-    error: ValidationError, model: type[BaseModel], values: dict[str, Any]
-) -> InputError:
-    """The one line that a failed check ends in.
-
-    Args:
-        error: What pydantic found; its first complaint is told.
-        model: The model that was checked.
-        values: What was checked against it.
-
-    Returns:
-        An error that says which option has which value, and what to give instead.
-    """
-    path: list[str] = []
-    kind: Any = model
-    value: Any = values
-    for part in map(str, error.errors()[0]["loc"]):
-        if not _is_model(kind):
-            break
-        path.append(part)
-        if part not in kind.model_fields:
-            return InputError(
-                f"no option {'.'.join(path)}: {'.'.join(path[:-1])} has "
-                f"{', '.join(kind.model_fields)}"
-            )
-        kind = get_type_hints(kind, include_extras=True)[part]
-        value = value.get(part)
-    return InputError(f"{'.'.join(path)}={value}: give {_described(kind)}")
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _described(kind: Any) -> str:
-    """What an option takes: the description of its type, or of each type of a union."""
-    if kind is NoneType:
-        return "null"
-    if _is_model(kind):
-        return f"the keys {', '.join(kind.model_fields)}"
-    for note in getattr(kind, "__metadata__", ()):
-        if isinstance(note, FieldInfo) and note.description:
-            return note.description
-    *first, last = map(_described, get_args(kind))
-    return f"{', '.join(first)}, or {last}"
+        raise InputError(f"{key}={as_written(value)}: give {described(kind)}") from None

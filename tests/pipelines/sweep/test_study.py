@@ -32,7 +32,7 @@ def test_a_plan_hangs_on_the_study_and_what_is_known_alone(seed: int, values: li
 WRONG = {
     "no such study": (["study=nope"], "study=nope: no such option"),
     "unknown key": (["study=small", "study.space.optimizer={lr:1}"], "study.space"),
-    "no space": (["study=small", "study.space=null"], "study.space=None: give key: values"),
+    "no space": (["study=small", "study.space=null"], "study.space=null: give key: values"),
     "no such key": (["study=small", "+study.trails=5"], "study.trails: no such key"),
     "a key too few": (["study=small", "~study.seed"], "study.seed is needed"),
     "a name outside": (["study=small", "study.name=../escape"], "study.name=../escape: give"),

@@ -161,3 +161,15 @@ def test_a_study_whose_first_trials_all_fail_ends_with_their_error(
         place.finish(claimed, None, {"error": "no such pictures"})
     with pytest.raises(InputError, match=r"every trial of the first round failed.*no such"):
         _check_first_round(study, place.trials())
+
+
+def test_a_folder_may_be_a_number_and_null_is_none(
+    studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_sweep(["study=small", "folder=2026_11_27", "study.trials=1", "workers=1"], studies)
+    assert (tmp_path / "2026_11_27/trials.csv").is_file()
+    with pytest.raises(InputError, match=r"^folder=null: give a path"):
+        run_sweep(["study=small", "folder=null"], studies)
+    with pytest.raises(InputError, match=r"^study=null: choose an option of conf/study"):
+        run_sweep(["study=null"], studies)

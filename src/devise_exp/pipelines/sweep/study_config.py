@@ -20,6 +20,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.pipelines.option_errors import as_written
 from devise_exp.pipelines.settings import FromOne, FromZero, check_option
 from devise_exp.pipelines.sweep.study import Study, plain_values
 
@@ -113,14 +114,16 @@ def _check_keys(config: DictConfig) -> None:
         wrong = f"study.{strange[0]}: no such key" if strange else f"study.{missing[0]} is needed"
         raise InputError(f"{wrong}; a study has {', '.join(sorted(KEYS))}: see conf/study")
     if not re.fullmatch(r"\w[\w.-]*", str(config.name)) or config.name is None:
-        raise InputError(f"study.name={config.name}: give a name of letters, digits, _, - and .")
+        raise InputError(
+            f"study.name={as_written(config.name)}: give a name of letters, digits, _, - and ."
+        )
     for key, is_kind, kind in (
         ("space", OmegaConf.is_dict, "key: values"),
         ("objectives", OmegaConf.is_dict, "metric: direction"),
         ("overrides", OmegaConf.is_list, "[key=value, ...], or []"),
     ):
         if not is_kind(config[key]):
-            raise InputError(f"study.{key}={config[key]}: give {kind}")
+            raise InputError(f"study.{key}={as_written(config[key])}: give {kind}")
     both = sorted({str(item).partition("=")[0] for item in config.overrides} & set(config.space))
     if both:
         raise InputError(f"study.overrides: {both[0]} is in the space too: give it in one of them")
@@ -141,5 +144,6 @@ def _values(key: str, values: Any) -> BaseDistribution:
         except (TypeError, ValueError) as error:
             raise InputError(f"study.space.{key}: {str(error).rstrip('.')}") from error
     raise InputError(
-        f"study.space.{key}={values}: give a list of values, or low and high (and log: true, step)"
+        f"study.space.{key}={as_written(values)}: give a list of values, or low and high (and "
+        "log: true, step)"
     )

@@ -21,7 +21,7 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
-from devise_exp.pipelines.settings import FromOne, check_option
+from devise_exp.pipelines.settings import FromOne, PathOrNumber, check_option
 from devise_exp.pipelines.sweep import report
 from devise_exp.pipelines.sweep.storage import masked
 from devise_exp.pipelines.sweep.study import Study
@@ -50,6 +50,7 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
     config = compose_config(overrides, "sweep", studies)
     study = study_of(config.study)
     check_option("workers", config.workers, FromOne | None)
+    check_option("folder", config.folder, PathOrNumber)
     check_space(study)
     folder, storage = _locations(config)
     queue = TrialQueue.open(study, storage)
@@ -76,7 +77,7 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
 
 def _locations(config: DictConfig) -> tuple[Path, str]:
     """The folder of a study, made unless another storage is named, and the storage."""
-    folder = Path(config.folder).expanduser().absolute()
+    folder = Path(str(config.folder)).expanduser().absolute()
     if config.storage is None:
         folder.mkdir(parents=True, exist_ok=True)
         return folder, str(folder / "journal.log")
