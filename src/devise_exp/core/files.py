@@ -65,6 +65,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         shutil.rmtree(workplace, ignore_errors=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file completely or not at all, as UTF-8 and with its line ends as they are.
+
+    Args:
+        path: The file, replaced on success only; its folder is made if need be.
+        text: The content.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
 def fingerprint(*parts: str | bytes | Iterable[str | bytes], size: int = 16) -> str:
     r"""Hash contents to a short name: a cache key, or what tells two versions apart.
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import PIL
 
 from devise_exp.core.console import progress
-from devise_exp.core.files import atomic_path, cache_dir, file_lock, fingerprint
+from devise_exp.core.files import cache_dir, file_lock, fingerprint, write_text
 from devise_exp.data.decoding import UNREADABLE, decode, read_whole, strict_decoding
 
 
@@ -60,8 +60,7 @@ def scan_images(files: dict[str, str]) -> ImageScan:
         scan = _scan(files)
         # Permissions may change without size or time: look again the next time.
         if not any(reason.startswith(UNREADABLE) for reason in scan.broken.values()):
-            with atomic_path(memo) as path:
-                path.write_text(json.dumps(scan._asdict()), encoding="utf-8")
+            write_text(memo, json.dumps(scan._asdict()))
     return scan
 
 

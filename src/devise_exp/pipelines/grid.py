@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from devise_exp.core.command import WRONG_INPUT, underlying_stop
 from devise_exp.core.console import format_error, notify, print_error
 from devise_exp.core.errors import user_message
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import write_text
 from devise_exp.pipelines.grid_tables import (
     NOTE,
     TRACEBACK,
@@ -153,7 +153,5 @@ def _save_note(folder: Path, note: dict[str, Any], error: BaseException | None) 
     if error is None:
         (folder / TRACEBACK).unlink(missing_ok=True)  # of an earlier try
     else:
-        with atomic_path(folder / TRACEBACK) as path:
-            path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    with atomic_path(folder / NOTE) as path:
-        path.write_text(json.dumps(note, indent=1))
+        write_text(folder / TRACEBACK, "".join(traceback.format_exception(error)))
+    write_text(folder / NOTE, json.dumps(note, indent=1))

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.console import notify, print_content
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import write_text
 from devise_exp.pipelines import checks, distributed, run
 from devise_exp.pipelines.distributed import all_ranks
 from devise_exp.pipelines.grid import grid_folder
@@ -82,8 +82,7 @@ def _train_runs(config: DictConfig, folder: Path) -> dict[str, float]:
     """All runs of a series, and its table."""
     _check(config, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / CONFIG) as path:
-        path.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     try:
         with all_ranks(config):
             splits = [_train_split(config, folder, i) for i in range(config.split_seeds)]
@@ -173,8 +172,7 @@ def _summarise(folder: Path, splits: list[list[Path]]) -> dict[str, float]:
         split_folder = paths[0].parent
         table = comparison.summary(paths)
         for ending, form in ENDINGS.items():
-            with atomic_path(split_folder / f"summary.{ending}") as path:
-                path.write_text(FORMATS[form](table), encoding="utf-8", newline="")
+            write_text(split_folder / f"summary.{ending}", FORMATS[form](table))
         print_content(rich_table(table))
         files = "summary.md, .csv, .tex and .html; a run folder per seed"
         notify(f"written to {split_folder} ({files})")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from devise_exp.core.console import print_content
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import write_text
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
@@ -190,8 +190,7 @@ def write(report: EvalReport, folder: Path, title: str) -> None:
     if searches := search_tables.search_records(report):
         contents["search.csv"] = to_csv(Table.of_records(searches))
     for name, content in contents.items():
-        with atomic_path(folder / name) as path:
-            path.write_text(content, encoding="utf-8", newline="")
+        write_text(folder / name, content)
 
 
 def show(report: EvalReport, title: str) -> None:

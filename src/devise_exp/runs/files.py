@@ -14,7 +14,7 @@ import numpy as np
 from yaml import YAMLError
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import atomic_path, write_text
 
 _DAMAGE = (
     ValueError,
@@ -61,8 +61,7 @@ def write_json(folder: Path, name: str, content: Any) -> None:
         name: Path of the file in the run folder; a file that is there is replaced.
         content: What JSON can hold.
     """
-    with atomic_path(folder / name) as path:
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_text(folder / name, json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def read_json(folder: Path, name: str) -> Any:

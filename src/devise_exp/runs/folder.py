@@ -10,7 +10,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import write_text
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.runs import files
@@ -155,9 +155,8 @@ class RunFolder(RunContents):
             config: The config of the run.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / UNFINISHED).write_text("this run is going on, or was stopped\n")
-        with atomic_path(self.path / "config.yaml") as path:
-            path.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+        write_text(self.path / UNFINISHED, "this run is going on, or was stopped\n")
+        write_text(self.path / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
 
     def finish(self) -> None:
         """Mark the run as finished."""

@@ -20,7 +20,7 @@ from devise_exp.core.command import TERMINATED
 from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, progress
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import write_text
 from devise_exp.pipelines.settings import FromOne, PathOrNumber, check_option
 from devise_exp.pipelines.sweep import report
 from devise_exp.pipelines.sweep.storage import masked
@@ -56,8 +56,7 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
     queue = TrialQueue.open(study, storage)
     folder.mkdir(parents=True, exist_ok=True)
     config.storage = masked(storage)
-    with atomic_path(folder / "study.yaml") as path:
-        path.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+    write_text(folder / "study.yaml", OmegaConf.to_yaml(config, resolve=True))
     before = queue.finished()
     if before > study.trials:
         raise InputError(

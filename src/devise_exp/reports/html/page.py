@@ -10,7 +10,7 @@ from typing import Any
 
 from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import write_text
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName, flatten
 from devise_exp.reports.comparison import of_methods
@@ -45,9 +45,7 @@ def write_html(folder: Path) -> Path:
     Raises:
         InputError: The folder has no metrics, or one of its files is damaged.
     """
-    text = page(folder)
-    with atomic_path(folder / PAGE) as path:
-        path.write_text(text, encoding="utf-8")
+    write_text(folder / PAGE, page(folder))
     return folder / PAGE
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from devise_exp.core.console import track
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, cache_dir, fingerprint
+from devise_exp.core.files import cache_dir, fingerprint, write_text
 from devise_exp.text.spelling import nearest_spellings
 from devise_exp.text.word_vectors.binary_formats import (
     read_gensim_kv,
@@ -136,8 +136,7 @@ def _load(
         )
     if content is None:
         content = _content_hash(parts)
-        with atomic_path(note) as new:
-            new.write_text(json.dumps([actual, content]), encoding="utf-8")
+        write_text(note, json.dumps([actual, content]))
     key = _hashed(content, actual, limit, *(["lower"] if lower else []))
     read = partial(_READERS[actual], parts[0])
     return WordVectors(name, key, open_or_build(folder / key, read, limit, lower))
