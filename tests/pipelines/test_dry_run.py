@@ -82,6 +82,20 @@ def test_missing_classes_are_reported_with_near_spellings_and_by_their_alias(
     assert "7 exact, 1 alias, 2 missing" in capsys.readouterr().out
 
 
+def test_a_class_name_is_no_markup_and_no_formula(
+    image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(image_tree, tmp_path / "tree")
+    for name in ("[red]zzqxqz", "=1+1", "\x1b[31mzzq"):
+        draw(tmp_path / "tree" / name / "one.png", (9, 9, 9), seed=0)
+    dry_run.preview(options(tmp_path / "tree"), tmp_path / "out", n=1)
+    assert {"[red]zzqxqz", "'=1+1"} <= set(report(tmp_path / "out"))
+    printed = capsys.readouterr().out
+    assert "[red]zzqxqz" in printed
+    assert r"\x1b[31mzzq" in printed
+    assert "\x1b" not in printed
+
+
 def test_a_split_that_cannot_be_made_is_part_of_the_report(
     image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

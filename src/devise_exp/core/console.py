@@ -72,13 +72,12 @@ def print_error(line: str) -> None:
     print(f"error: {line}", file=sys.stderr, flush=True)
 
 
-def print_content(*contents: Any, width: int = PIPE_WIDTH, markup: bool = True) -> None:
+def print_content(*contents: Any, width: int = PIPE_WIDTH) -> None:
     """Print results to stdout.
 
     Args:
         *contents: Tables and other things that rich can print; a text is printed as it is.
         width: Columns if stdout is not a terminal.
-        markup: Whether [bold] and the like are markup in the cells of tables.
     """
     from rich.console import Console
 
@@ -89,7 +88,7 @@ def print_content(*contents: Any, width: int = PIPE_WIDTH, markup: bool = True) 
         if isinstance(content, str):
             console.print(content, soft_wrap=True, highlight=False, markup=False, emoji=False)
         else:
-            console.print(content, markup=markup)
+            console.print(content)
 
 
 def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None) -> Progress:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.table import Table
 from torchvision.transforms import functional as TF
 
 from devise_exp.core.config import compose_config
-from devise_exp.core.console import notify, print_content
+from devise_exp.core.console import notify, print_content, printable
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import atomic_path, write_text
 from devise_exp.data.splits import Split
 from devise_exp.features.backbones.base import Augment, Backbone
 from devise_exp.pipelines.experiment_data import LabelledImages
@@ -24,6 +21,8 @@ from devise_exp.pipelines.prepare import read_backbone, read_labelled, read_spli
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.reports import contact_sheet
 from devise_exp.reports.contact_sheet import Tile
+from devise_exp.reports.table_views import to_rich
+from devise_exp.reports.tables import Column, Table, to_csv
 from devise_exp.text import labels
 from devise_exp.text.labels import MAX_HINTED, RULES
 from devise_exp.text.name_lookup import suggest_words
@@ -76,7 +75,9 @@ def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) 
         failure = str(error)
     lines = label_lines(labelled, split, config.labels.aliases)
     _show(lines, labelled, failure or f"split {split.name if split else ''}")
-    _write(folder / "labels.csv", _csv(lines))
+    headings = ("class", "side", "pictures", "words", "how", "near")
+    table = Table(columns=tuple(map(Column, headings)), rows=tuple(map(astuple, lines)))
+    write_text(folder / "labels.csv", to_csv(table))
     notify(f"written to {folder / 'labels.csv'}")
     if labelled.dataset.images is None:
         name = labelled.dataset.name
@@ -100,9 +101,8 @@ def _write_sheet(
     augmented = "augmented anew in every epoch" if backbone.trainable else "not augmented"
     with atomic_path(folder / "pictures.png") as path:
         contact_sheet.draw_sheet(tiles, title).save(path)
-    _write(
-        folder / "pictures.html", contact_sheet.sheet_html(tiles, title, f"backbone: {augmented}")
-    )
+    page = contact_sheet.sheet_html(tiles, title, f"backbone: {augmented}")
+    write_text(folder / "pictures.html", page)
     notify(
         f"written to {folder / 'pictures.html'} and pictures.png: {len(tiles)} {which}, {augmented}"
     )
@@ -180,11 +180,9 @@ def training_tiles(
 
 
 def _show(lines: Sequence[LabelLine], labelled: LabelledImages, split: str) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("class", "", "images", "words", "rule", "near spellings"):
-        table.add_column(heading, justify="right" if heading == "images" else "left")
-    for line in lines:
-        table.add_row(*(str(cell) for cell in astuple(line)))
+    names = map(Column, ("words", "rule", "near spellings"))
+    columns = (Column("class"), Column(""), Column("images", "right"), *names)
+    table = Table(columns=columns, rows=tuple(map(astuple, lines)))
     counts = {rule: n for rule, n in labels.count_rules(labelled.resolutions).items() if n}
     sides = [line.side for line in lines]
     parts = [
@@ -196,17 +194,4 @@ def _show(lines: Sequence[LabelLine], labelled: LabelledImages, split: str) -> N
         split,
     ]
     summary = " · ".join(part for part in parts if part)
-    print_content(table, f"\n{summary}", markup=False)
-
-
-def _csv(lines: Sequence[LabelLine]) -> str:
-    text = StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(("class", "side", "pictures", "words", "how", "near"))
-    writer.writerows(astuple(line) for line in lines)
-    return text.getvalue()
-
-
-def _write(file: Path, content: str) -> None:
-    with atomic_path(file) as path:
-        path.write_text(content, encoding="utf-8", newline="")
+    print_content(to_rich(table), f"\n{printable(summary)}")

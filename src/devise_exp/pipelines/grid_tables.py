@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devise_exp.core.console import format_error, notify, printable
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import write_text
 
 if TYPE_CHECKING:
     from devise_exp.reports.comparison import Comparison, Line
@@ -56,10 +54,8 @@ def write_tables(folder: Path, trials: list[GridJob], failed: list[GridJob]) -> 
         file = trial.folder / TRACEBACK
         more = f": {file}" if file.is_file() else ""
         notify(f"failed: trial {trial.number} ({' '.join(trial.overrides)}): {trial.error}{more}")
-    with atomic_path(folder / "trials.csv") as path:
-        path.write_text(_csv(trials), encoding="utf-8", newline="")
-    with atomic_path(folder / "trials.md") as path:
-        path.write_text(_markdown(tables, failed), encoding="utf-8")
+    write_text(folder / "trials.csv", _csv(trials))
+    write_text(folder / "trials.md", _markdown(tables, failed))
     notify(f"{len(trials)} trials, {len(failed)} failed: {folder} (trials.md, trials.csv)")
 
 
@@ -127,12 +123,11 @@ def _csv(trials: list[GridJob]) -> str:
     """A row per run: the job, its overrides, its metrics with their intervals, its error."""
     from devise_exp.evaluation.protocols import MODEL
     from devise_exp.reports.comparison import COMPARED
+    from devise_exp.reports.tables import Column, Table, to_csv
     from devise_exp.runs.results import runs_in
 
-    out = StringIO()
+    rows: list[tuple[Any, ...]] = []
     keys = [f"{name.key}{end}" for name in COMPARED for end in ("", "/lo", "/hi")]
-    writer = csv.writer(out)
-    writer.writerow(["trial", "folder", "overrides", "seconds", *keys, "error"])
     for trial in trials:
         overrides = printable(" ".join(trial.overrides))
         runs: list[RunResults | None] = [None]
@@ -146,10 +141,10 @@ def _csv(trials: list[GridJob]) -> str:
                 for field in ("value", "low", "high")
             ]
             folder = run.path if run else trial.folder
-            writer.writerow(
-                [trial.number, folder, overrides, f"{trial.seconds:.1f}", *values, trial.error]
-            )
-    return out.getvalue()
+            seconds = f"{trial.seconds:.1f}"
+            rows.append((trial.number, folder, overrides, seconds, *values, trial.error))
+    headings = ("trial", "folder", "overrides", "seconds", *keys, "error")
+    return to_csv(Table(columns=tuple(map(Column, headings)), rows=tuple(rows)))
 
 
 def _markdown(tables: list[Comparison], failed: list[GridJob]) -> str:

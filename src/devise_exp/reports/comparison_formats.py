@@ -14,7 +14,6 @@ from devise_exp.reports.tables import (
     Column,
     Marked,
     Table,
-    spreadsheet_text,
     to_csv,
     to_latex,
     to_markdown,
@@ -84,7 +83,7 @@ def to_data_table(comparison: Comparison) -> Table:
     ]
     rows = [
         (
-            *map(spreadsheet_text, line.names),
+            *line.names,
             *(getattr(cell, part, None) for cell in line.cells for part in _PARTS),
             comparison.fingerprint,
         )

@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from devise_exp.core.console import printable
 from devise_exp.reports.tables import BEST, TIED, Heading, Marked, Table
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def to_rich(table: Table, *, ruled: bool = False) -> rich.table.Table:
     from rich.text import Text
 
     shown = RichTable(
-        title=escape(table.title) or None,
-        caption=escape(table.explained("*", "~")) or None,
+        title=escape(printable(table.title)) or None,
+        caption=escape(printable(table.explained("*", "~"))) or None,
         caption_justify="left",
         box=SIMPLE_HEAD if ruled else None,
         pad_edge=ruled,
@@ -76,7 +77,7 @@ def to_rich(table: Table, *, ruled: bool = False) -> rich.table.Table:
     for i, column in enumerate(table.columns):
         marked = any(isinstance(row[i], Marked) for row in table.rows if i < len(row))
         shown.add_column(
-            Text(column.heading),
+            Text(printable(column.heading)),
             justify=column.align,
             no_wrap=not column.wrap,
             overflow="fold" if column.wrap and column.align == "left" else "ellipsis",
@@ -90,13 +91,14 @@ def to_rich(table: Table, *, ruled: bool = False) -> rich.table.Table:
 
 
 def _rich_cell(value: Any) -> Text:
-    """Write a cell for the terminal."""
+    """Write a cell for the terminal, which nothing in it can steer."""
     from rich.text import Text
 
     if isinstance(value, Marked):
         below = f"\n{value.interval}  " if value.interval else ""
-        return Text(f"{value.text} {_SIGNS[value.mark]}{below}", _STYLES[value.mark])
-    return Text("" if value is None else str(value), "bold" if isinstance(value, Heading) else "")
+        return Text(f"{printable(value.text)} {_SIGNS[value.mark]}{below}", _STYLES[value.mark])
+    text = "" if value is None else printable(value)
+    return Text(text, "bold" if isinstance(value, Heading) else "")
 
 
 @cache

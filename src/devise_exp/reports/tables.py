@@ -151,9 +151,19 @@ def spreadsheet_text(text: str) -> str:
         text: Any text.
 
     Returns:
-        The text, after an apostrophe if it begins as a formula does.
+        The text, after an apostrophe if it begins as a formula does and is no number.
+
+    Example:
+        >>> spreadsheet_text("=1+1"), spreadsheet_text("-0.5")
+        ("'=1+1", '-0.5')
     """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    if not text.startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def to_markdown(table: Table, *, level: int = 2, escape: bool = True) -> str:
@@ -189,16 +199,21 @@ def to_csv(table: Table) -> str:
     """Write a table as CSV.
 
     Args:
-        table: What to write: headings and cells alone, numbers to the last digit.
+        table: What to write: headings and cells alone, numbers to the last digit; no text can be
+            taken as a formula.
 
     Returns:
         Lines that end as RFC 4180 says.
     """
+
+    def cell(value: Any) -> Any:
+        if value is None or isinstance(value, int | float):
+            return value
+        return spreadsheet_text(value.text if isinstance(value, Marked) else str(value))
+
     text = StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(table.headings)
-    for row in table.full_rows:
-        writer.writerow([cell.text if isinstance(cell, Marked) else cell for cell in row])
+    writer.writerows([list(map(cell, row)) for row in (table.headings, *table.full_rows)])
     return text.getvalue()
 
 

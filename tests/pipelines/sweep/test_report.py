@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,34 @@ def test_importances_find_the_key_that_matters() -> None:
     (shares,) = report.importances(study, trials).values()
     assert shares["a"] > 0.7
     assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_no_value_breaks_or_steers_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choices = ["a|b", "[red]=x", "=1+1"]
+    study = study_of(spec(space={"labels.aliases.cat": choices}))
+    trials = [
+        optuna.trial.create_trial(
+            params={"labels.aliases.cat": choice},
+            distributions=dict(study.space),
+            value=0.5,
+            user_attrs={"seconds": 1.5},
+        )
+        for choice in choices
+    ]
+    trials.append(
+        optuna.trial.create_trial(state=TrialState.FAIL, user_attrs={"error": "@é\x1b[31m"})
+    )
+    report.write(study, trials, tmp_path)
+    with (tmp_path / "trials.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["labels.aliases.cat"] for row in rows] == ["a|b", "[red]=x", "'=1+1", ""]
+    assert rows[-1]["error"] == "'@é\x1b[31m"
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert r"a\|b" in summary
+    assert summary.startswith("# Study small\n\n4 trials: 3 complete, 1 failed.\n\n| trial | ")
+    report.show(study, trials, 0, 1.0)
+    printed = capsys.readouterr()
+    assert "[red]=x" in printed.out
+    assert "\x1b" not in printed.out + printed.err

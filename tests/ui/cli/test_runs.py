@@ -101,6 +101,22 @@ def test_classes_lists_unseen_classes_first_with_their_words(runs: list[Path]) -
     assert len(lines) == len(classes)
 
 
+def test_a_class_name_is_no_markup_and_cannot_steer_the_terminal(
+    runs: list[Path], tmp_path: Path
+) -> None:
+    other = shutil.copytree(runs[0], tmp_path / "run")
+    classes = json.loads((other / "classes.json").read_text())
+    names = ["[/x]", "[bold]x[/bold]", "\x1b[31mred", "back\\slash"]
+    for entry, name in zip(classes, names, strict=False):
+        entry["name"] = name
+    (other / "classes.json").write_text(json.dumps(classes))
+    printed = call("classes", other)
+    for shown in ("[/x]", "[bold]x[/bold]", r"\x1b[31mred", "back\\slash"):
+        assert any(line.startswith(f"{shown} ") for line in printed.splitlines()), shown
+    (other / "report.md").write_text("# A run\n\nof \x1b[31mred\n")
+    assert "\x1b[31m" not in call("show", other)
+
+
 @pytest.mark.parametrize("command", ["show", "compare", "classes"])
 def test_a_folder_that_is_no_run_is_one_line_and_exit_code_2(command: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [command, str(tmp_path)])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
-from rich.table import Table
 
 from devise_exp.core.console import notify, print_content, printable
-from devise_exp.core.files import atomic_path
+from devise_exp.core.files import atomic_path, write_text
 from devise_exp.core.paths import CONF
 from devise_exp.pipelines.sweep.figures import Trials, figures, ranked
 from devise_exp.pipelines.sweep.study import Study
+from devise_exp.reports.table_views import to_rich
+from devise_exp.reports.tables import Column, Table, escape_markdown, to_csv, to_markdown
 
 SHOWN = 10  # trials in the tables
 
@@ -31,20 +33,16 @@ def write(study: Study, trials: Trials, folder: Path) -> None:
         trials: All of them.
         folder: Of the study.
     """
-    head, *rows = rows_of(study, trials)
-    with atomic_path(folder / "trials.csv") as path, path.open("w", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
-    with atomic_path(folder / "summary.md") as path:
-        path.write_text(summary(study, trials), encoding="utf-8")
+    write_text(folder / "trials.csv", to_csv(trial_table(study, trials)))
+    write_text(folder / "summary.md", summary(study, trials))
     if best := ranked(study, trials):
-        with atomic_path(folder / "experiment" / f"{study.name}.yaml") as path:
-            path.write_text(experiment(study, best[0]), encoding="utf-8")
+        write_text(folder / "experiment" / f"{study.name}.yaml", experiment(study, best[0]))
         for name, figure in figures(study, trials).items():
             with atomic_path(folder / f"{name}.png") as path:
                 figure.savefig(path, dpi=150, facecolor="white")
 
 
-def rows_of(study: Study, trials: Trials) -> list[list[Any]]:
+def trial_table(study: Study, trials: Trials) -> Table:
     """Make the table of all trials.
 
     Args:
@@ -52,18 +50,16 @@ def rows_of(study: Study, trials: Trials) -> list[list[Any]]:
         trials: Of the study.
 
     Returns:
-        A heading, and a row for each trial.
+        A row for each trial.
     """
-    keys = list(study.space)
-    rows: list[list[Any]] = [
-        ["trial", "state", *study.objectives, *keys, "seconds", "tries", "error"]
-    ]
+    keys, rows = list(study.space), []
+    headings = ("trial", "state", *study.objectives, *keys, "seconds", "tries", "error")
     for trial in trials:
         values = trial.values or [""] * len(study.objectives)
         notes = [trial.user_attrs.get(key, "") for key in ("seconds", "tries", "error")]
         settings = [trial.params.get(key, "") for key in keys]
-        rows.append([trial.number, trial.state.name.lower(), *values, *settings, *notes])
-    return rows
+        rows.append((trial.number, trial.state.name.lower(), *values, *settings, *notes))
+    return Table(columns=tuple(map(Column, headings)), rows=tuple(rows))
 
 
 def counts(trials: Trials) -> str:
@@ -91,16 +87,18 @@ def summary(study: Study, trials: Trials) -> str:
     Returns:
         The best trials, importances and errors.
     """
-    lines = [f"# Study {study.name}", "", f"{len(trials)} trials: {counts(trials)}.", ""]
-    head, rows = _best_rows(study, trials)
-    lines += [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
+    parts = [f"# Study {study.name}\n\n{len(trials)} trials: {counts(trials)}.\n"]
+    parts.append(to_markdown(_best_table(study, trials, Column)))
     for name, shares in importances(study, trials).items():
-        lines += ["", f"## How much of the differences in {name} each key accounts for", ""]
-        lines += [_line(["key", "share"]), _line(["---", "---:"])]
-        lines += [_line([key, f"{100 * share:.0f} %"]) for key, share in shares.items()]
+        table = Table(
+            columns=(Column("key"), Column("share", "right")),
+            rows=tuple((key, f"{100 * share:.0f} %") for key, share in shares.items()),
+            title=f"How much of the differences in {name} each key accounts for",
+        )
+        parts.append(to_markdown(table))
     if errors := errors_of(trials):
-        lines += ["", "## Errors", "", *(f"- {error}" for error in errors)]
-    return "\n".join([*lines, ""])
+        parts.append("\n".join(["## Errors", "", *(f"- {escape_markdown(e)}" for e in errors), ""]))
+    return "\n".join(parts)
 
 
 def errors_of(trials: Trials) -> list[str]:
@@ -124,15 +122,10 @@ def show(study: Study, trials: Trials, n_now: int, seconds: float) -> None:
         n_now: How many trials this command ran.
         seconds: How long it took.
     """
-    head, rows = _best_rows(study, trials)
     pace = f"; {n_now} in {seconds:.0f} s, {60 * n_now / max(seconds, 1e-9):.0f} a minute"
     title = f"study {study.name}: {counts(trials)}{pace if n_now else ''}"
-    table = Table(title=title, box=None, pad_edge=False)
-    for heading in head:
-        table.add_column(heading, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    print_content(table)
+    table = _best_table(study, trials, partial(Column, align="right"))
+    print_content(to_rich(replace(table, title=title)))
     for error in errors_of(trials):
         notify(f"failed: {error}")
 
@@ -191,20 +184,15 @@ def importances(study: Study, trials: Trials) -> dict[str, dict[str, float]]:
     return shares
 
 
-def _best_rows(study: Study, trials: Trials) -> tuple[list[str], list[list[str]]]:
-    head = ["trial", *study.objectives, *study.space, "seconds"]
-    rows = []
+def _best_table(study: Study, trials: Trials, column: Callable[[str], Column]) -> Table:
+    headings, rows = ("trial", *study.objectives, *study.space, "seconds"), []
     for trial in ranked(study, trials)[:SHOWN]:
         settings = [trial.params[key] for key in study.space]
         seconds = trial.user_attrs.get("seconds", float("nan"))
         numbers = [*trial.values, *settings, seconds]
-        rows.append([str(trial.number), *map(_shown, numbers)])
-    return head, rows
+        rows.append((str(trial.number), *map(_shown, numbers)))
+    return Table(columns=tuple(map(column, headings)), rows=tuple(rows))
 
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 from rich.markdown import Markdown
-from rich.table import Table
 
 from devise_exp.core.command import command
-from devise_exp.core.console import print_content
+from devise_exp.core.console import print_content, printable
 from devise_exp.core.errors import InputError
+from devise_exp.ui.cli.output import writing
 from devise_exp.ui.cli.search import RunArgument
 
 FORMAT_OF = {".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
@@ -22,24 +22,25 @@ def show(run: RunArgument) -> None:
     """The table of a run (its report.md)."""
     from devise_exp.runs.folder import RunFolder
 
-    print_content(Markdown(RunFolder(run).report()), width=200)
+    lines = RunFolder(run).report().splitlines()
+    print_content(Markdown("\n".join(map(printable, lines))), width=200)
 
 
 @command
 def classes(run: RunArgument) -> None:
     """How the classes of a run got their word vectors, and which of them the backbone knew."""
+    from devise_exp.reports.table_views import to_rich
+    from devise_exp.reports.tables import Column, Table
     from devise_exp.runs.folder import RunFolder
 
     folder = RunFolder(run)
-    relations = folder.details().relations
-    table = Table(box=None, pad_edge=False)
-    for heading in ("class", "", "words", "how", "known to the pretraining"):
-        table.add_column(heading)
+    relations, rows = folder.details().relations, []
     for record in sorted(folder.classes(), key=lambda record: record.seen):
         overlaps = "; ".join(relations.get(record.name, ())[:3])
         side = "seen" if record.seen else "unseen"
-        table.add_row(record.name, side, " ".join(record.words), record.rule, overlaps)
-    print_content(table)
+        rows.append((record.name, side, " ".join(record.words), record.rule, overlaps))
+    headings = ("class", "", "words", "how", "known to the pretraining")
+    print_content(to_rich(Table(columns=tuple(map(Column, headings)), rows=tuple(rows))))
 
 
 @command
@@ -67,6 +68,7 @@ def compare(
     """
     form = form or (FORMAT_OF.get(out.suffix) if out else None)
     _check_format(form, out)
+    from devise_exp.core.files import write_text
     from devise_exp.reports import comparison
     from devise_exp.reports.comparison_formats import FORMATS, rich_table
     from devise_exp.runs.results import runs_in
@@ -77,7 +79,9 @@ def compare(
     elif out is None:
         typer.echo(FORMATS[form](table), nl=False)  # the content of a file, to the byte
     else:
-        _write(FORMATS[form](table), out)
+        with writing(out):
+            write_text(out, FORMATS[form](table))
+        print_content(str(out))
 
 
 def _check_format(form: str | None, out: Path | None) -> None:
@@ -92,14 +96,3 @@ def _check_format(form: str | None, out: Path | None) -> None:
         raise InputError(
             f"{out}: there is no folder {out.parent}: make it, or choose another --out"
         )
-
-
-def _write(text: str, out: Path) -> None:
-    from devise_exp.core.files import atomic_path
-
-    try:
-        with atomic_path(out) as path:
-            path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror or error}: choose another --out") from error
-    print_content(str(out), markup=False)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from devise_exp.core.command import command
 from devise_exp.core.console import notify, print_content, printable
 from devise_exp.core.errors import InputError
+from devise_exp.ui.cli.output import writing
 
 if TYPE_CHECKING:
     from devise_exp.search.answers import Answer
@@ -110,8 +110,8 @@ def tag(
     vectors = saved.embed(ImageFiles(str(file) for file in files))["devise"]
     tags = tag_images(saved, vectors, k, vocabulary is not None, most_frequent)
     for file, neighbours in zip(files, tags, strict=True):
-        print_content(printable(portable(str(file))), markup=False)
-        print_content(_neighbour_table(neighbours, "word" if vocabulary else "label"))
+        print_content(printable(portable(str(file))))
+        _print_neighbours(neighbours, "word" if vocabulary else "label")
 
 
 @command
@@ -128,7 +128,7 @@ def words(
     from devise_exp.search.saved_run import Run
 
     neighbours = nearest_words(Run.open(run), text, k, most_frequent)
-    print_content(_neighbour_table(neighbours, "word"))
+    _print_neighbours(neighbours, "word")
 
 
 @command
@@ -150,7 +150,7 @@ def index(
         f"{report.dropped:,} dropped, {len(report.skipped):,} skipped"
     )
     example = f"devise-exp search {shlex.quote(str(run))} WORDS --among {shlex.quote(str(folder))}"
-    print_content(f"search them: {example}", markup=False)
+    print_content(f"search them: {example}")
 
 
 def _vocabulary_size(vocabulary: str | None) -> int | None:
@@ -165,30 +165,27 @@ def _vocabulary_size(vocabulary: str | None) -> int | None:
 def _show(answer: Answer, out: Path) -> None:
     """The hits as a table, and as a contact sheet in `out`."""
     labelled = any(hit.row.label for hit in answer.hits)
-    columns = ["", "image", *(["label"] if labelled else []), "similarity"]
-    table = _table(columns)
-    for number, hit in enumerate(answer.hits, start=1):
-        label = [Text(printable(hit.row.label))] if labelled else []
-        table.add_row(str(number), Text(printable(hit.row.name)), *label, f"{hit.similarity:.3f}")
+    rows = [
+        (number, hit.row.name, *([hit.row.label] if labelled else []), f"{hit.similarity:.3f}")
+        for number, hit in enumerate(answer.hits, start=1)
+    ]
     title = (
         f"{answer.reading}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
     )
-    print_content(title, markup=False)
-    print_content(table)
+    print_content(title)
+    _print_ranking(["image", *(["label"] if labelled else [])], rows)
     absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
     if absent:
         notify(
             f"{absent} of these {len(answer.hits)} images are not on disk, so the sheet has "
             "their names: --image-root FOLDER says where they are"
         )
-    try:
+    with writing(out):
         _write_sheet(answer, title, out)
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror or error}: choose another --out") from error
 
 
 def _write_sheet(answer: Answer, title: str, out: Path) -> None:
-    from devise_exp.core.files import atomic_path
+    from devise_exp.core.files import atomic_path, write_text
     from devise_exp.reports.contact_sheet import Tile, draw_sheet, sheet_html
 
     tiles = []
@@ -201,9 +198,8 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
         tiles.append(Tile(image, printable(row.label or row.name), note, marked))
     with atomic_path(out / "grid.png") as path:
         draw_sheet(tiles, title).save(path)
-    with atomic_path(out / "page.html") as path:
-        path.write_text(sheet_html(tiles, answer.reading, title), encoding="utf-8")
-    print_content(str(out / "grid.png"), str(out / "page.html"), markup=False)
+    write_text(out / "page.html", sheet_html(tiles, answer.reading, title))
+    print_content(str(out / "grid.png"), str(out / "page.html"))
 
 
 def _search_folder(run: Path, *query: str) -> Path:
@@ -221,15 +217,19 @@ def _full_name(gallery: str) -> str:
     return gallery if gallery in PARTS else str(Path(gallery).expanduser().resolve())
 
 
-def _neighbour_table(neighbours: list[tuple[str, float]], heading: str) -> Table:
-    table = _table(["", heading, "similarity"])
-    for number, (name, similarity) in enumerate(neighbours, start=1):
-        table.add_row(str(number), Text(name), f"{similarity:.3f}")
-    return table
+def _print_neighbours(neighbours: list[tuple[str, float]], heading: str) -> None:
+    rows = [
+        (number, name, f"{similarity:.3f}")
+        for number, (name, similarity) in enumerate(neighbours, start=1)
+    ]
+    _print_ranking([heading], rows)
 
 
-def _table(columns: list[str]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="right" if name in ("", "similarity") else "left")
-    return table
+def _print_ranking(headings: list[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Print numbered rows that end with their similarity."""
+    from devise_exp.reports.table_views import to_rich
+    from devise_exp.reports.tables import Column, Table
+
+    names = map(Column, headings)
+    columns = (Column("", "right"), *names, Column("similarity", "right"))
+    print_content(to_rich(Table(columns=columns, rows=tuple(rows))))
