@@ -75,6 +75,18 @@ def test_wrong_settings_are_named() -> None:
         resolve(["okapi"], vocabulary, {"okapi": None})  # type: ignore[dict-item]
 
 
+def test_numbers_of_a_config_are_names() -> None:
+    """`++labels.merges.cat=5` and `++labels.aliases={42: okapi}` name classes by numbers."""
+    classes = ["5", "42", "1.5", "cat"]
+    kept, index = merge_classes(classes, {"cat": 5, 1.5: 42})  # type: ignore[dict-item]
+    assert (kept, index.tolist()) == (("5", "42"), [0, 1, 1, 0])
+    vocabulary = Words.of("okapi", "7")
+    resolutions = resolve(kept, vocabulary, {42: "okapi", "5": 7})  # type: ignore[dict-item]
+    assert [r.words for r in resolutions] == [("7",), ("okapi",)]
+    with pytest.raises(InputError, match=r"merges names '6', none of the 4 classes"):
+        merge_classes(classes, {"cat": 6})  # type: ignore[dict-item]
+
+
 def test_merge_keeps_the_order_and_maps_every_class() -> None:
     classes = ["Faces", "Faces_easy", "ant", "cougar_body", "cougar_face"]
     kept, index = merge_classes(classes, {"Faces_easy": "Faces", "cougar_body": "cougar_face"})

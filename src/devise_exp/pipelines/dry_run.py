@@ -73,7 +73,7 @@ def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) 
         split = read_split(config, labelled)
     except InputError as error:
         failure = str(error)
-    lines = label_lines(labelled, split, config.labels.aliases)
+    lines = label_lines(labelled, split, labels.as_names(config.labels.aliases))
     _show(lines, labelled, failure or f"split {split.name if split else ''}")
     headings = ("class", "side", "pictures", "words", "how", "near")
     table = Table(columns=tuple(map(Column, headings)), rows=tuple(map(astuple, lines)))

@@ -168,7 +168,11 @@ def _present(
 ) -> dict[str, str]:
     """Aliases or merges, without those of classes that a subset has left out."""
     gone = set(whole.classes) - set(dataset.classes)
-    return {name: value for name, value in names.items() if name not in gone and value not in gone}
+    return {
+        name: value
+        for name, value in labels.as_names(names).items()
+        if name not in gone and value not in gone
+    }
 
 
 def features_of(

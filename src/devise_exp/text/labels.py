@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,21 @@ class Resolution:
         return " ".join(self.words).partition(": ")[0]
 
 
+def as_names(options: Mapping[Any, Any]) -> dict[str, Any]:
+    """Read numbers in merges or aliases as names: a config makes a number of a class called 42.
+
+    Args:
+        options: Keys and values as a config has them.
+
+    Returns:
+        Text -> text, or a value that is neither a text nor a number.
+    """
+    return {
+        str(key): str(value) if type(value) in (int, float) else value
+        for key, value in options.items()
+    }
+
+
 def merge_classes(
     classes: Sequence[str], merges: Mapping[str, str]
 ) -> tuple[tuple[str, ...], np.ndarray]:
@@ -64,6 +80,7 @@ def merge_classes(
     Raises:
         InputError: `merges` names no class, or joins a class to one that is itself joined.
     """
+    merges = {name: str(target) for name, target in as_names(merges).items()}
     _require_classes([*merges, *merges.values()], classes, "merges")
     for old, target in merges.items():
         if target in merges:
@@ -105,7 +122,7 @@ def resolve(
         >>> [r.words for r in resolve(["soccer_balls", "cat"], known, {"cat": "cougar"})]
         [('soccer', 'ball'), ('cougar',)]
     """
-    aliases = aliases or {}
+    aliases = as_names(aliases or {})
     _check_settings(names, aliases, on_missing)
     if isinstance(vocabulary, TextVocabulary):
         resolutions = _resolve_texts(names, vocabulary, aliases)
@@ -168,7 +185,7 @@ def _check_settings(names: Sequence[str], aliases: Mapping[str, str], on_missing
     _require_classes(aliases, names, "aliases")
     for name, alias in aliases.items():
         if not isinstance(alias, str):
-            raise InputError(f"labels.aliases.{name} is {alias!r}, no word: put it in quotes")
+            raise InputError(f"labels.aliases.{name} is {alias!r}, not a word: put it in quotes")
 
 
 def _resolve_texts(
