@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -126,3 +130,34 @@ def test_a_file_larger_than_allowed_is_not_read(
     for source in (path, path.read_bytes()):
         with pytest.raises(InputError, match=r"too large: .* bytes"):
             open_image(source)
+
+
+def test_threads_that_overlap_refuse_bombs_and_leave_the_warnings_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second image is looked at when the first has been opened meanwhile."""
+    names = ("first", "second")
+    reached, go_on = ({name: threading.Event() for name in names} for _ in range(2))
+
+    def held(stream: IO[bytes], path: str | bytes) -> Image.Image:
+        name = stream.read().decode()
+        reached[name].set()
+        assert go_on[name].wait(60)
+        return Image.new("L", (20, 20) if name == "second" else (2, 2))
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    monkeypatch.setattr(Image, "ID", [*Image.ID, "HELD"])
+    monkeypatch.setitem(Image.OPEN, "HELD", (held, lambda prefix: prefix.startswith((b"f", b"s"))))
+    with warnings.catch_warnings(), ThreadPoolExecutor(2) as pool:
+        warnings.simplefilter("default")
+        filters = [*warnings.filters]
+        opened = []
+        for name in names:
+            opened.append(pool.submit(open_image, name.encode()))
+            assert reached[name].wait(60)
+        go_on["first"].set()
+        assert opened[0].result().size == (2, 2)
+        go_on["second"].set()
+        with pytest.raises(InputError, match=r"too large: over 300 pixels"):
+            opened[1].result()
+        assert [*warnings.filters] == filters

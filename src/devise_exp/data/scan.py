@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import PIL
+from PIL import Image
 
 from devise_exp.core.console import progress
 from devise_exp.core.files import cache_dir, file_lock, fingerprint, write_text
-from devise_exp.data.decoding import UNREADABLE, decode, read_whole, strict_decoding
+from devise_exp.data.decoding import UNREADABLE, decode, read_whole
 
 
 def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
@@ -87,7 +90,7 @@ def _scan(files: dict[str, str]) -> ImageScan:
     """Read and decode the files with as many threads as there are cores."""
     rows, good, broken = sorted(files), [], {}
     with (
-        strict_decoding(),
+        _strict_decoding(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
         progress() as bar,
     ):
@@ -111,3 +114,12 @@ def _content_or_reason(path: str) -> bytes | str:
         return content
     image = decode(content, draft=(64, 64))  # still read to its end, but at an eighth the size
     return image if isinstance(image, str) else bytes.fromhex(fingerprint(content))
+
+
+@contextmanager
+def _strict_decoding() -> Iterator[None]:
+    """Raise on decompression bombs in the process, and ignore other warnings of decoders."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

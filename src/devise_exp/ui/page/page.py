@@ -136,7 +136,7 @@ def build(run: Run, image_root: Path | None = None) -> Any:
 def _answerer(run: Run, image_root: Path | None) -> Callable[..., tuple[str, str, Any, Any]]:
     """The function that gradio calls with the values of the query."""
     gradio = _gradio()
-    busy = threading.Lock()  # strict decoding is set for the whole process
+    busy = threading.Lock()  # the first answers load parts of the run, each once
 
     def answer(text: str, file: str | None, gallery: str, k: float) -> tuple[str, str, Any, Any]:
         with busy:
