@@ -40,6 +40,11 @@ def test_the_worked_case() -> None:
     assert hit_at_k(ranks, 2).mean() == 0.5
 
 
+def test_a_ranking_that_names_a_label_twice_is_refused() -> None:
+    with pytest.raises(InputError, match=r"neighbours: row 1 names an id twice \(1 of 2 rows do\)"):
+        rank_of_truth(np.array([[0, 1, 2], [1, 0, 1]]), np.array([0, 1]))
+
+
 @given(searches())
 def test_rank_and_hits_equal_plain_python(search: tuple[np.ndarray, np.ndarray, int]) -> None:
     neighbours, truth, _ = search

@@ -12,6 +12,7 @@ from devise_exp.evaluation.metrics.checks import (
     check_flags,
     check_ids,
     check_k,
+    check_no_repeats,
     check_same_length,
 )
 
@@ -27,10 +28,11 @@ def rank_of_truth(neighbours: np.ndarray, truth: np.ndarray) -> np.ndarray:
         (N,) ranks: 0 for the nearest label, K for a label that is not among the neighbours.
 
     Raises:
-        InputError: The arrays hold no ids, or differ in length.
+        InputError: The arrays hold no ids, differ in length, or a row names an id twice.
     """
     neighbours, truth = check_ids(neighbours, "neighbours", 2), check_ids(truth, "truth", 1)
     check_same_length(neighbours, "neighbours", truth, "truth")
+    check_no_repeats(neighbours, "neighbours")
     true = neighbours == truth[:, None]  # (N, K)
     ranks: np.ndarray = np.where(true.any(axis=1), true.argmax(axis=1), neighbours.shape[1])
     return ranks
