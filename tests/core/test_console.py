@@ -29,6 +29,17 @@ def test_notes_go_to_stderr_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     assert err == f"{line}\nwarning: look\nerror: wrong\n"
 
 
+def test_a_file_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b]0;title\a\n.jpg"
+    notify(f"skipped {name}")
+    warn(name)
+    print_error(f"{name}: cannot be read")
+    escaped = r"a\x1b]0;title\x07\n.jpg"
+    assert capsys.readouterr().err == (
+        f"skipped {escaped}\nwarning: {escaped}\nerror: {escaped}: cannot be read\n"
+    )
+
+
 def test_results_go_to_stdout_and_a_pipe_does_not_wrap_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -240,10 +240,10 @@ def test_what_imagenet_does_not_know_is_clean() -> None:
 def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "kinds.tsv.gz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"kinds.tsv.gz is no table of kinds.*make.py"):
+    with pytest.raises(InputError, match=r"kinds.tsv.gz is not a table of kinds.*make.py"):
         read_kinds(path)
     path.unlink()
-    with pytest.raises(InputError, match="no table of kinds"):
+    with pytest.raises(InputError, match="is not a table of kinds"):
         read_kinds(path)
 
 

@@ -91,7 +91,7 @@ def test_what_is_no_metric_is_passed_over() -> None:
     flat = {
         "data": "caltech101", "split/name": "random", "labels/missing": 3, "epoch": 8,
         "leak/unseen_leaked": 0, "hierarchy/unplaced": 1, "unseen/hit@1": "damaged",
-        "seen/hit@1": math.nan, "seen/hit@2": True, "seen/hit@3/lo": 0.1,
+        "seen/hit@4": 10**400, "seen/hit@1": math.nan, "seen/hit@2": True, "seen/hit@3/lo": 0.1,
         "unseen/hp@1/class_mean": 1,
         "val/hit@1": 1,
     }  # fmt: skip

@@ -22,6 +22,6 @@ def test_save_replaces_an_index_but_nothing_else(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["meta.json", "vectors.npy"]
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
-    with pytest.raises(InputError, match="is no index"):
+    with pytest.raises(InputError, match="is not an index"):
         ExactIndex(gaussian(7, 5)).save(tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"

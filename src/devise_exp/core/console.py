@@ -49,9 +49,9 @@ def notify(line: str) -> None:
     """Print a note for a person to stderr; stdout is kept for results.
 
     Args:
-        line: The text as it is, without markup.
+        line: The text, without markup; what would steer a terminal is escaped.
     """
-    _stderr().print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    _stderr().print(printable(line), soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def warn(line: str) -> None:
@@ -69,7 +69,7 @@ def print_error(line: str) -> None:
     Args:
         line: What is wrong, where, and what to do.
     """
-    print(f"error: {line}", file=sys.stderr, flush=True)
+    print(f"error: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def print_content(*contents: Any, width: int = PIPE_WIDTH) -> None:

@@ -46,7 +46,7 @@ class Classes:
         if len(self.words) != len(self.names):
             raise ValueError(f"{len(self.names)} names of classes but {len(self.words)} words")
         if unknown := set(self.overlaps) - set(self.names):
-            raise ValueError(f"overlaps of {', '.join(sorted(unknown))}, which are no classes")
+            raise ValueError(f"overlaps of {', '.join(sorted(unknown))}, which are not classes")
 
 
 def diagnose(

@@ -87,7 +87,7 @@ def unit_rows(vectors: np.ndarray, what: str) -> np.ndarray:
     if not np.isfinite(lengths).all():
         row = np.flatnonzero(~np.isfinite(lengths[:, 0]))[0]
         raise InputError(
-            f"row {row} of the {what} holds NaN or infinity: leave such rows out, or mend their "
+            f"row {row} of the {what} holds NaN or infinity: leave such rows out, or correct their "
             "source"
         )
     return normalize_rows(vectors)

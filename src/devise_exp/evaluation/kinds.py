@@ -119,7 +119,8 @@ def read_kinds(path: Path) -> KindTable:
                 senses.append(Sense(split_synonyms(synonyms), relation, _indices(ranges)))
     except (OSError, EOFError, ValueError) as error:
         raise InputError(
-            f"{path} is no table of kinds ({error}): make it with experiments/overlap_table/make.py"
+            f"{path} is not a table of kinds ({error}): make it with "
+            "experiments/overlap_table/make.py"
         ) from None
     return KindTable(tuple(senses))
 

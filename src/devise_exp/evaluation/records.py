@@ -197,4 +197,9 @@ def _identity(match: re.Match[str]) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     """Whether a value of a JSON file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False

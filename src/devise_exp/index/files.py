@@ -33,7 +33,7 @@ def writing(folder: Path, name: str, settings: Mapping[str, int | None]) -> Iter
     """
     free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not free and not (folder / META).is_file():
-        raise InputError(f"{folder} exists and is no index: save to another folder")
+        raise InputError(f"{folder} exists and is not an index: save to another folder")
     with atomic_path(folder) as partial:
         partial.mkdir()
         yield partial

@@ -47,7 +47,7 @@ def unit_rows(values: np.ndarray, title: str) -> np.ndarray:
         fault = "is all zero" if length[wrong[0]] == 0 else "holds NaN or infinity"
         raise InputError(
             f"row {wrong[0]} of the {title} {fault} ({len(wrong)} of {len(rows)} rows are bad): "
-            "leave such rows out, or mend what made them"
+            "leave such rows out, or correct what made them"
         )
     # Rounding to float32 moves a length by up to 6e-8; dividing again would change bits on load.
     length[np.abs(length - 1) <= 1e-7] = 1.0

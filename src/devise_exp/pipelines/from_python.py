@@ -58,6 +58,9 @@ def open_run(path: str | Path) -> Run:
         path: The run folder.
 
     Returns:
-        The run. InputError if the path is no folder of a finished run.
+        The run.
+
+    Raises:
+        InputError: The path is not a folder of a finished run.
     """
     return Run.open(path)

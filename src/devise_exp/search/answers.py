@@ -189,7 +189,7 @@ def _query_vector(
 
 def _checked_k(k: int | None, default: int, n: int, what: str) -> int:
     if not n:
-        raise InputError(f"there are no {what}")
+        raise InputError(f"there are no {what}: choose another gallery")
     if k is None:
         return min(default, n)
     if not 1 <= k <= n:
@@ -201,7 +201,9 @@ def _most_frequent(run: Run, most_frequent: int | None) -> np.ndarray:
     """(V, D) the vectors of the vocabulary, or of its first words: a view, memory-mapped."""
     vectors = run.vocabulary.vectors
     if not len(vectors):
-        raise InputError(f"the word vectors {run.vocabulary.name} list no words to search")
+        raise InputError(
+            f"the word vectors {run.vocabulary.name} list no words to search: ask a run with others"
+        )
     if most_frequent is not None and not 1 <= most_frequent <= len(vectors):
         raise InputError(
             f"the {most_frequent} most frequent words: {run.vocabulary.name} has {len(vectors):,}, "

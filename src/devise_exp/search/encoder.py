@@ -60,7 +60,7 @@ class ImageEncoder:
             InputError: If there is no image.
         """
         if not images:
-            raise InputError("no image was given")
+            raise InputError("no image was given: give at least one")
 
         def tensor(i: int) -> torch.Tensor:
             prepared: torch.Tensor = self.backbone.preprocess(images[i])

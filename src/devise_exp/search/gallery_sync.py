@@ -85,7 +85,9 @@ def sync(gallery: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> Sy
         new = [row for row in rows if _key(row) not in vectors]
         vectors |= _embed_rows(new, unfinished, embed)
         if {_key(row) for row in rows} != set(saved):
-            save(gallery, rows, _arrays(gallery, rows, vectors), make_index, str(root))
+            save(
+                gallery, rows, _arrays((gallery, unfinished), rows, vectors), make_index, str(root)
+            )
         shutil.rmtree(unfinished, ignore_errors=True)
     return _report(rows, saved, notes)
 
@@ -181,9 +183,14 @@ def _by_key(keys: Iterable[Sequence[str]], spaces: Mapping[str, np.ndarray]) -> 
     }
 
 
-def _arrays(gallery: Path, rows: Sequence[GalleryRow], vectors: Vectors) -> dict[str, np.ndarray]:
+def _arrays(
+    folders: Sequence[Path], rows: Sequence[GalleryRow], vectors: Vectors
+) -> dict[str, np.ndarray]:
     """Space -> (N, D) in the order of `rows`."""
     by_row = [vectors[_key(row)] for row in rows]
     if any(spaces.keys() != by_row[0].keys() for spaces in by_row):
-        raise InputError(f"{gallery}: was indexed in other spaces: remove it and index again")
+        gallery, unfinished = folders
+        raise InputError(
+            f"{gallery}: was indexed in other spaces: remove it and {unfinished}, then index again"
+        )
     return {space: np.stack([spaces[space] for spaces in by_row]) for space in by_row[0]}

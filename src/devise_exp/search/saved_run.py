@@ -47,7 +47,10 @@ class Run:
             path: The folder.
 
         Returns:
-            The run. InputError if the path is no folder of a finished run.
+            The run.
+
+        Raises:
+            InputError: The path is not a folder of a finished run.
         """
         return cls(RunFolder.existing(path))
 

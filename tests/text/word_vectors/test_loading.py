@@ -61,7 +61,7 @@ def test_an_untrusted_pickle_does_not_run(tmp_path: Path) -> None:
 def test_wrong_path_lists_similar_names(tmp_path: Path) -> None:
     (tmp_path / "glove.6B.300d.txt").write_text("a 1 2\n")
     (tmp_path / "notes.md").write_text("x")
-    with pytest.raises(InputError, match=r"no such file; .* holds glove\.6B\.300d\.txt; mend"):
+    with pytest.raises(InputError, match=r"no such file; .* holds glove\.6B\.300d\.txt; correct"):
         load_word_vectors(tmp_path / "glove.6b.300.txt")
     with pytest.raises(InputError, match=r"is a folder; .* holds .*notes\.md"):
         load_word_vectors(tmp_path)

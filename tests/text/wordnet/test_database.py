@@ -58,7 +58,7 @@ def test_the_version_is_that_of_the_licence(tmp_path: Path) -> None:
 
 
 def test_no_folder_of_wordnet(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"is no WordNet folder: .*index.noun and data.noun"):
+    with pytest.raises(InputError, match=r"is not a WordNet folder: .*index.noun and data.noun"):
         WordNet(tmp_path)
 
 

@@ -260,10 +260,10 @@ def test_the_shipped_file_is_what_its_table_writes() -> None:
 def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "table.tsv.gz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"table.tsv.gz is no table of senses.*make.py"):
+    with pytest.raises(InputError, match=r"table.tsv.gz is not a table of senses.*make.py"):
         read_sense_table(path)
     path.unlink()
-    with pytest.raises(InputError, match="no table of senses"):
+    with pytest.raises(InputError, match="is not a table of senses"):
         read_sense_table(path)
 
 

@@ -41,7 +41,8 @@ def read_fasttext_bin(path: Path, folder: Path) -> VectorSource:
         entries, count, labels, _tokens, pruned = cursor.unpack(_DICTIONARY)
     if magic != MAGIC or version > _VERSION:
         raise InputError(
-            f"{path}: not a fastText model of version {_VERSION} or before; set format="
+            f"{path}: not a fastText model of version {_VERSION} or before; "
+            "set word_vectors.format="
         )
     if labels > 0 or pruned > 0:
         raise InputError(

@@ -198,9 +198,9 @@ def _missing(path: Path) -> str:
     """Say that a path is no file, and which names there are spelt like it."""
     folder = path if path.is_dir() else path.parent
     if not folder.is_dir():
-        return f"{path}: there is no folder {folder}; mend word_vectors.path"
+        return f"{path}: there is no folder {folder}; correct word_vectors.path"
     here = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     near = nearest_spellings(path.name, here, n=5, min_similarity=0.5) or here[:5]
     what = "is a folder" if path.is_dir() else "no such file"
     holds = f"{folder} holds {', '.join(near)}" if near else f"{folder} is empty"
-    return f"{path}: {what}; {holds}; mend word_vectors.path"
+    return f"{path}: {what}; {holds}; correct word_vectors.path"

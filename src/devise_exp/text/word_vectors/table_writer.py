@@ -119,7 +119,7 @@ def _append(
         if not math.isfinite(norm):
             raise InputError(
                 f"{source.path}, {source.entry} {chunk.first + i}: the vector of "
-                f"{encoded.decode()!r} has a number that is not finite; mend or remove it"
+                f"{encoded.decode()!r} has a number that is not finite; correct or remove it"
             )
         if index.add(encoded, norm):
             kept.append(i)

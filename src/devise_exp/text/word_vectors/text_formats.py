@@ -53,7 +53,9 @@ def detect_format(path: Path) -> str:
     header = _HEADER.match(lines[0])
     if header is None and b"\0" in sample:
         known = ", ".join(FORMATS)
-        raise InputError(f"{path}: none of the known formats ({known}); set format= if it is one")
+        raise InputError(
+            f"{path}: none of the known formats ({known}); set word_vectors.format= if it is one"
+        )
     if header is None:
         return "glove"
     if _parsed(lines[1:2], int(header[2]))[2] is None:
@@ -110,7 +112,8 @@ def read_header(path: Path) -> tuple[int, int]:
     if match is None or int(match[1]) < 1 or int(match[2]) < 1:
         raise InputError(
             f"{path}, line 1: expected 'number-of-words dimension', found "
-            f"{line[:40].decode('utf-8', 'replace')!r}; text without that line is format=glove"
+            f"{line[:40].decode('utf-8', 'replace')!r}; text without that line is "
+            "word_vectors.format=glove"
         )
     return int(match[1]), int(match[2])
 
@@ -138,7 +141,7 @@ def _text_chunks(path: Path, dim: int, count: int | None) -> Generator[Chunk, No
             left = len(words) if count is None else count + 2 - first
             if len(words) > left:
                 words, vectors = words[:left], vectors[:left]
-                problem = f"more words than the {count} that the first line promises; mend that"
+                problem = f"more words than the {count} that the first line promises; correct that"
             yield Chunk(words, vectors, first, done())
             first += len(words)
             if problem or after:

@@ -54,7 +54,7 @@ class WordNet:
             index, self._data = ((folder / name).read_bytes() for name in FILES)
         except (FileNotFoundError, NotADirectoryError):
             raise InputError(
-                f"{folder} is no WordNet folder: it needs the files {' and '.join(FILES)}"
+                f"{folder} is not a WordNet folder: it needs the files {' and '.join(FILES)}"
             ) from None
         lines = (line for line in index.splitlines() if line[:1] not in (b"", b" "))
         self._lines = {line.partition(b" ")[0].decode(): line for line in lines}

@@ -199,7 +199,7 @@ def read_sense_table(path: Path) -> SenseTable:
             raise ValueError(f"nothing says what {min(loose)} is a kind of")
     except (OSError, EOFError, ValueError) as error:
         raise InputError(
-            f"{path} is no table of senses ({error}): make it with "
+            f"{path} is not a table of senses ({error}): make it with "
             "experiments/hypernym_table/make.py"
         ) from None
     return SenseTable(senses, hypernyms)
