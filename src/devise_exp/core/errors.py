@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import re
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from devise_exp.core.paths import CONF
+from devise_exp.core.spelling import nearest_spellings
 
 _ALL_OPTIONS = "add --cfg job to the command to see every option"
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -98,7 +98,7 @@ def _unknown_option(key: str, parent: Any) -> str:
     """Suggest keys near a wrong one; `parent` is the config node without it, if Hydra names it."""
     path, _, last = key.rpartition(".")
     siblings = [str(k) for k in parent or () if not str(k).startswith("_")]
-    near = difflib.get_close_matches(last, siblings, 3)
+    near = nearest_spellings(last, siblings)
     start = f"no option {key}"
     if near:
         return f"{start}: did you mean {' or '.join(f'{path}.{n}'.lstrip('.') for n in near)}?"

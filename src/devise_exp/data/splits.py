@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
+from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dealing import deal_rows, draw_seen_classes
 
 
@@ -223,7 +223,7 @@ def _check_unseen(unseen: Sequence[str], classes: Sequence[str]) -> None:
         raise InputError(f"split.unseen names {', '.join(twice)} more than once: name a class once")
     unknown = [c for c in unseen if c not in classes]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], classes, 3)
+        near = nearest_spellings(unknown[0], classes)
         raise InputError(
             f"split.unseen: no class {', '.join(unknown)} in the data (near {unknown[0]}: "
             f"{', '.join(near) or 'none'}); give names as in the merged class list, without those "

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.spelling import nearest_spellings
 from devise_exp.text.name_lookup import look_up, suggest_words
-from devise_exp.text.spelling import nearest_spellings
 from devise_exp.text.vocabulary import TextVocabulary, VectorLookup, Vocabulary
 
 RULES = ("exact", "alias", "averaged", "subword", "missing")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 from typing import Any
 
 import torch
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.spelling import nearest_spellings
 from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.backbones.torchvision import OFFLINE
 from devise_exp.features.backbones.weights import classifier_head, existing_file
@@ -67,7 +67,7 @@ def _check_options(name: str, pretrained: bool, file: str | None) -> None:
     import timm
 
     if not timm.is_model(name.split(".")[0]):
-        near = ", ".join(difflib.get_close_matches(name.split(".")[0], timm.list_models(), 5))
+        near = ", ".join(nearest_spellings(name.split(".")[0], timm.list_models(), n=5))
         raise InputError(
             f"backbone.name={name}: timm has no such model; near ones: {near or 'none'}"
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from devise_exp.core.console import track
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import cache_dir, fingerprint, write_text
-from devise_exp.text.spelling import nearest_spellings
+from devise_exp.core.spelling import nearest_spellings
 from devise_exp.text.word_vectors.binary_formats import (
     read_gensim_kv,
     read_packaged_glove,

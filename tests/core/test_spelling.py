@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devise_exp.text.spelling import nearest_spellings
+from devise_exp.core.spelling import nearest_spellings
 
 
 def test_slips_and_case_are_forgiven() -> None:
