@@ -6,6 +6,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from devise_exp.core.console import printable
 from devise_exp.reports.tables import BEST, TIED, Heading, Marked, Table
 
@@ -18,22 +20,26 @@ _SIGNS = {BEST: "*", TIED: "~", "": " "}  # a pipe keeps no bold letters
 _STYLES = {BEST: "bold", TIED: "italic", "": ""}
 
 
-def to_html(table: Table) -> str:
+def to_html(table: Table, *, highlighted: str | None = None, titled: bool = True) -> Markup:
     """Write a table as an element of an HTML page, all text escaped.
 
     Args:
-        table: What to write; left-aligned columns name their rows.
+        table: What to write; the first column names the rows, and a cell may be Markup.
+        highlighted: A row with this cell gets the class "model".
+        titled: Write the title too.
 
     Returns:
-        A <table> element.
+        A <table> element; its texts are cells of the class "text".
     """
     template = _templates().get_template("table.html.jinja")
-    return template.render(
-        title=table.title,
+    content = template.render(
+        title=table.title if titled else "",
         note=table.explained("Bold", "Italic"),
         columns=table.columns,
-        rows=[list(zip(table.columns, row, strict=True)) for row in table.full_rows],
+        rows=table.full_rows,
+        highlighted=highlighted,
     )
+    return Markup(content)
 
 
 def to_html_page(table: Table, title: str) -> str:
@@ -46,10 +52,8 @@ def to_html_page(table: Table, title: str) -> str:
     Returns:
         The page: no script, no request, all text escaped.
     """
-    from markupsafe import Markup
-
     template = _templates().get_template("table_page.html.jinja")
-    return template.render(title=title, table=Markup(to_html(table)))
+    return template.render(title=title, table=to_html(table))
 
 
 def to_rich(table: Table, *, ruled: bool = False) -> rich.table.Table:

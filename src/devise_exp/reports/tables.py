@@ -36,6 +36,30 @@ class Column:
     wrap: bool = True
 
 
+def left(*headings: str) -> list[Column]:
+    """Make columns of names.
+
+    Args:
+        headings: Their names.
+
+    Returns:
+        Left-aligned columns.
+    """
+    return [Column(heading) for heading in headings]
+
+
+def right(*headings: str) -> list[Column]:
+    """Make columns of numbers.
+
+    Args:
+        headings: Their names.
+
+    Returns:
+        Right-aligned columns.
+    """
+    return [Column(heading, "right") for heading in headings]
+
+
 @dataclass(frozen=True)
 class Marked:
     """A number that competes with the others of its column.
@@ -66,8 +90,8 @@ class Table:
 
     Attributes:
         columns: From left to right.
-        rows: Cells are Marked, Heading, or plain values; None is an empty cell, and a short row is
-            filled up with empty cells.
+        rows: Cells are Marked, Heading, plain values, or Markup for HTML; None is an empty cell,
+            and a short row is filled up with empty cells.
         sections: The rows, by number, above which a section begins.
         title: Its heading, "" for none.
         note: A text below it; {best} and {tied} stand for the format's words for these marks.

@@ -104,7 +104,7 @@ def tradeoff(
     text = (
         "Class means of hit@1 as the similarity of every seen label is lowered, step by step, from "
         "answers among seen labels only (upper left) to unseen ones only (lower right). Filled "
-        "mark: the gamma chosen on class folds of seen classes; hollow: none; thin lines: equal H"
+        "mark: the gamma chosen on class folds; hollow: none; thin lines: equal H"
     )
     return Plot(name="tradeoff", title="Seen against unseen", text=text, figure=figure, tips=tips)
 

@@ -13,18 +13,20 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName, flatten
+from devise_exp.reports import table_views
 from devise_exp.reports.comparison import of_methods
 from devise_exp.reports.figures import plots, style
 from devise_exp.reports.figures.class_plot import class_plot
 from devise_exp.reports.figures.plots import hit_curves
 from devise_exp.reports.figures.style import Plot
-from devise_exp.reports.html import confusions as confusions_module
-from devise_exp.reports.html import sections
+from devise_exp.reports.html import class_tables, sections
+from devise_exp.reports.html.confusions import confusions
 from devise_exp.reports.html.sections import headline_numbers, method_table
 from devise_exp.reports.titles import protocol_title
 from devise_exp.runs import results
 from devise_exp.runs.files import read_rows
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.records import ClassRecord, RunDetails
 from devise_exp.runs.results import RunResults
 
 PAGE = "report.html"
@@ -67,13 +69,13 @@ def page(folder: Path) -> str:
         .read_text(encoding="utf-8")
     )
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["per_cent"] = lambda share: sections.metric_cell(share).text
-    environment.filters["heading"] = protocol_title
-    environment.filters["whole"] = lambda share: "" if share is None else f"{100 * share:.0f}"
     content = _content(folder)
     drawn = {plot.name: plot for plot in plots_of(folder)}
     return environment.from_string(source).render(
-        **content, plots=drawn, svg=lambda plot: Markup(style.to_svg(plot))
+        **content,
+        plots=drawn,
+        svg=lambda plot: Markup(style.to_svg(plot)),
+        to_html=table_views.to_html,
     )
 
 
@@ -126,45 +128,52 @@ def _diagnostic_plots(
 
 
 def _content(folder: Path) -> dict[str, Any]:
-    """Everything but the figures, as values for the template."""
+    """Everything but the figures, as tables and values for the template."""
     run, run_folder = results.read(folder), RunFolder(folder)
-    about = _printable(run_folder.details().to_json()) if (folder / "about.json").is_file() else {}
-    classes = []
+    details, records = RunDetails({}), list[ClassRecord]()
+    if (folder / "about.json").is_file():
+        details = RunDetails.from_json(_printable(run_folder.details().to_json()))
     if (folder / "classes.json").is_file():
-        classes = _printable([record.to_json() for record in run_folder.classes()])
-    diagnostics = _printable(run_folder.diagnostics())
-    comparison = of_methods([run])
-    with _reading(folder / "about.json"):
-        facts = about.get("about", {})
-        audit = sections.audit(classes, about) if classes and about else []
+        saved = [_printable(record.to_json()) for record in run_folder.classes()]
+        records = [ClassRecord.from_json(entry) for entry in saved]
+    comparison, about = of_methods([run]), details.about
+    index = flatten(r for r in run.records if r.protocol == "index")
     with _reading(folder / "results.csv"):
         hits = sections.hits(_table(folder, "results.csv"))
     with _reading(folder / "search.csv"):
         searches = sections.searches(_table(folder, "search.csv"))
-    with _reading(folder / "diagnostics.json"):
-        confusions = confusions_module.confusions(
-            RunFolder(folder), diagnostics.get("confusions", {})
-        )
     config = folder / "config.yaml"
     return {
-        "title": ", ".join(str(facts[key]) for key in _TITLE if key in facts) or "a run",
+        "title": ", ".join(str(about[key]) for key in _TITLE if key in about) or "a run",
         "run": printable(folder.name),
         "model": MODEL,
-        "facts": facts | flatten(r for r in run.records if r.protocol == "index"),
-        "skipped": about.get("skipped", []),
+        "about": about,
+        "facts": class_tables.facts(about | index),
+        "skipped": details.skipped,
         "tiles": headline_numbers(comparison, run),
         "methods": method_table(comparison),
         "hits": hits,
         "hierarchical": sections.hierarchical(run),
         "searches": searches,
-        "classes": diagnostics.get("classes", []),
-        "diagnostics": diagnostics,
-        "confusions": confusions,
-        "hubness": diagnostics.get("hubness", {}),
-        "audit": audit,
-        "words": classes,
+        "audit": class_tables.audit(records, details) if records and about else None,
+        "words": class_tables.words(records) if records else None,
         "config": config.read_text(encoding="utf-8") if config.is_file() else "",
+        **_diagnostic_tables(run_folder, class_tables.verdicts(records, details) if about else {}),
     }
+
+
+def _diagnostic_tables(run: RunFolder, verdicts: Mapping[str, str]) -> dict[str, Any]:
+    """The tables of diagnostics.json."""
+    diagnostics = _printable(run.diagnostics())
+    with _reading(run.path / "diagnostics.json"):
+        return {
+            "tradeoff": class_tables.tradeoff(diagnostics.get("tradeoff", {})),
+            "classes": class_tables.classes(diagnostics.get("classes", ()), verdicts),
+            "confusions": confusions(run, diagnostics.get("confusions", {})),
+            "plane": class_tables.plane(diagnostics.get("map", {}).get("classes", ())),
+            "hubs": class_tables.hubs(diagnostics.get("hubness", {})),
+            "similarity": class_tables.similarity(diagnostics.get("similarity", {})),
+        }
 
 
 def _printable(value: Any) -> Any:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from devise_exp.evaluation.leakage import AuditReport, Overlap
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, MetricName
 from devise_exp.reports import numbers
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures.plots import Curve
 from devise_exp.reports.numbers import to_precision
-from devise_exp.reports.tables import Column, Marked, Table
+from devise_exp.reports.tables import Marked, Table, left, right
 from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES, protocol_title
 from devise_exp.runs.results import RunResults
 
@@ -67,15 +66,15 @@ def curves(records: Iterable[Mapping[str, str]]) -> dict[str, dict[str, Curve]]:
     return by_protocol
 
 
-def hits(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def hits(records: Sequence[Mapping[str, str]]) -> list[Table]:
     """Make the tables of hit@k.
 
     Args:
         records: The rows of results.csv.
 
     Returns:
-        An entry for each protocol: its heading, sizes and table, in which the trained model is
-        per image and per class, the other methods per class.
+        A table for each protocol: the trained model per image and per class, the other methods per
+        class.
     """
     sizes: dict[str, tuple[int, int]] = {}
     rows: dict[str, dict[tuple[str, str], dict[int, Marked]]] = {}
@@ -85,19 +84,19 @@ def hits(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
         sizes[r["protocol"]] = (int(r["n_images"]), int(r["n_labels"]))
         row = rows.setdefault(r["protocol"], {}).setdefault((r["method"], r["mean_over"]), {})
         row[int(r["k"])] = metric_cell(float(r["hit"]), _number(r["lo"]), _number(r["hi"]))
-    entries = []
+    tables = []
     for protocol, (images, labels) in sizes.items():
         ks = sorted({k for row in rows[protocol].values() for k in row})
         table = Table(
-            columns=(Column("method"), Column("mean"), *(Column(f"hit@{k}", "right") for k in ks)),
+            columns=(*left("method", "mean"), *right(*map("hit@{}".format, ks))),
             rows=tuple(
                 (method, AVERAGE_TITLES[mean], *(row.get(k) for k in ks))
                 for (method, mean), row in rows[protocol].items()
             ),
+            title=f"{protocol_title(protocol)} ({images:,} images, {labels:,} labels)",
         )
-        name = protocol_title(protocol)
-        entries.append({"heading": name, "images": images, "labels": labels, "table": table})
-    return entries
+        tables.append(table)
+    return tables
 
 
 def method_table(comparison: Comparison) -> Table:
@@ -109,9 +108,8 @@ def method_table(comparison: Comparison) -> Table:
     Returns:
         A row for each method; the best and what is not shown to differ from it are marked.
     """
-    columns = [Column(title, "right") for title in comparison.columns.values()]
     return Table(
-        columns=(Column("method"), *columns),
+        columns=(*left("method"), *right(*comparison.columns.values())),
         rows=tuple(
             (
                 line.names[0],
@@ -144,43 +142,44 @@ def headline_numbers(comparison: Comparison, run: RunResults) -> list[dict[str, 
     return tiles
 
 
-def hierarchical(run: RunResults) -> list[dict[str, Any]]:
+def hierarchical(run: RunResults) -> list[Table]:
     """Make the tables of hierarchical precision.
 
     Args:
         run: The metrics of a run.
 
     Returns:
-        An entry for each protocol: its heading and the table of hp@k.
+        A table of hp@k for each protocol.
     """
     shares: dict[str, dict[str, dict[int | None, float]]] = {}
     for record in run.records:
         if record.metric == "hp":
             of_protocol = shares.setdefault(record.protocol, {})
             of_protocol.setdefault(record.method, {})[record.k] = record.value
-    entries = []
+    tables = []
     for protocol in (p for p in PROTOCOL_TITLES if MODEL in shares.get(p, {})):
         ks = sorted(k for k in shares[protocol][MODEL] if k is not None)
         table = Table(
-            columns=(Column("method"), *(Column(f"hp@{k}", "right") for k in ks)),
+            columns=(*left("method"), *right(*map("hp@{}".format, ks))),
             rows=tuple(
                 (method, *(metric_cell(shares[protocol][method].get(k)) for k in ks))
                 for method in run.methods
                 if method in shares[protocol]
             ),
+            title=f"Hierarchical precision, {protocol_title(protocol)}",
         )
-        entries.append({"heading": protocol_title(protocol), "table": table})
-    return entries
+        tables.append(table)
+    return tables
 
 
-def searches(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def searches(records: Sequence[Mapping[str, str]]) -> list[Table]:
     """Make the tables of searches.
 
     Args:
         records: The rows of search.csv.
 
     Returns:
-        An entry for each task: "search" (by names) or "similar" (by images), and its table.
+        A table for each task: by class names, or by an image.
     """
     tasks: dict[str, dict[tuple[str, str, str, str], dict[str, Marked]]] = {}
     for r in records:
@@ -188,53 +187,17 @@ def searches(records: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
         row = (queries.replace("_", " "), f"{n_queries:,}", f"{n_images:,}", r["method"])
         cells = tasks.setdefault(r["task"], {}).setdefault(row, {})
         cells[r["figure"]] = metric_cell(float(r["value"]), _number(r["lo"]), _number(r["hi"]))
-    entries = []
+    tables = []
     for task, rows in tasks.items():
         metrics = list(dict.fromkeys(name for cells in rows.values() for name in cells))
-        numbers_columns = [Column(name, "right") for name in ("number", "images")]
+        compared = left("method" if task == "search" else "space")
         table = Table(
-            columns=(
-                Column("queries"),
-                *numbers_columns,
-                Column("method" if task == "search" else "space"),
-                *(Column(name, "right") for name in metrics),
-            ),
+            columns=(*left("queries"), *right("number", "images"), *compared, *right(*metrics)),
             rows=tuple((*row, *map(cells.get, metrics)) for row, cells in rows.items()),
+            title="By class names" if task == "search" else "By an image, itself left out",
         )
-        entries.append({"task": task, "table": table})
-    return entries
-
-
-def audit(classes: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the unseen classes with what the pretraining knew of them.
-
-    Args:
-        classes: The entries of classes.json.
-        about: The content of about.json.
-
-    Returns:
-        An entry for each unseen class: its words, the verdict, and the pretraining classes that it
-        overlaps with.
-    """
-    overlaps = [Overlap(**overlap) for overlap in about["leaks"]]
-    checked = str(about["about"].get("leak/checked_by", "nothing"))
-    report = AuditReport(() if checked.startswith("nothing") else (checked,), tuple(overlaps))
-    unseen = [entry for entry in classes if not entry["seen"]]
-    verdicts = report.verdicts(entry["name"] for entry in unseen)
-    return [
-        {
-            "name": entry["name"],
-            "words": " ".join(entry["words"]),
-            "how": entry["how"],
-            "verdict": verdicts[entry["name"]],
-            "met": [
-                f"{overlap.relation} {overlap.category} (as {overlap.sense})"
-                for overlap in overlaps
-                if overlap.name == entry["name"]
-            ],
-        }
-        for entry in unseen
-    ]
+        tables.append(table)
+    return tables
 
 
 def _number(text: str) -> float | None:
