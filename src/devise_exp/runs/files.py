@@ -31,12 +31,22 @@ _DAMAGE = (
 
 
 @contextmanager
-def reading(folder: Path, name: str) -> Iterator[Path]:
+def reading(
+    folder: Path,
+    name: str,
+    *,
+    remedy: str = "train the run again",
+    missing: str = "",
+    missing_ok: bool = False,
+) -> Iterator[Path]:
     """Turn errors that a damaged file causes into one line.
 
     Args:
         folder: The run folder.
-        name: Path in the run folder of the file that is read in the block.
+        name: Path in the run folder of the file whose content is read in the block.
+        remedy: What to do if the file is damaged.
+        missing: What to say and do if it is not there, where that is more than the remedy.
+        missing_ok: The block can do without the file.
 
     Yields:
         The file.
@@ -45,12 +55,12 @@ def reading(folder: Path, name: str) -> Iterator[Path]:
         InputError: If the file is not there, or cannot be what a run wrote.
     """
     file = folder / name
-    if not file.is_file():
-        raise InputError(f"{folder}: the run folder lacks {name}: train the run again")
+    if not missing_ok and not file.is_file():
+        raise InputError(f"{folder}: {missing or f'the run folder lacks {name}: {remedy}'}")
     try:
         yield file
     except _DAMAGE as error:
-        raise InputError(f"{file}: damaged: train the run again") from error
+        raise InputError(f"{file}: damaged: {remedy}") from error
 
 
 def write_json(folder: Path, name: str, content: Any) -> None:

@@ -14,10 +14,12 @@ import numpy as np
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.index import saved as saved_index
+from devise_exp.runs.files import reading
 from devise_exp.runs.gallery import Gallery, GalleryRow, MakeIndex
 
 FORMAT = 1
 ROWS = "rows.json"
+AGAIN = "train or index again"
 MAX_ROWS = 2**30  # bytes of rows.json; a million rows take a fifth of it
 
 
@@ -80,7 +82,7 @@ def load(folder: Path, space: str) -> Gallery:
     if len(index) != len(saved.rows):
         raise InputError(
             f"{folder}: damaged ({len(index)} vectors for {len(saved.rows)} images): remove it "
-            "and train or index again"
+            f"and {AGAIN}"
         )
     return Gallery(saved.name, saved.rows, index)
 
@@ -121,26 +123,16 @@ def saved_rows(folder: Path) -> SavedRows:
     Raises:
         InputError: If the file is not there, too large or not what `save` wrote.
     """
-    file = folder / ROWS
-    if not file.is_file():
-        raise InputError(f"{folder}: no gallery there (no {ROWS}): train or index again")
-    damaged = InputError(f"{file}: damaged: remove {folder} and train or index again")
-    if file.stat().st_size > MAX_ROWS:
-        raise damaged
-    try:
+    missing, remedy = f"no gallery there (no {ROWS}): {AGAIN}", f"remove {folder} and {AGAIN}"
+    with reading(folder, ROWS, remedy=remedy, missing=missing) as file:
+        if file.stat().st_size > MAX_ROWS:
+            raise ValueError("too large")
         content = json.loads(file.read_text(encoding="utf-8"))
         rows = tuple(GalleryRow(**row) for row in content["rows"])
         texts = [content["name"], *content["spaces"]]
         for row in rows:
-            texts += [
-                row.name,
-                row.label,
-                "" if row.path is None else row.path,
-                row.part,
-                row.stamp,
-            ]
+            path = "" if row.path is None else row.path
+            texts += [row.name, row.label, path, row.part, row.stamp]
         if content["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
-            raise damaged
+            raise ValueError("not what save wrote")
         return SavedRows(content["name"], tuple(content["spaces"]), rows)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise damaged from error

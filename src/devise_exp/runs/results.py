@@ -16,8 +16,10 @@ from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, PUBLISHED, MetricName, MetricRecord, parse
+from devise_exp.runs.files import reading
 from devise_exp.runs.folder import RunFolder
 
+_NO_METRICS = "no finished run folder (it has no metrics.json): give one that train.py named"
 # Settings that change no metric.
 _NEUTRAL = re.compile(
     r"(logger|report|resume|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
@@ -112,18 +114,10 @@ def read(folder: Path) -> RunResults:
     Raises:
         InputError: The folder has no metrics.json, or one of its files is damaged.
     """
-    file = folder / "metrics.json"
-    try:
+    with reading(folder, "metrics.json", missing=_NO_METRICS) as file:
         metrics = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            f"{folder}: no finished run folder (it has no {file.name}): give one that train.py "
-            "named"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"{file}: damaged: train the run again") from error
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("split/fingerprint"), str):
-        raise InputError(f"{file}: damaged (no split/fingerprint): train the run again")
+        if not isinstance(metrics["split/fingerprint"], str):
+            raise TypeError("no fingerprint")
     config = OmegaConf.to_container(RunFolder(folder).config())
     return RunResults(folder, flat_settings(config), metrics)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from devise_exp.core.console import printable
-from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName, flatten
@@ -24,7 +23,7 @@ from devise_exp.reports.html.confusions import confusions
 from devise_exp.reports.html.sections import headline_numbers, method_table
 from devise_exp.reports.titles import protocol_title
 from devise_exp.runs import results
-from devise_exp.runs.files import read_rows
+from devise_exp.runs.files import read_rows, reading
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import ClassRecord, RunDetails
 from devise_exp.runs.results import RunResults
@@ -92,13 +91,13 @@ def plots_of(folder: Path) -> list[Plot]:
     methods = run.methods
     drawn: list[Plot] = []
     if records := _table(folder, "results.csv"):
-        with _reading(folder / "results.csv"):
+        with _reading(folder, "results.csv"):
             curves = sections.curves(records)
         panels = {protocol_title(p): curves[p] for p in _CURVES if p in curves}
         if panels:
             drawn.append(hit_curves(panels, methods))
     if diagnostics := _printable(RunFolder(folder).diagnostics()):
-        with _reading(folder / "diagnostics.json"):
+        with _reading(folder, "diagnostics.json"):
             drawn += _diagnostic_plots(run, diagnostics, methods)
     return drawn
 
@@ -138,9 +137,9 @@ def _content(folder: Path) -> dict[str, Any]:
         records = [ClassRecord.from_json(entry) for entry in saved]
     comparison, about = of_methods([run]), details.about
     index = flatten(r for r in run.records if r.protocol == "index")
-    with _reading(folder / "results.csv"):
+    with _reading(folder, "results.csv"):
         hits = sections.hits(_table(folder, "results.csv"))
-    with _reading(folder / "search.csv"):
+    with _reading(folder, "search.csv"):
         searches = sections.searches(_table(folder, "search.csv"))
     config = folder / "config.yaml"
     return {
@@ -165,7 +164,7 @@ def _content(folder: Path) -> dict[str, Any]:
 def _diagnostic_tables(run: RunFolder, verdicts: Mapping[str, str]) -> dict[str, Any]:
     """The tables of diagnostics.json."""
     diagnostics = _printable(run.diagnostics())
-    with _reading(run.path / "diagnostics.json"):
+    with _reading(run.path, "diagnostics.json"):
         return {
             "tradeoff": class_tables.tradeoff(diagnostics.get("tradeoff", {})),
             "classes": class_tables.classes(diagnostics.get("classes", ()), verdicts),
@@ -174,6 +173,9 @@ def _diagnostic_tables(run: RunFolder, verdicts: Mapping[str, str]) -> dict[str,
             "hubs": class_tables.hubs(diagnostics.get("hubness", {})),
             "similarity": class_tables.similarity(diagnostics.get("similarity", {})),
         }
+
+
+_reading = partial(reading, remedy="evaluate or train the run again", missing_ok=True)
 
 
 def _printable(value: Any) -> Any:
@@ -188,12 +190,3 @@ def _printable(value: Any) -> Any:
 def _table(folder: Path, name: str) -> list[dict[str, str]]:
     """The rows of a CSV file, none if there is no file."""
     return [_printable(row) for row in read_rows(folder, name)]
-
-
-@contextmanager
-def _reading(file: Path) -> Iterator[None]:
-    """Raise InputError if the content of a file is not what a run writes."""
-    try:
-        yield
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise InputError(f"{file}: damaged: evaluate or train the run again") from error
