@@ -31,6 +31,7 @@ from devise_exp.pipelines.settings import Settings, read_settings
 from devise_exp.pipelines.state import MethodFit, RunState
 from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
+from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.run_tables import run_title
 from devise_exp.reports.wandb import log_curves, log_to_wandb
 from devise_exp.runs.folder import RunFolder
@@ -215,13 +216,13 @@ def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
 
 def _write_reports(state: RunState, report: EvalReport, logger: Any) -> None:
     """Write the tables, the page and what the logger takes."""
-    folder = state.run.path
+    folder, shown = state.run.path, ShownRun(state.run.path)
     run_tables.write(report, folder, run_title(state.about))
     if state.settings.report == "html":
-        write_html(folder)
+        write_html(shown)
     if logger:
         log_to_wandb(logger, report, folder)
-        log_curves(logger.experiment, folder)
+        log_curves(logger.experiment, shown)
 
 
 def _show(state: RunState, report: EvalReport) -> None:

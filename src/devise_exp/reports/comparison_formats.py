@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_cells import Cell
-from devise_exp.reports.numbers import to_precision
+from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.table_views import to_html_page, to_rich
 from devise_exp.reports.tables import (
     BEST,
     Column,
     Marked,
     Table,
+    left,
+    right,
     to_csv,
     to_latex,
     to_markdown,
@@ -25,43 +29,36 @@ if TYPE_CHECKING:
 _PARTS = ("value", "sd", "lo", "hi", "mark")
 
 
-def marked_cell(cell: Cell | None) -> Marked | None:
-    """Write a metric in per cent, with the decimals that its interval supports.
+def marked_cell(cell: Cell | None, *, intervals: bool = False) -> Marked | None:
+    """Write a cell of a comparison.
 
     Args:
         cell: The metric, None for none.
+        intervals: Show every interval, not that of the best of a column alone.
 
     Returns:
-        The mean, with the standard deviation over several seeds after ±; the best of a column has
-        its interval.
+        The metric in per cent.
     """
     if cell is None:
         return None
-    bounds = (cell.lo, cell.hi) if cell.sd is None else (cell.value - cell.sd, cell.value + cell.sd)
-    text = to_precision(cell.value, *bounds)
-    decimals = len(text.partition(".")[2])
-    if cell.sd is not None:
-        text += f" ± {100 * cell.sd:.{decimals}f}"
-    interval = ""
-    if cell.mark == BEST and cell.lo is not None and cell.hi is not None:
-        interval = f"{100 * cell.lo:.{decimals}f} – {100 * cell.hi:.{decimals}f}"
-    return Marked(text, cell.mark, interval)
+    marked = metric_cell(cell.value, cell.lo, cell.hi, sd=cell.sd, mark=cell.mark)
+    return marked if intervals or cell.mark == BEST else replace(marked, interval="")
 
 
-def to_table(comparison: Comparison) -> Table:
+def to_table(comparison: Comparison, *, intervals: bool = False) -> Table:
     """Make the table that a person reads.
 
     Args:
         comparison: Runs, methods or both side by side.
+        intervals: Show every interval, not that of the best of a column alone.
 
     Returns:
         A table in per cent, with a note that explains its marks.
     """
-    heads = [Column(head) for head in comparison.heads]
-    columns = [Column(heading, "right") for heading in comparison.columns.values()]
+    cell = partial(marked_cell, intervals=intervals)
     return Table(
-        columns=(*heads, *columns),
-        rows=tuple((*line.names, *map(marked_cell, line.cells)) for line in comparison.lines),
+        columns=(*left(*comparison.heads), *right(*comparison.columns.values())),
+        rows=tuple((*line.names, *map(cell, line.cells)) for line in comparison.lines),
         note=_note(comparison),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from devise_exp.reports.tables import Marked
+
 
 def to_precision(value: float, lo: float | None = None, hi: float | None = None) -> str:
     """Write a share as per cent, with the decimals that its interval supports.
@@ -31,14 +33,13 @@ def to_precision(value: float, lo: float | None = None, hi: float | None = None)
     return f"{round(100 * value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no "-0.0"
 
 
-def bounds(value: float, lo: float | None, hi: float | None, dash: str = " - ") -> str:
+def bounds(value: float, lo: float | None, hi: float | None) -> str:
     """Write the interval of a share as per cent, with the decimals of `to_precision`.
 
     Args:
         value: A share in [0, 1].
         lo: The lower bound of its interval.
         hi: The upper bound of its interval.
-        dash: Between the bounds.
 
     Returns:
         "LOW - HIGH", or "" without an interval.
@@ -46,4 +47,35 @@ def bounds(value: float, lo: float | None, hi: float | None, dash: str = " - ") 
     if lo is None or hi is None:
         return ""
     decimals = len(to_precision(value, lo, hi).partition(".")[2])
-    return f"{100 * lo:.{decimals}f}{dash}{100 * hi:.{decimals}f}"
+    return f"{100 * lo:.{decimals}f} - {100 * hi:.{decimals}f}"
+
+
+def metric_cell(
+    value: float | None,
+    lo: float | None = None,
+    hi: float | None = None,
+    *,
+    sd: float | None = None,
+    mark: str = "",
+) -> Marked:
+    """Write a metric in per cent, with the decimals that its interval supports.
+
+    Args:
+        value: A share in [0, 1], None for an empty cell.
+        lo: The lower bound of its interval, None without one.
+        hi: The upper bound of its interval, None without one.
+        sd: Its standard deviation over several seeds, shown after ± and giving the decimals.
+        mark: BEST, TIED or "".
+
+    Returns:
+        The cell, with its interval.
+    """
+    if value is None:
+        return Marked("")
+    text = to_precision(value, *((lo, hi) if sd is None else (value - sd, value + sd)))
+    decimals = len(text.partition(".")[2])
+    spread = "" if sd is None else f" ± {100 * sd:.{decimals}f}"
+    interval = ""
+    if lo is not None and hi is not None:
+        interval = f"{100 * lo:.{decimals}f} – {100 * hi:.{decimals}f}"
+    return Marked(text + spread, mark, interval)

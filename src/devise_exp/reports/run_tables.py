@@ -56,6 +56,29 @@ def hit_rows(report: EvalReport) -> list[HitRow]:
     return [HitRow(*group, hits) for group, hits in groups.items()]
 
 
+def shown_rows(report: EvalReport) -> dict[str, list[HitRow]]:
+    """Choose the rows of the tables.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        Protocol -> rows; of other methods than the trained model, class means alone (of chance both
+        averages are the same).
+    """
+    rows = hit_rows(report)
+    return {
+        protocol: [
+            row
+            for row in rows
+            if row.protocol == protocol
+            and (row.method in (MODEL, CHANCE) or row.average == "class")
+        ]
+        for protocol in report.n
+        if protocol in PROTOCOL_TITLES
+    }
+
+
 def hit_table(report: EvalReport, title: str = "") -> Table:
     """Make the table for the terminal.
 
@@ -67,7 +90,8 @@ def hit_table(report: EvalReport, title: str = "") -> Table:
         Per cent, a section for each protocol: the trained model per image and per class, then the
         other methods.
     """
-    by_protocol, ks = _shown_rows(report)
+    by_protocol = shown_rows(report)
+    ks = _ks(by_protocol)
     rows: list[tuple[str, ...]] = []
     sections = []
     for protocol, protocol_rows in by_protocol.items():
@@ -116,7 +140,8 @@ def markdown(report: EvalReport, title: str) -> str:
     Returns:
         The table of hit@k, then those of the searches.
     """
-    by_protocol, ks = _shown_rows(report)
+    by_protocol = shown_rows(report)
+    ks = _ks(by_protocol)
     headings = ["images among labels", "labels", "method", "mean over", *map("hit@{}".format, ks)]
     table = Table(
         columns=tuple(map(Column, [*headings, _INTERVAL])),
@@ -162,18 +187,6 @@ def hit_records(report: EvalReport) -> list[dict[str, Any]]:
     ]
 
 
-def flat(report: EvalReport) -> dict[str, str | int | float]:
-    """List what metrics.json holds.
-
-    Args:
-        report: The metrics of a run.
-
-    Returns:
-        What the metrics rest on, then every metric by its key.
-    """
-    return {**report.about, **report.values}
-
-
 def write(report: EvalReport, folder: Path, title: str) -> None:
     """Write metrics.json, results.csv, report.md and, if searches were measured, search.csv.
 
@@ -183,7 +196,7 @@ def write(report: EvalReport, folder: Path, title: str) -> None:
         title: The heading of report.md.
     """
     contents = {
-        "metrics.json": json.dumps(flat(report), indent=1),
+        "metrics.json": json.dumps(report.about | report.values, indent=1),
         "results.csv": to_csv(Table.of_records(hit_records(report))),
         "report.md": markdown(report, title),
     }
@@ -216,23 +229,9 @@ def run_title(about: Mapping[str, Any]) -> str:
     return f"{about['data']}, {about['backbone']}, {about['word_vectors']}: flat hit@k in per cent"
 
 
-def _shown_rows(report: EvalReport) -> tuple[dict[str, list[HitRow]], list[int]]:
-    """The rows of the tables by protocol, and every k.
-
-    Of the other methods, class means alone; of chance both averages are the same.
-    """
-    rows = hit_rows(report)
-    by_protocol = {
-        protocol: [
-            row
-            for row in rows
-            if row.protocol == protocol
-            and (row.method in (MODEL, CHANCE) or row.average == "class")
-        ]
-        for protocol in report.n
-        if protocol in PROTOCOL_TITLES
-    }
-    return by_protocol, sorted({k for row in rows for k in row.hits})
+def _ks(by_protocol: Mapping[str, Sequence[HitRow]]) -> list[int]:
+    """Every k of some rows."""
+    return sorted({k for rows in by_protocol.values() for row in rows for k in row.hits})
 
 
 def _cells(row: HitRow, ks: Sequence[int]) -> list[str]:

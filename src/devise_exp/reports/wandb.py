@@ -8,13 +8,11 @@ from typing import Any
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.reports.comparison import of_methods
 from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.figures import style
-from devise_exp.reports.html.page import PAGE, plots_of
-from devise_exp.reports.run_tables import flat, hit_records
-from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.results import read
+from devise_exp.reports.html.page import PAGE
+from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.run_tables import hit_records
 
 
 def check_wandb(offline: bool) -> None:
@@ -83,7 +81,7 @@ def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
     records = hit_records(report)
     cells = [[record[name] for name in records[0]] for record in records]
     run.log({"results": wandb.Table(columns=list(records[0]), data=cells)})
-    run.summary.update({**flat(report), "run_folder": str(folder)})
+    run.summary.update({**report.about, **report.values, "run_folder": str(folder)})
 
 
 def close_wandb() -> None:
@@ -99,28 +97,28 @@ _CLASS_COLUMNS = (
 )
 
 
-def log_curves(run: Any, folder: Path) -> None:
+def log_curves(logger: Any, run: ShownRun) -> None:
     """Log the figures, tables and page of a run folder, as one step.
 
     The figures are plots/NAME; methods and classes are tables; report is report.html.
 
     Args:
-        run: An active wandb.Run; images of an offline one lie inside its folder.
-        folder: The run folder.
+        logger: An active wandb.Run; images of an offline one lie inside its folder.
+        run: The run.
     """
     import wandb
 
     content: dict[str, Any] = {
-        f"plots/{plot.name}": wandb.Image(style.to_image(plot), caption=plot.title)
-        for plot in plots_of(folder)
+        f"plots/{name}": wandb.Image(style.to_image(plot), caption=plot.title)
+        for name, plot in run.plots.items()
     }
-    table = to_table(of_methods([read(folder)]))
+    table = to_table(run.comparison)
     rows = [["" if cell is None else str(cell) for cell in row] for row in table.rows]
     content["methods"] = wandb.Table(columns=[*table.headings], data=rows)
-    if classes := RunFolder(folder).diagnostics().get("classes"):
+    if classes := run.diagnostics.get("classes"):
         data = [[entry[column] for column in _CLASS_COLUMNS] for entry in classes]
         content["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
-    page = folder / PAGE
+    page = run.path / PAGE
     if page.is_file():  # not with report=none
         content["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
-    run.log(content)
+    logger.log(content)

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from devise_exp.evaluation.leakage import AuditReport
-from devise_exp.reports.html.sections import metric_cell
+from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import protocol_title
 from devise_exp.runs.records import ClassRecord, RunDetails

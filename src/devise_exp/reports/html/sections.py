@@ -1,20 +1,17 @@
-"""What the sections of a run's page hold, from the files of its folder.
-
-Each function gives tables and plain values for the template, or nothing if its files have nothing
-to show.
-"""
+"""The tables of a run's page about its metrics, and the numbers that come first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import CHANCE, MetricName
-from devise_exp.reports import numbers
+from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures.plots import Curve
-from devise_exp.reports.numbers import to_precision
+from devise_exp.reports.numbers import metric_cell
+from devise_exp.reports.run_tables import shown_rows
+from devise_exp.reports.search_tables import search_rows
 from devise_exp.reports.tables import Marked, Table, left, right
 from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES, protocol_title
 from devise_exp.runs.results import RunResults
@@ -26,98 +23,56 @@ _HEADLINES = {
     MetricName("calibrated", "H", 1): "H among all labels, calibrated",
     MetricName("all", "AUSUC"): "AUSUC",
 }
+_SEARCHES = {
+    "search": ("method", "By class names"),
+    "similar": ("space", "By an image, itself left out"),
+}
 
 
-def metric_cell(
-    value: float | None, low: float | None = None, high: float | None = None, mark: str = ""
-) -> Marked:
-    """Write a metric in per cent, with the decimals that its interval supports.
-
-    Args:
-        value: A share in [0, 1], None for an empty cell.
-        low: The lower bound of its interval, None without one.
-        high: The upper bound of its interval, None without one.
-        mark: BEST, TIED or "".
-
-    Returns:
-        The cell, with its interval.
-    """
-    if value is None:
-        return Marked("")
-    interval = numbers.bounds(value, low, high, dash=" – ")
-    return Marked(to_precision(value, low, high), mark, interval)
-
-
-def curves(records: Iterable[Mapping[str, str]]) -> dict[str, dict[str, Curve]]:
-    """Read the curves of hit@k from results.csv.
+def curves(report: EvalReport) -> dict[str, dict[str, Curve]]:
+    """Group hit@k as curves over k.
 
     Args:
-        records: The rows of results.csv.
+        report: The metrics of a run.
 
     Returns:
         Protocol -> method -> k -> class mean of hit@k with its interval; of chance both averages
         are the same.
     """
-    by_protocol: dict[str, dict[str, Any]] = {}
-    for r in records:
-        if r["mean_over"] == "class" or r["method"] == CHANCE:
-            curve = by_protocol.setdefault(r["protocol"], {}).setdefault(r["method"], {})
-            curve[int(r["k"])] = (float(r["hit"]), _number(r["lo"]), _number(r["hi"]))
-    return by_protocol
+    return {
+        protocol: {
+            row.method: {k: (r.value, r.low, r.high) for k, r in row.hits.items()}
+            for row in rows
+            if row.average == "class" or row.method == CHANCE
+        }
+        for protocol, rows in shown_rows(report).items()
+    }
 
 
-def hits(records: Sequence[Mapping[str, str]]) -> list[Table]:
+def hits(report: EvalReport) -> list[Table]:
     """Make the tables of hit@k.
 
     Args:
-        records: The rows of results.csv.
+        report: The metrics of a run.
 
     Returns:
         A table for each protocol: the trained model per image and per class, the other methods per
         class.
     """
-    sizes: dict[str, tuple[int, int]] = {}
-    rows: dict[str, dict[tuple[str, str], dict[int, Marked]]] = {}
-    for r in records:
-        if r["mean_over"] == "image" and r["method"] not in (MODEL, CHANCE):
-            continue
-        sizes[r["protocol"]] = (int(r["n_images"]), int(r["n_labels"]))
-        row = rows.setdefault(r["protocol"], {}).setdefault((r["method"], r["mean_over"]), {})
-        row[int(r["k"])] = metric_cell(float(r["hit"]), _number(r["lo"]), _number(r["hi"]))
     tables = []
-    for protocol, (images, labels) in sizes.items():
-        ks = sorted({k for row in rows[protocol].values() for k in row})
+    for protocol, rows in shown_rows(report).items():
+        images, labels = report.n[protocol]
+        ks = sorted({k for row in rows for k in row.hits})
         table = Table(
             columns=(*left("method", "mean"), *right(*map("hit@{}".format, ks))),
             rows=tuple(
-                (method, AVERAGE_TITLES[mean], *(row.get(k) for k in ks))
-                for (method, mean), row in rows[protocol].items()
+                (row.method, AVERAGE_TITLES[row.average], *(_cell(row.hits.get(k)) for k in ks))
+                for row in rows
             ),
             title=f"{protocol_title(protocol)} ({images:,} images, {labels:,} labels)",
         )
         tables.append(table)
     return tables
-
-
-def method_table(comparison: Comparison) -> Table:
-    """Make the table of methods side by side.
-
-    Args:
-        comparison: The methods of the run.
-
-    Returns:
-        A row for each method; the best and what is not shown to differ from it are marked.
-    """
-    return Table(
-        columns=(*left("method"), *right(*comparison.columns.values())),
-        rows=tuple(
-            (
-                line.names[0],
-                *(metric_cell(c.value, c.lo, c.hi, c.mark) if c else None for c in line.cells),
-            )
-            for line in comparison.lines
-        ),
-    )
 
 
 def headline_numbers(comparison: Comparison, run: RunResults) -> list[dict[str, Any]]:
@@ -172,34 +127,36 @@ def hierarchical(run: RunResults) -> list[Table]:
     return tables
 
 
-def searches(records: Sequence[Mapping[str, str]]) -> list[Table]:
+def searches(report: EvalReport) -> list[Table]:
     """Make the tables of searches.
 
     Args:
-        records: The rows of search.csv.
+        report: The metrics of a run.
 
     Returns:
         A table for each task: by class names, or by an image.
     """
-    tasks: dict[str, dict[tuple[str, str, str, str], dict[str, Marked]]] = {}
-    for r in records:
-        queries, n_queries, n_images = r["protocol"], int(r["n_queries"]), int(r["n_pictures"])
-        row = (queries.replace("_", " "), f"{n_queries:,}", f"{n_images:,}", r["method"])
-        cells = tasks.setdefault(r["task"], {}).setdefault(row, {})
-        cells[r["figure"]] = metric_cell(float(r["value"]), _number(r["lo"]), _number(r["hi"]))
     tables = []
-    for task, rows in tasks.items():
-        metrics = list(dict.fromkeys(name for cells in rows.values() for name in cells))
-        compared = left("method" if task == "search" else "space")
-        table = Table(
-            columns=(*left("queries"), *right("number", "images"), *compared, *right(*metrics)),
-            rows=tuple((*row, *map(cells.get, metrics)) for row, cells in rows.items()),
-            title="By class names" if task == "search" else "By an image, itself left out",
-        )
-        tables.append(table)
+    for task, (compared, title) in _SEARCHES.items():
+        rows = [
+            row
+            for row in search_rows(report)
+            if row.protocol in report.n and row.protocol.startswith(f"{task}/")
+        ]
+        metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        cells = []
+        for row in rows:
+            queries = row.protocol.partition("/")[2].replace("_", " ")
+            sizes = [f"{n:,}" for n in report.n[row.protocol]]
+            shown = [_cell(row.metrics.get(name)) for name in metrics]
+            cells.append((queries, *sizes, row.method, *shown))
+        heads = (*left("queries"), *right("number", "images"), *left(compared))
+        if rows:
+            table = Table(columns=(*heads, *right(*metrics)), rows=tuple(cells), title=title)
+            tables.append(table)
     return tables
 
 
-def _number(text: str) -> float | None:
-    """A number of a CSV file, None for an empty cell."""
-    return float(text) if text else None
+def _cell(record: MetricRecord | None) -> Marked | None:
+    """A metric with its interval."""
+    return None if record is None else metric_cell(record.value, record.low, record.high)

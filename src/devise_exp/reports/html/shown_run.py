@@ -1,0 +1,129 @@
+"""A run as its page, figures and tables show it: each file read once, each figure drawn once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from devise_exp.core.console import printable
+from devise_exp.evaluation.evaluator import EvalReport
+from devise_exp.evaluation.records import MetricName
+from devise_exp.reports.comparison import Comparison, of_methods
+from devise_exp.reports.figures import plots
+from devise_exp.reports.figures.class_plot import class_plot
+from devise_exp.reports.figures.style import Plot
+from devise_exp.reports.html import sections
+from devise_exp.reports.titles import protocol_title
+from devise_exp.runs import files, results
+from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.records import ClassRecord, RunDetails
+from devise_exp.runs.results import RunResults
+
+_CURVES = ("seen", "unseen", "all_seen", "all_unseen", "calibrated_seen", "calibrated_unseen")
+_SIMILARITIES = ("seen", "unseen", "all_seen", "all_unseen")
+reading = partial(
+    files.reading, remedy="evaluate or train the run again", missing_ok=True
+)  # content that a file may lack
+
+
+@dataclass(frozen=True)
+class ShownRun:
+    """What the files of a run folder hold, every text printable; a file may be missing.
+
+    Reading a damaged file raises InputError.
+
+    Attributes:
+        path: The run folder.
+    """
+
+    path: Path
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder."""
+        return RunFolder(self.path)
+
+    @cached_property
+    def results(self) -> RunResults:
+        """Settings and metrics; their file must be there."""
+        run = results.read(self.path)
+        return replace(run, metrics=_printable(run.metrics))
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The methods side by side."""
+        return of_methods([self.results])
+
+    @cached_property
+    def details(self) -> RunDetails:
+        """What the metrics rest on."""
+        if not (self.path / "about.json").is_file():
+            return RunDetails({})
+        return RunDetails.from_json(_printable(self.folder.details().to_json()))
+
+    @cached_property
+    def classes(self) -> tuple[ClassRecord, ...]:
+        """The classes."""
+        if not (self.path / "classes.json").is_file():
+            return ()
+        records = [_printable(record.to_json()) for record in self.folder.classes()]
+        return tuple(map(ClassRecord.from_json, records))
+
+    @cached_property
+    def diagnostics(self) -> dict[str, Any]:
+        """The content of diagnostics.json."""
+        content: dict[str, Any] = _printable(self.folder.diagnostics())
+        return content
+
+    @cached_property
+    def report(self) -> EvalReport:
+        """The metrics, with the sizes of the protocols in results.csv and search.csv."""
+        n: dict[str, tuple[int, int]] = {}
+        with reading(self.path, "results.csv"):
+            for row in files.read_rows(self.path, "results.csv"):
+                n[row["protocol"]] = int(row["n_images"]), int(row["n_labels"])
+        with reading(self.path, "search.csv"):
+            for row in files.read_rows(self.path, "search.csv"):
+                protocol = f"{row['task']}/{row['protocol']}"
+                n[protocol] = int(row["n_queries"]), int(row["n_pictures"])
+        return EvalReport(self.results.records, self.details.about, n)
+
+    @cached_property
+    def plots(self) -> dict[str, Plot]:
+        """The figures that the files allow, by name."""
+        drawn = []
+        curves = sections.curves(self.report)
+        if panels := {protocol_title(p): curves[p] for p in _CURVES if p in curves}:
+            drawn.append(plots.hit_curves(panels, self.results.methods))
+        with reading(self.path, "diagnostics.json"):
+            drawn += self._diagnostic_plots()
+        return {plot.name: plot for plot in drawn}
+
+    def _diagnostic_plots(self) -> list[Plot]:
+        """Draw the figures of diagnostics.json."""
+        drawn = []
+        if curves := self.diagnostics.get("tradeoff", {}):
+            uncalibrated = {}
+            for method in curves:
+                names = [MetricName(f"all_{s}", "hit", 1, "class") for s in ("unseen", "seen")]
+                unseen, seen = (self.results.value(method, name) for name in names)
+                if unseen is not None and seen is not None:
+                    uncalibrated[method] = (unseen, seen)
+            drawn.append(plots.tradeoff(curves, uncalibrated, self.results.methods))
+        if self.diagnostics.get("map", {}).get("classes"):
+            drawn.append(class_plot(self.diagnostics["map"]))
+        similarity = self.diagnostics.get("similarity", {})
+        if panels := {protocol_title(p): similarity[p] for p in _SIMILARITIES if p in similarity}:
+            drawn.append(plots.similarity(panels))
+        return drawn
+
+
+def _printable(value: Any) -> Any:
+    """Make every text in a value of JSON printable."""
+    if isinstance(value, dict):
+        return {printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
