@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.vectors import normalize_rows
 
 BATCH_ROWS = 4096  # rows of features whose logits are held at a time
 
@@ -104,12 +105,12 @@ class Prior:
         Returns:
             (N, D) float32 unit rows.
         """
-        known = self.pretraining
-        away = known.vectors - known.vectors.mean(axis=0)
-        away = away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-12)
+        classifier = self.pretraining
+        vectors = classifier.vectors
+        away = normalize_rows(vectors - vectors.mean(axis=0))
         blocks = np.array_split(features, max(1, -(-len(features) // BATCH_ROWS)))
         return np.concatenate(
-            [conse(known.probabilities(b, self.temperature), away, self.top) for b in blocks]
+            [conse(classifier.probabilities(b, self.temperature), away, self.top) for b in blocks]
         )
 
     def apply(self, embeddings: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -124,9 +125,7 @@ class Prior:
         """
         if self.strength == 0:
             return embeddings
-        both = embeddings + self.strength * self.directions(features)
-        length = np.linalg.norm(both, axis=1, keepdims=True)
-        return np.asarray(both / np.maximum(length, 1e-12), dtype=np.float32)
+        return normalize_rows(embeddings + self.strength * self.directions(features))
 
 
 Priors = Callable[[PretrainedClassifier], tuple[Prior, ...]]
@@ -186,9 +185,7 @@ def conse(shares: np.ndarray, vectors: np.ndarray, top: int = 10) -> np.ndarray:
     """
     top = min(top, shares.shape[1])
     floor = -np.partition(-shares, top - 1, axis=1)[:, top - 1 : top]
-    mixed = np.where(shares >= floor, shares, 0) @ vectors
-    unit: np.ndarray = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-12)
-    return unit.astype(np.float32)
+    return normalize_rows(np.where(shares >= floor, shares, 0) @ vectors)
 
 
 def pretrained_classifier(
