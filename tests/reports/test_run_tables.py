@@ -27,7 +27,7 @@ from devise_exp.reports import run_tables, search_tables
 from devise_exp.reports.numbers import to_precision
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.titles import PROTOCOL_TITLES
-from devise_exp.reports.wandb import check_wandb, close_wandb, log_to_wandb
+from devise_exp.reports.wandb import check_wandb, log_to_wandb
 
 ABOUT: dict[str, str | int | float] = {
     "data": "caltech101",
@@ -404,6 +404,7 @@ def test_all_tables_are_printed(
 def test_two_offline_runs_in_one_process_hold_their_own_figures(
     evaluated: EvalReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import wandb
     from pytorch_lightning.loggers import WandbLogger
 
     for name in [n for n in os.environ if n.startswith("WANDB_")]:
@@ -414,7 +415,7 @@ def test_two_offline_runs_in_one_process_hold_their_own_figures(
         (tmp_path / name).mkdir()
         logger = WandbLogger(save_dir=tmp_path / name, name=name, offline=True, mode="offline")
         log_to_wandb(logger, given, tmp_path / name)
-        close_wandb()
+        wandb.finish()
     ids = set()
     for name, given in (("one", evaluated), ("two", lower)):
         (file,) = (tmp_path / name).glob("wandb/offline-run-*/run-*.wandb")

@@ -56,7 +56,7 @@ def test_classes_and_split_come_back(tmp_path: Path) -> None:
     assert saved.fingerprint == made.fingerprint
     for part, rows in (("train", made.train), ("val", made.val), ("test", made.test),
                        ("unseen", made.unseen_rows)):  # fmt: skip
-        assert list(saved.rows(part)) == [ROWS[i] for i in rows]
+        assert list(getattr(saved, part)) == [ROWS[i] for i in rows]
     assert list(saved.unseen) == [f"dog/{i}.png" for i in range(5)]
 
 

@@ -15,9 +15,9 @@ from devise_exp.runs import files
 
 def test_json_and_arrays_come_back(tmp_path: Path) -> None:
     files.write_json(tmp_path, "a.json", {"é": [1, None]})
-    assert files.read_json(tmp_path, "a.json") == {"é": [1, None]}
+    assert files.read_json(tmp_path, "a.json", dict) == {"é": [1, None]}
     files.write_arrays(tmp_path, "deep/b.npz", {"x": np.arange(3), "y": np.eye(2)})
-    arrays = files.read_arrays(tmp_path, "deep/b.npz")
+    arrays = files.read_arrays(tmp_path, "deep/b.npz", dict)
     assert {name: array.tolist() for name, array in arrays.items()} == {
         "x": [0, 1, 2], "y": [[1, 0], [0, 1]]
     }  # fmt: skip
@@ -36,10 +36,10 @@ def test_what_may_be_absent_is_none_or_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize("read", [files.read_json, files.read_arrays])
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\3\4 cut short", b"[" * 100_000])
 def test_a_damaged_file_is_one_line(
-    tmp_path: Path, read: Callable[[Path, str], Any], content: bytes
+    tmp_path: Path, read: Callable[[Path, str, Callable[[Any], Any]], Any], content: bytes
 ) -> None:
     with pytest.raises(InputError, match="lacks a: train the run again"):
-        read(tmp_path, "a")
+        read(tmp_path, "a", dict)
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(InputError, match="a: damaged: train the run again"):
-        read(tmp_path, "a")
+        read(tmp_path, "a", dict)

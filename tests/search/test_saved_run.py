@@ -20,7 +20,7 @@ def test_each_part_holds_its_rows_of_the_split(searchable: Path) -> None:
     assert saved.galleries() == ["all", "val", "test", "unseen"]
     for part in ("val", "test", "unseen"):
         rows = saved.gallery(part).rows
-        assert [row.name for row in rows] == list(split.rows(part))
+        assert [row.name for row in rows] == list(getattr(split, part))
         assert all(row.label == row.name.split("/")[0] for row in rows)
         assert all(row.path == str(images / row.name) for row in rows)
     together = [row.name for row in saved.gallery("all").rows]

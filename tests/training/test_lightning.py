@@ -28,7 +28,7 @@ from devise_exp.training.batches import (
     image_inputs,
 )
 from devise_exp.training.checkpoint import BEST, LAST, read_checkpoint
-from devise_exp.training.lightning import FitSettings, fit_with_lightning, interruptible
+from devise_exp.training.lightning import FitSettings, fit_with_lightning
 from devise_exp.training.module import DeviseModule
 
 
@@ -182,11 +182,6 @@ def test_a_foreign_or_damaged_checkpoint_in_the_folder_is_one_line(tmp_path: Pat
 def test_a_training_of_no_epochs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"trainer\.max_epochs"):
         Training(epochs=0).run(tmp_path)
-
-
-def test_an_exit_is_an_interruption() -> None:
-    with pytest.raises(KeyboardInterrupt), interruptible():
-        raise SystemExit(1)
 
 
 SMALL = Preprocess(resize=36, crop=32)

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.pipelines.grid import grid_folder
-from devise_exp.reports.wandb import close_wandb, logger_options
+from devise_exp.reports.wandb import logger_options
 from devise_exp.runs.folder import RunFolder
 
 
@@ -28,6 +28,8 @@ def run_logger(config: DictConfig, run: RunFolder) -> Iterator[Any]:
     if not config.logger:
         yield False
         return
+    import wandb
+
     options = logger_options(
         run.path,
         offline=config.logger.offline,
@@ -39,4 +41,4 @@ def run_logger(config: DictConfig, run: RunFolder) -> Iterator[Any]:
         logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
         yield logger
     finally:
-        close_wandb()
+        wandb.finish()  # the next job of a sweep gets its own

@@ -84,13 +84,6 @@ def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
     run.summary.update({**report.about, **report.values, "run_folder": str(folder)})
 
 
-def close_wandb() -> None:
-    """End the W&B run, so that the next job of a sweep gets its own."""
-    import wandb
-
-    wandb.finish()
-
-
 _CLASS_COLUMNS = (
     *("name", "seen", "words", "images", "hit@1", "hit@5", "all_hit@1", "calibrated_hit@1"),
     "leak",

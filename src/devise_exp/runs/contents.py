@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,9 @@ class RunContents:
         Returns:
             A record for every class, in the order of their ids.
         """
-        content = files.read_json(self.path, "classes.json")
-        with files.reading(self.path, "classes.json"):
-            return tuple(ClassRecord.from_json(entry) for entry in content)
+        return files.read_json(
+            self.path, "classes.json", lambda content: tuple(map(ClassRecord.from_json, content))
+        )
 
     def split(self) -> SplitRecord:
         """Read split.json.
@@ -67,9 +68,7 @@ class RunContents:
         Returns:
             The split by row names.
         """
-        content = files.read_json(self.path, "split.json")
-        with files.reading(self.path, "split.json"):
-            return SplitRecord.from_json(content)
+        return files.read_json(self.path, "split.json", SplitRecord.from_json)
 
     def class_vectors(self) -> np.ndarray:
         """Read class_vectors.npy.
@@ -95,9 +94,7 @@ class RunContents:
         Returns:
             What the metrics of the run rest on.
         """
-        content = files.read_json(self.path, "about.json")
-        with files.reading(self.path, "about.json"):
-            return RunDetails.from_json(content)
+        return files.read_json(self.path, "about.json", RunDetails.from_json)
 
     def about(self) -> dict[str, Any]:
         """Read what the metrics rest on.
@@ -141,10 +138,9 @@ class RunContents:
         Returns:
             The classes in WordNet, with their distances computed.
         """
-        content = files.read_json(self.path, "hierarchy.json")
+        hierarchy = files.read_json(self.path, "hierarchy.json", hierarchy_from_dict)
         with files.reading(self.path, "hierarchy.json"):
-            hierarchy = hierarchy_from_dict(content)
-            _ = hierarchy.distances  # a damaged file shows here
+            _ = hierarchy.distances  # damage may show here only
         return hierarchy
 
     def save_diagnostics(self, content: Mapping[str, Any]) -> None:
@@ -163,9 +159,7 @@ class RunContents:
         """
         if not (self.path / "diagnostics.json").is_file():
             return {}
-        content = files.read_json(self.path, "diagnostics.json")
-        with files.reading(self.path, "diagnostics.json"):
-            return dict(content)
+        return files.read_json(self.path, "diagnostics.json", dict)
 
     def save_prior(self, prior: Prior) -> None:
         """Write prior.npz: images that are embedded later need it too.
@@ -183,9 +177,7 @@ class RunContents:
         """
         if not (self.path / "prior.npz").is_file():
             return None
-        saved = self.arrays("prior")
-        with files.reading(self.path, "prior.npz"):
-            return to_prior(saved)
+        return files.read_arrays(self.path, "prior.npz", to_prior)
 
     def save_embedded(self, output: MethodOutput) -> None:
         """Write embeddings/NAME.npz.
@@ -204,9 +196,7 @@ class RunContents:
         Returns:
             What the method makes of the evaluated images.
         """
-        saved = self.arrays(f"embeddings/{name}")
-        with files.reading(self.path, f"embeddings/{name}.npz"):
-            return to_output(name, saved)
+        return files.read_arrays(self.path, f"embeddings/{name}.npz", partial(to_output, name))
 
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write NAME.npz.
@@ -226,7 +216,7 @@ class RunContents:
         Returns:
             Arrays by name.
         """
-        return files.read_arrays(self.path, f"{name}.npz")
+        return files.read_arrays(self.path, f"{name}.npz", dict)
 
     def array(self, name: str, key: str) -> np.ndarray | None:
         """Read one array of NAME.npz.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,6 +16,7 @@ from yaml import YAMLError
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, write_text
 
+T = TypeVar("T")
 _DAMAGE = (
     ValueError,
     KeyError,
@@ -74,21 +75,22 @@ def write_json(folder: Path, name: str, content: Any) -> None:
     write_text(folder / name, json.dumps(content, indent=1, ensure_ascii=False))
 
 
-def read_json(folder: Path, name: str) -> Any:
+def read_json(folder: Path, name: str, parse: Callable[[Any], T]) -> T:
     """Read a JSON file.
 
     Args:
         folder: The run folder.
         name: Path of the file in the run folder.
+        parse: Makes a record of its content; any error of it means a damaged file.
 
     Returns:
-        Its content.
+        The record.
 
     Raises:
         InputError: If the file is not there or damaged.
     """
     with reading(folder, name) as file:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return parse(json.loads(file.read_text(encoding="utf-8")))
 
 
 def write_arrays(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -103,21 +105,22 @@ def write_arrays(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> N
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def read_arrays(folder: Path, name: str) -> dict[str, np.ndarray]:
+def read_arrays(folder: Path, name: str, parse: Callable[[dict[str, np.ndarray]], T]) -> T:
     """Read all arrays of an .npz file.
 
     Args:
         folder: The run folder.
         name: Path of the file in the run folder.
+        parse: Makes a record of the arrays by name; any error of it means a damaged file.
 
     Returns:
-        Arrays by name.
+        The record.
 
     Raises:
         InputError: If the file is not there or damaged.
     """
     with reading(folder, name) as file, np.load(file, allow_pickle=False) as arrays:
-        return {key: arrays[key] for key in arrays.files}
+        return parse({key: arrays[key] for key in arrays.files})
 
 
 def read_array(folder: Path, name: str, key: str) -> np.ndarray | None:

@@ -140,18 +140,6 @@ class SplitRecord:
         """
         return asdict(self)
 
-    def rows(self, part: str) -> tuple[str, ...]:
-        """Look up the rows of a part.
-
-        Args:
-            part: train, val, test or unseen.
-
-        Returns:
-            The names of its rows.
-        """
-        rows: tuple[str, ...] = getattr(self, part)
-        return rows
-
 
 @dataclass(frozen=True)
 class RunDetails:

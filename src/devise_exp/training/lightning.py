@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,19 +50,6 @@ def silence_lightning() -> None:
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric|torch.optim")
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C during Trainer.fit stay KeyboardInterrupt; Lightning makes it exit code 1.
-
-    Yields:
-        Nothing.
-    """
-    try:
-        yield
-    except SystemExit as error:
-        raise KeyboardInterrupt from error
 
 
 def fit_with_lightning(
@@ -128,8 +114,10 @@ def _fit(
     if resume:  # one line if it does not fit
         order.set_epoch(load_weights(module, last)["epoch"] + 1)
     send_ready()
-    with interruptible():
+    try:
         trainer.fit(module, *loaders, ckpt_path=last if resume else None, weights_only=True)
+    except SystemExit as error:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt from error
 
 
 def _trainer(
