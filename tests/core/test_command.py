@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from helpers.configs import ALONE, SMALL_NETWORK
 from helpers.images import draw
 from helpers.options import options
 from helpers.paths import ROOT
+from omegaconf import DictConfig
 
-from devise_exp.core.command import command
+from devise_exp.core.command import command, quoted, spelled
 
 SMALL = [
     "data=image_folder",
@@ -242,7 +244,7 @@ def test_resuming_what_cannot_be_resumed(train: Command, finished: Path, tmp_pat
     shutil.copytree(finished, tmp_path / "done")
     before = (tmp_path / "done/metrics.json").read_bytes()
     ended = train("resume=done")
-    assert_one_line(ended, "is finished", "python evaluate.py run_dir=")
+    assert_one_line(ended, "is finished", "evaluate.py run_dir=")
     assert_one_line(train("resume=nowhere"), "nowhere", "not a run folder")
     (tmp_path / "some").mkdir()
     assert_one_line(train("resume=some"), "not a run folder")
@@ -278,7 +280,7 @@ def test_a_run_folder_that_is_in_use_already(
     before = (tmp_path / "done/metrics.json").read_bytes()
     for arguments in ([], ["loss=mse"]):
         ended = train("hydra.run.dir=done", *arguments)
-        assert_one_line(ended, "is finished", "python evaluate.py run_dir=", "hydra.run.dir")
+        assert_one_line(ended, "is finished", "evaluate.py run_dir=", "hydra.run.dir")
     assert (tmp_path / "done/metrics.json").read_bytes() == before
     (tmp_path / "done/UNFINISHED").touch()
     assert_one_line(train("hydra.run.dir=done", "loss=mse"), "another config", "resume=")
@@ -397,6 +399,30 @@ def test_the_same_as_real_commands(tmp_path: Path, image_tree: Path) -> None:
         assert_one_line(Ended(process.returncode, line, err), words[name])
         assert out == ""
     assert_no_run_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("program", "spelling"),
+    [
+        ("train.py", "python evaluate.py"),
+        ("/a clone/evaluate.py", "python '/a clone/evaluate.py'"),
+        ("/usr/bin/devise-exp train", "devise-exp evaluate"),
+        ("-c", "devise-exp evaluate"),
+    ],
+)
+def test_a_command_is_spelled_as_its_user_can_give_it(
+    monkeypatch: pytest.MonkeyPatch, program: str, spelling: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+    assert spelled("evaluate", run_dir="x/y") == f"{spelling} run_dir=x/y"
+
+
+@pytest.mark.parametrize("folder", ["a run", "it's", "a,b", "{a}", "seed=0", "back\\slash", "[x]"])
+def test_what_a_message_spells_is_read_back(
+    composed: Callable[..., DictConfig], folder: str
+) -> None:
+    *_, argument = shlex.split(spelled("evaluate", run_dir=folder))
+    assert composed(quoted(argument), name="evaluate").run_dir == folder
 
 
 def test_other_errors_keep_their_traceback() -> None:

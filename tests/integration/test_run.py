@@ -596,14 +596,14 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
     assert last["epoch"] < 39, "the signal came too late"
     assert (folder / "UNFINISHED").is_file()
     assert not (folder / "metrics.json").exists()
-    with pytest.raises(InputError, match=f"python train.py resume={folder}"):
+    with pytest.raises(InputError, match=f"devise-exp train resume={folder}"):
         RunFolder.existing(folder)
     if number != signal.SIGKILL:
         word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
         assert code == 128 + number
         final = err.strip().splitlines()[-1]
         assert final.startswith(f"{word}: the run is not finished")
-        assert final.endswith(f"python train.py resume={folder}")
+        assert final.endswith(f"python {ROOT / 'train.py'} resume={folder}")
         assert "Traceback" not in err
     else:
         assert code == -signal.SIGKILL
@@ -642,7 +642,7 @@ def test_an_unfinished_run_that_was_moved_goes_on_to_the_same_figures(
         return steps(self, batch, index)
 
     monkeypatch.setattr(run.DeviseModule, "training_step", stop_midway)
-    with pytest.raises(KeyboardInterrupt, match=r"python train\.py resume="):
+    with pytest.raises(KeyboardInterrupt, match="devise-exp train resume="):
         run.train(composed(*options), tmp_path / "run")
     monkeypatch.undo()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning had switched it off

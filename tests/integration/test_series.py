@@ -164,7 +164,7 @@ def test_an_interrupted_series_that_was_moved_goes_on_to_the_same_summary(
 
     first = state(half_done / "seed=1")
     monkeypatch.setattr(DeviseModule, "training_step", stop_midway)
-    with pytest.raises(KeyboardInterrupt, match=rf"python train\.py resume={half_done}$"):
+    with pytest.raises(KeyboardInterrupt, match=f"devise-exp train resume={half_done}$"):
         train_series(composed(f"resume={half_done}"), tmp_path / "unused")
     monkeypatch.undo()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning had switched it off

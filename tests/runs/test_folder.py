@@ -20,7 +20,7 @@ def test_a_run_is_unfinished_until_it_is_finished(tmp_path: Path) -> None:
     folder.begin(OmegaConf.create({"a": 1, "b": {"c": "${a}"}}))
     assert folder.unfinished
     assert OmegaConf.to_container(folder.config(), resolve=False) == {"a": 1, "b": {"c": 1}}
-    with pytest.raises(InputError, match=r"did not finish: python train\.py resume="):
+    with pytest.raises(InputError, match=r"did not finish: devise-exp train resume="):
         RunFolder.existing(folder.path)
     folder.finish()
     assert not folder.unfinished

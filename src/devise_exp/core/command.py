@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ParamSpec
 
 from devise_exp.core.console import print_error
@@ -111,6 +113,43 @@ def _stop(error: KeyboardInterrupt) -> None:
         word, code = "interrupted", INTERRUPTED
     print(f"{word}{f': {error}' if str(error) else ''}", file=sys.stderr)
     sys.exit(code)
+
+
+def spelled(name: str, **options: object) -> str:
+    """Spell a command as whoever started this program can give it.
+
+    Args:
+        name: train or evaluate.
+        **options: Values of Hydra's options, quoted for the shell and for Hydra.
+
+    Returns:
+        `python train.py ...` for a program that was started as train.py or evaluate.py, else
+        `devise-exp train ...`: a wheel has no train.py.
+
+    Example:
+        >>> spelled("train", resume="a run")
+        "devise-exp train 'resume=a run'"
+    """
+    script = Path(sys.argv[0])
+    is_script = script.name in ("train.py", "evaluate.py")
+    words = ["python", str(script.with_name(f"{name}.py"))] if is_script else ["devise-exp", name]
+    for key, value in options.items():
+        plain = re.fullmatch(r"[^'\"\\,(){}\[\]:=]*", str(value))
+        words.append(f"{key}={value}" if plain else f"{key}={quoted_value(str(value))}")
+    return shlex.join(words)
+
+
+def quoted_value(text: str) -> str:
+    """Quote a text as Hydra reads it back.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text in single quotes.
+    """
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def quoted(argument: str) -> str:

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp.core.command import spelled
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
@@ -40,7 +41,9 @@ def check(config: DictConfig, data: ExperimentData) -> None:
     if config.logger:
         check_wandb(config.logger.offline)
     if "_target_" not in (config.index or {}):
-        raise InputError("index=saved is for evaluate.py: choose hnsw, brute_force, exact or auto")
+        raise InputError(
+            f"index=saved is for {spelled('evaluate')}: choose hnsw, brute_force, exact or auto"
+        )
     with as_input_error("index"):
         instantiate(config.index)(data.class_vectors[:2])
     if config.prior and data.pretraining is not None:

@@ -73,8 +73,9 @@ def all_ranks(config: DictConfig) -> AbstractContextManager[WorkerPool]:
     process = None if has_worker_pool() else from_environment(os.environ)
     if process is not None:
         raise InputError(
-            f"{process.launcher} has started {process.world_size} processes for a job that is not "
-            "train.py itself: give each job of a sweep one task (hydra.launcher.tasks_per_node=1)"
+            f"{process.launcher} has started {process.world_size} processes for what is not the "
+            "training command itself: give each job of a grid one task "
+            "(hydra.launcher.tasks_per_node=1)"
         )
     return worker_pool(*processes_of(config), command=WORKER_COMMAND)
 

@@ -11,6 +11,7 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from devise_exp.core.command import spelled
 from devise_exp.core.console import notify
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
@@ -78,7 +79,7 @@ def train(
                 _write_reports(state, report, logger)
             run.finish()
     except KeyboardInterrupt as error:
-        hint = f"; go on with: python train.py resume={run.path}" if run.unfinished else ""
+        hint = f"; go on with: {spelled('train', resume=run.path)}" if run.unfinished else ""
         raise KeyboardInterrupt(f"the run is not finished{hint}") from error
     finally:
         remove_empty(folder)

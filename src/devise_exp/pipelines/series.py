@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, print_content
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
@@ -93,7 +94,7 @@ def _train_runs(config: DictConfig, folder: Path) -> dict[str, float]:
         raise
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(
-            f"the series is not finished; go on with: python train.py resume={folder}"
+            f"the series is not finished; go on with: {spelled('train', resume=folder)}"
         ) from error
     return _summarise(folder, splits)
 

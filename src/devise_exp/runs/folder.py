@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp.core.command import spelled
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
 from devise_exp.data.splits import Split
@@ -54,10 +55,12 @@ class RunFolder(RunContents):
         folder = Path(path).expanduser()
         if not (folder / "config.yaml").is_file():
             raise InputError(
-                f"{path}: not a run folder (no config.yaml): give one that train.py named"
+                f"{path}: not a run folder (no config.yaml): give one that a training has printed"
             )
         if (folder / UNFINISHED).exists():
-            raise InputError(f"{path}: this run did not finish: python train.py resume={path}")
+            raise InputError(
+                f"{path}: this run did not finish: {spelled('train', resume=path)} goes on with it"
+            )
         return cls(folder)
 
     @property
@@ -88,8 +91,8 @@ class RunFolder(RunContents):
             return
         if not self.unfinished:
             raise InputError(
-                f"{self.path}: this run is finished: python evaluate.py run_dir={self.path}, or "
-                "train into another hydra.run.dir"
+                f"{self.path}: this run is finished: evaluate it again "
+                f"({spelled('evaluate', run_dir=self.path)}), or train into another hydra.run.dir"
             )
         if not self.is_of(config):
             raise InputError(

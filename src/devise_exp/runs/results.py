@@ -19,7 +19,9 @@ from devise_exp.evaluation.records import CHANCE, PUBLISHED, MetricName, MetricR
 from devise_exp.runs.files import reading
 from devise_exp.runs.folder import RunFolder
 
-_NO_METRICS = "no finished run folder (it has no metrics.json): give one that train.py named"
+_NO_METRICS = (
+    "no finished run folder (it has no metrics.json): give one that a training has printed"
+)
 # Settings that change no metric.
 _NEUTRAL = re.compile(
     r"(logger|report|resume|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
@@ -141,7 +143,7 @@ def runs_in(paths: Iterable[Path]) -> list[RunResults]:
         by_number = sorted(inner, key=lambda p: (len(p.name), p.name))
         folders += by_number or ([] if path.is_file() else [path])
     if not folders:
-        raise InputError("no run folder among these paths: give folders that train.py named")
+        raise InputError("no run folder among these paths: give those of trained runs")
     runs = [read(folder) for folder in dict.fromkeys(folders)]
     for run in runs:
         RunFolder.existing(run.path)

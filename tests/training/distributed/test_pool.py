@@ -276,7 +276,7 @@ def test_the_ranks_at_hand_must_be_those_that_the_config_asks_for() -> None:
         ):
             pass
     with (
-        pytest.raises(InputError, match=r"num_nodes=2: start train\.py on every node"),
+        pytest.raises(InputError, match=r"num_nodes=2: start devise-exp train on every node"),
         worker_pool(1, 2),
     ):
         pass

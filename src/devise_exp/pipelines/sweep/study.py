@@ -20,6 +20,8 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from devise_exp.core.command import quoted_value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
@@ -173,8 +175,7 @@ def override_value(value: Any) -> str:
         ("'a b'", 'null', '0.1')
     """
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w./-]*", value):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+        return quoted_value(value)
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -70,7 +71,8 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
     report.write(study, queue.trials(), folder)
     report.show(study, queue.trials(), study.trials - before, seconds)
     notify(f"written to {folder}: summary.md, trials.csv, figures")
-    notify(f"the best as a run: python train.py --config-dir {folder} experiment={study.name}")
+    best = f"--config-dir {shlex.quote(str(folder))} experiment={study.name}"
+    notify(f"the best as a run: devise-exp train {best}")
     return folder
 
 

@@ -71,8 +71,8 @@ def from_environment(environment: Mapping[str, str]) -> LaunchedProcess | None:
             return None
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"the variables of torchrun or srun are not complete ({error}): start train.py by one "
-            "of them, or unset RANK and SLURM_PROCID"
+            f"the variables of torchrun or srun are not complete ({error}): start the program "
+            "by one of them, or unset RANK and SLURM_PROCID"
         ) from error
     return process if process.world_size > 1 else None
 

@@ -19,7 +19,7 @@ from functools import partial
 
 import torch
 
-from devise_exp.core.command import WRONG_INPUT
+from devise_exp.core.command import WRONG_INPUT, spelled
 from devise_exp.core.console import print_error
 from devise_exp.core.errors import InputError
 from devise_exp.training.distributed.ranks import RankInfo, StageRequest
@@ -208,7 +208,8 @@ def worker_pool(
         return
     if nodes > 1:
         raise InputError(
-            f"trainer.num_nodes={nodes}: start train.py on every node, by torchrun or srun (README)"
+            f"trainer.num_nodes={nodes}: start {spelled('train')} on every node, by torchrun or "
+            "srun (README)"
         )
     with use_worker_pool(WorkerPool(processes_per_node, command=command)) as pool:
         yield pool

@@ -16,7 +16,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def train(context: typer.Context) -> None:
-    """Train and evaluate a run, or with -m a grid of runs (as train.py)."""
+    """Train and evaluate a run, or with -m a grid of runs."""
     from devise_exp.pipelines import commands  # late: it imports Hydra
 
     _hand_over(context)
@@ -24,7 +24,7 @@ def train(context: typer.Context) -> None:
 
 
 def evaluate(context: typer.Context) -> None:
-    """Evaluate a finished run again (as evaluate.py): run_dir=outputs/latest ks=[1,5]."""
+    """Evaluate a finished run again: run_dir=outputs/latest ks=[1,5]."""
     from devise_exp.pipelines import commands  # late: it imports Hydra
 
     _hand_over(context)

@@ -14,7 +14,7 @@ from devise_exp.core.command import command
 def look(
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[OPTION=VALUE]...", help="As for train.py: data=... data.root=..."),
+        typer.Argument(metavar="[OPTION=VALUE]...", help="As for train: data=... data.root=..."),
     ] = None,
     n: Annotated[int, typer.Option("-n", help="How many images.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("look"),
