@@ -110,6 +110,22 @@ def checksum(path: Path) -> str:
     return fingerprint(_blocks(path))
 
 
+def file_stamp(path: Path) -> str:
+    """Note the state of a file, to see later whether it is still the same.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its size and time, "" if they cannot be read.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
 def _blocks(path: Path) -> Iterator[bytes]:
     """Read a file block by block."""
     with path.open("rb") as file:

@@ -15,7 +15,7 @@ import PIL
 from PIL import Image
 
 from devise_exp.core.console import progress
-from devise_exp.core.files import cache_dir, file_lock, fingerprint, write_text
+from devise_exp.core.files import cache_dir, file_lock, file_stamp, fingerprint, write_text
 from devise_exp.data.decoding import UNREADABLE, decode, read_whole
 
 
@@ -70,11 +70,11 @@ def scan_images(files: dict[str, str]) -> ImageScan:
 def _stamps(files: dict[str, str]) -> Iterator[bytes]:
     """Yield what changes with a file: its path, size and time."""
     for row in sorted(files):
-        try:
-            status = Path(files[row]).stat()
-            yield os.fsencode(Path(files[row]).absolute())
-            yield f"\0{row}\0{status.st_size} {status.st_mtime_ns}\n".encode()
-        except OSError:
+        path = Path(files[row])
+        if stamp := file_stamp(path):
+            yield os.fsencode(path.absolute())
+            yield f"\0{row}\0{stamp}\n".encode()
+        else:
             yield f"{row}\0missing\n".encode()
 
 

@@ -37,7 +37,7 @@ def rank_images(
     Raises:
         InputError: A vector holds NaN or infinity.
     """
-    vectors, queries = unit_rows(vectors, "images"), unit_rows(queries, "queries")
+    vectors, queries = finite_unit_rows(vectors, "images"), finite_unit_rows(queries, "queries")
     n = len(vectors) - (query_rows is not None)
     ks = [k for k in KS if k <= n]
     parts: list[list[np.ndarray]] = []
@@ -69,7 +69,7 @@ def _cosines(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return similarity
 
 
-def unit_rows(vectors: np.ndarray, what: str) -> np.ndarray:
+def finite_unit_rows(vectors: np.ndarray, what: str) -> np.ndarray:
     """Scale rows to unit length.
 
     Args:

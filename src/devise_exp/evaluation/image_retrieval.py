@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from devise_exp.core.vectors import centre_of, centre_rows
-from devise_exp.evaluation.image_ranking import KS, Shares, rank_images, unit_rows
+from devise_exp.evaluation.image_ranking import KS, Shares, finite_unit_rows, rank_images
 from devise_exp.evaluation.metrics.intervals import mean_interval
 from devise_exp.evaluation.metrics.retrieval import chance_average_precision
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
@@ -66,7 +66,7 @@ def evaluate_word_queries(
         for position, model in enumerate(models):
             if not model.can_name(np.unique(truth)):
                 continue
-            queries = unit_rows(model.class_vectors[asked.classes].sum(axis=1), "queries")  # (Q, D)
+            queries = finite_unit_rows(model.class_vectors[asked.classes].sum(axis=1), "queries")
             vectors, _ = _images(model, asked.gallery)
             if model.is_projection:
                 centre = centre_of(model.class_vectors, seen)

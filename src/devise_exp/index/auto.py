@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from devise_exp.index.exact_search import search_unit_rows
-from devise_exp.index.files import VECTORS, writing
+from devise_exp.index.exact import ExactIndex
 from devise_exp.index.nmslib_index import NmslibIndex
-from devise_exp.index.unit_rows import candidate_rows, checked_queries
+from devise_exp.index.unit_rows import checked_queries
 
 WORTH_A_GRAPH = 1_000_000  # vectors, and queries: experiments/speed
 
 
-class AutoIndex:
+class AutoIndex(ExactIndex):
     """Exact search, and nmslib's HNSW by its defaults once the queries have paid for it.
 
     A graph takes minutes per hundred thousand vectors to build. It saves less than that for fewer
-    than WORTH_A_GRAPH vectors or queries (extrapolated from experiments/speed/graph.py). In a
-    config:
+    than WORTH_A_GRAPH vectors or queries (extrapolated from experiments/speed/graph.py). A saved
+    index is without the graph. In a config:
 
         index:
           _target_: devise_exp.index.AutoIndex
@@ -35,12 +32,9 @@ class AutoIndex:
     name = "auto"
 
     def __init__(self, vectors: np.ndarray) -> None:
-        self.vectors = candidate_rows(vectors)
+        super().__init__(vectors)
         self.graph: NmslibIndex | None = None
         self._asked = 0
-
-    def __len__(self) -> int:
-        return len(self.vectors)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Search the nearest neighbours of queries, as `Index.search` says.
@@ -56,15 +50,4 @@ class AutoIndex:
         self._asked += len(queries)
         if self.graph is None and min(len(self), self._asked) >= WORTH_A_GRAPH:
             self.graph = NmslibIndex(self.vectors)
-        if self.graph is None:
-            return search_unit_rows(self.vectors, queries, k)
-        return self.graph.search(queries, k)
-
-    def save(self, folder: Path) -> None:
-        """Write the index, without a graph that it has built.
-
-        Args:
-            folder: A new folder, or that of an index, which is replaced.
-        """
-        with writing(folder, self.name, {}) as partial:
-            np.save(partial / VECTORS, self.vectors)
+        return super().search(queries, k) if self.graph is None else self.graph.search(queries, k)

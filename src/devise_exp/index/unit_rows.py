@@ -72,6 +72,23 @@ def candidate_rows(vectors: np.ndarray) -> np.ndarray:
     return rows
 
 
+def check_k(k: int, n_candidates: int) -> None:
+    """Refuse a k that means nothing.
+
+    Args:
+        k: Number of candidates that count.
+        n_candidates: Number of candidates that are ranked.
+
+    Raises:
+        InputError: k is not between 1 and the number of candidates.
+    """
+    if not 1 <= k <= n_candidates:
+        raise InputError(
+            f"k is {k}, but there are {n_candidates} candidates: "
+            f"set k to a number from 1 to {n_candidates}"
+        )
+
+
 def checked_queries(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
     """Check the arguments of a search.
 
@@ -88,8 +105,7 @@ def checked_queries(vectors: np.ndarray, queries: np.ndarray, k: int) -> np.ndar
             finite.
     """
     n, dim = vectors.shape
-    if not 1 <= k <= n:
-        raise InputError(f"k is {k}, but there are {n} candidates: set k to a number from 1 to {n}")
+    check_k(k, n)
     queries = unit_rows(queries, "queries")
     if queries.shape[1] != dim:
         raise InputError(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.files import file_stamp
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.protocol import Index
 
@@ -67,7 +68,7 @@ class Gallery:
             Its row; None if it is not in the gallery, or has changed since it was embedded.
         """
         row = self._row_by_file.get(os.path.realpath(path))
-        if row is None or self.rows[row].stamp not in ("", stamp_of(path)):
+        if row is None or self.rows[row].stamp not in ("", file_stamp(path)):
             return None
         return row
 
@@ -131,19 +132,3 @@ class Gallery:
             file = os.path.join(resolved[folder], name)  # noqa: PTH118 (Path is ten times slower)
             row_by_file[os.path.realpath(file) if os.path.islink(file) else file] = i  # noqa: PTH114
         return row_by_file
-
-
-def stamp_of(path: Path) -> str:
-    """Note the state of a file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its size and time, "" if they cannot be read.
-    """
-    try:
-        status = path.stat()
-    except OSError:
-        return ""
-    return f"{status.st_size} {status.st_mtime_ns}"

@@ -19,12 +19,12 @@ from PIL import Image
 
 from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, file_lock
+from devise_exp.core.files import atomic_path, file_lock, file_stamp
 from devise_exp.data.folders import files_below, portable
 from devise_exp.data.images import ImageFiles
 from devise_exp.data.scan import scan_images
 from devise_exp.index.files import VECTORS, checked_folder
-from devise_exp.runs.gallery import GalleryRow, MakeIndex, stamp_of
+from devise_exp.runs.gallery import GalleryRow, MakeIndex
 from devise_exp.runs.gallery_files import save, saved_rows
 
 CHUNK = 64  # images that are embedded before they are written; a kill loses at most these
@@ -125,7 +125,7 @@ def _files(folder: Path, root: Path) -> tuple[list[GalleryRow], list[str]]:
         if name in rows:  # two file names may differ in their Unicode form alone
             notes.append(f"{name}: a second file of this name")
         else:
-            rows[name] = GalleryRow(name=name, path=path, stamp=stamp_of(Path(path)))
+            rows[name] = GalleryRow(name=name, path=path, stamp=file_stamp(Path(path)))
     return [rows[name] for name in sorted(rows)], notes
 
 

@@ -19,7 +19,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_rows
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.name_lookup import suggest_words
-from devise_exp.text.names import split_synonyms, split_words
+from devise_exp.text.names import spelling_key, split_synonyms, split_words
 from devise_exp.text.sentence_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
 
@@ -216,15 +216,11 @@ def _class_named(name: str, classes: Mapping[str, Sequence[str]]) -> str | None:
     """The one class of this name however it is spaced or cased, or with it as a synonym."""
     if name in classes:
         return name
-    key = _run_together(name)
-    matches = [c for c in classes if _run_together(c) == key] or [
-        c for c in classes if key in (_run_together(s) for s in split_synonyms(c))
+    key = spelling_key(name)
+    matches = [c for c in classes if spelling_key(c) == key] or [
+        c for c in classes if key in (spelling_key(s) for s in split_synonyms(c))
     ]
     return matches[0] if len(matches) == 1 and key else None
-
-
-def _run_together(name: str) -> str:
-    return "".join(split_words(name)).casefold()
 
 
 def _reading(terms: Sequence[Term], meanings: Sequence[_Meaning]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from devise_exp.text.names import inflections, split_synonyms, split_words, strip_marks
+from devise_exp.text.names import inflected, inflections, split_synonyms, split_words, strip_marks
 from devise_exp.text.vocabulary import Vocabulary
 
 # A frequent run-together compound goes before the average of its words: in GloVe 6B, lighthouse
@@ -71,9 +71,7 @@ def suggest_words(name: str, vocabulary: Vocabulary) -> tuple[str, ...]:
 
 def _joined(name: str, *joints: str) -> Iterator[str]:
     """Spell a name as one entry, with every joint and case, first in its own number."""
-    words = split_words(name)
-    for last in (words[-1], *inflections(words[-1])) if words else ():
-        written = (*words[:-1], last)
+    for written in inflected(split_words(name)):
         lower = [word.lower() for word in written]
         title = [word if word in _JOINING_WORDS else word.capitalize() for word in lower]
         for joint, cased in product(joints, (written, lower, title)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 _NUMBER_PREFIX = re.compile(r"^\d{3}\.(?=\S)")  # Caltech-256 and CUB number their classes: 001.ak47
 _SUFFIX_101 = re.compile(r"(?<=[^\W\d_]{2})-101$")  # Caltech-256 marks Caltech-101's classes
@@ -69,6 +69,23 @@ def inflections(word: str) -> tuple[str, ...]:
     return tuple(form for form in forms if form not in ("", lower))
 
 
+def inflected(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield a name in singular and plural, first as it is.
+
+    Args:
+        words: Its words; only the last one changes.
+
+    Yields:
+        The words with each form of the last; nothing if there are none.
+
+    Example:
+        >>> list(inflected(("sea", "fox")))
+        [('sea', 'fox'), ('sea', 'foxes')]
+    """
+    for last in (words[-1], *inflections(words[-1])) if words else ():
+        yield (*words[:-1], last)
+
+
 def strip_marks(name: str) -> str:
     """Remove the marks of Caltech-256 and CUB from a class name.
 
@@ -108,10 +125,9 @@ def spelling_keys(phrases: Iterable[str]) -> tuple[str, ...]:
     """
     keys: dict[str, None] = {}
     for synonym in (synonym for phrase in phrases for synonym in split_synonyms(phrase)):
-        *first, last = split_words(synonym) or ("",)
-        for form in (last, *inflections(last)):
-            keys["".join((*first, form)).lower()] = None
-    return tuple(key for key in keys if key)
+        for words in inflected(split_words(synonym)):
+            keys["".join(words).lower()] = None
+    return tuple(keys)
 
 
 def _singular_forms(word: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from devise_exp.core.errors import InputError
-from devise_exp.evaluation.metrics.checks import check_k, check_no_repeats, check_truth
+from devise_exp.evaluation.metrics.checks import check_no_repeats, check_truth
 
 
 def test_a_query_with_no_true_answer_is_named() -> None:
@@ -15,12 +15,6 @@ def test_a_query_with_no_true_answer_is_named() -> None:
         InputError, match=r"no true answer: query 1 has label 7, .* 3 candidates .*2 of 4"
     ):
         check_truth(np.array([3, 7, 5, 9]), np.array([5, 3, 8]))
-
-
-@pytest.mark.parametrize("k", [0, -2, 26])
-def test_k_outside_the_candidates_is_named(k: int) -> None:
-    with pytest.raises(InputError, match=rf"k is {k}, but there are 25 candidates: set k"):
-        check_k(k, 25)
 
 
 def test_a_row_that_names_an_id_twice_is_named() -> None:

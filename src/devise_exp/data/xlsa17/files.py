@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.files import file_stamp
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.data.xlsa17.matlab import PUBLISHED, MatlabArrays, read_arrays
 
@@ -74,7 +75,7 @@ def read_listing(root: str | Path, name: str) -> Listing:
         InputError: If a file is missing or damaged, or the two contradict each other.
     """
     folder = _folder(root, name)
-    return _read_listing(name, folder, _stamp(folder / FEATURES), _stamp(folder / SPLITS))
+    return _read_listing(name, folder, file_stamp(folder / FEATURES), file_stamp(folder / SPLITS))
 
 
 def read_features(listing: Listing) -> np.ndarray:
@@ -108,7 +109,7 @@ def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.nd
         InputError: If the attributes of a class are all zero or not finite.
     """
     file = _folder(root, name) / SPLITS
-    arrays = _read_splits(file, _stamp(file))
+    arrays = _read_splits(file, file_stamp(file))
     classes = _classes(file, arrays)
     attributes = arrays.numbers["att"]  # (A, C)
     if attributes.shape[1] != len(classes):
@@ -128,7 +129,7 @@ def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.nd
 
 
 @lru_cache(maxsize=1)  # the data set and its split both ask for it
-def _read_listing(name: str, folder: Path, *stamps: tuple[int, int]) -> Listing:
+def _read_listing(name: str, folder: Path, *stamps: str) -> Listing:
     """Read both files, anew if their stamps differ."""
     features_file, splits_file = folder / FEATURES, folder / SPLITS
     splits = _read_splits(splits_file, stamps[1])
@@ -162,19 +163,11 @@ def _read_listing(name: str, folder: Path, *stamps: tuple[int, int]) -> Listing:
 
 
 @lru_cache(maxsize=1)  # the listing and the attributes both ask for it
-def _read_splits(file: Path, stamp: tuple[int, int]) -> MatlabArrays:
+def _read_splits(file: Path, stamp: str) -> MatlabArrays:
     """Read att_splits.mat, anew if its stamp differs."""
     keys = ("att", *PARTS, VALIDATION)
     numbers = dict.fromkeys(keys, (None, None))
     return read_arrays(file, numbers=numbers, texts=["allclasses_names"])
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    """Time and size of a file; (0, 0) if there is none."""
-    if not file.is_file():
-        return 0, 0
-    status = file.stat()
-    return status.st_mtime_ns, status.st_size
 
 
 def _folder(root: str | Path, name: str) -> Path:

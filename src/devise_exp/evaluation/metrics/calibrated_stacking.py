@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.evaluation.metrics.checks import check_k
+from devise_exp.index.unit_rows import check_k
 
+MAX_POINTS = 200
 # Ids (N, k) and similarities (N, k) of a search, best first.
 SearchResult = tuple[np.ndarray, np.ndarray]
 
@@ -156,12 +157,11 @@ def best_gamma(curve: Curve) -> float:
     return float((lows[widest] + highs[widest]) / 2)
 
 
-def points(curve: Curve, max_points: int = 200) -> np.ndarray:
-    """Take points of the curve to draw.
+def points(curve: Curve) -> np.ndarray:
+    """Take at most MAX_POINTS points of the curve to draw, evenly thinned out.
 
     Args:
         curve: The trade-off.
-        max_points: Number of points that are kept at most, evenly thinned out.
 
     Returns:
         (P, 2) seen and unseen class means, each pair once, both ends among them.
@@ -170,7 +170,7 @@ def points(curve: Curve, max_points: int = 200) -> np.ndarray:
     moves = np.concatenate([[True], (means[1:] != means[:-1]).any(axis=1)])
     kept = means[moves]
     return np.asarray(
-        kept[np.unique(np.linspace(0, len(kept) - 1, max_points).round().astype(int))]
+        kept[np.unique(np.linspace(0, len(kept) - 1, MAX_POINTS).round().astype(int))]
     )
 
 

@@ -7,23 +7,6 @@ import numpy as np
 from devise_exp.core.errors import InputError
 
 
-def check_k(k: int, n_candidates: int) -> None:
-    """Refuse a k that means nothing.
-
-    Args:
-        k: Number of candidates that count.
-        n_candidates: Number of candidates that are ranked.
-
-    Raises:
-        InputError: k is not between 1 and the number of candidates.
-    """
-    if not 1 <= k <= n_candidates:
-        raise InputError(
-            f"k is {k}, but there are {n_candidates} candidates: "
-            f"set k to a number from 1 to {n_candidates}"
-        )
-
-
 def check_truth(truth: np.ndarray, candidates: np.ndarray) -> None:
     """Refuse queries without a true answer.
 

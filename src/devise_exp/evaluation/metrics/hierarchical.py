@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.evaluation.metrics.checks import check_k, check_truth
+from devise_exp.evaluation.metrics.checks import check_truth
+from devise_exp.index.unit_rows import check_k
 from devise_exp.text.wordnet.hierarchy import UNPLACED
 
 

@@ -11,10 +11,10 @@ from devise_exp.core.errors import InputError
 from devise_exp.evaluation.metrics.checks import (
     check_flags,
     check_ids,
-    check_k,
     check_no_repeats,
     check_same_length,
 )
+from devise_exp.index.unit_rows import check_k
 
 
 def rank_of_truth(neighbours: np.ndarray, truth: np.ndarray) -> np.ndarray:

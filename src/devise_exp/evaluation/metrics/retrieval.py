@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.evaluation.metrics.checks import check_flags, check_ids, check_k, check_no_repeats
+from devise_exp.evaluation.metrics.checks import check_flags, check_ids, check_no_repeats
+from devise_exp.index.unit_rows import check_k
 
 
 def precision_at_k(relevant: np.ndarray, k: int) -> np.ndarray:

@@ -8,6 +8,7 @@ hash.
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
@@ -76,7 +77,7 @@ def load_word_vectors(
     for ending in (".txt", ".vec", ".bin", ".kv"):
         name = name.removesuffix(ending)
     # gensim puts large arrays beside the pickle: name.kv.vectors.npy
-    parts = (source, *sorted(source.parent.glob(f"{_literal(source.name)}.*.npy")))
+    parts = (source, *sorted(source.parent.glob(f"{glob.escape(source.name)}.*.npy")))
     return _load(name, parts, format, limit, trust_pickle, lower)
 
 
@@ -187,11 +188,6 @@ def _content_hash(parts: tuple[Path, ...]) -> str:
 def _hashed(*values: object) -> str:
     """Hash values that JSON can hold."""
     return fingerprint(json.dumps(values))
-
-
-def _literal(name: str) -> str:
-    """Turn a name into a glob pattern that matches it alone."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _missing(path: Path) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from devise_exp.text.names import inflections, split_synonyms, split_words
+from devise_exp.text.names import inflected, split_synonyms, split_words
 from devise_exp.text.wordnet.database import Synset, WordNet
 from devise_exp.text.wordnet.senses import hypernyms_of, shipped_sense_table
 
@@ -150,8 +150,7 @@ def _senses(phrase: str, wordnet: WordNet) -> tuple[Synset, ...]:
     words = split_words(phrase)
     if words and words[0].lower() in ARTICLES:
         return ()
-    lasts = (words[-1], *inflections(words[-1])) if words else ()
-    spellings = [joint.join((*words[:-1], last)) for last in lasts for joint in ("_", "", "-")]
+    spellings = [joint.join(form) for form in inflected(words) for joint in ("_", "", "-")]
     return next(filter(None, map(wordnet.senses, (phrase, *spellings))), ())
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from devise_exp.core.errors import InputError
 from devise_exp.text.names import (
-    inflections,
+    inflected,
     spelling_key,
     spelling_keys,
     split_synonyms,
@@ -226,7 +226,7 @@ def _lemmas(synonym: str) -> Iterable[str]:
     Such as in-line skate, sea_horse, t-shirt and lightbulb.
     """
     yield synonym
-    *first, last = [word.lower() for word in split_words(synonym)] or [""]
-    for form, joint in product((last, *inflections(last)), "_-"):
-        yield joint.join((*first, form))
-    yield "".join((*first, last))
+    words = [word.lower() for word in split_words(synonym)]
+    for form, joint in product(inflected(words), "_-"):
+        yield joint.join(form)
+    yield "".join(words)
