@@ -175,6 +175,13 @@ def test_a_wrong_value_ends_before_anything_is_written(
     assert_no_run_folder(tmp_path)
 
 
+def test_a_folder_of_the_users_stays_though_it_is_empty(train: Command, tmp_path: Path) -> None:
+    for run_dir in ("mine/run", "run"):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        assert_one_line(train("split.n_unseen=0", f"hydra.run.dir={run_dir}"), "split.n_unseen=0")
+        assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
 def test_a_gpu_where_there_is_none(train: Command, tmp_path: Path) -> None:
     overrides = ["trainer=gpu"]
     if torch.cuda.is_available():  # there is one, but surely not sixty-four

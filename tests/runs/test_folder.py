@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,15 @@ def test_evaluations_count_up(tmp_path: Path) -> None:
     assert [folder.new_evaluation().name for _ in range(11)] == [str(n) for n in range(1, 12)]
     (tmp_path / "evaluations/7").rmdir()
     (tmp_path / "evaluations/notes").mkdir()
+    (tmp_path / "evaluations/²").mkdir()
     assert folder.new_evaluation().name == "12"
+
+
+def test_evaluations_at_once_have_a_folder_apiece(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        taken = list(threads.map(lambda _: folder.new_evaluation().name, range(80)))
+    assert sorted(taken, key=int) == [str(n) for n in range(1, 81)]
 
 
 def test_a_folder_that_is_no_run_folder(tmp_path: Path) -> None:

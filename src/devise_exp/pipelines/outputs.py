@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from devise_exp.core.files import atomic_path
 
 LATEST = Path("outputs/latest")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def point_latest(folder: Path) -> None:
@@ -28,8 +30,10 @@ def remove_empty(folder: Path) -> None:
     """Remove a run folder that Hydra made before the input was known to be right.
 
     Args:
-        folder: Removed, with the folder above it, if nothing is in it.
+        folder: Removed if nothing is in it, and so is the folder of the date that Hydra has put it
+            in; any other folder above it is its user's.
     """
     with suppress(OSError):
         folder.rmdir()
-        folder.parent.rmdir()
+        if _DATE.fullmatch(folder.absolute().parent.name):
+            folder.parent.rmdir()

@@ -65,7 +65,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 
 
 def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
-    """Embed the evaluated rows by another checkpoint, which needs the data of the run."""
+    """Embed the evaluated rows by another checkpoint, which needs the data of the run.
+
+    It builds everything that config.yaml names, not only what `runs.trusted_config` lists: for a
+    run folder that one trusts.
+    """
     # Late: nothing else here needs torch.
     from devise_exp.methods.devise_model import trained_model
     from devise_exp.methods.embedding import TrainedProjection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,10 +173,13 @@ class RunFolder(RunContents):
             evaluations/N, N counting up.
         """
         parent = self.path / "evaluations"
-        numbers = [int(path.name) for path in parent.glob("*") if path.name.isdigit()]
-        folder = parent / str(max(numbers, default=0) + 1)
-        folder.mkdir(parents=True)
-        return folder
+        parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            numbers = [int(path.name) for path in parent.glob("*") if path.name.isdecimal()]
+            folder = parent / str(max(numbers, default=0) + 1)
+            with suppress(FileExistsError):  # another evaluation has just taken it
+                folder.mkdir()
+                return folder
 
     def config(self) -> DictConfig:
         """Read config.yaml.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 from dataclasses import replace
 
@@ -116,6 +118,31 @@ def test_processes_meet_in_whatever_order_the_launcher_has_dealt_them() -> None:
 def test_unlike_numbers_of_processes_on_the_nodes_are_one_line() -> None:
     with pytest.raises(InputError, match="srun has started 3 processes, not as many on each of 2"):
         together((0, 0), (0, 1), (1, 0))
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0", b"\0\0\1\0{"])
+def test_a_stranger_that_connects_and_says_nothing_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(launchers, "_GREETING_SECONDS", 1)
+    first, second = from_environment(slurm(0, 0, 0)), from_environment(slurm(1, 0, 1))
+    assert first is not None
+    assert second is not None
+    let_go = []
+
+    def connect() -> None:
+        port = json.loads(launchers._store(second).get(launchers._key(second)))["port"]
+        with socket.create_connection(("localhost", port)) as stranger:
+            stranger.sendall(sent)
+            connect_to_rank_0(second)
+            let_go.append(stranger.recv(1))
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    pool = accept_workers(first)
+    thread.join()
+    assert [(worker.node, worker.local_rank) for worker in pool.workers] == [(0, 1)]
+    assert let_go == [b""]
 
 
 def test_processes_that_do_not_come_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

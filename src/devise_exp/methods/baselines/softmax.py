@@ -8,10 +8,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
+from devise_exp.core.console import track
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.methods.baselines.base import MIN_STEPS, seen_only_vectors
 from devise_exp.methods.embedding import Classifier
@@ -80,8 +79,7 @@ def fit_softmax(
         classifier = nn.Linear(inputs.shape[1], n_classes)
     optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-3, weight_decay=1e-2)
     epochs = max(epochs, MIN_STEPS // -(-len(inputs) // _BATCH))
-    console = Console(stderr=True)
-    for _ in track(range(epochs), "softmax classifier", transient=True, console=console):
+    for _ in track(range(epochs), "softmax classifier"):
         for batch in torch.randperm(len(inputs), generator=generator).split(_BATCH):
             loss = F.cross_entropy(classifier(inputs[batch]), labels[batch])
             optimizer.zero_grad()

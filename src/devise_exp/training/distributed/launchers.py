@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import socket
+import struct
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +22,7 @@ from devise_exp.training.distributed.pool import WorkerPool
 from devise_exp.training.distributed.workers import RemoteWorker
 
 _TIMEOUT = 300.0  # seconds for all processes to come; nodes do not start at once
+_GREETING_SECONDS = 10  # for a process that has connected to say which it is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,16 +167,14 @@ def accept_workers(process: LaunchedProcess) -> WorkerPool:
         while len(workers) < process.world_size - 1:
             server.settimeout(max(0.1, until - time.monotonic()))
             try:
-                connection = Connection(server.accept()[0].detach())
+                accepted, _ = server.accept()
             except TimeoutError:
                 raise InputError(
                     f"{len(workers) + 1} of {process.world_size} processes came within "
                     f"{_TIMEOUT:.0f} s: see what keeps the others"
                 ) from None
-            with suppress(OSError, EOFError, ValueError, KeyError, TypeError):  # of a stranger
-                hello = json.loads(connection.recv_bytes(1000))
-                if secrets.compare_digest(hello["token"], token):
-                    workers.append(RemoteWorker(connection, hello["node"], hello["local_rank"]))
+            if (worker := _greeted_by(accepted, token)) is not None:
+                workers.append(worker)
     identities = sorted({(0, 0), *((worker.node, worker.local_rank) for worker in workers)})
     nodes, processes_per_node = (1 + max(numbers) for numbers in zip(*identities, strict=True))
     if not len(identities) == process.world_size == nodes * processes_per_node:
@@ -182,6 +183,26 @@ def accept_workers(process: LaunchedProcess) -> WorkerPool:
             f"of {nodes} nodes: ask for the same number everywhere"
         )
     return WorkerPool(processes_per_node, nodes, workers=workers, address=process.address)
+
+
+def _greeted_by(accepted: socket.socket, token: str) -> RemoteWorker | None:
+    """The worker that has connected; None of a stranger, who may send anything or nothing."""
+    with accepted:
+        _set_read_timeout(accepted, _GREETING_SECONDS)
+        connection = Connection(os.dup(accepted.fileno()))
+        with suppress(OSError, EOFError, ValueError, KeyError, TypeError):
+            hello = json.loads(connection.recv_bytes(1000))
+            if secrets.compare_digest(hello["token"], token):
+                _set_read_timeout(accepted, 0)
+                return RemoteWorker(connection, hello["node"], hello["local_rank"])
+        connection.close()
+    return None
+
+
+def _set_read_timeout(connected: socket.socket, seconds: int) -> None:
+    """Let the system end a read after so many seconds, half a message too; 0: never."""
+    connected.setblocking(True)  # else a read would not wait at all
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
 
 
 def _key(process: LaunchedProcess) -> str:
