@@ -9,6 +9,9 @@ from typing import Any
 from markupsafe import Markup
 
 from devise_exp.evaluation.leakage import AuditReport
+from devise_exp.evaluation.records import flatten
+from devise_exp.reports.html.confusions import confusions
+from devise_exp.reports.html.shown_run import ShownRun, reading
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import protocol_title
@@ -19,15 +22,35 @@ _CLEAN = Markup('<span class="clean">✓ clean</span>')
 _OVERLAPPING = Markup('<span class="overlapping">✕ overlapping</span>: {}')
 
 
-def tradeoff(curves: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Make the table of the curves of seen over unseen.
+def class_tables(run: ShownRun) -> dict[str, Any]:
+    """Make the tables of classes and diagnostics.
 
     Args:
-        curves: The entry "tradeoff" of diagnostics.json.
+        run: The run.
 
     Returns:
-        A row for each method.
+        Tables by the names that they have in the template; without rows, or none, if the run has no
+        file with them.
     """
+    records, details, diagnostics = run.classes, run.details, run.diagnostics
+    verdicts = _verdicts(records, details) if details.about else {}
+    index = flatten(r for r in run.results.records if r.protocol == "index")
+    with reading(run.path, "diagnostics.json"):
+        return {
+            "tradeoff": _tradeoff(diagnostics.get("tradeoff", {})),
+            "classes": _classes(diagnostics.get("classes", ()), verdicts),
+            "confusions": confusions(run.folder, diagnostics.get("confusions", {})),
+            "plane": _plane(diagnostics.get("map", {}).get("classes", ())),
+            "hubs": _hubs(diagnostics.get("hubness", {})),
+            "similarity": _similarity(diagnostics.get("similarity", {})),
+            "audit": _audit(records, details, verdicts) if records and details.about else None,
+            "words": _words(records) if records else None,
+            "facts": _facts(details.about | index),
+        }
+
+
+def _tradeoff(curves: Mapping[str, Mapping[str, Any]]) -> Table:
+    """The curves of seen over unseen, a row for each method."""
     rows = []
     for method, curve in curves.items():
         chosen = curve["chosen"] or {}
@@ -42,22 +65,14 @@ def tradeoff(curves: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
-def classes(entries: Sequence[Mapping[str, Any]], known: Mapping[str, str]) -> dict[str, Table]:
-    """Make the tables of hit@k class by class.
-
-    Args:
-        entries: The entry "classes" of diagnostics.json.
-        known: Unseen class -> verdict of the audit, if there is one.
-
-    Returns:
-        "unseen", best first, and "seen", worst first, those that have classes.
-    """
+def _classes(entries: Sequence[Mapping[str, Any]], verdicts: Mapping[str, str]) -> dict[str, Table]:
+    """hit@k class by class: "unseen", best first, and "seen", worst first."""
     sides = {
         side: [entry for entry in entries if entry["seen"] == (side == "seen")]
         for side in ("unseen", "seen")
     }
     return {
-        side: _class_table(side, _sorted(rows, side == "unseen"), known)
+        side: _class_table(side, _sorted(rows, best_first=side == "unseen"), verdicts)
         for side, rows in sides.items()
         if rows
     }
@@ -71,18 +86,18 @@ def _sorted(entries: list[Mapping[str, Any]], best_first: bool) -> list[Mapping[
 
 
 def _class_table(
-    side: str, entries: Sequence[Mapping[str, Any]], known: Mapping[str, str]
+    side: str, entries: Sequence[Mapping[str, Any]], verdicts: Mapping[str, str]
 ) -> Table:
     """Make the table of the classes of one side."""
     unseen = side == "unseen"
     calibrated = any(isinstance(entry["calibrated_hit@1"], Number) for entry in entries)
     rows = []
     for e in entries:
-        hit = "" if e["hit@1"] is None else bar(e["hit@1"], _whole(e["hit@1"]), second=unseen)
+        hit = "" if e["hit@1"] is None else _bar(e["hit@1"], _whole(e["hit@1"]), second=unseen)
         row = [e["name"], e["words"], f"{e['images']:,}", hit]
         row += [_whole(e["hit@5"]), _whole(e["all_hit@1"])]
         row += [_whole(e["calibrated_hit@1"])] if calibrated else []
-        row += [verdict(known.get(e["name"], e["leak"]))] if unseen else []
+        row += [_verdict(verdicts.get(e["name"], e["leak"]))] if unseen else []
         rows.append(tuple(row))
     columns = [*left("class", "words"), *right("images"), *left(f"hit@1 among {side} labels")]
     columns += right("hit@5", "hit@1 among all", *(["calibrated"] if calibrated else []))
@@ -90,15 +105,8 @@ def _class_table(
     return Table(columns=tuple(columns), rows=tuple(rows))
 
 
-def plane(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """Make the table of the classes in the plane.
-
-    Args:
-        entries: The classes of the entry "map" of diagnostics.json.
-
-    Returns:
-        A row for each class.
-    """
+def _plane(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """The classes in the plane."""
     return Table(
         columns=(*left("class", "side"), *right("word", "mean of images")),
         rows=tuple(
@@ -106,7 +114,7 @@ def plane(entries: Sequence[Mapping[str, Any]]) -> Table:
                 e["name"],
                 _side(e["seen"]),
                 _point(e["word"]),
-                _point(e["images"]) if e["images"] else "",
+                _point(e["images"] or ()),
             )
             for e in entries
         ),
@@ -114,22 +122,15 @@ def plane(entries: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def hubs(protocols: Mapping[str, Mapping[str, Any]]) -> list[Table]:
-    """Make the tables of labels that come often among the nearest.
-
-    Args:
-        protocols: The entry "hubness" of diagnostics.json.
-
-    Returns:
-        A table for each protocol.
-    """
+def _hubs(protocols: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Labels that come often among the nearest, a table for each protocol."""
     return [
         Table(
             columns=(*left("label", f"times among the {entry['k']} nearest"), *right("expected")),
             rows=tuple(
                 (
                     hub["name"],
-                    bar(hub["count"] / entry["hubs"][0]["count"], f"{hub['count']:,}"),
+                    _bar(hub["count"] / entry["hubs"][0]["count"], f"{hub['count']:,}"),
                     f"{hub['expected']:.0f}",
                 )
                 for hub in entry["hubs"]
@@ -141,15 +142,8 @@ def hubs(protocols: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     ]
 
 
-def similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Make the table of hit@1 by the similarity of the first label.
-
-    Args:
-        protocols: The entry "similarity" of diagnostics.json.
-
-    Returns:
-        A row for each bin of each protocol.
-    """
+def _similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Table:
+    """hit@1 by the similarity of the first label, a row for each bin."""
     return Table(
         columns=(*left("protocol"), *right("similarity from", "to", "images", "hit@1")),
         rows=tuple(
@@ -167,33 +161,17 @@ def similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
-def verdicts(records: Sequence[ClassRecord], details: RunDetails) -> dict[str, str]:
-    """Say what the pretraining knew of the unseen classes.
-
-    Args:
-        records: The classes of the run.
-        details: What its metrics rest on.
-
-    Returns:
-        Unseen class -> verdict.
-    """
+def _verdicts(records: Sequence[ClassRecord], details: RunDetails) -> dict[str, str]:
+    """Unseen class -> what the pretraining knew of it."""
     checked = str(details.about.get("leak/checked_by", "nothing"))
     report = AuditReport(() if checked.startswith("nothing") else (checked,), details.overlaps)
     return report.verdicts(record.name for record in records if not record.seen)
 
 
-def audit(records: Sequence[ClassRecord], details: RunDetails) -> Table:
-    """Make the table of the overlap audit.
-
-    Args:
-        records: The classes of the run.
-        details: What its metrics rest on.
-
-    Returns:
-        A row for each unseen class: its words, the verdict, and the pretraining classes that it
-        overlaps with.
-    """
-    known = verdicts(records, details)
+def _audit(
+    records: Sequence[ClassRecord], details: RunDetails, verdicts: Mapping[str, str]
+) -> Table:
+    """The overlap audit, a row for each unseen class."""
     overlaps: dict[str, list[str]] = {}
     for o in details.overlaps:
         overlaps.setdefault(o.name, []).append(f"{o.relation} {o.category} (as {o.sense})")
@@ -205,7 +183,7 @@ def audit(records: Sequence[ClassRecord], details: RunDetails) -> Table:
                 record.name,
                 " ".join(record.words),
                 record.rule,
-                verdict(known[record.name]),
+                _verdict(verdicts[record.name]),
                 "; ".join(overlaps.get(record.name, ())),
             )
             for record in records
@@ -214,15 +192,8 @@ def audit(records: Sequence[ClassRecord], details: RunDetails) -> Table:
     )
 
 
-def words(records: Sequence[ClassRecord]) -> Table:
-    """Make the table of the words of all classes.
-
-    Args:
-        records: The classes of the run.
-
-    Returns:
-        A row for each class.
-    """
+def _words(records: Sequence[ClassRecord]) -> Table:
+    """The words of all classes."""
     return Table(
         columns=tuple(left("class", "side", "words", "found by")),
         rows=tuple((r.name, _side(r.seen), " ".join(r.words), r.rule) for r in records),
@@ -230,15 +201,8 @@ def words(records: Sequence[ClassRecord]) -> Table:
     )
 
 
-def facts(values: Mapping[str, Any]) -> Table:
-    """Make the table of what the metrics rest on.
-
-    Args:
-        values: Values by name.
-
-    Returns:
-        A row for each value.
-    """
+def _facts(values: Mapping[str, Any]) -> Table:
+    """What the metrics rest on."""
     return Table(
         columns=tuple(left("name", "value")),
         rows=tuple((k, f"{v:.4g}" if isinstance(v, float) else v) for k, v in values.items()),
@@ -246,29 +210,13 @@ def facts(values: Mapping[str, Any]) -> Table:
     )
 
 
-def bar(share: float, text: str, second: bool = False) -> Markup:
-    """Draw a number as a bar with the number beside it.
-
-    Args:
-        share: The length of the bar, 1 at most.
-        text: The number.
-        second: Draw it in the second colour.
-
-    Returns:
-        The cell.
-    """
+def _bar(share: float, text: str, second: bool = False) -> Markup:
+    """A number as a bar of this length, 1 at most, with the number beside it."""
     return _BAR.format(" second" if second else "", 100 * share, text)
 
 
-def verdict(overlap: str) -> Markup | str:
-    """Write what the pretraining knew of a class.
-
-    Args:
-        overlap: The strongest overlap; "" or "clean" for none, or "not checked".
-
-    Returns:
-        The cell.
-    """
+def _verdict(overlap: str) -> Markup | str:
+    """What the pretraining knew of a class, as a cell; "" and "clean" for nothing."""
     if overlap in ("", "clean"):
         return _CLEAN
     return overlap if overlap == "not checked" else _OVERLAPPING.format(overlap)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,11 @@ from markupsafe import Markup
 from devise_exp.core.console import printable
 from devise_exp.core.files import write_text
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import flatten
 from devise_exp.reports import table_views
-from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.figures import style
-from devise_exp.reports.html import class_tables, sections
-from devise_exp.reports.html.confusions import confusions
-from devise_exp.reports.html.shown_run import ShownRun, reading
+from devise_exp.reports.html.class_tables import class_tables
+from devise_exp.reports.html.metric_tables import metric_tables
+from devise_exp.reports.html.shown_run import ShownRun
 
 PAGE = "report.html"
 _TITLE = ("data", "backbone", "word_vectors")
@@ -55,7 +52,6 @@ def page(run: ShownRun) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(source.read_text(encoding="utf-8")).render(
         **_content(run),
-        **_diagnostic_tables(run),
         plots=run.plots,
         svg=lambda plot: Markup(style.to_svg(plot)),
         to_html=table_views.to_html,
@@ -63,38 +59,15 @@ def page(run: ShownRun) -> str:
 
 
 def _content(run: ShownRun) -> dict[str, Any]:
-    """All but figures and diagnostics, as tables and values for the template."""
-    about, records = run.details.about, run.classes
-    index = flatten(r for r in run.results.records if r.protocol == "index")
-    config = run.path / "config.yaml"
+    """All but figures, as tables and values for the template."""
+    about, config = run.details.about, run.path / "config.yaml"
     return {
         "title": ", ".join(str(about[key]) for key in _TITLE if key in about) or "a run",
         "run": printable(run.path.name),
         "model": MODEL,
         "about": about,
-        "facts": class_tables.facts(about | index),
         "skipped": run.details.skipped,
-        "tiles": sections.headline_numbers(run.comparison, run.results),
-        "methods": replace(to_table(run.comparison, intervals=True), note=""),
-        "hits": sections.hits(run.report),
-        "hierarchical": sections.hierarchical(run.results),
-        "searches": sections.searches(run.report),
-        "audit": class_tables.audit(records, run.details) if records and about else None,
-        "words": class_tables.words(records) if records else None,
         "config": config.read_text(encoding="utf-8") if config.is_file() else "",
+        **metric_tables(run),
+        **class_tables(run),
     }
-
-
-def _diagnostic_tables(run: ShownRun) -> dict[str, Any]:
-    """The tables of diagnostics.json."""
-    diagnostics, about = run.diagnostics, run.details.about
-    verdicts = class_tables.verdicts(run.classes, run.details) if about else {}
-    with reading(run.path, "diagnostics.json"):
-        return {
-            "tradeoff": class_tables.tradeoff(diagnostics.get("tradeoff", {})),
-            "classes": class_tables.classes(diagnostics.get("classes", ()), verdicts),
-            "confusions": confusions(run.folder, diagnostics.get("confusions", {})),
-            "plane": class_tables.plane(diagnostics.get("map", {}).get("classes", ())),
-            "hubs": class_tables.hubs(diagnostics.get("hubness", {})),
-            "similarity": class_tables.similarity(diagnostics.get("similarity", {})),
-        }

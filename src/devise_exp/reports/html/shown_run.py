@@ -9,12 +9,12 @@ from typing import Any
 
 from devise_exp.core.console import printable
 from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.evaluation.records import MetricName
+from devise_exp.evaluation.records import CHANCE, MetricName
 from devise_exp.reports.comparison import Comparison, of_methods
 from devise_exp.reports.figures import plots
 from devise_exp.reports.figures.class_plot import class_plot
 from devise_exp.reports.figures.style import Plot
-from devise_exp.reports.html import sections
+from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.titles import protocol_title
 from devise_exp.runs import files, results
 from devise_exp.runs.folder import RunFolder
@@ -94,7 +94,14 @@ class ShownRun:
     def plots(self) -> dict[str, Plot]:
         """The figures that the files allow, by name."""
         drawn = []
-        curves = sections.curves(self.report)
+        curves = {
+            protocol: {
+                row.method: {k: (r.value, r.low, r.high) for k, r in row.hits.items()}
+                for row in rows
+                if row.average == "class" or row.method == CHANCE  # whose averages are the same
+            }
+            for protocol, rows in shown_rows(self.report).items()
+        }
         if panels := {protocol_title(p): curves[p] for p in _CURVES if p in curves}:
             drawn.append(plots.hit_curves(panels, self.results.methods))
         with reading(self.path, "diagnostics.json"):

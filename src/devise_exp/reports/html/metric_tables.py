@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
+from devise_exp.evaluation.records import MetricName, MetricRecord
 from devise_exp.reports.comparison import Comparison
-from devise_exp.reports.figures.plots import Curve
+from devise_exp.reports.comparison_formats import to_table
+from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.search_tables import search_rows
@@ -29,36 +31,26 @@ _SEARCHES = {
 }
 
 
-def curves(report: EvalReport) -> dict[str, dict[str, Curve]]:
-    """Group hit@k as curves over k.
+def metric_tables(run: ShownRun) -> dict[str, Any]:
+    """Make the tables of metrics, and the numbers that come first.
 
     Args:
-        report: The metrics of a run.
+        run: The run.
 
     Returns:
-        Protocol -> method -> k -> class mean of hit@k with its interval; of chance both averages
-        are the same.
+        Tables and numbers by the names that they have in the template.
     """
     return {
-        protocol: {
-            row.method: {k: (r.value, r.low, r.high) for k, r in row.hits.items()}
-            for row in rows
-            if row.average == "class" or row.method == CHANCE
-        }
-        for protocol, rows in shown_rows(report).items()
+        "tiles": _headlines(run.comparison, run.results),
+        "methods": replace(to_table(run.comparison, intervals=True), note=""),
+        "hits": _hits(run.report),
+        "hierarchical": _hierarchical(run.results),
+        "searches": _searches(run.report),
     }
 
 
-def hits(report: EvalReport) -> list[Table]:
-    """Make the tables of hit@k.
-
-    Args:
-        report: The metrics of a run.
-
-    Returns:
-        A table for each protocol: the trained model per image and per class, the other methods per
-        class.
-    """
+def _hits(report: EvalReport) -> list[Table]:
+    """hit@k, a table for each protocol; of other methods than the trained one, class means."""
     tables = []
     for protocol, rows in shown_rows(report).items():
         images, labels = report.n[protocol]
@@ -75,17 +67,8 @@ def hits(report: EvalReport) -> list[Table]:
     return tables
 
 
-def headline_numbers(comparison: Comparison, run: RunResults) -> list[dict[str, Any]]:
-    """List the metrics of the trained model that come first.
-
-    Args:
-        comparison: The methods of the run.
-        run: Its metrics.
-
-    Returns:
-        Entries of a title, a cell, and the interval over classes: how far the metric depends on
-        the choice of classes.
-    """
+def _headlines(comparison: Comparison, run: RunResults) -> list[dict[str, Any]]:
+    """The metrics that come first: title, cell, and interval over classes."""
     cells = dict(zip(comparison.columns, comparison.lines[0].cells, strict=True))
     tiles = []
     for name, title in _HEADLINES.items():
@@ -97,15 +80,8 @@ def headline_numbers(comparison: Comparison, run: RunResults) -> list[dict[str, 
     return tiles
 
 
-def hierarchical(run: RunResults) -> list[Table]:
-    """Make the tables of hierarchical precision.
-
-    Args:
-        run: The metrics of a run.
-
-    Returns:
-        A table of hp@k for each protocol.
-    """
+def _hierarchical(run: RunResults) -> list[Table]:
+    """hp@k, a table for each protocol."""
     shares: dict[str, dict[str, dict[int | None, float]]] = {}
     for record in run.records:
         if record.metric == "hp":
@@ -127,15 +103,8 @@ def hierarchical(run: RunResults) -> list[Table]:
     return tables
 
 
-def searches(report: EvalReport) -> list[Table]:
-    """Make the tables of searches.
-
-    Args:
-        report: The metrics of a run.
-
-    Returns:
-        A table for each task: by class names, or by an image.
-    """
+def _searches(report: EvalReport) -> list[Table]:
+    """P@k and mAP, a table by class names and one by an image."""
     tables = []
     for task, (compared, title) in _SEARCHES.items():
         rows = [
