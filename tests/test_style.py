@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,15 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def public_definitions(node: ast.Module | ast.ClassDef) -> Iterator[Function | ast.ClassDef]:
+def public_definitions(
+    node: ast.Module | ast.ClassDef, start: str = ""
+) -> Iterator[tuple[str, Function | ast.ClassDef]]:
+    """Classes and functions, and the methods of classes, by their names in the module."""
     for child in node.body:
         if isinstance(child, Function | ast.ClassDef) and not child.name.startswith("_"):
-            yield child
+            yield f"{start}{child.name}", child
             if isinstance(child, ast.ClassDef):
-                yield from public_definitions(child)
+                yield from public_definitions(child, f"{child.name}.")
 
 
 def decorators(node: Function | ast.ClassDef) -> str:
@@ -73,13 +77,40 @@ def missing_sections(node: Function | ast.ClassDef) -> list[str]:
     return missing
 
 
+@cache
+def protocol_methods() -> list[tuple[str, list[str]]]:
+    """The name and the parameters of every method of a protocol."""
+    nodes = (node for path in MODULES for node in ast.walk(tree(path)))
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    protocols = [c for c in classes if "Protocol" in [ast.unparse(base) for base in c.bases]]
+    functions = (f for c in protocols for f in c.body if isinstance(f, Function))
+    return [(function.name, parameters(function)) for function in functions]
+
+
+def is_described_elsewhere(path: Path, name: str, node: Function | ast.ClassDef) -> bool:
+    """Whether a method overrides that of a base class, or is of a protocol: sections are there."""
+    class_name, _, method = name.rpartition(".")
+    if not class_name or not isinstance(node, Function) or not ast.get_docstring(node):
+        return False
+    if (method, parameters(node)) in protocol_methods():
+        return True
+    module = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+    class_ = getattr(import_module(module), class_name)
+    return any(method in vars(base) for base in class_.__mro__[1:])
+
+
 @pytest.mark.parametrize("path", MODULES, ids=module_id)
 def test_public_names_have_docstrings_with_sections(path: Path) -> None:
     assert ast.get_docstring(tree(path))
     if path.parent == SOURCE / "ui" / "cli":
         return  # typer shows these docstrings as help, and the options describe themselves
-    lacks = {node.name: missing_sections(node) for node in public_definitions(tree(path))}
-    assert {name: missing for name, missing in lacks.items() if missing} == {}
+    definitions = dict(public_definitions(tree(path)))
+    lacks = {name: missing_sections(node) for name, node in definitions.items()}
+    assert {
+        name: missing
+        for name, missing in lacks.items()
+        if missing and not is_described_elsewhere(path, name, definitions[name])
+    } == {}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_id)

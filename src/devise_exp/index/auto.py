@@ -37,15 +37,7 @@ class AutoIndex(ExactIndex):
         self._asked = 0
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Search the nearest neighbours of queries, as `Index.search` says.
-
-        Args:
-            queries: (Q, D) of any length.
-            k: Number of neighbours, 1 to N.
-
-        Returns:
-            Ids (Q, k) int64 and cosine similarities (Q, k) float32, best first.
-        """
+        """Search the nearest neighbours of queries, as `Index.search` says."""
         queries = checked_queries(self.vectors, queries, k)
         self._asked += len(queries)
         if self.graph is None and min(len(self), self._asked) >= WORTH_A_GRAPH:

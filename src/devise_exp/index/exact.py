@@ -41,22 +41,10 @@ class ExactIndex:
         return len(self.vectors)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Search the nearest neighbours of queries, as `Index.search` says.
-
-        Args:
-            queries: (Q, D) of any length.
-            k: Number of neighbours, 1 to N.
-
-        Returns:
-            Ids (Q, k) int64 and cosine similarities (Q, k) float32, best first.
-        """
+        """Search the nearest neighbours of queries, as `Index.search` says."""
         return search_unit_rows(self.vectors, queries, k)
 
     def save(self, folder: Path) -> None:
-        """Write the index.
-
-        Args:
-            folder: A new folder, or that of an index, which is replaced.
-        """
+        """Write the index."""
         with writing(folder, self.name, {}) as partial:
             np.save(partial / VECTORS, self.vectors)

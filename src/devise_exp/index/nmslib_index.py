@@ -86,15 +86,7 @@ class NmslibIndex:
         return len(self.vectors)
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Search the nearest neighbours of queries, as `Index.search` says.
-
-        Args:
-            queries: (Q, D) of any length.
-            k: Number of neighbours, 1 to N.
-
-        Returns:
-            Ids (Q, k) int64 and cosine similarities (Q, k) float32, best first.
-        """
+        """Search the nearest neighbours of queries, as `Index.search` says."""
         queries = checked_queries(self.vectors, queries, k)
         ids = np.empty((len(queries), k), dtype=np.int64)
         similarities = np.empty((len(queries), k), dtype=np.float32)
@@ -107,11 +99,7 @@ class NmslibIndex:
         return ids, similarities
 
     def save(self, folder: Path) -> None:
-        """Write the index, HNSW's graph included.
-
-        Args:
-            folder: A new folder, or that of an index, which is replaced.
-        """
+        """Write the index, HNSW's graph included."""
         with writing(folder, self.name, self._settings) as partial:
             np.save(partial / VECTORS, self.vectors)
             if self.name == "hnsw":

@@ -124,15 +124,7 @@ class SolverMethod(Method):
     """A method whose fits to one task share work, such as a decomposition; implement `_solver`."""
 
     def fit_grid(self, task: Task, grid: Sequence[Hyperparameters]) -> Iterator[FittedMethod]:
-        """Fit the method once per combination; the shared work is done once.
-
-        Args:
-            task: What may be learned from.
-            grid: Combinations, as of `combinations`.
-
-        Yields:
-            One fitted method per combination, in the order of `grid`.
-        """
+        """Fit the method once per combination; the shared work is done once."""
         solve = self._solver(task)
         for hyperparameters in grid:
             yield _with_hyperparameters(solve(hyperparameters), hyperparameters)

@@ -45,13 +45,7 @@ class OneLineErrors(Callback):
     """A callback that ends a single job that failed in one line, before Hydra's own report."""
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """End the process if the job failed by wrong input.
-
-        Args:
-            config: Of the job, with its hydra node.
-            job_return: How it ended.
-            **kwargs: Ignored.
-        """
+        """End the process if the job failed by wrong input."""
         if config.hydra.mode.name == "RUN" and job_return.status == JobStatus.FAILED:
             line = user_message(job_return._return_value)
             if line is not None:
@@ -96,13 +90,7 @@ class GridCallback(OneLineErrors):
         self.started = time.monotonic()
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Note how the job ended.
-
-        Args:
-            config: Of the job.
-            job_return: How it ended.
-            **kwargs: Ignored.
-        """
+        """Note how the job ended."""
         super().on_job_end(config, job_return)
         hydra = config.hydra
         if hydra.mode.name != "MULTIRUN":

@@ -29,12 +29,7 @@ class SeedEpoch(Callback):
         self.seed = seed
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Seed torch's generators.
-
-        Args:
-            trainer: Knows the epoch and the rank.
-            pl_module: The module in training.
-        """
+        """Seed torch's generators."""
         torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch, trainer.global_rank))
 
 
@@ -55,21 +50,11 @@ class BestAndLast(Checkpoint):
         self.best, self.epoch = -1.0, -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop at once if the training had stopped before it was resumed.
-
-        Args:
-            trainer: Knows the epoch.
-            pl_module: The module in training.
-        """
+        """Stop at once if the training had stopped before it was resumed."""
         self._stop_if_late(trainer, trainer.current_epoch - 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the checkpoints of an epoch.
-
-        Args:
-            trainer: Knows the epoch and its score.
-            pl_module: The module in training.
-        """
+        """Save the checkpoints of an epoch."""
         if SCORE in trainer.callback_metrics:
             # Rank 0 decides: saving is a step that all ranks take together.
             score = trainer.strategy.broadcast(float(trainer.callback_metrics[SCORE]))
@@ -86,19 +71,11 @@ class BestAndLast(Checkpoint):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best score and its epoch for a checkpoint.
-
-        Returns:
-            The state by name.
-        """
+        """Return the best score and its epoch for a checkpoint."""
         return {"best": self.best, "epoch": self.epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the best score and its epoch from a checkpoint.
-
-        Args:
-            state_dict: What `state_dict` returned.
-        """
+        """Take the best score and its epoch from a checkpoint."""
         self.best, self.epoch = state_dict["best"], state_dict["epoch"]
 
 
@@ -113,12 +90,7 @@ class KeepSigterm(Callback):
         self.before = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Set the earlier handler again.
-
-        Args:
-            trainer: The trainer.
-            pl_module: The module in training.
-        """
+        """Set the earlier handler again."""
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and self.before is not None:  # None: set by other than Python
             signal.signal(signal.SIGTERM, self.before)
@@ -133,12 +105,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint.
-
-        Args:
-            checkpoint: Its content.
-            path: The file.
-            storage_options: Unused.
-        """
+        """Write a checkpoint."""
         with atomic_path(Path(path)) as partial:
             torch.save(checkpoint, partial)

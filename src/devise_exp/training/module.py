@@ -60,28 +60,13 @@ class DeviseModule(pl.LightningModule):
         self.losses: list[Tensor] = []  # of the epoch's steps: to log each takes longer than some
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Embed features or images.
-
-        Args:
-            inputs: Features (B, feature_dim), or with a backbone images (B, 3, H, W).
-
-        Returns:
-            Embeddings (B, D), not normalized.
-        """
+        """Embed features or images as (B, D), not normalized."""
         features = inputs if self.backbone is None else self.backbone(inputs)
         embeddings: Tensor = self.projection(features)
         return embeddings
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
-        """Compute the loss of a batch.
-
-        Args:
-            batch: Inputs and targets.
-            batch_index: Number of the batch in the epoch.
-
-        Returns:
-            The loss, a scalar.
-        """
+        """Compute the loss of a batch."""
         inputs, targets = batch
         loss = self.loss(self(inputs), targets, self.class_vectors)
         check_finite(loss, f"at step {self.global_step}")
@@ -93,12 +78,7 @@ class DeviseModule(pl.LightningModule):
         self.hits = self.rows = 0
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        """Count the hits of a batch.
-
-        Args:
-            batch: Inputs and targets.
-            batch_index: Number of the batch in the epoch.
-        """
+        """Count the hits of a batch."""
         inputs, targets = batch
         embeddings = self(inputs).float()
         with torch.autocast(self.device.type, enabled=False):  # bf16 would tie near classes
