@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import gzip
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,12 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.text.wordnet.database import WordNet
 from devise_exp.text.wordnet.hierarchy import VERSION
-from devise_exp.text.wordnet.senses import SenseTable, hypernyms_of, likely_sense, sense_table_bytes
+from devise_exp.text.wordnet.senses import (
+    HYPERNYMS_ROW,
+    SenseTable,
+    hypernyms_of,
+    likely_sense,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = Path(__file__).with_name("classes.ini")
@@ -66,6 +72,14 @@ def imagenet_classes() -> dict[str, str]:
     return dict(zip(ResNet18_Weights.DEFAULT.meta["categories"], ids, strict=True))
 
 
+def table_bytes(table: SenseTable) -> bytes:
+    """What read_sense_table reads; equal tables give equal bytes."""
+    rows = [(set_, *row) for set_, senses in table.senses.items() for row in sorted(senses.items())]
+    rows += [(HYPERNYMS_ROW, id, " ".join(above)) for id, above in sorted(table.hypernyms.items())]
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
 def _sense(wordnet: WordNet, name: str, choice: str | None, dataset: str) -> str:
     """The id that a line of classes.ini gives a class, "" for none."""
     if choice == NONE:
@@ -102,7 +116,7 @@ def main() -> None:
             f"{name}: {id} {', '.join(synset.lemmas)}: {synset.gloss}" if synset else f"{name}: -"
         )
     with atomic_path(arguments.out) as made:
-        made.write_bytes(sense_table_bytes(table))
+        made.write_bytes(table_bytes(table))
     n = sum(map(len, table.senses.values()))
     print(f"{arguments.out}: {n} classes, {arguments.out.stat().st_size} bytes")
 

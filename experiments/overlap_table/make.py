@@ -7,15 +7,16 @@ python experiments/overlap_table/make.py FOLDER [--out FILE]
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from devise_exp.core.command import command
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
-from devise_exp.evaluation.kinds import INCLUDES, IS, IS_A_KIND_OF, KindTable, Sense, kinds_bytes
+from devise_exp.evaluation.kinds import INCLUDES, IS, IS_A_KIND_OF, KindTable, Sense
 from devise_exp.text.names import split_synonyms
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +72,24 @@ def _read_hypernyms(path: Path) -> tuple[Graph, Graph]:
     return parents, children
 
 
+def table_bytes(table: KindTable) -> bytes:
+    """What read_kinds reads; equal tables give equal bytes."""
+    rows = sorted((s.relation, ", ".join(s.synonyms), _ranges(s.classes)) for s in table.senses)
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def _ranges(indices: Sequence[int]) -> str:
+    """Class ranges such as "3 7-9" of these indices."""
+    runs: list[list[int]] = []
+    for i in sorted(indices):
+        if runs and runs[-1][1] == i - 1:
+            runs[-1][1] = i
+        else:
+            runs.append([i, i])
+    return " ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)
+
+
 def _read_words(path: Path) -> dict[str, tuple[str, ...]]:
     words = {}
     for number, line in enumerate(_lines(path), start=1):
@@ -114,7 +133,7 @@ def main() -> None:
     arguments = parser.parse_args()
     table = make_table(arguments.folder)
     with atomic_path(arguments.out) as made:
-        made.write_bytes(kinds_bytes(table))
+        made.write_bytes(table_bytes(table))
     print(f"{arguments.out}: {len(table.senses)} senses, {arguments.out.stat().st_size} bytes")
 
 

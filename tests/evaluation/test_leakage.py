@@ -23,7 +23,6 @@ from devise_exp.evaluation.kinds import (
     KindTable,
     Sense,
     imagenet1k_kinds,
-    kinds_bytes,
     read_kinds,
 )
 from devise_exp.evaluation.leakage import AuditReport, Overlap, audit
@@ -59,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     return given
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_overlap_table", MAKE)
     assert spec is not None
@@ -256,9 +255,11 @@ SENSES = st.builds(
 
 
 @given(st.lists(SENSES))
-def test_a_written_table_reads_back(tmp_path_factory: pytest.TempPathFactory, senses: list) -> None:
+def test_a_written_table_reads_back(
+    tmp_path_factory: pytest.TempPathFactory, make: ModuleType, senses: list
+) -> None:
     path = tmp_path_factory.mktemp("kinds") / "kinds.tsv.gz"
-    path.write_bytes(kinds_bytes(KindTable(tuple(senses))))
+    path.write_bytes(make.table_bytes(KindTable(tuple(senses))))
     assert sorted(read_kinds(path).senses, key=repr) == sorted(senses, key=repr)
 
 

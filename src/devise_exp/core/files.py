@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
+
+from devise_exp.core.errors import InputError
 
 BLOCK = 1 << 22  # bytes that are read at once
 
@@ -108,6 +112,30 @@ def checksum(path: Path) -> str:
         The fingerprint of its bytes.
     """
     return fingerprint(_blocks(path))
+
+
+@contextmanager
+def gzipped_table(path: Path, what: str, maker: str) -> Iterator[Iterator[list[str]]]:
+    """Read a table of the project; an error of the block is that of a damaged file.
+
+    Args:
+        path: Gzipped lines of fields between tabs.
+        what: What it is a table of, for the message.
+        maker: The script that makes it, for the message.
+
+    Yields:
+        The fields of each line.
+
+    Raises:
+        InputError: The file cannot be read, or the block raises ValueError over its content.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            yield (line.rstrip("\n").split("\t") for line in lines)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(
+            f"{path} is not a table of {what} ({error}): make it with {maker}"
+        ) from None
 
 
 def file_stamp(path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from devise_exp.data.sources import DatasetSource
 CALTECH_FILE = re.compile(r"(image|\d{3})_\d{4}\.jpg")  # the archives hold a few strays
 CALTECH_NUMBER = re.compile(r"^\d{3}\.|-101$")
 CALTECH_CLUTTER = {"BACKGROUND_Google", "257.clutter"}
-LISTED_ROW = re.compile(r"(.+)/image_(\d{4})\.jpg")
-
 
 CALTECH101 = DatasetSource(
     name="caltech101",
@@ -102,44 +99,13 @@ def _caltech(
     return dataset_from_images(published.name, images, strict, notes)
 
 
-def dataset_listing(dataset: ImageDataset) -> dict[str, Any]:
-    """List the classes, rows and fingerprint of a dataset; `dataset_from_listing` inverts this.
-
-    Args:
-        dataset: A dataset whose rows are <class>/image_<4 digits>.jpg.
-
-    Returns:
-        {"fingerprint": hash, "classes": {"okapi": "1-20,22-40", ...}}.
-
-    Raises:
-        InputError: If a row has another form.
-    """
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for row in dataset.rows:
-        parts = LISTED_ROW.fullmatch(row)
-        if parts is None:
-            raise InputError(
-                f"{dataset.name}: {row} is not <class>/image_<4 digits>.jpg: no listing"
-            )
-        numbers[parts[1]].append(int(parts[2]))
-    ranges = {}
-    for class_name in sorted(numbers):
-        runs: list[list[int]] = []
-        for number in sorted(numbers[class_name]):
-            if runs and runs[-1][1] == number - 1:
-                runs[-1][1] = number
-            else:
-                runs.append([number, number])
-        ranges[class_name] = ",".join(f"{first}-{last}" for first, last in runs)
-    return {"fingerprint": dataset.fingerprint, "classes": ranges}
-
-
 def dataset_from_listing(name: str, content: dict[str, Any]) -> ImageDataset:
     """Make the dataset of a listing, without images.
 
     Args:
         name: The name of the dataset.
-        content: As of `dataset_listing`.
+        content: {"fingerprint": hash, "classes": {"okapi": "1-20,22-40", ...}}; the numbers are
+            those of rows such as okapi/image_0001.jpg.
 
     Returns:
         The dataset; its `images` is None.

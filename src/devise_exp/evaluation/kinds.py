@@ -5,14 +5,13 @@ Kinds are WordNet's noun hypernyms.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from devise_exp.core.errors import InputError
+from devise_exp.core.files import gzipped_table
 from devise_exp.text.names import spelling_key, split_synonyms
 
 # Strongest first; "<unseen class> <relation> <pretraining class>" reads as a sentence.
@@ -111,46 +110,16 @@ def read_kinds(path: Path) -> KindTable:
     Raises:
         InputError: The file is no such table.
     """
-    senses = []
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                relation, synonyms, ranges = line.rstrip("\n").split("\t")
-                senses.append(Sense(split_synonyms(synonyms), relation, _indices(ranges)))
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a table of kinds ({error}): make it with "
-            "experiments/overlap_table/make.py"
-        ) from None
-    return KindTable(tuple(senses))
-
-
-def kinds_bytes(table: KindTable) -> bytes:
-    """Write a table as `read_kinds` reads it.
-
-    Args:
-        table: The table.
-
-    Returns:
-        Content of the file; equal tables give equal bytes.
-    """
-    rows = sorted((s.relation, ", ".join(s.synonyms), _ranges(s.classes)) for s in table.senses)
-    text = "".join("\t".join(row) + "\n" for row in rows)
-    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+    with gzipped_table(path, "kinds", "experiments/overlap_table/make.py") as rows:
+        return KindTable(
+            tuple(
+                Sense(split_synonyms(synonyms), relation, _indices(ranges))
+                for relation, synonyms, ranges in rows
+            )
+        )
 
 
 def _indices(ranges: str) -> tuple[int, ...]:
     """The indices of "3 7-9": 3, 7, 8, 9."""
     bounds = [[int(end) for end in part.split("-")] for part in ranges.split()]
     return tuple(i for bound in bounds for i in range(bound[0], bound[-1] + 1))
-
-
-def _ranges(indices: Sequence[int]) -> str:
-    """Class ranges such as "3 7-9" of these indices."""
-    runs: list[list[int]] = []
-    for i in sorted(indices):
-        if runs and runs[-1][1] == i - 1:
-            runs[-1][1] = i
-        else:
-            runs.append([i, i])
-    return " ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in runs)

@@ -23,7 +23,6 @@ from devise_exp.text.wordnet.senses import (
     hypernyms_of,
     likely_sense,
     read_sense_table,
-    sense_table_bytes,
     shipped_sense_table,
 )
 
@@ -226,26 +225,26 @@ NAMES = st.text("abc ,", min_size=1).filter(lambda name: name.strip(" ,"))
 @settings(max_examples=25)
 @given(st.dictionaries(st.text("xyz", min_size=1), st.dictionaries(NAMES, IDS, min_size=1)))
 def test_a_written_table_reads_back(
-    tmp_path_factory: pytest.TempPathFactory, senses: dict[str, dict[str, str]]
+    tmp_path_factory: pytest.TempPathFactory, make: ModuleType, senses: dict[str, dict[str, str]]
 ) -> None:
     table = SenseTable(
         senses, {f"n0000000{i}": (f"n0000000{i - 1}",) if i else () for i in range(10)}
     )
     path = tmp_path_factory.mktemp("table") / "table.tsv.gz"
-    path.write_bytes(sense_table_bytes(table))
+    path.write_bytes(make.table_bytes(table))
     again = read_sense_table(path)
     assert again == table
     assert list(again.senses) == list(senses)
-    assert sense_table_bytes(again) == sense_table_bytes(table)
+    assert make.table_bytes(again) == make.table_bytes(table)
 
 
-def test_the_shipped_file_is_what_its_table_writes() -> None:
+def test_the_shipped_file_is_what_its_table_writes(make: ModuleType) -> None:
     path = (
         Path(sys.modules["devise_exp.text.wordnet.senses"].__file__).parent
         / "assets"
         / "hypernyms.tsv.gz"
     )
-    assert sense_table_bytes(read_sense_table(path)) == path.read_bytes()
+    assert make.table_bytes(read_sense_table(path)) == path.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -267,7 +266,7 @@ def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
         read_sense_table(path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_hypernym_table", MAKE)
     assert spec is not None

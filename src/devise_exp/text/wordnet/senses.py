@@ -5,7 +5,6 @@ The table (experiments/hypernym_table) holds the one sense of each class that it
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ from importlib.resources import as_file, files
 from itertools import product
 from pathlib import Path
 
-from devise_exp.core.errors import InputError
+from devise_exp.core.files import gzipped_table
 from devise_exp.text.names import (
     inflected,
     spelling_key,
@@ -186,38 +185,16 @@ def read_sense_table(path: Path) -> SenseTable:
     """
     senses: dict[str, dict[str, str]] = {}
     hypernyms: dict[str, tuple[str, ...]] = {}
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                kind, name, ids = line.rstrip("\n").split("\t")
-                if kind == HYPERNYMS_ROW:
-                    hypernyms[name] = tuple(ids.split())
-                else:
-                    senses.setdefault(kind, {})[name] = ids
+    with gzipped_table(path, "senses", "experiments/hypernym_table/make.py") as rows:
+        for kind, name, ids in rows:
+            if kind == HYPERNYMS_ROW:
+                hypernyms[name] = tuple(ids.split())
+            else:
+                senses.setdefault(kind, {})[name] = ids
         named = {id for by_name in senses.values() for id in by_name.values() if id}
         if loose := named.union(*hypernyms.values()) - hypernyms.keys():
             raise ValueError(f"nothing says what {min(loose)} is a kind of")
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(
-            f"{path} is not a table of senses ({error}): make it with "
-            "experiments/hypernym_table/make.py"
-        ) from None
     return SenseTable(senses, hypernyms)
-
-
-def sense_table_bytes(table: SenseTable) -> bytes:
-    """Write a table as the bytes of a file.
-
-    Args:
-        table: The table.
-
-    Returns:
-        What read_sense_table reads; equal tables give equal bytes.
-    """
-    rows = [(set_, *row) for set_, senses in table.senses.items() for row in sorted(senses.items())]
-    rows += [(HYPERNYMS_ROW, id, " ".join(above)) for id, above in sorted(table.hypernyms.items())]
-    text = "".join("\t".join(row) + "\n" for row in rows)
-    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 
 
 def _lemmas(synonym: str) -> Iterable[str]:
