@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
-from devise_exp.pipelines.grid_tables import GridJob, trials_in
+from devise_exp.pipelines.grid_tables import GridJob, jobs_in
 from devise_exp.reports.comparison import Comparison, Line, of_recipes
 from devise_exp.reports.comparison_formats import FORMATS
 from devise_exp.reports.figures import style
@@ -81,10 +81,10 @@ def run(plan: Plan, overrides: list[str], out: Path) -> list[GridJob]:
     trials = []
     for i, told in enumerate(plan.grids):
         folder, options = out / str(i), [*SHARED, *overrides, *told]
-        if not trials_in(folder):
+        if not jobs_in(folder):
             command = [sys.executable, str(ROOT / "train.py"), "-m", *options]
             subprocess.run([*command, f"hydra.sweep.dir={folder}"], check=False)
-        found = trials_in(folder)
+        found = jobs_in(folder)
         asked = dict(each.split("=", 1) for each in options)  # the last of a key counts
         single = {f"{key}={value}" for key, value in asked.items() if "," not in value}
         same = all(single <= {*trial.overrides} for trial in found)

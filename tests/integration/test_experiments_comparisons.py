@@ -15,7 +15,7 @@ from helpers.paths import ROOT
 from omegaconf import DictConfig
 from PIL import Image
 
-from devise_exp.pipelines.grid_tables import NOTE, trials_in
+from devise_exp.pipelines.grid_tables import NOTE, jobs_in
 from devise_exp.reports.tables import BEST
 
 MAKE = ROOT / "experiments" / "comparisons" / "make.py"
@@ -70,7 +70,7 @@ def test_a_table_has_a_row_for_each_trial_failed_ones_too(make: ModuleType, tmp_
     trial(tmp_path, 1, [*shared, "loss=cosine"], "aaaa", [], "no such file")
     trial(tmp_path, 2, [*shared, "loss=mse"], "aaaa", [0.20, 0.22])
     plan = make.PLANS["losses"]
-    table = make.table_of(plan, trials_in(tmp_path))
+    table = make.table_of(plan, jobs_in(tmp_path))
     assert list(table.columns.values()) == ["seen hit@1", "unseen hit@1"]
     assert [line.names[0] for line in table.lines] == ["softmax", "cosine", "mse"]
     softmax, cosine, mse = (line.cells[1] for line in table.lines)
@@ -88,7 +88,7 @@ def test_rows_of_several_splits_are_not_ranked(make: ModuleType, tmp_path: Path)
             own = [f"split.n_seen={n}", f"trainer.max_epochs={i}", f"split.seed={j}"]
             trial(tmp_path, 3 * i + j, own, f"{n} {j}", [value])
     plan = make.PLANS["seen_classes"]
-    table = make.table_of(plan, trials_in(tmp_path))
+    table = make.table_of(plan, jobs_in(tmp_path))
     assert [line.names[0] for line in table.lines] == ["9", "all"]
     assert table.n == 3
     assert [line.cells[1].value for line in table.lines] == pytest.approx([0.2, 0.5])

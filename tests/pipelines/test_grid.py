@@ -1,4 +1,4 @@
-"""Grids: every trial a row, whatever the launcher; a failed one does not stop the others."""
+"""Grids: every job a row, whatever the launcher; a failed one does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from helpers.paths import ROOT
 from helpers.wandb import wandb_group
 
 from devise_exp.pipelines import grid_tables
-from devise_exp.pipelines.grid_tables import NOTE, GridJob, tables_of, trials_in
+from devise_exp.pipelines.grid_tables import NOTE, GridJob, jobs_in, tables_of
 
 SMALL = [
     "data=image_folder", *SMALL_NETWORK, "projection=linear",
@@ -64,17 +64,17 @@ def ended(
     return multirun(tmp_path / "grid", image_tree, monkeypatch, capsys, *grids)
 
 
-def test_a_failed_trial_is_a_row_and_the_exit_code(
+def test_a_failed_job_is_a_row_and_the_exit_code(
     ended: Ended, tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:  # fmt: skip
     assert ended.code == 1
     assert "Traceback" not in ended.err
     assert "Error executing" not in ended.err
-    trials = trials_in(ended.folder)
-    assert [trial.number for trial in trials] == [0, 1, 2, 3]
-    assert [bool(trial.error) for trial in trials] == [True, True, False, False]
-    assert all("lower optimizer.lr" in trial.error for trial in trials[:2])
+    jobs = jobs_in(ended.folder)
+    assert [job.number for job in jobs] == [0, 1, 2, 3]
+    assert [bool(job.error) for job in jobs] == [True, True, False, False]
+    assert all("lower optimizer.lr" in job.error for job in jobs[:2])
     rows = list(csv.DictReader((ended.folder / "trials.csv").open()))
     assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
     for row in rows[2:]:
@@ -82,17 +82,17 @@ def test_a_failed_trial_is_a_row_and_the_exit_code(
         assert float(row["seen/hit@1"]) == metrics["seen/hit@1"]
         assert float(row["unseen/hit@1/class_mean/lo"]) == metrics["unseen/hit@1/class_mean/lo"]
         assert row["error"] == ""
-    (table,) = tables_of(trials)
+    (table,) = tables_of(jobs)
     assert table.n == 2  # both seeds on one line
     text = (ended.folder / "trials.md").read_text()
     assert text.count("lower optimizer.lr") == 2
-    assert "4 trials, 2 failed" in ended.err
-    for trial in trials[:2]:
-        assert ended.err.count(f"{trial.folder / 'error.txt'}\n") == 2  # when it fails, and at last
-        whole = (trial.folder / "error.txt").read_text()
+    assert "4 jobs, 2 failed" in ended.err
+    for job in jobs[:2]:
+        assert ended.err.count(f"{job.folder / 'error.txt'}\n") == 2  # when it fails, and at last
+        whole = (job.folder / "error.txt").read_text()
         assert whole.startswith("Traceback")
         assert "lower optimizer.lr" in whole.splitlines()[-1]
-    assert not any((trial.folder / "error.txt").exists() for trial in trials[2:])
+    assert not any((job.folder / "error.txt").exists() for job in jobs[2:])
     # The same grid by another launcher, in processes of its own: the same numbers.
     grids = "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", f"optimizer.lr={FAILING},0.01"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -105,13 +105,13 @@ def test_a_failed_trial_is_a_row_and_the_exit_code(
 
 
 def test_a_table_is_sorted_by_seen_validation_images(ended: Ended) -> None:
-    runs = [trial.folder for trial in trials_in(ended.folder) if not trial.error]
+    runs = [job.folder for job in jobs_in(ended.folder) if not job.error]
     for value, run in zip((0.2, 0.7), runs, strict=True):
         metrics = json.loads((run / "metrics.json").read_text()) | {"val/hit@1": value}
         (run / "metrics.json").write_text(json.dumps(metrics))
         config = (run / "config.yaml").read_text()
         (run / "config.yaml").write_text(config.replace("lr: 0.01", f"lr: {value}"))
-    (table,) = tables_of(trials_in(ended.folder))
+    (table,) = tables_of(jobs_in(ended.folder))
     assert [line.cells[0].value for line in table.lines if line.cells[0]] == [0.7, 0.2]
 
 
@@ -121,21 +121,21 @@ def test_splits_that_differ_have_a_table_each(
 ) -> None:  # fmt: skip
     done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "split.seed=0,1")
     assert done.code == 0
-    first, second = tables_of(trials_in(done.folder))
+    first, second = tables_of(jobs_in(done.folder))
     assert first.fingerprint != second.fingerprint
 
 
-def test_a_note_that_cannot_be_read_is_a_failed_trial(tmp_path: Path) -> None:
+def test_a_note_that_cannot_be_read_is_a_failed_job(tmp_path: Path) -> None:
     good = {"number": 3, "overrides": ["seed=3"], "seconds": 1.5, "error": ""}
     notes = {"0": "", "1": json.dumps(good)[:20], "2": "[]", "3": json.dumps(good)}
     for name, text in notes.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / NOTE).write_text(text)
     (tmp_path / "4" / NOTE).mkdir(parents=True)
-    found = trials_in(tmp_path)
-    assert [trial.number for trial in found] == [0, 1, 2, 3, 4]
-    assert [bool(trial.error) for trial in found] == [True, True, True, False, True]
-    assert all("trial.json cannot be read" in trial.error for trial in found if trial.error)
+    found = jobs_in(tmp_path)
+    assert [job.number for job in found] == [0, 1, 2, 3, 4]
+    assert [bool(job.error) for job in found] == [True, True, True, False, True]
+    assert all("trial.json cannot be read" in job.error for job in found if job.error)
 
 
 def test_no_error_breaks_the_table(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_note_of_an_earlier_grid_that_stays_ends_the_new_one(
 
 
 @pytest.mark.parametrize("more", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")])
-def test_a_trial_that_leaves_no_note_is_a_failed_one(
+def test_a_job_that_leaves_no_note_is_a_failed_one(
     tmp_path: Path, image_tree: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture, more: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -177,8 +177,8 @@ def test_a_trial_that_leaves_no_note_is_a_failed_one(
     os.utime(tmp_path / "g/7", (0, 0))
     done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=0,1", *more)
     assert done.code == 1
-    assert [trial.number for trial in trials_in(done.folder)] == [1]
-    assert "2 trials, 1 failed" in done.err
+    assert [job.number for job in jobs_in(done.folder)] == [1]
+    assert "2 jobs, 1 failed" in done.err
     rows = list(csv.DictReader((done.folder / "trials.csv").open()))
     assert [row["error"] != "" for row in rows] == [False, True]
     assert "it left no trial.json" in rows[1]["error"]
@@ -195,7 +195,7 @@ def test_a_stopped_grid_goes_on(
     done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=3,4")
     assert done.code == 0
     assert "0: was finished before" in done.err
-    assert "2 trials, 0 failed" in done.err
+    assert "2 jobs, 0 failed" in done.err
     assert weights.stat().st_mtime_ns == before
     rows = list(csv.DictReader((done.folder / "trials.csv").open()))
     assert [row["overrides"].split()[-1] for row in rows] == ["seed=3", "seed=4"]

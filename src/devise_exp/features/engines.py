@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from devise_exp.core.console import notify
+from devise_exp.core.console import warn
 from devise_exp.core.errors import InputError
 from devise_exp.features.backbones.base import Backbone
 
@@ -111,14 +111,14 @@ def build_engine(
         raise
     except Exception as error:  # its converter meets what it does not know with any exception
         reason = " ".join(str(error).split())[:200]
-        notify(f"warning: OpenVINO cannot run {backbone.name} ({reason}): torch runs it instead")
+        warn(f"OpenVINO cannot run {backbone.name} ({reason}): torch runs it instead")
         return torch_engine(backbone, device, precision)
     if engine.precision == "float32":
         by_torch = torch_engine(backbone, device, precision)
         lowest = cosines(features, by_torch.run(sample)).min()
         if not lowest >= MIN_COSINE:
-            notify(
-                f"warning: OpenVINO's features of {backbone.name} differ from torch's "
+            warn(
+                f"OpenVINO's features of {backbone.name} differ from torch's "
                 f"(cosine {lowest:.4f}): torch runs it instead"
             )
             return by_torch

@@ -11,7 +11,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.command import spelled
-from devise_exp.core.console import notify
+from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
 from devise_exp.pipelines import reused_hyperparameters
@@ -87,18 +87,16 @@ def announce(data: ExperimentData) -> None:
     )
     if data.dataset.skipped:
         shown = "; ".join(data.dataset.skipped[:3])
-        notify(f"warning: skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
+        warn(f"skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
     if len(split.unseen) == 1:
-        notify("warning: among a single unseen label every hit@k is 100: hold out more classes")
+        warn("among a single unseen label every hit@k is 100: hold out more classes")
     if data.audit.overlapping:
-        notify(
-            f"warning: {len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in "
+        warn(
+            f"{len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in "
             f"the backbone's pretraining: {', '.join(data.audit.overlapping)} (about.json says how)"
         )
     if not data.audit.checked_by:
-        notify(
-            "warning: the backbone's pretraining classes are unknown, so overlap was not audited"
-        )
+        warn("the backbone's pretraining classes are unknown, so overlap was not audited")
 
 
 def check_training(config: DictConfig, data: ExperimentData) -> None:

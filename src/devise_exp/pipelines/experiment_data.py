@@ -161,6 +161,9 @@ class ExperimentData:
         return about
 
 
+Ready = tuple[ExperimentData, np.ndarray]  # with the features (N, feature_dim) of its rows
+
+
 def display_names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dict[str, str]:
     """Name classes for the audit.
 

@@ -31,7 +31,7 @@ from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.fit_projection import fit_plain, rows_of
 from devise_exp.pipelines.recipe import Recipe, recipe_of
 from devise_exp.runs.folder import RunFolder
-from devise_exp.training.batches import FeatureInputs, Inputs, RowBatches, image_inputs
+from devise_exp.training.batches import RowBatches, image_inputs
 from devise_exp.training.checkpoint import BEST, load_part
 from devise_exp.training.lightning import FitSettings, fit_with_lightning
 from devise_exp.training.module import DeviseModule
@@ -55,8 +55,7 @@ def fit_projection(
         The module at its best epoch, with val/hit@1 and that epoch.
     """
     module = build_module(recipe, data.backbone.feature_dim, seen_vectors(data))
-    inputs = FeatureInputs(data.task(features, recipe.seed).features)
-    train, val = _row_batches(data, inputs, inputs)
+    train, val = rows_of(data.task(features, recipe.seed))
     best = fit_with_lightning(
         module,
         recipe.new_trainer(),
@@ -87,7 +86,7 @@ def fit_network(
     module = untrained(recipe, data)
     module.make_scheduler = None  # the recipe's is made for the epochs of the first stage
     load_part(module.projection, projection_folder(data, run) / BEST, "projection")
-    train, val = _row_batches(data, *image_inputs(data.dataset, data.split, data.backbone))
+    train, val = _image_rows(data)
     best = fit_with_lightning(
         module,
         partial(recipe.new_trainer(), max_epochs=recipe.tuning.max_epochs),
@@ -206,11 +205,10 @@ def projection_folder(data: ExperimentData, run: RunFolder) -> Path:
     return run.checkpoints / "map" if data.backbone.trainable else run.checkpoints
 
 
-def _row_batches(
-    data: ExperimentData, train_inputs: Inputs, val_inputs: Inputs
-) -> tuple[RowBatches, RowBatches]:
-    """Training and validation rows, with their targets among the seen classes."""
+def _image_rows(data: ExperimentData) -> tuple[RowBatches, RowBatches]:
+    """The images that the network learns from, with their targets among the seen classes."""
     ids, split = data.class_ids, data.split
+    train_inputs, val_inputs = image_inputs(data.dataset, split, data.backbone)
     return (
         RowBatches(train_inputs, split.train, seen_targets(ids[split.train], split.seen)),
         RowBatches(val_inputs, split.val, seen_targets(ids[split.val], split.seen)),

@@ -6,7 +6,7 @@ import json
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
@@ -21,13 +21,10 @@ from devise_exp.core.files import write_text
 from devise_exp.pipelines.grid_tables import (
     NOTE,
     TRACEBACK,
+    jobs_in,
     lost_jobs,
-    trials_in,
     write_tables,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def grid_folder() -> Path | None:
@@ -109,9 +106,9 @@ class GridCallback(OneLineErrors):
         try:
             _save_note(folder, note, job_return._return_value if failed else None)
         except OSError as wrong:
-            notify(f"error: trial {hydra.job.num} cannot be in the table: {format_error(wrong)}")
+            notify(f"error: job {hydra.job.num} cannot be in the table: {format_error(wrong)}")
         if failed:
-            notify(f"trial {hydra.job.num} failed: {error}: {folder / TRACEBACK}")
+            notify(f"job {hydra.job.num} failed: {error}: {folder / TRACEBACK}")
             # Else Hydra would end the grid, without a table, at the first failure.
             job_return.status, job_return.return_value = JobStatus.COMPLETED, float("nan")
 
@@ -123,12 +120,12 @@ class GridCallback(OneLineErrors):
             **kwargs: Ignored.
         """
         folder = Path(config.hydra.sweep.dir)
-        trials = [*trials_in(folder), *lost_jobs(folder, self.began)]
-        if not trials:
+        jobs = [*jobs_in(folder), *lost_jobs(folder, self.began)]
+        if not jobs:
             return
-        failed = [trial for trial in trials if trial.error]
+        failed = [job for job in jobs if job.error]
         try:  # Hydra would make a warning of an error here
-            write_tables(folder, trials, failed)
+            write_tables(folder, jobs, failed)
         except Exception as error:
             notify(f"error: no table of the grid: {format_error(error)}")
             raise SystemExit(1) from error

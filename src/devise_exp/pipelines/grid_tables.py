@@ -36,30 +36,30 @@ class GridJob:
     error: str
 
 
-def write_tables(folder: Path, trials: list[GridJob], failed: list[GridJob]) -> None:
+def write_tables(folder: Path, jobs: list[GridJob], failed: list[GridJob]) -> None:
     """Print and write the tables of a grid.
 
     Args:
         folder: Of the grid, where trials.csv and trials.md go.
-        trials: Its jobs.
+        jobs: Its jobs.
         failed: Those with an error.
     """
     from devise_exp.core.console import print_content  # late: a mistyped option need not wait
     from devise_exp.reports.comparison_formats import rich_table
 
-    tables = tables_of(trials)
+    tables = tables_of(jobs)
     for table in tables:
         print_content(rich_table(table))
-    for trial in failed:
-        file = trial.folder / TRACEBACK
+    for job in failed:
+        file = job.folder / TRACEBACK
         more = f": {file}" if file.is_file() else ""
-        notify(f"failed: trial {trial.number} ({' '.join(trial.overrides)}): {trial.error}{more}")
-    write_text(folder / "trials.csv", _csv(trials))
+        notify(f"failed: job {job.number} ({' '.join(job.overrides)}): {job.error}{more}")
+    write_text(folder / "trials.csv", _csv(jobs))
     write_text(folder / "trials.md", _markdown(tables, failed))
-    notify(f"{len(trials)} trials, {len(failed)} failed: {folder} (trials.md, trials.csv)")
+    notify(f"{len(jobs)} jobs, {len(failed)} failed: {folder} (trials.md, trials.csv)")
 
 
-def trials_in(folder: Path) -> list[GridJob]:
+def jobs_in(folder: Path) -> list[GridJob]:
     """Read the jobs that have ended; one whose note cannot be read counts as failed.
 
     Args:
@@ -68,10 +68,10 @@ def trials_in(folder: Path) -> list[GridJob]:
     Returns:
         The jobs, by number.
     """
-    return sorted(map(_trial, folder.glob(f"*/{NOTE}")), key=lambda trial: trial.number)
+    return sorted(map(_job, folder.glob(f"*/{NOTE}")), key=lambda job: job.number)
 
 
-def _trial(file: Path) -> GridJob:
+def _job(file: Path) -> GridJob:
     try:
         note = json.loads(file.read_text(encoding="utf-8"))
         overrides, seconds = tuple(map(str, note["overrides"])), float(note["seconds"])
@@ -92,11 +92,11 @@ def _failed_job(folder: Path, error: str) -> GridJob:
     return GridJob(folder=folder, number=number, overrides=(), seconds=0.0, error=error)
 
 
-def tables_of(trials: list[GridJob]) -> list[Comparison]:
+def tables_of(jobs: list[GridJob]) -> list[Comparison]:
     """Compare the finished runs of a grid.
 
     Args:
-        trials: Its jobs.
+        jobs: Its jobs.
 
     Returns:
         A table for each split, the best run by seen validation images first.
@@ -105,9 +105,9 @@ def tables_of(trials: list[GridJob]) -> list[Comparison]:
     from devise_exp.runs.results import runs_in
 
     by_split: dict[str, list[RunResults]] = {}
-    for trial in trials:
-        if not trial.error:
-            for run in runs_in([trial.folder]):
+    for job in jobs:
+        if not job.error:
+            for run in runs_in([job.folder]):
                 by_split.setdefault(run.fingerprint, []).append(run)
     return [_sorted(comparison.compare(runs)) for runs in by_split.values()]
 
@@ -119,7 +119,7 @@ def _sorted(table: Comparison) -> Comparison:
     return replace(table, lines=tuple(sorted(table.lines, key=worth, reverse=True)))
 
 
-def _csv(trials: list[GridJob]) -> str:
+def _csv(jobs: list[GridJob]) -> str:
     """A row per run: the job, its overrides, its metrics with their intervals, its error."""
     from devise_exp.evaluation.protocols import MODEL
     from devise_exp.reports.comparison import COMPARED
@@ -128,11 +128,11 @@ def _csv(trials: list[GridJob]) -> str:
 
     rows: list[tuple[Any, ...]] = []
     keys = [f"{name.key}{end}" for name in COMPARED for end in ("", "/lo", "/hi")]
-    for trial in trials:
-        overrides = printable(" ".join(trial.overrides))
+    for job in jobs:
+        overrides = printable(" ".join(job.overrides))
         runs: list[RunResults | None] = [None]
-        if not trial.error:
-            runs = [*runs_in([trial.folder])]
+        if not job.error:
+            runs = [*runs_in([job.folder])]
         for run in runs:
             records = [run.record(MODEL, name) if run else None for name in COMPARED]
             values = [
@@ -140,9 +140,9 @@ def _csv(trials: list[GridJob]) -> str:
                 for record in records
                 for field in ("value", "low", "high")
             ]
-            folder = run.path if run else trial.folder
-            seconds = f"{trial.seconds:.1f}"
-            rows.append((trial.number, folder, overrides, seconds, *values, trial.error))
+            folder = run.path if run else job.folder
+            seconds = f"{job.seconds:.1f}"
+            rows.append((job.number, folder, overrides, seconds, *values, job.error))
     headings = ("trial", "folder", "overrides", "seconds", *keys, "error")
     return to_csv(Table(columns=tuple(map(Column, headings)), rows=tuple(rows)))
 
@@ -153,8 +153,8 @@ def _markdown(tables: list[Comparison], failed: list[GridJob]) -> str:
 
     parts = [FORMATS["markdown"](table) for table in tables]
     if failed:
-        rows = [(trial.number, " ".join(trial.overrides), trial.error) for trial in failed]
-        columns = tuple(map(Column, ("failed trial", "overrides", "error")))
+        rows = [(job.number, " ".join(job.overrides), job.error) for job in failed]
+        columns = tuple(map(Column, ("failed job", "overrides", "error")))
         parts.append(to_markdown(Table(columns=columns, rows=tuple(rows))))
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from devise_exp.core.command import spelled
-from devise_exp.core.console import notify
+from devise_exp.core.console import notify, warn
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.devise_model import cached_per_task, devise
@@ -21,7 +20,7 @@ from devise_exp.methods.method import CalibratedMethod, FittedMethod
 from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
 from devise_exp.pipelines.distributed import all_ranks, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
-from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.experiment_data import Ready
 from devise_exp.pipelines.fit import fit_to, methods_of
 from devise_exp.pipelines.logger import run_logger
 from devise_exp.pipelines.outputs import point_latest, remove_empty
@@ -42,8 +41,6 @@ from devise_exp.training.module import DeviseModule
 
 # CUDA reads it once, when it starts, and nowhere else: matrix products then repeat bit by bit.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-Ready = tuple[ExperimentData, np.ndarray]  # with the features of its rows
 
 
 def train(
@@ -128,7 +125,7 @@ def _selection_source(config: DictConfig, n_folds: int) -> dict[str, str | int]:
     if config.hyperparameters_from is not None:
         return {"choices": Path(str(config.hyperparameters_from)).name}
     if config.class_folds and not n_folds:
-        notify("warning: no class fold is possible, so no prior and no calibration were chosen")
+        warn("no class fold is possible, so no prior and no calibration were chosen")
     return {"rehearsals": n_folds}
 
 

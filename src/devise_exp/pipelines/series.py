@@ -96,7 +96,7 @@ def _train_runs(config: DictConfig, folder: Path) -> dict[str, float]:
         raise KeyboardInterrupt(
             f"the series is not finished; go on with: {spelled('train', resume=folder)}"
         ) from error
-    return _summarise(folder, splits)
+    return _summarise(splits)
 
 
 def _finished_job(config: DictConfig, folder: Path) -> dict[str, float] | None:
@@ -167,7 +167,7 @@ def _is_finished(path: Path) -> bool:
     return (path / "metrics.json").is_file() and not RunFolder(path).unfinished
 
 
-def _summarise(folder: Path, splits: list[list[Path]]) -> dict[str, float]:
+def _summarise(splits: list[list[Path]]) -> dict[str, float]:
     """The table of all methods, printed and written; over splits, a table for each."""
     for paths in splits:
         split_folder = paths[0].parent

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -14,12 +13,11 @@ from torch import nn
 from devise_exp.core.errors import InputError
 from devise_exp.methods.devise_model import best_prior, prior_curves
 from devise_exp.methods.task import Task
-from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.experiment_data import ExperimentData, Ready
 from devise_exp.pipelines.fit_projection import fit_plain
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.pipelines.recipe import recipe_of
 
-Ready = tuple[ExperimentData, np.ndarray]  # with the features of its rows
 Report = Callable[[int, float], None]  # of a step and its metric; may raise to end the trial
 # The groups of a config that data and features depend on.
 _DATA = ["data", "labels", "word_vectors", "split", "backbone", "subset", "features", "class_folds"]
@@ -76,8 +74,8 @@ def run_trial(
     recipe = recipe_of(config)
     if not recipe.is_plain or data.backbone.trainable:
         raise InputError(
-            "a sweep trains maps on features by the CPU: leave trainer=cpu with its precision, and "
-            "backbone.trainable=false"
+            "a sweep trains projections on features on the CPU: leave trainer=cpu with its "
+            "precision, and backbone.trainable=false"
         )
     started, task = time.perf_counter(), data.task(features, config.seed)
     metrics: dict[str, float] = {}

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from devise_exp.core.console import notify
+from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError
 from devise_exp.search.answers import DEFAULT_HITS
 from devise_exp.search.saved_run import Run
@@ -48,7 +48,7 @@ def serve(
         image_root: Folder of the run's images, if they are elsewhere than in training.
     """
     if not is_loopback(host):
-        notify(f"warning: on {host}, whoever reaches this machine can see this run's images")
+        warn(f"on {host}, whoever reaches this machine can see this run's images")
     with serving(run, host, port, image_root) as url:
         try:
             notify(f"the page is at {url} (Ctrl-C ends it)")
