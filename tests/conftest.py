@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
-from helpers.configs import ALONE, CHOOSING, FEW, SMALL_NETWORK
+from helpers.configs import ALONE, CHOOSING, FEW
 from helpers.images import COLOURS, draw
 from helpers.paths import CONF
 from hypothesis import HealthCheck, settings
@@ -99,7 +99,7 @@ def searchable(
     place = tmp_path_factory.mktemp("searchable")
     pictures = shutil.copytree(image_tree, place / "images")
     config = composed(
-        "data=image_folder", f"data.root={pictures}", *SMALL_NETWORK,
+        "data=image_folder", f"data.root={pictures}", "backbone=resnet18", "backbone.weights=null",
         "projection.hidden=16", "trainer.max_epochs=1", "features.num_workers=0",
         "features.dtype=float32", "spaces=[backbone,classifier]", "logger=none", *ALONE,
     )  # fmt: skip

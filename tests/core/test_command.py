@@ -332,7 +332,7 @@ def test_a_disk_that_is_full_while_the_cache_is_filled(
     train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vectors: str
 ) -> None:
     monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
-    with files_up_to(20_000):
+    with files_up_to(4_000):
         ended = train(f"word_vectors={vectors}", FEW)
     assert_one_line(ended, "free some space", "DEVISE_CACHE")
     assert_no_run_folder(tmp_path)
