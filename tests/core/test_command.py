@@ -424,7 +424,9 @@ def test_a_command_is_spelled_as_its_user_can_give_it(
     assert spelled("evaluate", run_dir="x/y") == f"{spelling} run_dir=x/y"
 
 
-@pytest.mark.parametrize("folder", ["a run", "it's", "a,b", "{a}", "seed=0", "back\\slash", "[x]"])
+@pytest.mark.parametrize(
+    "folder", ["a run", "it's", "a,b", "{a}", "seed=0", "back\\slash", "at end\\", "\\'", "[x]"]
+)
 def test_what_a_message_spells_is_read_back(
     composed: Callable[..., DictConfig], folder: str
 ) -> None:

@@ -148,7 +148,8 @@ def quoted_value(text: str) -> str:
     Returns:
         The text in single quotes.
     """
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    # Hydra takes a backslash as an escape only where backslashes end at a quote.
+    escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + m[2].replace("'", r"\'"), text)
     return f"'{escaped}'"
 
 
