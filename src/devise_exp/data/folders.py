@@ -83,7 +83,7 @@ def files_below(folder: Path, notes: list[str]) -> list[str]:
 
 
 def portable(name: str) -> str:
-    """Write a file name as every file system gives it.
+    """Write a file name in one form on every file system.
 
     Args:
         name: A file name, perhaps in decomposed Unicode form or with undecodable bytes.

@@ -114,21 +114,21 @@ def best_prior(curves: Sequence[Sequence[Curve]]) -> tuple[int, dict[str, float]
     return best, {"rehearsal/seen": float(seen[best]), "rehearsal/AUSUC": float(area[best])}
 
 
-def cached_per_task(project: Project, known: dict[Task, nn.Module]) -> Project:
+def cached_per_task(project: Project, trained: dict[Task, nn.Module]) -> Project:
     """Train at most once on each task.
 
     Args:
         project: Trains the projection of a task.
-        known: Projections trained already, by task; gains those trained later.
+        trained: Projections trained already, by task; gains those trained later.
 
     Returns:
         A function as `project`.
     """
 
     def cached(task: Task) -> nn.Module:
-        if task not in known:
-            known[task] = project(task)
-        return known[task]
+        if task not in trained:
+            trained[task] = project(task)
+        return trained[task]
 
     return cached
 

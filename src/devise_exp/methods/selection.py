@@ -135,9 +135,11 @@ def fold_curve(fitted: FittedMethod, task: Task, fold: ClassFold) -> Curve:
 
 def _within(outer: ClassFold, other: ClassFold) -> ClassFold:
     """Hold out the classes of both folds: `other` within the task of `outer`."""
-    known, left = outer.task.pretraining, other.task.pretraining
-    gone = set() if known is None or left is None else set(known.categories) - set(left.categories)
-    return class_fold(outer.task, other.task.unseen, gone)
+    pretraining, rest = outer.task.pretraining, other.task.pretraining
+    removed: set[str] = set()
+    if pretraining is not None and rest is not None:
+        removed = set(pretraining.categories) - set(rest.categories)
+    return class_fold(outer.task, other.task.unseen, removed)
 
 
 def _nearest(fitted: FittedMethod, images: np.ndarray, labels: np.ndarray) -> SearchResult:

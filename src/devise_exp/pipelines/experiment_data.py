@@ -165,14 +165,14 @@ Ready = tuple[ExperimentData, np.ndarray]  # with the features (N, feature_dim) 
 
 
 def display_names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dict[str, str]:
-    """Name classes for the audit.
+    """Say which words stand for some classes.
 
     Args:
         resolutions: Of all classes.
         classes: Ids, positions in `resolutions`.
 
     Returns:
-        Name of each class -> its words.
+        Class name -> its words.
     """
     return {resolutions[c].name: resolutions[c].display_name for c in classes}
 

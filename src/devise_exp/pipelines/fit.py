@@ -161,8 +161,8 @@ def build_method(
     Args:
         config: The run's config.
         name: Key of the method.
-        spec: Its value: a part with a `_target_`, or else what a run without a prior has instead
-            of the run's own loss or class vectors.
+        spec: Its value. With `_target_`: a method; else `loss` and/or `class_vectors`, which
+            replace the run's own in a training without a prior.
         data: The run's data.
         project: Trains the projection of a task by the run's own recipe.
 

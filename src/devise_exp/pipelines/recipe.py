@@ -15,7 +15,7 @@ from torch import nn
 from devise_exp.pipelines.settings import TrainingSettings, TuningSettings, read_settings
 from devise_exp.training.loop import Loss, TrainSettings
 
-# What a trainer may say for the plain loop to do the same.
+# The options of a trainer, beside those followed, under which the plain loop does the same.
 _PLAIN = {"accelerator": "cpu", "precision": "32-true"}
 _FOLLOWED = {  # a training of its own has one device
     "_target_", "_partial_", "devices", "num_nodes", "strategy", "max_epochs", "gradient_clip_val",

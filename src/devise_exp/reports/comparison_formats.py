@@ -63,16 +63,8 @@ def to_table(comparison: Comparison, *, intervals: bool = False) -> Table:
     )
 
 
-def to_data_table(comparison: Comparison) -> Table:
-    """Make the table that a program reads.
-
-    Args:
-        comparison: Runs, methods or both side by side.
-
-    Returns:
-        Shares in [0, 1] to the last digit, under the names of the metrics, with /sd, /lo, /hi and
-        /mark.
-    """
+def _data_table(comparison: Comparison) -> Table:
+    """The table that a program reads: shares to the last digit, under the names of the metrics."""
     names = [
         name.key if part == "value" else f"{name.key}/{part}"
         for name in comparison.columns
@@ -103,7 +95,7 @@ def rich_table(comparison: Comparison) -> rich.table.Table:
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {
-    "csv": lambda comparison: to_csv(to_data_table(comparison)),
+    "csv": lambda comparison: to_csv(_data_table(comparison)),
     "markdown": lambda comparison: to_markdown(to_table(comparison)),
     "latex": lambda comparison: to_latex(to_table(comparison)),
     "html": lambda comparison: to_html_page(to_table(comparison), "runs compared"),

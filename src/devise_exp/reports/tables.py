@@ -156,31 +156,13 @@ def escape_markdown(text: object) -> str:
     return re.sub(r"([\\`*_|<\[\]])", r"\\\1", printable(text))
 
 
-def escape_latex(text: object) -> str:
-    """Write a text with LaTeX's special characters escaped.
-
-    Args:
-        text: Any value.
-
-    Returns:
-        LaTeX.
-    """
+def _escape_latex(text: object) -> str:
+    """A text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(c, c) for c in str(text))
 
 
-def spreadsheet_text(text: str) -> str:
-    """Write a text so that no spreadsheet takes it as a formula.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text, after an apostrophe if it begins as a formula does and is no number.
-
-    Example:
-        >>> spreadsheet_text("=1+1"), spreadsheet_text("-0.5")
-        ("'=1+1", '-0.5')
-    """
+def _spreadsheet_text(text: str) -> str:
+    """A text, after an apostrophe if a spreadsheet would take it as a formula."""
     if not text.startswith(("=", "+", "-", "@")):
         return text
     try:
@@ -233,7 +215,7 @@ def to_csv(table: Table) -> str:
     def cell(value: Any) -> Any:
         if value is None or isinstance(value, int | float):
             return value
-        return spreadsheet_text(value.text if isinstance(value, Marked) else str(value))
+        return _spreadsheet_text(value.text if isinstance(value, Marked) else str(value))
 
     text = StringIO(newline="")
     writer = csv.writer(text)
@@ -253,16 +235,16 @@ def to_latex(table: Table) -> str:
 
     def cell(value: Any) -> str:
         if isinstance(value, Marked):
-            return _LATEX_MARKS[value.mark].format(escape_latex(value.text))
-        return escape_latex(_text(value))
+            return _LATEX_MARKS[value.mark].format(_escape_latex(value.text))
+        return _escape_latex(_text(value))
 
     columns = "".join(column.align[0] for column in table.columns)
-    head = " & ".join(map(escape_latex, table.headings))
+    head = " & ".join(map(_escape_latex, table.headings))
     lines = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", rf"{head} \\", r"\hline"]
     lines += [rf"{' & '.join(map(cell, row))} \\" for row in table.full_rows]
     lines += [r"\hline", r"\end{tabular}"]
     if table.note:
-        lines += ["", escape_latex(table.explained("Bold", "Italic"))]
+        lines += ["", _escape_latex(table.explained("Bold", "Italic"))]
     return "\n".join([*lines, ""])
 
 

@@ -39,7 +39,7 @@ def rank_of_truth(neighbours: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def hit_at_k(ranks: np.ndarray, k: int) -> np.ndarray:
-    """Tell which true labels are among the k nearest; their mean is flat hit@k.
+    """One bool per image: whether its true label is among the k nearest; the mean is flat hit@k.
 
     Frome et al. 2013, section 4.2.
 

@@ -50,14 +50,14 @@ class ConSEPretraining(Method):
     reports_search = True
 
     def _fit(self, task: Task, hyperparameters: Hyperparameters) -> FittedMethod:
-        known = task.pretraining
-        if known is None:
+        classifier = task.pretraining
+        if classifier is None:
             raise InputError(
                 f"{self.name}: the classifier of the backbone's pretraining is unknown: leave this "
                 "method out, or choose a backbone whose weights have one"
             )
         return FittedMethod(
             task.class_vectors,
-            lambda x: prior.conse(known.probabilities(x), known.vectors, TOP),
+            lambda x: prior.conse(classifier.probabilities(x), classifier.vectors, TOP),
             {"top": TOP},
         )

@@ -22,7 +22,7 @@ def class_plot(plane: Mapping[str, Any]) -> Plot:
     Returns:
         The plot "map".
     """
-    tips: dict[str, list[str]] = {}
+    tooltips: dict[str, list[str]] = {}
     with style.new_figure(5.6) as figure:
         axes = figure.subplots()
         axes.set_aspect("equal", adjustable="datalim")
@@ -33,7 +33,7 @@ def class_plot(plane: Mapping[str, Any]) -> Plot:
                     ends = zip(entry["word"], entry["images"], strict=True)
                     strength = 0.75 if side == "unseen" else 0.3
                     axes.plot(*ends, color=COLOURS[i], linewidth=0.8, alpha=strength, zorder=1)
-            tips |= _draw_marks(axes, entries, side, COLOURS[i])
+            tooltips |= _draw_marks(axes, entries, side, COLOURS[i])
         style.label_axes(axes, "", "first principal component", "second")
         legend_below(figure, [axes], columns=4)
         _name_points(
@@ -46,14 +46,16 @@ def class_plot(plane: Mapping[str, Any]) -> Plot:
         f"named. The plane keeps {100 * plane['explained']:.0f} % of the squared distances from "
         "the centre"
     )
-    return Plot(name="map", title="Classes in the plane", text=text, figure=figure, tips=tips)
+    return Plot(
+        name="map", title="Classes in the plane", text=text, figure=figure, tooltips=tooltips
+    )
 
 
 def _draw_marks(
     axes: Axes, entries: Sequence[Mapping[str, Any]], side: str, colour: str
 ) -> dict[str, list[str]]:
     """Discs at the words, crosses at the means of images."""
-    tips = {}
+    tooltips = {}
     for kind, noun in (("word", "word"), ("images", "mean of images")):
         marked = [entry for entry in entries if entry[kind]]
         if marked:
@@ -63,8 +65,8 @@ def _draw_marks(
                 xs, ys, s=24 if disc else 20, c=colour, marker="o" if disc else "x", gid=gid,
                 linewidths=0 if disc else 1.1, label=f"{side}: {noun}", zorder=3 if disc else 2,
             )  # fmt: skip
-            tips[gid] = [f"{entry['name']} ({side}): {noun}" for entry in marked]
-    return tips
+            tooltips[gid] = [f"{entry['name']} ({side}): {noun}" for entry in marked]
+    return tooltips
 
 
 def _name_points(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:

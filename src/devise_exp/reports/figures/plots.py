@@ -38,9 +38,9 @@ def hit_curves(panels: Mapping[str, Mapping[str, Curve]], methods: Sequence[str]
     rows = -(-len(panels) // 2)
     with style.new_figure(3.1 * rows + 0.4) as figure:
         grid = figure.subplots(rows, 2, sharey=True, squeeze=False).ravel().tolist()
-        tips: dict[str, list[str]] = {}
+        tooltips: dict[str, list[str]] = {}
         for i, (axes, heading) in enumerate(zip(grid, panels, strict=False)):
-            tips |= _draw_hits(axes, panels[heading], methods, f"hits-{i}")
+            tooltips |= _draw_hits(axes, panels[heading], methods, f"hits-{i}")
             style.label_axes(axes, heading, "k", "hit@k, per cent" if i % 2 == 0 else "")
         for axes in grid[len(panels) :]:
             axes.remove()
@@ -49,28 +49,32 @@ def hit_curves(panels: Mapping[str, Mapping[str, Curve]], methods: Sequence[str]
         "Share of images whose true label is among the k nearest, mean over classes; the band is "
         "the trained model's 95 % interval over images"
     )
-    return Plot(name="hit-curves", title="hit@k by method", text=text, figure=figure, tips=tips)
+    return Plot(
+        name="hit-curves", title="hit@k by method", text=text, figure=figure, tooltips=tooltips
+    )
 
 
 def _draw_hits(
     axes: Axes, curves: Mapping[str, Curve], methods: Sequence[str], start: str
 ) -> dict[str, list[str]]:
-    """Draw one panel; the tips of each curve by its id, which begins with `start`."""
-    ks, tips = sorted({k for curve in curves.values() for k in curve}), {}
+    """Draw one panel; the tooltips of each curve by its id, which begins with `start`."""
+    ks, tooltips = sorted({k for curve in curves.values() for k in curve}), {}
     for method in sorted(curves, key=lambda name: name == MODEL):  # the model lies on top
         curve = curves[method]
         curve_ks = [k for k in ks if k in curve]
         at, shares = [ks.index(k) for k in curve_ks], [100 * curve[k][0] for k in curve_ks]
         gid = f"{start}-{methods.index(method)}"
         axes.plot(at, shares, gid=gid, label=method, **style.method_style(method, methods))
-        tips[gid] = [f"{method}, hit@{k}: {s:.1f}" for k, s in zip(curve_ks, shares, strict=True)]
+        tooltips[gid] = [
+            f"{method}, hit@{k}: {s:.1f}" for k, s in zip(curve_ks, shares, strict=True)
+        ]
         low, high = ([curve[k][bound] for k in curve_ks] for bound in (1, 2))
         if method == MODEL and None not in (*low, *high):
             bottom, top = (100 * np.array(bound, dtype=float) for bound in (low, high))
             axes.fill_between(at, bottom, top, color=COLOURS[0], alpha=0.18, linewidth=0)
     axes.set_xticks(range(len(ks)), [str(k) for k in ks])
     axes.set_ylim(*PER_CENT)
-    return tips
+    return tooltips
 
 
 def tradeoff(
@@ -88,14 +92,14 @@ def tradeoff(
     Returns:
         The plot "tradeoff".
     """
-    tips: dict[str, list[str]] = {}
+    tooltips: dict[str, list[str]] = {}
     with style.new_figure(4.4) as figure:
         axes = figure.subplots()
         right = max(100 * max(curve["unseen"]) for curve in curves.values())
         axes.set(xlim=(0, min(103, 1.12 * right + 1)), ylim=PER_CENT)
         _draw_harmonic_means(axes)
         for method, curve in curves.items():
-            tips |= _draw_tradeoff(axes, method, curve, uncalibrated.get(method), methods)
+            tooltips |= _draw_tradeoff(axes, method, curve, uncalibrated.get(method), methods)
         style.label_axes(
             axes, "", "unseen images among all labels, hit@1 per class, per cent",
             "seen images among all labels",
@@ -106,7 +110,9 @@ def tradeoff(
         "answers among seen labels only (upper left) to unseen ones only (lower right). Filled "
         "mark: the gamma chosen on class folds; hollow: none; thin lines: equal H"
     )
-    return Plot(name="tradeoff", title="Seen against unseen", text=text, figure=figure, tips=tips)
+    return Plot(
+        name="tradeoff", title="Seen against unseen", text=text, figure=figure, tooltips=tooltips
+    )
 
 
 def _draw_tradeoff(
@@ -116,8 +122,8 @@ def _draw_tradeoff(
     uncalibrated: tuple[float, float] | None,
     methods: Sequence[str],
 ) -> dict[str, list[str]]:
-    """Draw the curve of one method and its marks; the tip of each mark by its id."""
-    tips = {}
+    """Draw the curve of one method and its marks; the tooltip of each mark by its id."""
+    tooltips = {}
     line = style.method_style(method, methods)
     marker = line.pop("marker", "o")
     unseen, seen = (100 * np.array(curve[side]) for side in ("unseen", "seen"))
@@ -134,8 +140,8 @@ def _draw_tradeoff(
             markerfacecolor="none" if name == "no calibration" else line["color"],
             clip_on=False, zorder=5,
         )  # fmt: skip
-        tips[gid] = [f"{method}, {name}: unseen {x:.1f}, seen {y:.1f}"]
-    return tips
+        tooltips[gid] = [f"{method}, {name}: unseen {x:.1f}, seen {y:.1f}"]
+    return tooltips
 
 
 def _draw_harmonic_means(axes: Axes) -> None:
@@ -163,7 +169,7 @@ def similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Plot:
     Returns:
         The plot "similarity".
     """
-    tips: dict[str, list[str]] = {}
+    tooltips: dict[str, list[str]] = {}
     with style.new_figure(3.6) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 100], color=GRID, linewidth=1, zorder=0)
@@ -173,7 +179,7 @@ def similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Plot:
             shares = [100 * b["hit@1"] for b in bins]
             line = style.method_style(heading, list(protocols))
             axes.plot(middles, shares, gid=gid, label=heading, **line)
-            tips[gid] = [
+            tooltips[gid] = [
                 f"{heading}, similarity {b['lo']:.2f} to {b['hi']:.2f}: {100 * b['hit@1']:.0f} % "
                 f"of {b['images']} images right"
                 for b in bins
@@ -187,4 +193,4 @@ def similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Plot:
         "the diagonal a similarity could be read as the share of right answers"
     )
     title = "What a similarity is worth"
-    return Plot(name="similarity", title=title, text=text, figure=figure, tips=tips)
+    return Plot(name="similarity", title=title, text=text, figure=figure, tooltips=tooltips)

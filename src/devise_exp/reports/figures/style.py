@@ -39,14 +39,14 @@ class Plot:
         title: Its heading.
         text: What it shows, for a reader who cannot see it.
         figure: The drawing.
-        tips: The id of a group of marks -> what each mark is.
+        tooltips: The id of a group of marks -> what each mark is.
     """
 
     name: str
     title: str
     text: str
     figure: Figure
-    tips: Mapping[str, Sequence[str]]
+    tooltips: Mapping[str, Sequence[str]]
 
 
 def to_svg(plot: Plot) -> str:
@@ -72,9 +72,9 @@ def to_svg(plot: Plot) -> str:
     root = ET.fromstring(content.getvalue())
     for group in list(root.iter(f"{{{_SVG}}}g")):
         gid = group.attrib.pop("id", "")  # several figures in a page would share these
-        uses = list(group.iter(f"{{{_SVG}}}use")) if gid in plot.tips else []
-        for use, tip in zip(uses, plot.tips.get(gid, ()), strict=False):
-            ET.SubElement(use, f"{{{_SVG}}}title").text = tip
+        uses = list(group.iter(f"{{{_SVG}}}use")) if gid in plot.tooltips else []
+        for use, tooltip in zip(uses, plot.tooltips.get(gid, ()), strict=False):
+            ET.SubElement(use, f"{{{_SVG}}}title").text = tooltip
     for parent in list(root.iter()):
         for style in parent.findall(f"{{{_SVG}}}style"):
             parent.remove(style)  # it would hold for the whole page
