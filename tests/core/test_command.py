@@ -87,8 +87,8 @@ def assert_one_line(ended: Ended, *words: str) -> None:
     assert len(ended.line) < 600
 
 
-def assert_no_run_folder(place: Path) -> None:
-    assert not [path for name in ("outputs", "multirun") for path in (place / name).rglob("*")]
+def assert_no_run_folder(folder: Path) -> None:
+    assert not [path for name in ("outputs", "multirun") for path in (folder / name).rglob("*")]
 
 
 HYDRA = [
@@ -238,13 +238,13 @@ def test_images_that_are_not_where_or_what_they_should_be(
 @pytest.fixture(scope="module")
 def finished(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a quick training, which tests copy."""
-    place = tmp_path_factory.mktemp("finished")
+    folder = tmp_path_factory.mktemp("finished")
     arguments = ["train.py", *SMALL, f"data.root={image_tree}", "hydra.run.dir=done"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
+        patch.chdir(folder)
         patch.setattr(sys, "argv", arguments)
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-    return place / "done"
+    return folder / "done"
 
 
 def test_resuming_what_cannot_be_resumed(train: Command, finished: Path, tmp_path: Path) -> None:
@@ -304,13 +304,13 @@ def test_a_loss_that_is_no_number_leaves_the_run_unfinished(train: Command, tmp_
     assert not (tmp_path / "outputs/latest").exists()
 
 
-@pytest.mark.parametrize("place", ["a file", "/proc/devise"])
+@pytest.mark.parametrize("cache", ["a file", "/proc/devise"])
 def test_a_cache_that_cannot_be_written(
-    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str
 ) -> None:
     (tmp_path / "a file").write_text("in the way")
-    monkeypatch.setenv("DEVISE_CACHE", place)
-    assert_one_line(train(), place, "DEVISE_CACHE")
+    monkeypatch.setenv("DEVISE_CACHE", cache)
+    assert_one_line(train(), cache, "DEVISE_CACHE")
     assert_no_run_folder(tmp_path)
 
 
@@ -337,11 +337,11 @@ def test_a_disk_that_is_full_while_the_cache_is_filled(
     assert_one_line(ended, "free some space", "DEVISE_CACHE")
     assert_no_run_folder(tmp_path)
     # Nothing half-written stands in the way, or is taken for whole.
-    for place in ("cache", "other"):
-        monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / place))
-        ended = train(f"word_vectors={vectors}", FEW, f"hydra.run.dir=with_{place}")
+    for cache in ("cache", "other"):
+        monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / cache))
+        ended = train(f"word_vectors={vectors}", FEW, f"hydra.run.dir=with_{cache}")
         assert ended.code == 0, ended.stderr
-    files = [tmp_path / f"with_{place}/metrics.json" for place in ("cache", "other")]
+    files = [tmp_path / f"with_{cache}/metrics.json" for cache in ("cache", "other")]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 

@@ -46,8 +46,8 @@ def test_the_new_replaces_whatever_stood_there(before: str, after: str, tmp_path
     make(path, before, "old")
     old = content(path)
     make(wanted, after, "new")
-    with atomic_path(path) as made:
-        make(made, after, "new")
+    with atomic_path(path) as temporary:
+        make(temporary, after, "new")
         assert content(path) == old
     assert content(path) == content(wanted)
     assert list(path.parent.iterdir()) == [path]
@@ -63,8 +63,8 @@ def test_a_failure_leaves_the_old_and_no_trace(
     old = content(path)
 
     def fail_half_way() -> None:
-        with atomic_path(path) as made:
-            made.write_text("half")
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
             raise error
 
     with pytest.raises(error):
@@ -75,10 +75,10 @@ def test_a_failure_leaves_the_old_and_no_trace(
 
 def test_folders_above_are_made_and_the_place_is_beside_the_path(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file.npy"
-    with atomic_path(path) as made:
-        assert made.name == "file.npy"
-        assert made.is_relative_to(path.parent)
-        made.write_text("new")
+    with atomic_path(path) as temporary:
+        assert temporary.name == "file.npy"
+        assert temporary.is_relative_to(path.parent)
+        temporary.write_text("new")
     assert path.read_text() == "new"
 
 
@@ -86,11 +86,11 @@ def test_a_link_is_replaced_and_what_it_named_stays(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     make(target, "folder", "kept")
     link.symlink_to(target)
-    with atomic_path(link) as made:
-        made.symlink_to(tmp_path)
+    with atomic_path(link) as temporary:
+        temporary.symlink_to(tmp_path)
     assert link.readlink() == tmp_path
-    with atomic_path(link) as made:
-        make(made, "folder", "new")
+    with atomic_path(link) as temporary:
+        make(temporary, "folder", "new")
     assert content(link) == {"new": "new"}
     assert not link.is_symlink()
     assert content(target) == {"kept": "kept"}

@@ -15,7 +15,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 @given(st.integers(0, 999), st.integers(1, 6), st.integers(2, 30))
-def test_a_image_comes_back_from_its_direction(seed: int, n: int, dim: int) -> None:
+def test_an_image_comes_back_from_its_direction(seed: int, n: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
     vectors, images = unit(rng.normal(size=(8, dim))), unit(rng.normal(size=(n, dim)))
     centre = centre_of(vectors, np.arange(5))
@@ -31,8 +31,8 @@ def test_what_all_classes_share_no_longer_ranks_images() -> None:
     image, hub = unit(np.array([[0.4, 0.5, 0.4], [1, 0.0, 0.01]]))
     word = classes[0]
     assert word @ image < word @ hub
-    asked, *found = centre_rows(np.stack([word, image, hub]), centre_of(classes, np.arange(2)))
-    assert asked @ found[0] > asked @ found[1]
+    asked, *centred = centre_rows(np.stack([word, image, hub]), centre_of(classes, np.arange(2)))
+    assert asked @ centred[0] > asked @ centred[1]
 
 
 def test_the_only_seen_class_keeps_its_direction() -> None:

@@ -42,8 +42,8 @@ def test_caltech101_reads_what_torchvision_cannot(root: Path) -> None:
     assert plain.labels.tolist() == [0, 1, 1, 1]
     image(folder / "BACKGROUND_Google" / "image_0001.jpg")
     (folder / "BACKGROUND_Google" / "tmp").touch()
-    for place in (root, folder.parent, folder, str(root)):
-        dataset = caltech101(place)
+    for start in (root, folder.parent, folder, str(root)):
+        dataset = caltech101(start)
         assert dataset.fingerprint == plain.fingerprint
         assert (dataset.rows, dataset.skipped) == (plain.rows, ())
 
@@ -74,7 +74,7 @@ def test_the_listing_of_a_tree_makes_the_same_dataset_without_images(root: Path)
     )
 )
 def test_any_listing_round_trips(numbers: dict[str, set[int]]) -> None:
-    rows = sorted(f"{name}/image_{each:04d}.jpg" for name in numbers for each in numbers[name])
+    rows = sorted(f"{name}/image_{number:04d}.jpg" for name in numbers for number in numbers[name])
     classes = tuple(sorted(numbers))
     labels = np.array([classes.index(row.rsplit("/", 1)[0]) for row in rows], dtype=np.int64)
     dataset = ImageDataset(

@@ -16,7 +16,7 @@ from devise_exp.data.splits import Split, named_split
 
 
 def names_of(split: Split, sets: tuple[np.ndarray, ...]) -> list[set[str]]:
-    return [{split.classes[c] for c in own} for own in sets]
+    return [{split.classes[c] for c in fold} for fold in sets]
 
 
 @settings(max_examples=30, deadline=None)
@@ -38,13 +38,13 @@ def test_held_out_classes_are_seen_ones_drawn_by_name(
     is_clean = np.random.default_rng(order).random(n) < clean_share
     clean_names = {f"class {c}" for c in range(n_unseen, n) if is_clean[c]}
     drawn = []
-    for each in (data, other):
-        split = named_split(*each, unseen, seed=seed)
+    for shown in (data, other):
+        split = named_split(*shown, unseen, seed=seed)
         clean = np.array([c for c in split.seen if split.classes[c] in clean_names], dtype=int)
         sets = draw_class_folds(split, clean, folds)
         assert set(np.concatenate([split.unseen, *sets])) <= {*split.seen, *split.unseen}
-        together = [name for own in names_of(split, sets) for name in own]
-        assert len(together) == len(set(together)) == sum(len(own) for own in sets)
+        together = [name for fold in names_of(split, sets) for name in fold]
+        assert len(together) == len(set(together)) == sum(map(len, sets))
         assert not set(together) & set(unseen)
         drawn.append(names_of(split, sets))
     assert drawn[0] == drawn[1]  # the order of classes decides nothing
@@ -53,7 +53,7 @@ def test_held_out_classes_are_seen_ones_drawn_by_name(
         assert drawn[0] == []
     if drawn[0]:
         assert len(drawn[0]) == folds
-        sizes = {len(own) for own in drawn[0]}
+        sizes = {len(fold) for fold in drawn[0]}
         assert len(sizes) == 1
         assert 2 <= sizes.pop() <= round(seen / 5)
     if folds and len(clean_names) >= 4 * folds:
@@ -69,7 +69,7 @@ def test_the_seed_of_the_split_draws_the_held_out_classes() -> None:
         for split in (named_split(*data, ["class 1"], seed=seed) for seed in (0, 0, 1))
     ]
     assert drawn[0] == drawn[1] != drawn[2]
-    assert [len(own) for own in drawn[0]] == [8, 8]
+    assert [len(fold) for fold in drawn[0]] == [8, 8]
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "maybe", None, True])

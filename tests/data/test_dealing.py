@@ -52,8 +52,8 @@ def test_the_dealing_of_a_class_is_its_own(animals: Data) -> None:
     ):
         for part in ("train", "val", "test"):
             for name in ("cat", "dog", "otter"):
-                own = {row for row in before[part] if row.startswith(name)}
-                assert own == {row for row in after[part] if row.startswith(name)}
+                of_class = {row for row in before[part] if row.startswith(name)}
+                assert of_class == {row for row in after[part] if row.startswith(name)}
 
 
 def test_seen_classes_need_three_images_unseen_ones_one() -> None:
@@ -78,9 +78,9 @@ def test_one_photograph_in_two_merged_classes_goes_to_one_part(seed: int) -> Non
     data = Data(["Faces", "okapi", "yak"], labels, rows)
     split = named_split(*data, ["yak"], seed=seed)
     for part in (split.train, split.val, split.test):
-        own = [rows[row].split("/") for row in part if labels[row] == 0]
-        assert {n for c, n in own if c == "Faces"} == {n for c, n in own if c == "Faces_easy"}
-        assert own
+        faces = [rows[row].split("/") for row in part if labels[row] == 0]
+        assert {n for c, n in faces if c == "Faces"} == {n for c, n in faces if c == "Faces_easy"}
+        assert faces
 
 
 @settings(max_examples=30, deadline=None)
@@ -94,21 +94,21 @@ def test_smaller_sets_lie_within_larger_ones(data: Data, seed: int, drawn: st.Da
             split = random_split(*data, seed=seed, n_seen=n, train_per_class=most)
             other = data.shuffled(n)
             again = random_split(*other, seed=seed, n_seen=n, train_per_class=most)
-            part_of[n, most] = own = parts(data, split)
-            assert (own, split.fingerprint) == (parts(other, again), again.fingerprint)
+            part_of[n, most] = dealt = parts(data, split)
+            assert (dealt, split.fingerprint) == (parts(other, again), again.fingerprint)
             seen = {split.classes[c] for c in split.seen}
             assert len(seen) == n
             assert {*split.classes} - seen == {whole.classes[c] for c in whole.unseen}
-            assert own["unseen"] == before["unseen"]
+            assert dealt["unseen"] == before["unseen"]
             for part in ("val", "test"):
-                assert own[part] == {row for row in before[part] if row.split("/")[0] in seen}
-            counts = Counter(row.split("/")[0] for row in own["train"])
+                assert dealt[part] == {row for row in before[part] if row.split("/")[0] in seen}
+            counts = Counter(row.split("/")[0] for row in dealt["train"])
             whole_counts = Counter(row.split("/")[0] for row in before["train"])
             assert counts == {c: min(whole_counts[c], most or 99) for c in seen}
-    for (n, most), own in part_of.items():
+    for (n, most), dealt in part_of.items():
         for (m, more), larger in part_of.items():
             if n <= m and (most or 99) <= (more or 99):
-                assert own["train"] <= larger["train"]
+                assert dealt["train"] <= larger["train"]
 
 
 def test_all_seen_classes_are_the_same_as_no_limit(animals: Data) -> None:

@@ -107,8 +107,8 @@ def test_reading_leaves_nothing_beside_the_images(tree: Path) -> None:
 
 def test_a_link_back_to_the_root_does_not_bring_other_classes_in(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
-        place = tmp_path / name / "1.png"
-        place.parent.mkdir()
-        Image.new("RGB", (9, 9)).save(place)
+        file = tmp_path / name / "1.png"
+        file.parent.mkdir()
+        Image.new("RGB", (9, 9)).save(file)
     (tmp_path / "dog" / "loop").symlink_to(tmp_path)
     assert image_folder(tmp_path).rows == ("cat/1.png", "dog/1.png")

@@ -42,7 +42,7 @@ def test_imagenet_names_the_larger_hierarchy_and_tells_twins_apart(root: Path) -
     by_name: dict[str, list[str]] = {}
     for wnid in sorted(lemmas.keys() - old):
         by_name.setdefault(lemmas[wnid], []).append(wnid)
-    twins = next(each for each in by_name.values() if len(each) == 2)
+    twins = next(wnids for wnids in by_name.values() if len(wnids) == 2)
     single = by_name["okapi, Okapia johnstoni"]
     for wnid in twins + single:
         image(root / "train" / wnid / "a.JPEG")

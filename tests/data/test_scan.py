@@ -73,9 +73,9 @@ def test_the_fingerprint_knows_any_change_and_no_order(data: st.DataObject) -> N
 def test_two_folders_with_equal_names_sizes_and_times_are_two_datasets(tmp_path: Path) -> None:
     """Archives may set one time for all, and uncompressed images of one shape have one size."""
     for name, colour in (("one", "red"), ("two", "blue")):
-        place = tmp_path / name / "cat" / "1.bmp"
-        place.parent.mkdir(parents=True)
-        Image.new("RGB", (9, 9), colour).save(place)
-        os.utime(place, (1, 1))
+        file = tmp_path / name / "cat" / "1.bmp"
+        file.parent.mkdir(parents=True)
+        Image.new("RGB", (9, 9), colour).save(file)
+        os.utime(file, (1, 1))
     one, two = (image_folder(tmp_path / name) for name in ("one", "two"))
     assert one.fingerprint != two.fingerprint

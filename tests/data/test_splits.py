@@ -76,8 +76,8 @@ def test_rows_that_are_left_out_stand_in_no_part(animals: Data) -> None:
 def test_seeds_differ_and_repeat(animals: Data) -> None:
     dealt = [parts(animals, named_split(*animals, ["okapi"], seed=seed)) for seed in range(4)]
     for part in ("train", "val", "test"):
-        assert len({frozenset(each[part]) for each in dealt}) == 4
-    assert {frozenset(each["unseen"]) for each in dealt} == {frozenset(dealt[0]["unseen"])}
+        assert len({frozenset(rows[part]) for rows in dealt}) == 4
+    assert {frozenset(rows["unseen"]) for rows in dealt} == {frozenset(dealt[0]["unseen"])}
     chosen = [random_split(*animals, n_unseen=2, seed=seed) for seed in range(12)]
     assert len({tuple(split.unseen) for split in chosen}) > 4
     assert {len(split.unseen) for split in chosen} == {2}

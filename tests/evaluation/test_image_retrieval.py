@@ -326,7 +326,7 @@ def test_every_metric_of_images_equals_plain_loops() -> None:
             assert values[f"{name}/lo"] <= values[name] <= values[f"{name}/hi"]
 
 
-def test_a_image_does_not_find_itself() -> None:
+def test_an_image_does_not_find_itself() -> None:
     # Each image's nearest is itself; its one fellow is the farthest of all.
     vectors = np.array([[1, 0], [0, 1], [-1, 0.01], [0.01, -1]], dtype=np.float32)
     truth = np.array([0, 1, 0, 1])

@@ -20,7 +20,7 @@ COLOURS = {
 
 
 def draw(path: Path, colour: tuple[int, int, int], seed: int, size: int = 40) -> None:
-    """A image of one colour with noise."""
+    """An image of one colour with noise."""
     noise = np.random.default_rng(seed).integers(-25, 26, (size, size, 3))
     pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -350,7 +350,7 @@ def test_the_markdown_tables_of_searches_show_the_figures(searched: EvalReport) 
         found = [[*re.findall(r"\d+", queries), *rest] for queries, *rest in cells[2:]]
         assert found == expected_lines(searched, task)
     assert "3 pairs of unseen names over 9 unseen images | devise" in text
-    assert "90 seen images over" not in text  # a image alone in its class does not ask
+    assert "90 seen images over" not in text  # an image alone in its class does not ask
     assert text.endswith("|\n")
 
 

@@ -35,7 +35,7 @@ def test_a_part_has_its_rows_alone(saved: Path) -> None:
         whole.part("train")
 
 
-def test_a_image_is_found_by_its_file_however_it_is_reached(
+def test_an_image_is_found_by_its_file_however_it_is_reached(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = tmp_path / "pool"

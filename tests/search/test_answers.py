@@ -34,8 +34,8 @@ def saved(trained: Path) -> Run:
 @pytest.fixture(scope="module")
 def wordy(trained: Path) -> Path:
     """The run without its weights: no network can be built from it."""
-    place = trained.with_name("without weights")
-    return shutil.copytree(trained, place, ignore=shutil.ignore_patterns("checkpoints"))
+    copy = trained.with_name("without weights")
+    return shutil.copytree(trained, copy, ignore=shutil.ignore_patterns("checkpoints"))
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_words_find_the_nearest_images(offline: Run, gallery: str, text: str) ->
 
 
 @pytest.mark.parametrize("space", ["devise", "backbone"])
-def test_a_image_of_the_gallery_needs_no_network_and_is_no_hit(offline: Run, space: str) -> None:
+def test_an_image_of_the_gallery_needs_no_network_and_is_no_hit(offline: Run, space: str) -> None:
     gallery = offline.gallery("all", space)
     row = len(gallery) // 2
     path = Path(gallery.rows[row].path or "")
@@ -128,7 +128,7 @@ def test_any_other_image_is_embedded(saved: Run, tmp_path: Path, space: str) -> 
     assert_hits(answer, ranked(saved, vector, "test", space), 12)
 
 
-def test_a_image_and_words_are_added(offline: Run) -> None:
+def test_an_image_and_words_are_added(offline: Run) -> None:
     gallery = offline.gallery("all")
     path, vector = Path(gallery.rows[3].path or ""), gallery.index.vectors[3]
     grass = about(offline, offline.vocabulary.vector("grass"))
@@ -150,8 +150,8 @@ def test_images_that_have_moved_are_found_where_they_are(
         root = tmp_path if hit.row.label == "cat" else images
         assert hit.row.path == str(root / hit.row.name)
     moved = next(Path(hit.row.path or "") for hit in answer.hits if hit.row.label == "cat")
-    found = find_images(offline, image=moved, k=37, image_root=tmp_path)
-    assert str(moved) not in [hit.row.path for hit in found.hits]
+    by_image = find_images(offline, image=moved, k=37, image_root=tmp_path)
+    assert str(moved) not in [hit.row.path for hit in by_image.hits]
 
 
 def test_an_indexed_folder_is_searched_like_the_runs_own(saved: Run, tmp_path: Path) -> None:
@@ -209,33 +209,33 @@ def test_neighbour_words_are_those_of_a_plain_product(
     cosines = table.vectors[:most_frequent].astype(np.float64) @ query
     cosines[table.rank("said") or 0] = -2
     order = np.lexsort((np.arange(len(cosines)), -cosines))[:15]
-    found = nearest_words(offline, "said", 15, most_frequent)
-    assert [word for word, _ in found] == [table.words[i] for i in order]
-    np.testing.assert_allclose([cosine for _, cosine in found], cosines[order], atol=1e-5)
+    neighbours = nearest_words(offline, "said", 15, most_frequent)
+    assert [word for word, _ in neighbours] == [table.words[i] for i in order]
+    np.testing.assert_allclose([cosine for _, cosine in neighbours], cosines[order], atol=1e-5)
 
 
 def test_words_that_are_asked_for_are_left_out(offline: Run) -> None:
-    found = [word for word, _ in nearest_words(offline, "king -man +woman", 10)]
-    assert len(found) == 10
-    assert not {"king", "man", "woman"} & set(found)
-    assert "queen" in found
+    words = [word for word, _ in nearest_words(offline, "king -man +woman", 10)]
+    assert len(words) == 10
+    assert not {"king", "man", "woman"} & set(words)
+    assert "queen" in words
     assert len(nearest_words(offline, "the", 5, most_frequent=6)) == 5
 
 
 def test_tags_are_the_nearest_labels_or_words(offline: Run) -> None:
     vectors = offline.gallery("all").index.vectors[:3]
     names = list(offline.classes)
-    for vector, found in zip(vectors, tag_images(offline, vectors, 4), strict=True):
+    for vector, tags in zip(vectors, tag_images(offline, vectors, 4), strict=True):
         cosines = unit(offline.class_vectors) @ plain(offline, vector)
         order = np.argsort(-cosines)[:4]
-        assert [name for name, _ in found] == [names[i] for i in order]
-        np.testing.assert_allclose([c for _, c in found], cosines[order], atol=1e-6)
+        assert [name for name, _ in tags] == [names[i] for i in order]
+        np.testing.assert_allclose([c for _, c in tags], cosines[order], atol=1e-6)
     words = offline.vocabulary.words
-    for vector, found in zip(
+    for vector, tags in zip(
         vectors, tag_images(offline, vectors, 4, vocabulary=True, most_frequent=300), strict=True
     ):
         cosines = unit(offline.vocabulary.vectors[:300]) @ plain(offline, vector)
-        assert [name for name, _ in found] == [words[i] for i in np.argsort(-cosines)[:4]]
+        assert [name for name, _ in tags] == [words[i] for i in np.argsort(-cosines)[:4]]
     assert len(tag_images(offline, vectors)[0]) == len(names)  # fewer than the usual number
 
 

@@ -19,11 +19,11 @@ def test_an_image_is_embedded_as_it_was_in_training(searchable: Path) -> None:
     saved = Run.open(searchable)
     assert saved.spaces == ("devise", "backbone", "classifier")
     rows = saved.gallery("all").rows[::7]
-    found = saved.embed([open_image(Path(row.path or "")) for row in rows])
+    embedded = saved.embed([open_image(Path(row.path or "")) for row in rows])
     for space in saved.spaces:
         expected = saved.gallery("all", space).index.vectors[::7]
-        assert found[space].dtype == np.float32
-        np.testing.assert_allclose(found[space], expected, atol=1e-4)
+        assert embedded[space].dtype == np.float32
+        np.testing.assert_allclose(embedded[space], expected, atol=1e-4)
 
 
 def test_the_classifier_space_is_the_features_times_the_weights_of_the_best_class(
@@ -36,9 +36,9 @@ def test_the_classifier_space_is_the_features_times_the_weights_of_the_best_clas
     # The bias stands beside features of full length, which the unit rows have lost: take the rows
     # whose best class does not depend on it.
     certain = 0
-    for row, found in zip(features, saved.gallery("all", "classifier").index.vectors, strict=True):
+    for row, stored in zip(features, saved.gallery("all", "classifier").index.vectors, strict=True):
         candidates = [row * w / np.linalg.norm(row * w) for w in linear["weight"].astype(float)]
-        certain += any(np.allclose(found, candidate, atol=1e-5) for candidate in candidates)
+        certain += any(np.allclose(stored, candidate, atol=1e-5) for candidate in candidates)
     assert certain == len(features)
 
 

@@ -59,115 +59,115 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def gallery(tmp_path: Path) -> Path:
     return tmp_path / "run" / "galleries" / "1"
 
 
-def assert_up_to_date(place: Path, photos: Path) -> None:
+def assert_up_to_date(gallery: Path, photos: Path) -> None:
     """The gallery is what embedding every image of the folder now would give."""
     files = {p.relative_to(photos).as_posix(): p for p in photos.rglob("*.png")}
     good = {n: p for n, p in files.items() if "." not in (n[0], n.split("/")[-1][0])}
     for space in ("devise", "backbone"):
-        found = load(place, space)
-        assert [row.name for row in found.rows] == sorted(good)
-        assert [row.path for row in found.rows] == [str(good[n].resolve()) for n in sorted(good)]
+        loaded = load(gallery, space)
+        assert [row.name for row in loaded.rows] == sorted(good)
+        assert [row.path for row in loaded.rows] == [str(good[n].resolve()) for n in sorted(good)]
         expected = Embedder()([Image.open(good[name]) for name in sorted(good)])[space]
-        np.testing.assert_allclose(found.index.vectors, unit(expected), atol=1e-6)
-    left = {path.name for path in place.parent.iterdir()}
-    assert left == {place.name, f"{place.name}.lock"}
+        np.testing.assert_allclose(loaded.index.vectors, unit(expected), atol=1e-6)
+    left = {path.name for path in gallery.parent.iterdir()}
+    assert left == {gallery.name, f"{gallery.name}.lock"}
 
 
-def state(place: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
+def state(gallery: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in sorted(gallery.rglob("*"))}
 
 
-def test_a_folder_is_indexed_and_then_only_what_changed(photos: Path, place: Path) -> None:
+def test_a_folder_is_indexed_and_then_only_what_changed(photos: Path, gallery: Path) -> None:
     def again() -> tuple[SyncReport, int]:
         embedder = Embedder()
-        return sync(place, photos, embedder, ExactIndex), embedder.seen
+        return sync(gallery, photos, embedder, ExactIndex), embedder.seen
 
     assert again() == (report(5, 5, 0, 0), 5)
-    assert_up_to_date(place, photos)
-    before = state(place)
+    assert_up_to_date(gallery, photos)
+    before = state(gallery)
     assert again() == (report(5, 0, 0, 0), 0)
-    assert state(place) == before  # nothing was rewritten
+    assert state(gallery) == before  # nothing was rewritten
     paint(photos / "new.png", (1, 2, 3))
     paint(photos / "deep/d.png", (255, 9, 9)).touch()
     (photos / "a.png").unlink()
     assert again() == (report(5, 1, 1, 1), 2)
-    assert_up_to_date(place, photos)
+    assert_up_to_date(gallery, photos)
     shutil.rmtree(photos / "deep")
     assert again() == (report(3, 0, 0, 2), 0)
-    assert_up_to_date(place, photos)
+    assert_up_to_date(gallery, photos)
 
 
-def test_a_broken_image_is_skipped_until_it_is_mended(photos: Path, place: Path) -> None:
+def test_a_broken_image_is_skipped_until_it_is_mended(photos: Path, gallery: Path) -> None:
     whole = (photos / "b.png").read_bytes()
     (photos / "b.png").write_bytes(whole[:40])
     (photos / "no image.jpg").write_text("text")
-    result = sync(place, photos, Embedder(), ExactIndex)
+    result = sync(gallery, photos, Embedder(), ExactIndex)
     assert (result.n, result.added) == (4, 4)
     assert [note.split(":")[0] for note in result.skipped] == ["b.png", "no image.jpg"]
-    again = sync(place, photos, Embedder(), ExactIndex)
+    again = sync(gallery, photos, Embedder(), ExactIndex)
     assert (again.added, again.skipped) == (0, result.skipped)  # still said
     (photos / "b.png").write_bytes(whole)
     (photos / "no image.jpg").unlink()
-    assert sync(place, photos, Embedder(), ExactIndex) == report(5, 1, 0, 0)
-    assert_up_to_date(place, photos)
+    assert sync(gallery, photos, Embedder(), ExactIndex) == report(5, 1, 0, 0)
+    assert_up_to_date(gallery, photos)
     (photos / "b.png").write_bytes(whole[:40])  # broken after it was indexed
-    result = sync(place, photos, Embedder(), ExactIndex)
+    result = sync(gallery, photos, Embedder(), ExactIndex)
     assert (result.n, result.dropped, len(result.skipped)) == (4, 1, 1)
-    assert "b.png" not in [row.name for row in load(place, "devise").rows]
+    assert "b.png" not in [row.name for row in load(gallery, "devise").rows]
 
 
 def test_a_sync_that_was_killed_goes_on_where_it_was(
-    photos: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, gallery: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gallery_sync, "CHUNK", 2)
     with pytest.raises(KeyboardInterrupt):
-        sync(place, photos, Embedder(stop_after=4), ExactIndex)
-    assert not place.exists()
+        sync(gallery, photos, Embedder(stop_after=4), ExactIndex)
+    assert not gallery.exists()
     paint(photos / "a.png", (77, 7, 7)).touch()  # was in the first chunk
     (photos / "b.png").unlink()  # too
-    (place.with_name("1.unfinished") / "7.npz").write_bytes(b"PK\3\4 cut short")
+    (gallery.with_name("1.unfinished") / "7.npz").write_bytes(b"PK\3\4 cut short")
     embedder = Embedder()
-    assert sync(place, photos, embedder, ExactIndex) == report(4, 4, 0, 0)
+    assert sync(gallery, photos, embedder, ExactIndex) == report(4, 4, 0, 0)
     assert embedder.seen == 2  # a.png, and the last, which no chunk had
-    assert_up_to_date(place, photos)
+    assert_up_to_date(gallery, photos)
 
 
 def test_a_kill_before_the_new_gallery_is_whole_leaves_the_old_one(
-    photos: Path, place: Path
+    photos: Path, gallery: Path
 ) -> None:
-    sync(place, photos, Embedder(), ExactIndex)
+    sync(gallery, photos, Embedder(), ExactIndex)
     paint(photos / "new.png", (1, 2, 3))
 
     def failing(vectors: np.ndarray) -> ExactIndex:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sync(place, photos, Embedder(), failing)
-    assert len(load(place, "devise")) == 5
+        sync(gallery, photos, Embedder(), failing)
+    assert len(load(gallery, "devise")) == 5
     embedder = Embedder()
-    assert sync(place, photos, embedder, ExactIndex) == report(6, 1, 0, 0)
+    assert sync(gallery, photos, embedder, ExactIndex) == report(6, 1, 0, 0)
     assert embedder.seen == 0
-    assert_up_to_date(place, photos)
+    assert_up_to_date(gallery, photos)
 
 
-def test_a_damaged_gallery_is_made_again(photos: Path, place: Path) -> None:
-    sync(place, photos, Embedder(), ExactIndex)
-    (place / "devise" / "vectors.npy").write_bytes(b"junk")
+def test_a_damaged_gallery_is_made_again(photos: Path, gallery: Path) -> None:
+    sync(gallery, photos, Embedder(), ExactIndex)
+    (gallery / "devise" / "vectors.npy").write_bytes(b"junk")
     embedder = Embedder()
-    sync(place, photos, embedder, ExactIndex)
+    sync(gallery, photos, embedder, ExactIndex)
     assert embedder.seen == 5
-    assert_up_to_date(place, photos)
+    assert_up_to_date(gallery, photos)
 
 
 def test_a_folder_without_good_images_is_one_line_and_leaves_the_gallery(
-    photos: Path, place: Path, tmp_path: Path
+    photos: Path, gallery: Path, tmp_path: Path
 ) -> None:
-    sync(place, photos, Embedder(), ExactIndex)
-    before = state(place)
+    sync(gallery, photos, Embedder(), ExactIndex)
+    before = state(gallery)
     shutil.rmtree(photos)
     for make, wrong in (
         (lambda: None, "does not exist"),
@@ -177,20 +177,20 @@ def test_a_folder_without_good_images_is_one_line_and_leaves_the_gallery(
     ):
         make()
         with pytest.raises(InputError, match=wrong):
-            sync(place, photos, Embedder(), ExactIndex)
-    assert state(place) == before
+            sync(gallery, photos, Embedder(), ExactIndex)
+    assert state(gallery) == before
 
 
-def test_spaces_that_have_changed_are_one_line(photos: Path, place: Path) -> None:
-    sync(place, photos, lambda images: {"devise": Embedder()(images)["devise"]}, ExactIndex)
+def test_spaces_that_have_changed_are_one_line(photos: Path, gallery: Path) -> None:
+    sync(gallery, photos, lambda images: {"devise": Embedder()(images)["devise"]}, ExactIndex)
     paint(photos / "new.png", (1, 2, 3))
     with pytest.raises(
         InputError, match=r"was indexed in other spaces: remove it and .*\.unfinished"
     ):
-        sync(place, photos, Embedder(), ExactIndex)
+        sync(gallery, photos, Embedder(), ExactIndex)
 
 
-def test_two_processes_index_a_folder_once(photos: Path, place: Path, tmp_path: Path) -> None:
+def test_two_processes_index_a_folder_once(photos: Path, gallery: Path, tmp_path: Path) -> None:
     counter = tmp_path / "counted"
     program = f"""
 import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
@@ -199,20 +199,20 @@ from test_gallery_sync import Embedder
 from devise_exp.search.gallery_sync import sync
 from devise_exp.index import ExactIndex
 embedder = Embedder()
-sync(Path({str(place)!r}), Path({str(photos)!r}), embedder, ExactIndex)
+sync(Path({str(gallery)!r}), Path({str(photos)!r}), embedder, ExactIndex)
 with open({str(counter)!r}, "a") as file: file.write(f"{{embedder.seen}}\\n")
 """
     both = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
     assert sorted(counter.read_text().split()) == ["0", "5"]
-    assert_up_to_date(place, photos)
+    assert_up_to_date(gallery, photos)
 
 
-def test_folders_are_listed_by_their_own_names(photos: Path, place: Path, tmp_path: Path) -> None:
+def test_folders_are_listed_by_their_own_names(photos: Path, gallery: Path, tmp_path: Path) -> None:
     make = partial(sync, embed=Embedder(), make_index=ExactIndex)
-    make(place, photos)
-    make(place.with_name("2"), photos / "deep")
-    make(place.with_name("3"), photos / "deep")
-    (place.with_name("3") / "rows.json").write_text("{")
-    assert gallery_names(place.parent) == [str(photos), str(photos / "deep")]
+    make(gallery, photos)
+    make(gallery.with_name("2"), photos / "deep")
+    make(gallery.with_name("3"), photos / "deep")
+    (gallery.with_name("3") / "rows.json").write_text("{")
+    assert gallery_names(gallery.parent) == [str(photos), str(photos / "deep")]
     assert gallery_names(tmp_path / "nowhere") == []

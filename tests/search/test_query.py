@@ -145,11 +145,11 @@ def test_a_query_is_the_weighted_sum_of_unit_vectors(vocabulary: WordVectors) ->
     of = {word: vocabulary.vector(word).astype(np.float64) for word in vocabulary.words}
     grand_piano = unit(of["grand"] + of["piano"])
     expected = unit(2 * of["cat"] - of["grass"] + 0.5 * grand_piano)
-    found = word_query('2*cat -grass 0.5*"grand piano"', vocabulary)
-    np.testing.assert_allclose(found.vector, expected, atol=1e-6)
-    assert found.vector.dtype == np.float32
-    assert found.reading == "2*cat - grass + 0.5*grand piano (grand + piano)"
-    assert found.words == ("cat", "grass", "grand", "piano")
+    query = word_query('2*cat -grass 0.5*"grand piano"', vocabulary)
+    np.testing.assert_allclose(query.vector, expected, atol=1e-6)
+    assert query.vector.dtype == np.float32
+    assert query.reading == "2*cat - grass + 0.5*grand piano (grand + piano)"
+    assert query.words == ("cat", "grass", "grand", "piano")
 
 
 @pytest.mark.parametrize(
@@ -178,10 +178,10 @@ def test_a_name_means_what_it_meant_in_training(
     if words is None:  # "bird" is a synonym in one class; "Crane Bird" is that class run together
         assert word_query(text, vocabulary, CLASSES).of_class == "crane, bird"
         return
-    found = word_query(text, vocabulary, CLASSES)
+    query = word_query(text, vocabulary, CLASSES)
     mean = np.mean([vocabulary.vector(word) for word in words], axis=0)
-    np.testing.assert_allclose(found.vector, unit(mean), atol=1e-6)
-    assert (found.reading, found.of_class, found.words) == (reading, of_class, tuple(words))
+    np.testing.assert_allclose(query.vector, unit(mean), atol=1e-6)
+    assert (query.reading, query.of_class, query.words) == (reading, of_class, tuple(words))
 
 
 def test_a_synonym_of_two_classes_is_a_plain_word(vocabulary: WordVectors) -> None:
@@ -192,9 +192,9 @@ def test_a_synonym_of_two_classes_is_a_plain_word(vocabulary: WordVectors) -> No
 def test_a_class_among_other_terms_keeps_its_words_but_is_not_what_is_asked(
     vocabulary: WordVectors,
 ) -> None:
-    found = word_query("anchor -cat", vocabulary, CLASSES)
-    assert found.words == ("ship", "anchor", "cat")
-    assert found.of_class is None
+    query = word_query("anchor -cat", vocabulary, CLASSES)
+    assert query.words == ("ship", "anchor", "cat")
+    assert query.of_class is None
 
 
 @pytest.mark.parametrize(
@@ -220,10 +220,10 @@ def test_a_query_without_a_vector_is_one_line(
 
 
 def test_beside_an_image_words_may_be_taken_away_alone(vocabulary: WordVectors) -> None:
-    found = word_query("-cat", vocabulary, beside_image=True)
-    np.testing.assert_allclose(found.vector, -vocabulary.vector("cat"), atol=1e-6)
-    assert found.reading == "- cat"
-    assert found.of_class is None
+    query = word_query("-cat", vocabulary, beside_image=True)
+    np.testing.assert_allclose(query.vector, -vocabulary.vector("cat"), atol=1e-6)
+    assert query.reading == "- cat"
+    assert query.of_class is None
 
 
 def test_an_unknown_word_goes_by_its_subwords_where_there_are_some(tmp_path: Path) -> None:
@@ -231,6 +231,6 @@ def test_an_unknown_word_goes_by_its_subwords_where_there_are_some(tmp_path: Pat
     model = FastText(sentences, vector_size=8, min_count=1, epochs=1, bucket=50, workers=1, seed=1)
     save_facebook_model(model, str(tmp_path / "tiny.bin"))
     vocabulary = load_word_vectors(tmp_path / "tiny.bin")
-    found = word_query("okapis2", vocabulary)
-    assert found.reading == "okapis2 (by its subwords)"
-    np.testing.assert_allclose(found.vector, vocabulary.vector("okapis2"), atol=1e-6)
+    query = word_query("okapis2", vocabulary)
+    assert query.reading == "okapis2 (by its subwords)"
+    np.testing.assert_allclose(query.vector, vocabulary.vector("okapis2"), atol=1e-6)

@@ -81,8 +81,8 @@ def test_where_wordnet_is_looked_for(tmp_path: Path) -> None:
         "NLTK_DATA": os.pathsep.join(["none", str(tmp_path / "n")]),
     }
     environment |= {"WNHOME": str(tmp_path / "w"), "WNSEARCHDIR": str(tmp_path / "s")}
-    places = ("nltk_data/corpora/wordnet", "n/corpora/wordnet", "w/dict", "s")
-    for folder in (tmp_path / place for place in places):  # each goes before those before it
+    names = ("nltk_data/corpora/wordnet", "n/corpora/wordnet", "w/dict", "s")
+    for folder in (tmp_path / name for name in names):  # each goes before those before it
         assert find_wordnet(environment) != folder
         tiny_wordnet.write(folder, SENSES)
         assert find_wordnet(environment) == folder

@@ -17,7 +17,7 @@ def encode(texts: Sequence[str]) -> np.ndarray:
     """Unit vectors of which words a text has: texts are near that share words."""
     words = [set(re.findall(r"\w+", text.lower())) for text in texts]
     known = sorted(set().union(*words))
-    rows = np.array([[float(word in own) for word in known] for own in words])
+    rows = np.array([[float(word in text_words) for word in known] for text_words in words])
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
@@ -48,7 +48,7 @@ def wordnet(tmp_path_factory: pytest.TempPathFactory) -> WordNet:
         ("...", "", ""),
     ],
 )
-def test_the_sense_that_a_image_would_show(
+def test_the_sense_that_an_image_would_show(
     wordnet: WordNet, name: str, alias: str, meant: str
 ) -> None:
     assert class_definitions([name], [alias], wordnet, encode) == (meant,)

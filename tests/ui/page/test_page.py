@@ -53,7 +53,7 @@ def test_words_find_the_images_that_the_search_finds(page: Page, saved: Run) -> 
     assert shown.image is None
 
 
-def test_a_image_finds_images_and_gets_tags(page: Page, saved: Run, images: Path) -> None:
+def test_an_image_finds_images_and_gets_tags(page: Page, saved: Run, images: Path) -> None:
     asked = images / "boat" / "03.png"
     shown = page.ask(image=asked)
     vector = saved.embed([open_image(asked)])["devise"]
@@ -66,7 +66,7 @@ def test_a_image_finds_images_and_gets_tags(page: Page, saved: Run, images: Path
     np.testing.assert_allclose(mean_colour(shown.image), COLOURS["boat"], atol=12)
 
 
-def test_words_and_a_image_are_asked_together(page: Page, images: Path) -> None:
+def test_words_and_an_image_are_asked_together(page: Page, images: Path) -> None:
     shown = page.ask("tiger", images / "boat" / "03.png")
     assert "03.png and tiger" in shown.line
     assert shown.captions not in (
@@ -125,7 +125,7 @@ def bomb() -> bytes:
     [(bomb(), "too large"), (b"no image", "not an image"), (b"", "not an image"),
      (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image")],
 )  # fmt: skip
-def test_a_image_that_cannot_be_opened_is_one_line_on_the_page(
+def test_an_image_that_cannot_be_opened_is_one_line_on_the_page(
     page: Page, tmp_path: Path, content: bytes, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "upload.png").write_bytes(content)
