@@ -91,15 +91,15 @@ def searchable(
     image_tree: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The folder of a quick run on its own copy of the small pictures, pictures/ beside it, stored
+    """The folder of a quick run on its own copy of the small images, images/ beside it, stored
     in every space. What a test changes it has to copy first, or to put back.
     """
     from devise_exp.pipelines import run
 
     place = tmp_path_factory.mktemp("searchable")
-    pictures = shutil.copytree(image_tree, place / "images")
+    images = shutil.copytree(image_tree, place / "images")
     config = composed(
-        "data=image_folder", f"data.root={pictures}", "backbone=resnet18", "backbone.weights=null",
+        "data=image_folder", f"data.root={images}", "backbone=resnet18", "backbone.weights=null",
         "projection.hidden=16", "trainer.max_epochs=1", "features.num_workers=0",
         "features.dtype=float32", "spaces=[backbone,classifier]", "logger=none", *ALONE,
     )  # fmt: skip

@@ -44,12 +44,12 @@ def spec(**parts: Any) -> DictConfig:
 
 def write_studies(image_tree: Path, base: Path) -> Path:
     """A folder of studies over quick trainings on enough small classes for class folds."""
-    pictures = shutil.copytree(image_tree, base / "pictures")
+    images = shutil.copytree(image_tree, base / "images")
     for c, name in enumerate(("giraffe", "octopus", "sunflower", "pyramid")):
         for i in range(6):
-            draw(pictures / name / f"{i}.png", (40 * c, 250 - 40 * c, 90), seed=1000 + 10 * c + i)
+            draw(images / name / f"{i}.png", (40 * c, 250 - 40 * c, 90), seed=1000 + 10 * c + i)
     overrides = [
-        "data=image_folder", f"data.root={pictures}", *SMALL_NETWORK,
+        "data=image_folder", f"data.root={images}", *SMALL_NETWORK,
         "features.num_workers=0", "features.dtype=float32",
         "trainer.max_epochs=3", "class_folds=1", "training.batch_size=16",
     ]  # fmt: skip

@@ -93,7 +93,7 @@ def text_of(words: Iterable[str]) -> bytes:
     return "\n".join([f"{len(listed)} 300", *lines, ""]).encode()
 
 
-def pictures(folder: Path, n: int, colour: int) -> None:
+def save_images(folder: Path, n: int, colour: int) -> None:
     """`n` images of a colour known by its number, named as the data sets name them."""
     for i in range(n):
         shade = (37 * colour % 256, 91 * colour % 256, 151 * colour % 256)
@@ -112,8 +112,8 @@ def test_caltech256_with_fasttext(composed: Config, tmp_path: Path) -> None:
     for number, name in enumerate(CALTECH256, start=1):
         if name.removesuffix("-101") in chosen:
             n = 1 if name.removesuffix("-101") in unseen else 3
-            pictures(folder / f"{number:03}.{name}", n, number)
-    pictures(folder / "257.clutter", 1, 257)
+            save_images(folder / f"{number:03}.{name}", n, number)
+    save_images(folder / "257.clutter", 1, 257)
     known = {w for name in chosen for w in split_words(config.labels.aliases.get(name, name))}
     known -= {"yarmulke"}
     cased = [form for word in sorted(known) for form in (word.capitalize(), word)]
@@ -136,7 +136,7 @@ def test_pascal_sentences_with_glove(
 ) -> None:
     monkeypatch.setenv("GENSIM_DATA_DIR", str(words300))
     for colour, name in enumerate(PASCAL):
-        pictures(tmp_path / "root" / name, 3, colour)
+        save_images(tmp_path / "root" / name, 3, colour)
     config = composed("experiment=pascal_vgg16_glove", f"data.root={tmp_path / 'root'}", *RESNET18)
     run.train(config, tmp_path / "run")
     saved = Run.open(tmp_path / "run")
@@ -187,8 +187,8 @@ def test_its_network_has_the_published_number_of_weights(composed: Config) -> No
 def test_scenes_are_stored_in_three_spaces(composed: Config, tmp_path: Path) -> None:
     for colour, name in enumerate(SCENES):
         n_train = 1 if name in ("glacier", "street") else 2
-        pictures(tmp_path / "root/seg_train/seg_train" / name, n_train, colour)
-        pictures(tmp_path / "root/seg_test/seg_test" / name, 1, colour + 10)
+        save_images(tmp_path / "root/seg_train/seg_train" / name, n_train, colour)
+        save_images(tmp_path / "root/seg_test/seg_test" / name, 1, colour + 10)
     config = composed("experiment=intel_retrieval", f"data.root={tmp_path / 'root'}", *SMALL)
     values = run.train(config, tmp_path / "run")
     saved = Run.open(tmp_path / "run")

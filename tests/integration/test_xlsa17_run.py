@@ -95,17 +95,17 @@ def test_what_belongs_to_the_benchmark_alone_says_so(
         assert not (tmp_path / "refused").exists()
         return line
 
-    pictures = (
+    image_options = (
         "data=image_folder", f"data.root={image_tree}", "logger=none", "report=none",
         "features.num_workers=0",
         "word_vectors=random",
     )  # fmt: skip
     other = small("backbone=resnet18", "backbone.weights=null")
     assert "choose backbone=xlsa17_res101" in refused(other)
-    assert "was not published" in refused(composed(*pictures, "backbone=xlsa17_res101"))
+    assert "was not published" in refused(composed(*image_options, "backbone=xlsa17_res101"))
     assert "has no network to train" in refused(small("backbone.trainable=true"))
     split = ("split=xlsa17", f"split.root={root}", "split.name=AWA2")
-    assert "use it with data=xlsa17" in refused(composed(*pictures, *split))
+    assert "use it with data=xlsa17" in refused(composed(*image_options, *split))
     assert "is seen and unseen" in refused(small("++labels.merges.sheep=zebra"))
     assert "choose among SUN" in refused(small("data.name=../AWA2"))
     assert "data.name is needed" in refused(

@@ -339,13 +339,13 @@ def test_vgg16_has_its_head_on_its_penultimate_layer_only() -> None:
         layers = nn.Sequential(nn.Conv2d(3, 512, 1), nn.ReLU(), nn.AdaptiveMaxPool2d(7))
         return models.VGG(layers, num_classes=6, init_weights=False).eval()
 
-    pictures = torch.rand(2, 3, 8, 8)
+    images = torch.rand(2, 3, 8, 8)
     network = vgg()
-    expected = whole_logits(network, pictures)
+    expected = whole_logits(network, images)
     head = classifier_head(_cut(network, "fc2"), 4096)
     assert head is not None
     assert head.weight.shape == (6, 4096)
-    features = whole_logits(network, pictures)
+    features = whole_logits(network, images)
     np.testing.assert_allclose(features @ head.weight.T + head.bias, expected, atol=1e-5)
     assert _cut(network, "pool") is None  # its features were never fed to a classifier
 
@@ -357,9 +357,9 @@ def test_timms_head_is_what_was_cut_off(name: str, tmp_path: Path) -> None:
     file = tmp_path / "weights.pth"
     torch.save(network.state_dict(), file)
     side = 160 if name == "test_vit" else 64
-    pictures = torch.rand(2, 3, side, side)
-    expected = whole_logits(network, pictures)
-    found = logits(timm_backbone(name, file=str(file)), pictures)
+    images = torch.rand(2, 3, side, side)
+    expected = whole_logits(network, images)
+    found = logits(timm_backbone(name, file=str(file)), images)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert timm_backbone(name, pretrained=False).head is None
 

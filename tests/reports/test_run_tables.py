@@ -70,8 +70,8 @@ def searched(evaluated: EvalReport) -> EvalReport:
 
     def model(name: str, noise: float, classes: int = 40) -> MethodOutput:
         vectors = rng.normal(size=(classes, 8)).astype(np.float32)
-        pictures = [vectors[t % classes] + noise * rng.normal(size=(len(t), 8)) for t in truths]
-        return method_output(name, vectors, pictures[0], truths[0], pictures[1], truths[1])
+        images = [vectors[t % classes] + noise * rng.normal(size=(len(t), 8)) for t in truths]
+        return method_output(name, vectors, images[0], truths[0], images[1], truths[1])
 
     models = [model("devise", 0.7), model("softmax", 1, 30), model("conse", 1)]
     spaces = {name: (rng.normal(size=(90, 3)), rng.normal(size=(9, 3)))
@@ -322,7 +322,7 @@ def expected_lines(given: EvalReport, task: str) -> list[list[str]]:
     figures = ["P@1", "P@5", "P@10", "mAP"]
     lines = []
     for protocol in (p for p in given.n if p.startswith(f"{task}/")):
-        queries, pictures = given.n[protocol]
+        queries, images = given.n[protocol]
         name = protocol.split("/")[1]
         models = ["devise", "softmax", "conse"] if task == "search" else ["devise", "backbone",
                                                                           "classifier"]  # fmt: skip
@@ -336,7 +336,7 @@ def expected_lines(given: EvalReport, task: str) -> list[list[str]]:
             cells = [cell(given.values, f"{start}/{f}") if f"{start}/{f}" in given.values else ""
                      for f in figures]  # fmt: skip
             own = "" if model == "chance" else bounds(given.values, f"{start}/mAP")
-            lines.append([str(queries), str(pictures), model, *cells, own])
+            lines.append([str(queries), str(images), model, *cells, own])
     return lines
 
 

@@ -277,13 +277,13 @@ def test_confusions_have_images_of_the_class_that_were_answered_so(page: Page, w
     ]
     rows = saved_rows(whole / "gallery").rows
     labels = {row.name: NAMES.index(row.label) for row in rows}
-    pictures = page.all("img")
-    assert pictures
-    for own in pictures:
-        image = Image.open(io.BytesIO(base64.b64decode(str(own["src"]).partition(",")[2])))
+    images = page.all("img")
+    assert images
+    for tag in images:
+        image = Image.open(io.BytesIO(base64.b64decode(str(tag["src"]).partition(",")[2])))
         assert max(image.size) == 96
         green = np.asarray(image)[..., 1].mean()
-        assert green == pytest.approx(20 * labels[str(own["alt"])], abs=4)
+        assert green == pytest.approx(20 * labels[str(tag["alt"])], abs=4)
 
 
 def test_the_same_files_give_the_same_page(whole: Path, page: Page) -> None:
