@@ -76,17 +76,22 @@ def read_arrays(
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=cache_dir()) as stream:
         answer = _ask_reader(stream, request)
-        if "error" in answer:
-            raise InputError(f"{file}: {answer['error']}")
-        if "errno" in answer:
-            path = str(cache_dir()) if answer["writing"] else str(file)
-            raise OSError(answer["errno"], os.strerror(answer["errno"]), path)
+        _check(answer, file)
         stream.seek(0)
         return MatlabArrays(
             {key: np.load(stream) for key in numbers or ()},
             {key: tuple(lines) for key, lines in answer["texts"].items()},
             {key: (rows, columns) for key, (rows, columns) in answer["shapes"].items()},
         )
+
+
+def _check(answer: Mapping[str, Any], file: Path) -> None:
+    """Raise the error that an answer of the child process holds."""
+    if "error" in answer:
+        raise InputError(f"{file}: {answer['error']}")
+    if "errno" in answer:
+        path = str(cache_dir()) if answer["writing"] else str(file)
+        raise OSError(answer["errno"], os.strerror(answer["errno"]), path)
 
 
 def _ask_reader(stream: BinaryIO, request: Sequence[object]) -> dict[str, Any]:
