@@ -24,6 +24,7 @@ from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
 from devise_exp.evaluation.records import parse
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import run_tables, search_tables
+from devise_exp.reports.metric_rows import metric_rows, names_of
 from devise_exp.reports.numbers import to_precision
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.titles import PROTOCOL_TITLES
@@ -129,14 +130,15 @@ def test_tidy_records_hold_every_figure_once(evaluated: EvalReport) -> None:
 
 
 def test_rows_are_grouped_by_model_protocol_and_average(evaluated: EvalReport) -> None:
-    rows = run_tables.hit_rows(evaluated)
+    rows = metric_rows(evaluated.records, "hit")
     groups = [(row.method, row.protocol, row.average) for row in rows]
     assert len(groups) == len(set(groups))
     assert ("softmax", "seen", "class") in groups
     assert ("softmax", "all_seen", "class") not in groups
     chance = next(row for row in rows if row.method == "chance" and row.protocol == "unseen")
-    shares = {k: (hit.value, hit.low, hit.high) for k, hit in chance.hits.items()}
-    assert shares == {k: (k / 10, None, None) for k in (1, 2, 3, 5, 10)}
+    shares = {name: (r.value, r.low, r.high) for name, r in chance.records.items()}
+    assert shares == {f"hit@{k}": (k / 10, None, None) for k in (1, 2, 3, 5, 10)}
+    assert names_of(rows) == [f"hit@{k}" for k in (1, 2, 3, 5, 10, 20)]
 
 
 def test_metrics_json_is_flat_and_holds_shares(evaluated: EvalReport, tmp_path: Path) -> None:
@@ -285,7 +287,7 @@ def test_further_figures_come_after_those_of_hit_at_k(
 def test_the_hit_at_k_table_and_file_are_the_same_with_searches(
     evaluated: EvalReport, searched: EvalReport, tmp_path: Path
 ) -> None:
-    assert run_tables.hit_rows(searched) == run_tables.hit_rows(evaluated)
+    assert metric_rows(searched.records, "hit") == metric_rows(evaluated.records, "hit")
     assert run_tables.hit_records(searched) == run_tables.hit_records(evaluated)
     assert printed(searched, 120) == printed(evaluated, 120)
     run_tables.write(searched, tmp_path, TITLE)

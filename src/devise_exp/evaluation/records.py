@@ -18,7 +18,6 @@ from devise_exp.evaluation.protocols import MODEL
 
 CHANCE = "chance"
 PUBLISHED = "published_devise"
-SEARCHES = ("search/", "similar/")  # protocols that rank images start with one of these
 METRICS = ("hit", "hp", "H", "AUSUC", "gamma", "recall", "P", "mAP")
 _WORDS = {"gamma": "factor"}  # metrics whose word in a key is another
 _METRICS = {word: metric for metric, word in _WORDS.items()}

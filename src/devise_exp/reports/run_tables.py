@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +11,17 @@ from devise_exp.core.console import print_content
 from devise_exp.core.files import write_text
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
-from devise_exp.reports import numbers, search_tables
-from devise_exp.reports.numbers import to_precision
+from devise_exp.evaluation.records import CHANCE, MetricName
+from devise_exp.reports import search_tables
+from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.table_views import to_rich
-from devise_exp.reports.tables import Column, Heading, Table, to_csv, to_markdown
+from devise_exp.reports.tables import Heading, Table, left, right, to_csv, to_markdown
 from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES
 
 _INTERVAL = "95 % of hit@1"
 
 
-@dataclass(frozen=True)
-class HitRow:
-    """A row of the tables: hit@k of one method in one protocol.
-
-    Attributes:
-        method: Name of the method, "chance" for a random ranking.
-        protocol: Such as "unseen".
-        average: "image" for the share of images, "class" for the mean over classes.
-        hits: k -> its record.
-    """
-
-    method: str
-    protocol: str
-    average: str
-    hits: Mapping[int, MetricRecord]
-
-
-def hit_rows(report: EvalReport) -> list[HitRow]:
-    """Group hit@k by method, protocol and average.
-
-    Args:
-        report: The metrics of a run.
-
-    Returns:
-        Rows in the order of evaluation.
-    """
-    groups: dict[tuple[str, str, str], dict[int, MetricRecord]] = {}
-    for record in report.records:
-        if record.metric == "hit" and record.average and record.k:
-            group = (record.method, record.protocol, record.average)
-            groups.setdefault(group, {})[record.k] = record
-    return [HitRow(*group, hits) for group, hits in groups.items()]
-
-
-def shown_rows(report: EvalReport) -> dict[str, list[HitRow]]:
+def shown_rows(report: EvalReport) -> dict[str, list[MetricRow]]:
     """Choose the rows of the tables.
 
     Args:
@@ -66,7 +31,7 @@ def shown_rows(report: EvalReport) -> dict[str, list[HitRow]]:
         Protocol -> rows; of other methods than the trained model, class means alone (of chance both
         averages are the same).
     """
-    rows = hit_rows(report)
+    rows = metric_rows(report.records, "hit")
     return {
         protocol: [
             row
@@ -91,7 +56,7 @@ def hit_table(report: EvalReport, title: str = "") -> Table:
         other methods.
     """
     by_protocol = shown_rows(report)
-    ks = _ks(by_protocol)
+    names = _names(by_protocol)
     rows: list[tuple[str, ...]] = []
     sections = []
     for protocol, protocol_rows in by_protocol.items():
@@ -100,11 +65,12 @@ def hit_table(report: EvalReport, title: str = "") -> Table:
         heading = f"{PROTOCOL_TITLES[protocol]} ({images:,} images, {labels:,} labels)"
         rows.append((Heading(heading),))
         for row in protocol_rows:
-            rows.append((f"  {row.method}, {AVERAGE_TITLES[row.average]}", *_cells(row, ks)))
+            rows.append(
+                (f"  {row.method}, {AVERAGE_TITLES[row.average]}", *row.texts(names, "hit@1"))
+            )
     # On a narrow terminal the first column wraps, never the numbers.
-    columns = [Column(text, "right", wrap=False) for text in (*map("hit@{}".format, ks), _INTERVAL)]
     return Table(
-        columns=(Column("images among labels"), *columns),
+        columns=(*left("images among labels"), *right(*names, _INTERVAL, wrap=False)),
         rows=tuple(rows),
         sections=frozenset(sections),
         title=title,
@@ -141,12 +107,18 @@ def markdown(report: EvalReport, title: str) -> str:
         The table of hit@k, then those of the searches.
     """
     by_protocol = shown_rows(report)
-    ks = _ks(by_protocol)
-    headings = ["images among labels", "labels", "method", "mean over", *map("hit@{}".format, ks)]
+    names = _names(by_protocol)
+    headings = ["images among labels", "labels", "method", "mean over", *names]
     table = Table(
-        columns=tuple(map(Column, [*headings, _INTERVAL])),
+        columns=tuple(left(*headings, _INTERVAL)),
         rows=tuple(
-            (PROTOCOL_TITLES[protocol], n_labels, row.method, row.average, *_cells(row, ks))
+            (
+                PROTOCOL_TITLES[protocol],
+                n_labels,
+                row.method,
+                row.average,
+                *row.texts(names, "hit@1"),
+            )
             for protocol, rows in by_protocol.items()
             for n_labels in [f"{report.n[protocol][1]:,}"]
             for row in rows
@@ -175,15 +147,15 @@ def hit_records(report: EvalReport) -> list[dict[str, Any]]:
             "n_images": report.n[row.protocol][0],
             "n_labels": report.n[row.protocol][1],
             "mean_over": row.average,
-            "k": k,
+            "k": record.k,
             "hit": record.value,
             "lo": record.low,
             "hi": record.high,
             "classes_lo": record.classes_low,
             "classes_hi": record.classes_high,
         }
-        for row in hit_rows(report)
-        for k, record in row.hits.items()
+        for row in metric_rows(report.records, "hit")
+        for record in row.records.values()
     ]
 
 
@@ -229,17 +201,9 @@ def run_title(about: Mapping[str, Any]) -> str:
     return f"{about['data']}, {about['backbone']}, {about['word_vectors']}: flat hit@k in per cent"
 
 
-def _ks(by_protocol: Mapping[str, Sequence[HitRow]]) -> list[int]:
-    """Every k of some rows."""
-    return sorted({k for rows in by_protocol.values() for row in rows for k in row.hits})
-
-
-def _cells(row: HitRow, ks: Sequence[int]) -> list[str]:
-    """Per cent for each k, then the interval of hit@1; empty if there is no metric."""
-    hits = [row.hits.get(k) for k in ks]
-    cells = [to_precision(hit.value, hit.low, hit.high) if hit else "" for hit in hits]
-    first = row.hits.get(1)
-    return [*cells, numbers.bounds(first.value, first.low, first.high) if first else ""]
+def _names(by_protocol: Mapping[str, Sequence[MetricRow]]) -> list[str]:
+    """hit@k for every k."""
+    return names_of(row for rows in by_protocol.values() for row in rows)
 
 
 def _short(value: str | int | float) -> str:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.evaluation.image_ranking import KS
-from devise_exp.evaluation.records import SEARCHES, MetricRecord
-from devise_exp.reports import numbers
-from devise_exp.reports.numbers import to_precision
-from devise_exp.reports.tables import Column, Heading, Table, to_markdown
+from devise_exp.reports.metric_rows import metric_rows, names_of
+from devise_exp.reports.tables import Column, Heading, Table, left, right, to_markdown
 
 SEARCH_TITLES = {
     "search": "search by class names: P@k and mAP in per cent",
@@ -30,39 +25,7 @@ _QUERIES = {
     "similar/unseen": "unseen images over {} others",
 }
 _COMPARED = {"search": "method", "similar": "space"}
-_METRICS = (*(f"P@{k}" for k in KS), "mAP")
-
-
-@dataclass(frozen=True)
-class SearchRow:
-    """A row of the tables: what one method, or one space of the trained one, finds.
-
-    Attributes:
-        method: Name of the method, or of the space.
-        protocol: Such as "search/unseen".
-        metrics: P@k and mAP by name.
-    """
-
-    method: str
-    protocol: str
-    metrics: Mapping[str, MetricRecord]
-
-
-def search_rows(report: EvalReport) -> list[SearchRow]:
-    """Group the metrics of searches by method or space, and by protocol.
-
-    Args:
-        report: The metrics of a run.
-
-    Returns:
-        Rows in the order of evaluation.
-    """
-    groups: dict[tuple[str, str], dict[str, MetricRecord]] = {}
-    for record in report.records:
-        if record.protocol.startswith(SEARCHES):
-            group = groups.setdefault((record.row, record.protocol), {})
-            group[record.name.ending] = record
-    return [SearchRow(*group, metrics) for group, metrics in groups.items()]
+METRICS = ("P", "mAP")
 
 
 def search_tables(report: EvalReport) -> list[Table]:
@@ -83,20 +46,15 @@ def search_tables(report: EvalReport) -> list[Table]:
             sections.append(len(rows))
             rows += [(Heading(queries) if i == 0 else "", *line) for i, line in enumerate(lines)]
         # On a narrow terminal the first column wraps, never the numbers.
-        numbers_columns = [Column(heading, "right", wrap=False) for heading in headings[2:]]
+        heads = [*left(headings[0]), Column(headings[1], wrap=False)]
         if groups:
-            tables.append(
-                Table(
-                    columns=(
-                        Column(headings[0]),
-                        Column(headings[1], wrap=False),
-                        *numbers_columns,
-                    ),
-                    rows=tuple(rows),
-                    sections=frozenset(sections),
-                    title=title,
-                )
+            table = Table(
+                columns=(*heads, *right(*headings[2:], wrap=False)),
+                rows=tuple(rows),
+                sections=frozenset(sections),
+                title=title,
             )
+            tables.append(table)
     return tables
 
 
@@ -114,7 +72,7 @@ def markdown(report: EvalReport) -> list[str]:
         headings, groups = _grouped(report, task)
         rows = [(queries, *line) for queries, lines in groups.items() for line in lines]
         if rows:
-            table = Table(columns=tuple(map(Column, headings)), rows=tuple(rows), title=title)
+            table = Table(columns=tuple(left(*headings)), rows=tuple(rows), title=title)
             texts.append(to_markdown(table, escape=False))
     return texts
 
@@ -141,28 +99,21 @@ def search_records(report: EvalReport) -> list[dict[str, Any]]:
             "lo": record.low,
             "hi": record.high,
         }
-        for row in search_rows(report)
-        for name, record in row.metrics.items()
+        for row in metric_rows(report.records, *METRICS)
+        for name, record in row.records.items()
     ]
 
 
 def _grouped(report: EvalReport, task: str) -> tuple[list[str], dict[str, list[list[str]]]]:
     """The headings, and the rows of cells by their queries."""
-    rows = [row for row in search_rows(report) if row.protocol.startswith(f"{task}/")]
-    names = [name for name in _METRICS if any(name in row.metrics for row in rows)]
+    rows = metric_rows(report.records, *METRICS)
+    names = names_of(row for row in rows if row.protocol.startswith(f"{task}/"))
     headings = ["queries over gallery", _COMPARED[task], *names, "95 % of mAP"]
     groups: dict[str, list[list[str]]] = {}
     for protocol in (p for p in report.n if p.startswith(f"{task}/")):
         n_queries, n_images = report.n[protocol]
         queries = f"{n_queries:,} {_QUERIES[protocol].format(f'{n_images:,}')}"
-        groups[queries] = [_cells(row, names) for row in rows if row.protocol == protocol]
+        groups[queries] = [
+            [row.method, *row.texts(names, "mAP")] for row in rows if row.protocol == protocol
+        ]
     return headings, groups
-
-
-def _cells(row: SearchRow, names: list[str]) -> list[str]:
-    """The name of the row, per cent for each metric, then the interval of mAP."""
-    metrics = [row.metrics.get(name) for name in names]
-    cells = [to_precision(m.value, m.low, m.high) if m else "" for m in metrics]
-    precision = row.metrics["mAP"]
-    interval = numbers.bounds(precision.value, precision.low, precision.high)
-    return [row.method, *cells, interval]

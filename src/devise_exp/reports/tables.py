@@ -48,16 +48,17 @@ def left(*headings: str) -> list[Column]:
     return [Column(heading) for heading in headings]
 
 
-def right(*headings: str) -> list[Column]:
+def right(*headings: str, wrap: bool = True) -> list[Column]:
     """Make columns of numbers.
 
     Args:
         headings: Their names.
+        wrap: As of Column.
 
     Returns:
         Right-aligned columns.
     """
-    return [Column(heading, "right") for heading in headings]
+    return [Column(heading, "right", wrap) for heading in headings]
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,9 @@ class Table:
 
     @property
     def full_rows(self) -> list[list[Any]]:
-        """The rows, each with a cell for every column."""
-        return [[*row, *[None] * (len(self.columns) - len(row))] for row in self.rows]
+        """The rows, each with a cell for every column; an empty cell is ""."""
+        empty = [""] * len(self.columns)
+        return [["" if c is None else c for c in (*row, *empty[len(row) :])] for row in self.rows]
 
     def explained(self, best: str, tied: str) -> str:
         """Write the note for a format.
@@ -187,7 +189,7 @@ def to_markdown(table: Table, *, level: int = 2, escape: bool = True) -> str:
     def cell(value: Any) -> str:
         if isinstance(value, Marked):
             return _MARKDOWN[value.mark].format(value.text)
-        return escape_markdown(_text(value)) if escape else _text(value)
+        return escape_markdown(value) if escape else str(value)
 
     def line(cells: Sequence[str]) -> str:
         return f"| {' | '.join(cells)} |"
@@ -213,13 +215,12 @@ def to_csv(table: Table) -> str:
     """
 
     def cell(value: Any) -> Any:
-        if value is None or isinstance(value, int | float):
+        if isinstance(value, int | float):
             return value
         return _spreadsheet_text(value.text if isinstance(value, Marked) else str(value))
 
     text = StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerows([list(map(cell, row)) for row in (table.headings, *table.full_rows)])
+    csv.writer(text).writerows([list(map(cell, row)) for row in (table.headings, *table.full_rows)])
     return text.getvalue()
 
 
@@ -236,7 +237,7 @@ def to_latex(table: Table) -> str:
     def cell(value: Any) -> str:
         if isinstance(value, Marked):
             return _LATEX_MARKS[value.mark].format(_escape_latex(value.text))
-        return _escape_latex(_text(value))
+        return _escape_latex(value)
 
     columns = "".join(column.align[0] for column in table.columns)
     head = " & ".join(map(_escape_latex, table.headings))
@@ -246,8 +247,3 @@ def to_latex(table: Table) -> str:
     if table.note:
         lines += ["", _escape_latex(table.explained("Bold", "Italic"))]
     return "\n".join([*lines, ""])
-
-
-def _text(value: Any) -> str:
-    """A plain cell as text."""
-    return "" if value is None else str(value)

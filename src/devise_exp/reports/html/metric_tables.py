@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import MetricName, MetricRecord
+from devise_exp.evaluation.records import MetricName
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.run_tables import shown_rows
-from devise_exp.reports.search_tables import search_rows
+from devise_exp.reports.search_tables import METRICS
 from devise_exp.reports.tables import Marked, Table, left, right
 from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES, protocol_title
 from devise_exp.runs.results import RunResults
@@ -54,12 +56,11 @@ def _hits(report: EvalReport) -> list[Table]:
     tables = []
     for protocol, rows in shown_rows(report).items():
         images, labels = report.n[protocol]
-        ks = sorted({k for row in rows for k in row.hits})
+        names = names_of(rows)
         table = Table(
-            columns=(*left("method", "mean"), *right(*map("hit@{}".format, ks))),
+            columns=(*left("method", "mean"), *right(*names)),
             rows=tuple(
-                (row.method, AVERAGE_TITLES[row.average], *(_cell(row.hits.get(k)) for k in ks))
-                for row in rows
+                (row.method, AVERAGE_TITLES[row.average], *_cells(row, names)) for row in rows
             ),
             title=f"{protocol_title(protocol)} ({images:,} images, {labels:,} labels)",
         )
@@ -81,22 +82,16 @@ def _headlines(comparison: Comparison, run: RunResults) -> list[dict[str, Any]]:
 
 
 def _hierarchical(run: RunResults) -> list[Table]:
-    """hp@k, a table for each protocol."""
-    shares: dict[str, dict[str, dict[int | None, float]]] = {}
-    for record in run.records:
-        if record.metric == "hp":
-            of_protocol = shares.setdefault(record.protocol, {})
-            of_protocol.setdefault(record.method, {})[record.k] = record.value
+    """hp@k, a table for each protocol of the trained model."""
+    rows = metric_rows(run.records, "hp")
+    measured = {row.protocol for row in rows if row.method == MODEL}
     tables = []
-    for protocol in (p for p in PROTOCOL_TITLES if MODEL in shares.get(p, {})):
-        ks = sorted(k for k in shares[protocol][MODEL] if k is not None)
+    for protocol in (p for p in PROTOCOL_TITLES if p in measured):
+        of_protocol = [row for row in rows if row.protocol == protocol]
+        names = names_of(of_protocol)
         table = Table(
-            columns=(*left("method"), *right(*map("hp@{}".format, ks))),
-            rows=tuple(
-                (method, *(metric_cell(shares[protocol][method].get(k)) for k in ks))
-                for method in run.methods
-                if method in shares[protocol]
-            ),
+            columns=(*left("method"), *right(*names)),
+            rows=tuple((row.method, *_cells(row, names)) for row in of_protocol),
             title=f"Hierarchical precision, {protocol_title(protocol)}",
         )
         tables.append(table)
@@ -109,23 +104,23 @@ def _searches(report: EvalReport) -> list[Table]:
     for task, (compared, title) in _SEARCHES.items():
         rows = [
             row
-            for row in search_rows(report)
+            for row in metric_rows(report.records, *METRICS)
             if row.protocol in report.n and row.protocol.startswith(f"{task}/")
         ]
-        metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+        names = names_of(rows)
         cells = []
         for row in rows:
             queries = row.protocol.partition("/")[2].replace("_", " ")
             sizes = [f"{n:,}" for n in report.n[row.protocol]]
-            shown = [_cell(row.metrics.get(name)) for name in metrics]
-            cells.append((queries, *sizes, row.method, *shown))
+            cells.append((queries, *sizes, row.method, *_cells(row, names)))
         heads = (*left("queries"), *right("number", "images"), *left(compared))
         if rows:
-            table = Table(columns=(*heads, *right(*metrics)), rows=tuple(cells), title=title)
+            table = Table(columns=(*heads, *right(*names)), rows=tuple(cells), title=title)
             tables.append(table)
     return tables
 
 
-def _cell(record: MetricRecord | None) -> Marked | None:
-    """A metric with its interval."""
-    return None if record is None else metric_cell(record.value, record.low, record.high)
+def _cells(row: MetricRow, names: Sequence[str]) -> list[Marked | None]:
+    """The metrics of a row with their intervals."""
+    records = map(row.records.get, names)
+    return [metric_cell(r.value, r.low, r.high) if r else None for r in records]

@@ -96,7 +96,7 @@ class ShownRun:
         drawn = []
         curves = {
             protocol: {
-                row.method: {k: (r.value, r.low, r.high) for k, r in row.hits.items()}
+                row.method: {r.k or 0: (r.value, r.low, r.high) for r in row.records.values()}
                 for row in rows
                 if row.average == "class" or row.method == CHANCE  # whose averages are the same
             }
