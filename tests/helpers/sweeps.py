@@ -30,7 +30,7 @@ TPE = {
 MEDIAN = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 1}
 
 
-TRIALS = 8
+TRIALS = 6
 
 
 def spec(**parts: Any) -> DictConfig:
