@@ -19,7 +19,6 @@ from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 from devise_exp.pipelines.sweep.worker import STORAGE, STUDY
 from devise_exp.pipelines.sweep.worker_id import worker_id
-from helpers.configs import SMALL_NETWORK
 from helpers.images import draw
 
 TPE = {
@@ -49,9 +48,9 @@ def write_studies(image_tree: Path, base: Path) -> Path:
         for i in range(6):
             draw(images / name / f"{i}.png", (40 * c, 250 - 40 * c, 90), seed=1000 + 10 * c + i)
     overrides = [
-        "data=image_folder", f"data.root={images}", *SMALL_NETWORK,
+        "data=image_folder", f"data.root={images}",
         "features.num_workers=0", "features.dtype=float32",
-        "trainer.max_epochs=3", "class_folds=1", "training.batch_size=16",
+        "trainer.max_epochs=3", "class_folds=1", "prior=none", "training.batch_size=16",
     ]  # fmt: skip
     space = {
         "loss": ["softmax", "cosine"],

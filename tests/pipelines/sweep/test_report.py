@@ -43,7 +43,7 @@ def test_two_objectives_have_a_front(studies: Path, tmp_path: Path) -> None:
         )
         assert (trial.number in best) == (not beaten)
     hidden = {trial.params["projection.hidden"]: trial.values[1] for trial in done}
-    assert all(weights == 96 * h + h + 50 * h + 50 for h, weights in hidden.items())
+    assert all(weights == 1280 * h + h + 50 * h + 50 for h, weights in hidden.items())
     assert report.figures(found.study, done).keys() == {"history", "slices", "front"}
 
 
