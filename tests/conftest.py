@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 from helpers.configs import ALONE, CHOOSING, FEW
 from helpers.images import COLOURS, draw
+from helpers.own_process import collect_rarely
 from helpers.paths import CONF
 from hypothesis import HealthCheck, settings
 
@@ -50,6 +51,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     # The threads of torch wait by spinning, which costs more than they bring on tensors this small.
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
+    collect_rarely()
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.configs import ALONE, SMALL_NETWORK
+from helpers.configs import ALONE
 from helpers.paths import ROOT
 from helpers.ranks import ended, slurm, started
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +22,6 @@ from devise_exp.training.checkpoint import read_checkpoint
 
 SMALL = (
     "data=image_folder",
-    *SMALL_NETWORK,
     "word_vectors=random",
     "projection=linear",
     "optimizer=sgd",

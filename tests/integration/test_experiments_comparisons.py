@@ -56,9 +56,8 @@ def test_train_takes_what_the_plans_tell_it(
         for overrides in plan.grids:
             keys, values = zip(*(override.split("=", 1) for override in overrides), strict=True)
             swept = [value.split(",") for value in values]
-            # Every value once; each of two values may come in any company.
-            for i in range(max(map(len, swept))):
-                chosen = [f"{k}={v[i % len(v)]}" for k, v in zip(keys, swept, strict=True)]
+            for i in (0, -1):  # the first values, and the last ones
+                chosen = [f"{k}={v[i]}" for k, v in zip(keys, swept, strict=True)]
                 config = composed(*make.SHARED, *chosen, "data.root=pictures")
                 if "word_vectors=glove" in overrides:
                     assert str(config.word_vectors.path).startswith("vectors/glove.6B.")

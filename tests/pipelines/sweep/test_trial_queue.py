@@ -22,7 +22,7 @@ from devise_exp.pipelines.sweep.worker_id import worker_id
 
 
 def test_no_trial_is_claimed_twice_and_rounds_wait_for_each_other(storage: str) -> None:
-    study = study_of(spec(trials=20, round=4))
+    study = study_of(spec(trials=12, round=4))
     TrialQueue.open(study, storage)
     claimed: list[int] = []
 
@@ -39,9 +39,9 @@ def test_no_trial_is_claimed_twice_and_rounds_wait_for_each_other(storage: str) 
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(claimed) == list(range(20))
+    assert sorted(claimed) == list(range(12))
     trials = TrialQueue.open(study, storage).trials()
-    for start in range(0, 20, 4):
+    for start in range(0, 12, 4):
         plan = study.plan(trials[:start], start // 4)
         assert [t.params for t in trials[start : start + 4]] == plan
 
