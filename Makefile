@@ -29,7 +29,7 @@ demo: setup
 
 # A process per core, each with one thread: files, whose tests share trainings, are not split.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # The page of `devise-exp app` in Chromium: needs chromium and chromedriver on the PATH.
 browser: setup

@@ -220,7 +220,7 @@ def test_each_split_has_its_runs_and_its_table(splits: Series) -> None:
     ("options", "words"),
     [
         (["seeds=0"], "seeds=0: give a whole number from 1 on"),
-        (["seeds=true"], "seeds=True"),
+        (["seeds=true"], "seeds=true"),
         (["seeds=1.5"], "seeds=1.5"),
         (["split_seeds=-1"], "split_seeds=-1"),
         (["seeds=2", "seed=-1"], "seed=-1: give a whole number from 0 on"),

@@ -177,7 +177,9 @@ def test_without_wordnet(
     assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(InputError, match="install Debian's wordnet-base, or say with"):
         sentence_minilm(glosses=True)
-    with pytest.raises(InputError, match=r"no WordNet folder: it needs the files index\.noun"):
+    with pytest.raises(
+        InputError, match=r"is not a WordNet folder: it needs the files index\.noun"
+    ):
         sentence_minilm(wordnet=tmp_path)
 
 
