@@ -27,7 +27,7 @@ setup: .venv/installed
 demo: setup
 	$(BIN)/python train.py
 
-# A process per core, each with one thread: files, whose tests share trainings, are not split.
+# Processes of one thread; files, whose tests share trainings, are not split, and run in the order of conftest.py.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 

@@ -16,7 +16,7 @@ from filelock import FileLock
 from helpers.configs import ALONE, CHOOSING, FEW
 from helpers.images import COLOURS, draw
 from helpers.own_process import collect_rarely
-from helpers.paths import CONF
+from helpers.paths import CONF, TESTS
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,19 @@ settings.register_profile(
     "suite", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+
+# What takes longest starts first, so that no worker is left alone with it at the end.
+SLOW = ("integration/", "pipelines/", "training/distributed/", "core/test_command.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.relative_to(TESTS).as_posix().startswith(SLOW))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker more than there are cores: some wait for processes that their tests have started."""
+    return (os.cpu_count() or 1) + 1
 
 
 # torch and Lightning are imported late: the process that deals out the tests needs neither.
@@ -98,26 +111,26 @@ def searchable(
     """
     from devise_exp.pipelines import run
 
-    place = tmp_path_factory.mktemp("searchable")
-    images = shutil.copytree(image_tree, place / "images")
+    root_folder = tmp_path_factory.mktemp("searchable")
+    images = shutil.copytree(image_tree, root_folder / "images")
     config = composed(
         "data=image_folder", f"data.root={images}", "backbone=resnet18", "backbone.weights=null",
         "projection.hidden=16", "trainer.max_epochs=1", "features.num_workers=0",
         "features.dtype=float32", "spaces=[backbone,classifier]", "logger=none", *ALONE,
     )  # fmt: skip
-    run.train(config, place / "run", quietly=True)
-    return place / "run"
+    run.train(config, root_folder / "run", quietly=True)
+    return root_folder / "run"
 
 
 def trained_once(base: Path, name: str, config: DictConfig) -> tuple[Path, dict[str, float]]:
     """The folder of a series and what its training returned, by the first worker that asks."""
     from devise_exp.pipelines.series import train_series
 
-    told = base / f"{name}.json"
-    with FileLock(f"{told}.lock"):
-        if not told.exists():
-            told.write_text(json.dumps(train_series(config, base / name)))
-    values: dict[str, float] = json.loads(told.read_text())
+    arguments = base / f"{name}.json"
+    with FileLock(f"{arguments}.lock"):
+        if not arguments.exists():
+            arguments.write_text(json.dumps(train_series(config, base / name)))
+    values: dict[str, float] = json.loads(arguments.read_text())
     return base / name, values
 
 

@@ -66,8 +66,8 @@ def composed_with(composed: Callable[..., DictConfig], option: str) -> DictConfi
 
 def target_of(node: DictConfig) -> Callable[..., Any]:
     module, name = str(node._target_).rsplit(".", 1)
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
+    result: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return result
 
 
 def settings(node: DictConfig) -> dict[str, Any]:
@@ -79,8 +79,8 @@ def nodes_of(config: DictConfig, group: str) -> list[tuple[str, DictConfig]]:
     if group != "method":
         return [(group, config[group])]
     specs = list(config.method.values())
-    own = [(group, spec) for spec in specs if "_target_" in spec]
-    return own + [("loss", spec.loss) for spec in specs if "loss" in spec]
+    this = [(group, spec) for spec in specs if "_target_" in spec]
+    return this + [("loss", spec.loss) for spec in specs if "loss" in spec]
 
 
 def buildable(option: str) -> bool:
@@ -96,8 +96,8 @@ def test_every_option_can_be_selected(composed: Callable[..., DictConfig], optio
     written = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8")) or {}
     if group == "experiment":
         return
-    own = written.get(group, written) if "defaults" in written else written
-    for key, value in own.items():
+    this = written.get(group, written) if "defaults" in written else written
+    for key, value in this.items():
         if key != "defaults" and value != "???" and "${" not in str(value):
             assert OmegaConf.to_container(config[group])[key] == value, f"{name}: {key}"
 
@@ -294,16 +294,16 @@ def test_nothing_names_a_file_that_is_not_there() -> None:
 
 
 def test_the_sweep_for_wandb_is_what_train_takes(composed: Callable[..., DictConfig]) -> None:
-    made = yaml.safe_load((CONF.parent / "experiments/wandb_sweep/sweep.yaml").read_text())
-    told = []
-    for key, given in made["parameters"].items():
+    created = yaml.safe_load((CONF.parent / "experiments/wandb_sweep/sweep.yaml").read_text())
+    arguments = []
+    for key, given in created["parameters"].items():
         value = given["values"][-1] if "values" in given else given["min"]
-        told.append(f"{key}={value}")
-    rest = [each for each in made["command"] if not each.startswith("$")]
-    config = composed(*told, *rest)
+        arguments.append(f"{key}={value}")
+    rest = [item for item in created["command"] if not item.startswith("$")]
+    config = composed(*arguments, *rest)
     assert config.logger.tags == ["sweep"]
     assert config.loss.temperature == 0.05
-    assert (CONF.parent / made["program"]).is_file()
+    assert (CONF.parent / created["program"]).is_file()
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -316,4 +316,4 @@ def test_every_study_searches_what_train_takes(
     check_space(study)
     (first, *_) = study.plan([], 0)
     assert set(first) == set(study.space)
-    assert {each.split(".")[0] for each in study.space} <= set(composed())
+    assert {item.split(".")[0] for item in study.space} <= set(composed())

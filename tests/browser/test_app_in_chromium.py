@@ -105,7 +105,7 @@ def colours_on_screen(page: Chrome, file: Path) -> set[str]:
 
 def hosts_asked(page: Chrome) -> set[str | None]:
     """Hosts of every request over the network since the start, sent or not."""
-    events = [json.loads(each["message"])["message"] for each in page.get_log("performance")]
+    events = [json.loads(item["message"])["message"] for item in page.get_log("performance")]
     addresses = [
         event["params"]["request"]["url"]
         if "request" in event["params"]
@@ -119,8 +119,8 @@ def hosts_asked(page: Chrome) -> set[str | None]:
 
 def drop(page: Chrome, file: Path) -> None:
     """Drop a file on the place for an image, as the desktop would."""
-    place = page.find_element(By.CSS_SELECTOR, "#image button")
-    box = place.rect
+    folder = page.find_element(By.CSS_SELECTOR, "#image button")
+    box = folder.rect
     at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
     data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
@@ -177,4 +177,4 @@ def test_the_page_asks_nobody_but_this_machine(
     wait(page, lambda: images_drawn(page))
     assert hosts_asked(page) == {"127.0.0.1"}
     # Nor was anything held back by the policy that the page is served with.
-    assert not [each for each in page.get_log("browser") if "Security Policy" in each["message"]]
+    assert not [item for item in page.get_log("browser") if "Security Policy" in item["message"]]

@@ -65,11 +65,11 @@ def planted(noise: float = 0.15, seed: int = 0, images: int = 10) -> Task:
     ids, class_vectors = order[ids], np.empty_like(vectors)
     class_vectors[order] = vectors
     seen = np.sort(order[:N_SEEN])
-    place = np.array([(ids[:i] == c).sum() for i, c in enumerate(ids)])
+    folder = np.array([(ids[:i] == c).sum() for i, c in enumerate(ids)])
     is_seen = np.isin(ids, seen)
     rows = {
-        "train": np.flatnonzero(is_seen & (place >= 3)),
-        "val": np.flatnonzero(is_seen & (place < 2)),
+        "train": np.flatnonzero(is_seen & (folder >= 3)),
+        "val": np.flatnonzero(is_seen & (folder < 2)),
     }
     opened = np.zeros(len(ids), dtype=bool)
     opened[np.concatenate(list(rows.values()))] = True
@@ -99,8 +99,8 @@ def unseen_hit(fitted: FittedMethod, task: Task) -> float:
     """hit@1 of unseen images among unseen labels; the bare features, which no method sees."""
     is_unseen = np.isin(task.class_ids, task.unseen)
     images = fitted.embed(task.features.features[is_unseen])
-    found = task.unseen[(images @ fitted.class_vectors[task.unseen].T).argmax(axis=1)]
-    return float((found == task.class_ids[is_unseen]).mean())
+    result = task.unseen[(images @ fitted.class_vectors[task.unseen].T).argmax(axis=1)]
+    return float((result == task.class_ids[is_unseen]).mean())
 
 
 def slow_area(model: Any, task: Task, fold: ClassFold) -> float:

@@ -41,20 +41,20 @@ def write_wordnet(folder: Path) -> Path:
         lemmas = words.split()
         pointers = "000" if above is None else f"001 @ {{{above}}} n 0000"
         named = " ".join(f"{lemma} 0" for lemma in lemmas)
-        lines.append(f"{{own}} 03 n {len(lemmas):02x} {named} {pointers} | {gloss}  \n")
+        lines.append(f"{{this}} 03 n {len(lemmas):02x} {named} {pointers} | {gloss}  \n")
     licence = "  1 A tiny WordNet for tests.  \n"
     marked = [re.sub(r"\{\w+\}", "0" * 8, line) for line in lines]  # as long as they will be
     starts = np.cumsum([len(licence), *map(len, marked)])[:-1].tolist()
     offsets = [f"{start:08d}" for start in starts]
-    data = [line.format(*offsets, own=own) for line, own in zip(lines, offsets, strict=True)]
+    data = [line.format(*offsets, this=this) for line, this in zip(lines, offsets, strict=True)]
     (folder / "data.noun").write_text(licence + "".join(data), encoding="utf-8")
     senses: dict[str, list[str]] = {}
     for (words, _, _), offset in zip(SENSES, offsets, strict=True):
         for lemma in words.split():
             senses.setdefault(lemma, []).append(offset)
     index = [
-        f"{lemma} n {len(found)} 1 @ {len(found)} 0 {' '.join(found)}  \n"
-        for lemma, found in sorted(senses.items())
+        f"{lemma} n {len(result)} 1 @ {len(result)} 0 {' '.join(result)}  \n"
+        for lemma, result in sorted(senses.items())
     ]
     (folder / "index.noun").write_text(licence + "".join(index), encoding="utf-8")
     return folder

@@ -24,7 +24,7 @@ def collect_rarely() -> None:
     the time of a test.
     """
     gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
+    gc.set_threshold(50_000, 20, 10)
 
 
 class OwnProcess:

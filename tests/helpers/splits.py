@@ -20,10 +20,10 @@ class Data(NamedTuple):
     def shuffled(self, seed: int) -> Data:
         """The same rows and classes, met in another order."""
         rng = np.random.default_rng(seed)
-        place, order = rng.permutation(len(self.classes)), rng.permutation(len(self.rows))
-        new_id = np.append(np.argsort(place), -1)  # labels of -1 stay -1
+        folder, order = rng.permutation(len(self.classes)), rng.permutation(len(self.rows))
+        new_id = np.append(np.argsort(folder), -1)  # labels of -1 stay -1
         return Data(
-            [self.classes[i] for i in place],
+            [self.classes[i] for i in folder],
             new_id[self.labels[order]],
             [self.rows[i] for i in order],
         )
@@ -45,7 +45,7 @@ def parts(data: Data, split: Split) -> dict[str, set[str]]:
         "test": split.test,
         "unseen": split.unseen_rows,
     }
-    return {part: {data.rows[i] for i in found} for part, found in indices.items()}
+    return {part: {data.rows[i] for i in result} for part, result in indices.items()}
 
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/"), min_size=1, max_size=6)

@@ -101,10 +101,10 @@ def command(*arguments: str) -> subprocess.Popen:
     )
 
 
-def left_by_this_process(place: TrialQueue) -> None:
+def left_by_this_process(queue: TrialQueue) -> None:
     """What a worker that could give nothing back has left, once it has ended."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    for trial in place.trials():
+    for trial in queue.trials():
         if trial.state == TrialState.RUNNING:
-            place.mark(trial._trial_id, "worker", f"{worker_id().rpartition(':')[0]}:{gone.pid}")
+            queue.mark(trial._trial_id, "worker", f"{worker_id().rpartition(':')[0]}:{gone.pid}")

@@ -23,18 +23,18 @@ def write(
     """
 
     def lines(ids: Mapping[str, str]) -> list[str]:
-        made = []
+        created = []
         for words, (above, gloss) in senses.items():
             lemmas = words.split()
             symbol = "@i" if words in instances else "@"
-            pointers = [f"{symbol} {ids[each][1:]} n 0000" for each in above.split(" | ") if each]
+            pointers = [f"{symbol} {ids[item][1:]} n 0000" for item in above.split(" | ") if item]
             pointers.append("+ 00000000 v 0101")  # to a verb: none of the nouns' business
-            made.append(
+            created.append(
                 f"{ids[words][1:]} 03 n {len(lemmas):02x} "
                 + " ".join(f"{lemma} 0" for lemma in lemmas)
                 + f" {len(pointers):03d} {' '.join(pointers)} | {gloss}  \n"
             )
-        return made
+        return created
 
     header = LICENCE.format(version)
     ids = dict.fromkeys(senses, "n00000000")
@@ -55,8 +55,8 @@ def write(
     (folder / "index.noun").write_text(
         header
         + "".join(
-            f"{lemma} n {len(own)} 2 @ + {len(own)} 0 {' '.join(own)}  \n"
-            for lemma, own in sorted(index.items())
+            f"{lemma} n {len(this)} 2 @ + {len(this)} 0 {' '.join(this)}  \n"
+            for lemma, this in sorted(index.items())
         ),
         encoding="utf-8",
     )

@@ -12,8 +12,8 @@ def wandb_inspect(run_file: Path, *options: str) -> str:
     from wandb.util import get_core_path
 
     command = [get_core_path(), "leet", "inspect", "--no-observability", *options]
-    place = ["--run-file", str(run_file), str(run_file.parents[1])]
-    done = subprocess.run([*command, *place], capture_output=True, text=True, check=True)
+    folder = ["--run-file", str(run_file), str(run_file.parents[1])]
+    done = subprocess.run([*command, *folder], capture_output=True, text=True, check=True)
     return done.stdout
 
 

@@ -23,8 +23,8 @@ KINDS = ["glove.txt", "glove.txt.gz", "txt", "txt.gz", "vec", "vec.gz", "bin", "
 
 def tables(cache: Path) -> list[Path]:
     """The folders of finished and unfinished tables in the cache."""
-    found = [entry for entry in cache.glob("*") if entry.is_dir() and entry.name != "sources"]
-    return sorted(found)
+    result = [entry for entry in cache.glob("*") if entry.is_dir() and entry.name != "sources"]
+    return sorted(result)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

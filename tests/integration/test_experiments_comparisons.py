@@ -34,18 +34,23 @@ def make() -> ModuleType:
 
 
 def trial(
-    folder: Path, number: int, told: list[str], split: str, figures: list[float], error: str = ""
+    folder: Path,
+    number: int,
+    overrides: list[str],
+    split: str,
+    figures: list[float],
+    error: str = "",
 ) -> None:
-    place = folder / str(number)
-    place.mkdir(parents=True)
-    note = {"number": number, "overrides": told, "seconds": 60.0, "error": error}
-    (place / NOTE).write_text(json.dumps(note))
+    base = folder / str(number)
+    base.mkdir(parents=True)
+    note = {"number": number, "overrides": overrides, "seconds": 60.0, "error": error}
+    (base / NOTE).write_text(json.dumps(note))
     for seed, value in enumerate(figures):
-        own = place / f"seed={seed}"
-        own.mkdir()
-        (own / "config.yaml").write_text(yaml.safe_dump({"seed": seed, "told": told}))
+        this = base / f"seed={seed}"
+        this.mkdir()
+        (this / "config.yaml").write_text(yaml.safe_dump({"seed": seed, "told": overrides}))
         metrics = {"split/fingerprint": split, SEEN: 0.9, UNSEEN: value, "all/H@1": 0.1}
-        (own / "metrics.json").write_text(json.dumps(metrics))
+        (this / "metrics.json").write_text(json.dumps(metrics))
 
 
 def test_train_takes_what_the_plans_tell_it(
@@ -81,11 +86,11 @@ def test_a_table_has_a_row_for_each_trial_failed_ones_too(make: ModuleType, tmp_
 
 
 def test_rows_of_several_splits_are_not_ranked(make: ModuleType, tmp_path: Path) -> None:
-    told = {"9": [0.1, 0.2, 0.3], "null": [0.4, 0.5, 0.6]}
-    for i, (n, values) in enumerate(told.items()):
+    arguments = {"9": [0.1, 0.2, 0.3], "null": [0.4, 0.5, 0.6]}
+    for i, (n, values) in enumerate(arguments.items()):
         for j, value in enumerate(values):
-            own = [f"split.n_seen={n}", f"trainer.max_epochs={i}", f"split.seed={j}"]
-            trial(tmp_path, 3 * i + j, own, f"{n} {j}", [value])
+            this = [f"split.n_seen={n}", f"trainer.max_epochs={i}", f"split.seed={j}"]
+            trial(tmp_path, 3 * i + j, this, f"{n} {j}", [value])
     plan = make.PLANS["seen_classes"]
     table = make.table_of(plan, jobs_in(tmp_path))
     assert [line.names[0] for line in table.lines] == ["9", "all"]

@@ -127,8 +127,8 @@ def test_caltech256_with_fasttext(composed: Config, tmp_path: Path) -> None:
     assert isinstance(saved.gallery("all").index, NmslibIndex)
     assert unseen_classes(saved) == set(unseen)
     assert (saved.vocabulary.dim, len(saved.vocabulary)) == (300, len(known) + 1)
-    found = find_images(saved, "watermelon", gallery="unseen", k=3)
-    assert {hit.row.part for hit in found.hits} == {"unseen"}
+    result = find_images(saved, "watermelon", gallery="unseen", k=3)
+    assert {hit.row.part for hit in result.hits} == {"unseen"}
 
 
 def test_pascal_sentences_with_glove(

@@ -77,8 +77,8 @@ def trained(
 
 
 def metrics(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return found
+    result: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return result
 
 
 def assert_complete(folder: Path) -> None:
@@ -146,25 +146,25 @@ def test_an_evaluation_is_written_beside_the_runs_own(
     trained: tuple[Path, dict[str, float]], again: Config
 ) -> None:
     folder, _ = trained
-    own = (folder / "metrics.json").read_bytes()
-    found = again(folder, "index=exact")
-    last = max((folder / "evaluations").iterdir(), key=lambda place: int(place.name))
-    assert {n: v for n, v in metrics(last).items() if n in found} == found
+    this = (folder / "metrics.json").read_bytes()
+    result = again(folder, "index=exact")
+    last = max((folder / "evaluations").iterdir(), key=lambda base: int(base.name))
+    assert {n: v for n, v in metrics(last).items() if n in result} == result
     assert metrics(last)["index"] == "ExactIndex"
     assert metrics(folder)["index"] == "NmslibIndex hnsw"
     assert metrics(last)["split/fingerprint"] == metrics(folder)["split/fingerprint"]
     again(folder)
     assert (last.parent / str(int(last.name) + 1) / "report.md").is_file()
-    assert (folder / "metrics.json").read_bytes() == own
+    assert (folder / "metrics.json").read_bytes() == this
 
 
 def test_other_ks_and_protocols(trained: tuple[Path, dict[str, float]], again: Config) -> None:
     folder, values = trained
-    found = again(folder, "ks=[2,4]", "protocols=[seen,all_seen]")
-    shares = {n for n in found if n.startswith(("seen", "all_seen")) and n.count("/") == 1}
+    result = again(folder, "ks=[2,4]", "protocols=[seen,all_seen]")
+    shares = {n for n in result if n.startswith(("seen", "all_seen")) and n.count("/") == 1}
     asked = [f"{p}/{f}@{k}" for p in ("seen", "all_seen") for f in ("hit", "hp") for k in (2, 4)]
     assert shares == set(asked)
-    assert found["seen/hit@2"] == values["seen/hit@2"]
+    assert result["seen/hit@2"] == values["seen/hit@2"]
     assert "seen/hit@4" not in values
     for options, words in (
         (("ks=[3]",), "2 candidates of unseen"),
@@ -204,11 +204,11 @@ def elsewhere(
     small: Config, image_tree: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, float]]:
     """As `trained`, a second time, on a copy of the images that is gone since."""
-    place = tmp_path_factory.mktemp("elsewhere")
-    images = shutil.copytree(image_tree, place / "pictures")
-    values = run.train(small(f"data.root={images}"), place / "run")
+    base = tmp_path_factory.mktemp("elsewhere")
+    images = shutil.copytree(image_tree, base / "pictures")
+    values = run.train(small(f"data.root={images}"), base / "run")
     shutil.rmtree(images)
-    return place / "run", values
+    return base / "run", values
 
 
 def test_the_run_folder_alone_is_enough(
@@ -314,9 +314,9 @@ def test_classes_of_the_control_share_no_vector(
     tree = tmp_path / "pictures"
     for c, name in enumerate(("red cat", "black cat", "red dog", "black dog")):
         shutil.copytree(sorted(image_tree.iterdir())[c], tree / name)
-    own = ("method=random_vectors", "class_folds=0", "subset.limit_per_class=4",
+    this = ("method=random_vectors", "class_folds=0", "subset.limit_per_class=4",
            "trainer.max_epochs=1", "report=none")  # fmt: skip
-    run.train(small(f"data.root={tree}", *own), tmp_path / "run")
+    run.train(small(f"data.root={tree}", *this), tmp_path / "run")
     vectors = RunFolder.existing(tmp_path / "run").embedded("random_vectors").class_vectors
     cosines = (vectors @ vectors.T)[~np.eye(4, dtype=bool)]
     assert np.abs(cosines).max() < 0.45  # 0.5 where half of the words are shared
@@ -360,10 +360,10 @@ def test_a_folder_of_somebodys_own_called_latest_is_left_alone(
     small: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    place = tmp_path / "outputs" / "latest"
-    run.train(small(*ALONE), place)
-    assert not place.is_symlink()
-    assert RunFolder.existing(place).method_names() == ["devise"]
+    base = tmp_path / "outputs" / "latest"
+    run.train(small(*ALONE), base)
+    assert not base.is_symlink()
+    assert RunFolder.existing(base).method_names() == ["devise"]
 
 
 def test_the_same_training_twice_and_other_seeds(
@@ -482,7 +482,7 @@ def test_rows_of_dropped_classes_are_in_no_part(
 @pytest.fixture(scope="module")
 def sweep(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """Two losses in one process, logged to W&B: (folder, stdout, stderr)."""
-    place, out, err = tmp_path_factory.mktemp("sweep"), io.StringIO(), io.StringIO()
+    base, out, err = tmp_path_factory.mktemp("sweep"), io.StringIO(), io.StringIO()
     options = [o for o in SMALL if not o.startswith(("projection", "logger", "optimizer"))]
     options += ["trainer.max_epochs=2", "class_folds=0"]
     grid = ["loss=cosine,hinge_rank", "projection=linear"]
@@ -492,16 +492,16 @@ def sweep(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
             patch.delenv(name)
         # Were W&B to go online, it would wait for this place instead of failing at once.
         patch.setenv("WANDB_BASE_URL", "http://10.255.255.1")
-        patch.setenv("HOME", str(place / "home"))
-        patch.chdir(place)
+        patch.setenv("HOME", str(base / "home"))
+        patch.chdir(base)
         patch.setattr(sys, "argv", arguments)
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-    return place, out.getvalue(), err.getvalue()
+    return base, out.getvalue(), err.getvalue()
 
 
 def test_a_sweep_leaves_a_complete_run_folder_for_each_job(sweep: tuple[Path, str, str]) -> None:
-    place, out, _ = sweep
-    (day,) = (place / "multirun").iterdir()
+    base, out, _ = sweep
+    (day,) = (base / "multirun").iterdir()
     (moment,) = day.iterdir()
     folders = sorted(path for path in moment.iterdir() if path.is_dir())
     assert [folder.name for folder in folders] == ["0", "1"]
@@ -509,17 +509,17 @@ def test_a_sweep_leaves_a_complete_run_folder_for_each_job(sweep: tuple[Path, st
         assert_complete(folder)
         assert RunFolder(folder).config().loss._target_ == f"devise_exp.methods.losses.{loss}"
     assert out.count("flat hit@k in per cent") == 2
-    assert (place / "outputs/latest").resolve() == folders[-1].resolve()
-    assert not [p for p in place.iterdir() if p.name not in ("multirun", "outputs", "home")]
+    assert (base / "outputs/latest").resolve() == folders[-1].resolve()
+    assert not [p for p in base.iterdir() if p.name not in ("multirun", "outputs", "home")]
 
 
 def test_each_job_of_a_sweep_has_its_own_offline_run_in_wandb(
     sweep: tuple[Path, str, str],
 ) -> None:
-    place, _, err = sweep
+    base, _, err = sweep
     assert "wandb login" not in err
     ids = set()
-    for folder in sorted(place.glob("multirun/*/*/[0-9]")):
+    for folder in sorted(base.glob("multirun/*/*/[0-9]")):
         (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
         logged = json.loads(wandb_inspect(file, "--summary", "--json"))
         ids.add(logged["run_id"])
@@ -527,8 +527,8 @@ def test_each_job_of_a_sweep_has_its_own_offline_run_in_wandb(
         records = wandb_inspect(file, "--json")
         assert f"{folder.parents[1].name} {folder.parent.name}" in records  # the group
         expected = metrics(folder)
-        found = {name: logged["summary"][name] for name in expected}
-        assert found == pytest.approx(expected, abs=1e-12)
+        result = {name: logged["summary"][name] for name in expected}
+        assert result == pytest.approx(expected, abs=1e-12)
         assert 0 <= logged["summary"]["val/hit@1"] <= 1
         config = RunFolder(folder).config()
         assert logged["config"]["loss"]["_target_"] == config.loss._target_
@@ -564,7 +564,7 @@ def stopped(
     """signal -> (working folder, exit code, stderr) of a training that got it midway."""
     places = {number: tmp_path_factory.mktemp("stop") for number in STOPS}
     train = (str(ROOT / "train.py"), *long_options)
-    running = {number: OwnProcess(*train, cwd=place) for number, place in places.items()}
+    running = {number: OwnProcess(*train, cwd=base) for number, base in places.items()}
     waiting = dict(running)
     while waiting:
         time.sleep(0.005)
@@ -590,8 +590,8 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    place, code, err = stopped[int(number)]
-    (folder,) = place.glob("outputs/*/*")
+    base, code, err = stopped[int(number)]
+    (folder,) = base.glob("outputs/*/*")
     last = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
     assert last["epoch"] < 39, "the signal came too late"
     assert (folder / "UNFINISHED").is_file()
@@ -607,7 +607,7 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
         assert "Traceback" not in err
     else:
         assert code == -signal.SIGKILL
-    monkeypatch.chdir(place)
+    monkeypatch.chdir(base)
     monkeypatch.setattr(sys, "argv", ["train.py", f"resume={folder}"])
     runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     capsys.readouterr()
@@ -615,16 +615,16 @@ def test_a_stopped_training_goes_on_to_the_same_figures(
     resumed, whole = (RunFolder.existing(f).embedded("devise") for f in (folder, uninterrupted))
     np.testing.assert_array_equal(resumed.seen.vectors, whole.seen.vectors)
     np.testing.assert_array_equal(resumed.unseen.vectors, whole.unseen.vectors)
-    own, other = (
-        torch.load(each / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
-        for each in (folder, uninterrupted)
+    this, other = (
+        torch.load(item / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+        for item in (folder, uninterrupted)
     )
-    assert own.keys() == other.keys()
-    assert all(own[key].equal(other[key]) for key in own)
+    assert this.keys() == other.keys()
+    assert all(this[key].equal(other[key]) for key in this)
     assert [path.name for path in folder.parent.iterdir()] == [
         folder.name
     ]  # no folder for resuming
-    assert (place / "outputs/latest").resolve() == folder.resolve()
+    assert (base / "outputs/latest").resolve() == folder.resolve()
 
 
 def test_an_unfinished_run_that_was_moved_goes_on_to_the_same_figures(
@@ -686,8 +686,8 @@ def test_the_index_of_the_run_folder_finds_its_classes(
     expected = evaluator.evaluate([model], chosen, ExactIndex).neighbours
     with np.load(folder / "neighbours.npz") as saved:
         assert set(expected) <= set(saved)  # and those of the other methods
-        for name, found in expected.items():
-            np.testing.assert_array_equal(saved[name], found)
+        for name, result in expected.items():
+            np.testing.assert_array_equal(saved[name], result)
 
 
 def test_the_training_images_are_evaluated_on_request(
@@ -702,8 +702,8 @@ def test_the_training_images_are_evaluated_on_request(
     nearest = seen[(model.parts["train"].vectors @ model.class_vectors[seen].T).argmax(axis=1)]
     hits = [names[i] == row.split("/")[0] for i, row in zip(nearest, rows, strict=True)]
     assert values["train/hit@1"] == pytest.approx(sum(hits) / len(rows))
-    found = again(tmp_path / "run", "protocols=[train]", "ks=[1]")
-    assert found["train/hit@1"] == values["train/hit@1"]
+    result = again(tmp_path / "run", "protocols=[train]", "ks=[1]")
+    assert result["train/hit@1"] == values["train/hit@1"]
 
 
 def test_a_run_without_the_page_has_the_same_metrics(

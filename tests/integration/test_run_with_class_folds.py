@@ -159,9 +159,9 @@ def test_a_run_that_took_choices_says_whose_and_claims_no_class_fold(
 ) -> None:
     first = trained[0]
     assert first.about()["rehearsals"] == 2
-    own = config.copy()
-    own.update(seed=1, hyperparameters_from=str(first.path), class_folds=0)
-    run.train(own, tmp_path / "run", quietly=True)
+    changed = config.copy()
+    changed.update(seed=1, hyperparameters_from=str(first.path), class_folds=0)
+    run.train(changed, tmp_path / "run", quietly=True)
     second = RunFolder(tmp_path / "run")
     assert second.about()["choices"] == first.path.name
     assert "rehearsals" not in second.about()
@@ -200,14 +200,14 @@ def late(task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
 def test_all_methods_are_fitted_before_a_test_or_unseen_image_is_looked_at(
     config: DictConfig, tmp_path: Path
 ) -> None:
-    own = config.copy()
+    changed = config.copy()
     target = {"_target_": f"{__name__}.late", "_partial_": True}
-    own.update(method={"one": target, "two": target}, class_folds=0, prior=None)
-    data = prepare(own)
-    features = np.array(features_of(own, data)).view(Watched)
+    changed.update(method={"one": target, "two": target}, class_folds=0, prior=None)
+    data = prepare(changed)
+    features = np.array(features_of(changed, data)).view(Watched)
     features.closed = np.concatenate([data.split.test, data.split.unseen_rows])
     LOOKED.clear()
-    run.train(own, tmp_path / "run", quietly=True, ready=(data, features))
+    run.train(changed, tmp_path / "run", quietly=True, ready=(data, features))
     assert LOOKED[:2] == ["fitted", "fitted"]
     assert set(LOOKED[2:]) == {"looked"}
 
@@ -215,9 +215,9 @@ def test_all_methods_are_fitted_before_a_test_or_unseen_image_is_looked_at(
 def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
     config: DictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = config.copy()
+    changed = config.copy()
     method = {"softmax": {"_target_": "devise_exp.methods.baselines.Softmax"}}
-    own.update(class_folds=0, prior=None, spaces=["classifier"], method=method)
+    changed.update(class_folds=0, prior=None, spaces=["classifier"], method=method)
     trained: list[int] = []
     real = fit_softmax
 
@@ -226,21 +226,21 @@ def test_the_softmax_classifier_is_trained_once_for_its_row_and_its_space(
         return real(*arguments)
 
     monkeypatch.setattr(softmax, "fit_softmax", counted)
-    run.train(own, tmp_path / "run", quietly=True)
+    run.train(changed, tmp_path / "run", quietly=True)
     assert len(trained) == 1
 
 
 def test_class_folds_that_had_to_be_left_out_are_not_counted(
     config: DictConfig, tmp_path: Path
 ) -> None:
-    own = config.copy()
-    own.method = {}
-    data = prepare(own)
+    changed = config.copy()
+    changed.method = {}
+    data = prepare(changed)
     resolutions = list(data.resolutions)
     general = data.held_out[0][0]
     resolutions[general] = replace(resolutions[general], name="entity")
     spoilt = replace(data, resolutions=tuple(resolutions))
-    run.train(own, tmp_path / "run", quietly=True, ready=(spoilt, features_of(own, data)))
+    run.train(changed, tmp_path / "run", quietly=True, ready=(spoilt, features_of(changed, data)))
     assert RunFolder(tmp_path / "run").about()["rehearsals"] == 1
 
 
@@ -250,8 +250,8 @@ def test_why_there_is_no_conse_of_the_pretraining_is_said_rightly(
     data = replace(prepare(config), pretraining=None)
     trainable = replace(data, backbone=replace(data.backbone, trainable=True))
     said = []
-    for each in (data, trainable):
-        list(methods_of(config, each, lambda task: pytest.fail("trained a projection")))
+    for item in (data, trainable):
+        list(methods_of(config, item, lambda task: pytest.fail("trained a projection")))
         captured = capsys.readouterr()
         said.append(captured.out + captured.err)
     assert "unknown" in said[0]

@@ -33,8 +33,8 @@ Config = Callable[..., DictConfig]
 
 
 def metrics(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    return found
+    result: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return result
 
 
 def state(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -51,8 +51,8 @@ def figures(runs: list[dict[str, Any]], method: str, key: str) -> list[float]:
     """A method's figure in each run, [] where it has none; chance is the same for both means."""
     start = "" if method == "devise" else f"method/{method}/"
     keys = [key, key.removesuffix("/class_mean")] if method == "chance" else [key]
-    found = [run[start + k] for k in keys for run in runs if start + k in run]
-    return found[: len(runs)]
+    result = [run[start + k] for k in keys for run in runs if start + k in run]
+    return result[: len(runs)]
 
 
 def shown_columns(runs: list[dict[str, Any]]) -> list[str]:
@@ -67,12 +67,12 @@ def test_each_seed_has_a_finished_run_folder_of_its_own(series: Series) -> None:
     folder, _ = series
     assert names(folder) == ["seed=1", "seed=2", "seeds.yaml", *SUMMARIES]
     runs = [RunFolder.existing(folder / f"seed={seed}") for seed in (1, 2)]
-    for seed, own in enumerate(runs, 1):
-        assert (own.config().seed, own.config().seeds) == (seed, 1)
-        assert own.method_names() == METHODS[:-1]
+    for seed, this in enumerate(runs, 1):
+        assert (this.config().seed, this.config().seeds) == (seed, 1)
+        assert this.method_names() == METHODS[:-1]
         for name in ("report.md", "results.csv", "checkpoints/best.ckpt", "gallery"):
-            assert (own.path / name).exists()
-    one, two = (metrics(own.path) for own in runs)
+            assert (this.path / name).exists()
+    one, two = (metrics(this.path) for this in runs)
     assert set(one) ^ set(two) == {"rehearsals", "choices"}  # by what each was chosen
     assert two["choices"] == "seed=1"
     assert one["split/fingerprint"] == two["split/fingerprint"]
@@ -201,11 +201,11 @@ def test_each_split_has_its_runs_and_its_table(splits: Series) -> None:
     assert names(folder) == ["seeds.yaml", "split=3", "split=4"]
     runs = []
     for split in (3, 4):
-        place = folder / f"split={split}"
-        assert names(place) == ["seed=1", *SUMMARIES]
-        assert RunFolder.existing(place / "seed=1").split().seed == split
-        runs.append(metrics(place / "seed=1"))
-        with (place / "summary.csv").open(encoding="utf-8", newline="") as file:
+        base = folder / f"split={split}"
+        assert names(base) == ["seed=1", *SUMMARIES]
+        assert RunFolder.existing(base / "seed=1").split().seed == split
+        runs.append(metrics(base / "seed=1"))
+        with (base / "summary.csv").open(encoding="utf-8", newline="") as file:
             row = next(csv.DictReader(file))
         assert row["split/fingerprint"] == runs[-1]["split/fingerprint"]
         assert float(row["all/AUSUC"]) == runs[-1]["all/AUSUC"]
@@ -279,8 +279,8 @@ def test_a_series_takes_no_run_of_another_config(
 
 
 def test_the_folder_of_a_single_run_takes_no_series(series: Series, composed: Config) -> None:
-    place = series[0] / "seed=1"
+    base = series[0] / "seed=1"
     before = state(series[0])
     with pytest.raises(InputError, match="holds a single run: train into another"):
-        train_series(composed(*CHOOSING, "seeds=2"), place)
+        train_series(composed(*CHOOSING, "seeds=2"), base)
     assert state(series[0]) == before

@@ -100,9 +100,9 @@ def test_a_run_is_trained_evaluated_and_shown(devise: Devise, trained: str) -> N
     folder = Path(str(ended.stderr).split("written to ")[1].split()[0])
     assert folder.parts[-2:] == ("evaluations", "1")
     assert "unseen among unseen" in shown.stdout
-    found = devise("search", trained, "piano", "-k", "3")
-    assert found.returncode == 0, found.stderr
-    assert "piano: nearest 3 of" in found.stdout
+    result = devise("search", trained, "piano", "-k", "3")
+    assert result.returncode == 0, result.stderr
+    assert "piano: nearest 3 of" in result.stdout
 
 
 def test_a_grid_is_compared(devise: Devise, trained: str) -> None:

@@ -41,12 +41,12 @@ def trained(small: Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def test_the_audit_knows_the_published_names() -> None:
     categories = published.res101().categories
     names = dict.fromkeys(("killer+whale", "001.Black_footed_Albatross", "blue+whale"), "")
-    found = leakage.audit(names, categories, imagenet1k_kinds())
-    assert found.checked_by == ("words", "kinds")
-    relations = {(overlap.name, overlap.relation, overlap.category) for overlap in found.overlaps}
+    result = leakage.audit(names, categories, imagenet1k_kinds())
+    assert result.checked_by == ("words", "kinds")
+    relations = {(overlap.name, overlap.relation, overlap.category) for overlap in result.overlaps}
     assert ("killer+whale", "is", "killer whale") in relations
     assert ("001.Black_footed_Albatross", "is a kind of", "albatross") in relations
-    assert "blue+whale" not in found.overlapping
+    assert "blue+whale" not in result.overlapping
 
 
 def test_a_run_trains_and_its_class_means_are_right(
@@ -69,11 +69,11 @@ def test_a_run_trains_and_its_class_means_are_right(
         ("all_unseen", model.unseen.vectors, "test_unseen_loc", seen + unseen),
     ):
         right: dict[str, list[bool]] = {}
-        for place, image in zip(stated[loc].ravel(), images, strict=True):
-            truth = CLASSES[int(bank["labels"][int(place) - 1, 0]) - 1]
+        for base, image in zip(stated[loc].ravel(), images, strict=True):
+            truth = CLASSES[int(bank["labels"][int(base) - 1, 0]) - 1]
             best = max(candidates, key=lambda c: float(image @ both[c]))
             right.setdefault(truth, []).append(names[best] == truth)
-        shares = [sum(own) / len(own) for own in right.values()]
+        shares = [sum(this) / len(this) for this in right.values()]
         figures[key] = sum(shares) / len(shares)
         assert values[f"{key}/hit@1/class_mean"] == pytest.approx(figures[key])
     u, s = figures["all_unseen"], figures["all_seen"]

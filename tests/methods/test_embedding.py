@@ -21,13 +21,13 @@ def test_rows_are_unit_and_in_order_whatever_the_batches(
     head = projection.mlp(6, 3, hidden=8, dropout=0.5)
     head.train()
     features = np.random.default_rng(seed).normal(size=(n, 6)).astype(np.float16)
-    found = embed(head, features, batch_size)
-    assert found.shape == (n, 3)
-    assert found.dtype == np.float32
+    result = embed(head, features, batch_size)
+    assert result.shape == (n, 3)
+    assert result.dtype == np.float32
     assert head.training
-    np.testing.assert_array_equal(found, embed(head, features, batch_size))  # no dropout
+    np.testing.assert_array_equal(result, embed(head, features, batch_size))  # no dropout
     w1, b1, w2, b2 = (p.detach().numpy().astype(float) for p in head.parameters())
-    for feature, row in zip(features.astype(float), found, strict=True):
+    for feature, row in zip(features.astype(float), result, strict=True):
         expected = np.maximum(w1 @ feature + b1, 0) @ w2.T + b2
         np.testing.assert_allclose(row, expected / np.linalg.norm(expected), atol=1e-4)
 

@@ -98,9 +98,9 @@ def test_the_first_violator_is_one_of_them_and_every_one_comes_up(
     many = 60 * classes  # a violator among five is missed by 360 draws with p = 1e-35
     values = {float(hinge_rank(embeddings, targets, vectors, 0.4, "first")) for _ in range(many)}
     for value in values:
-        assert min(abs(value - each) for each in possible or [0.0]) < 1e-9
-    for each in possible:
-        assert min(abs(value - each) for value in values) < 1e-9
+        assert min(abs(value - entry) for entry in possible or [0.0]) < 1e-9
+    for entry in possible:
+        assert min(abs(value - entry) for value in values) < 1e-9
 
 
 def test_first_violators_are_drawn_for_each_sample_and_averaged() -> None:

@@ -30,8 +30,8 @@ class Recording(Method):
 
 
 def test_the_last_hyperparameter_varies_fastest() -> None:
-    found = [tuple(values.values()) for values in Recording().combinations()]
-    assert found == [(1, 4), (1, 5), (2, 4), (2, 5), (3, 4), (3, 5)]
+    result = [tuple(values.values()) for values in Recording().combinations()]
+    assert result == [(1, 4), (1, 5), (2, 4), (2, 5), (3, 4), (3, 5)]
 
 
 def test_hyperparameters_left_out_are_the_middle_and_others_are_ignored() -> None:

@@ -59,19 +59,19 @@ def slow_directions(prior: Prior, features: np.ndarray) -> list[list[float]]:
     vectors = of.vectors.tolist()
     centre = [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
     away = [normalised([x - c for x, c in zip(v, centre, strict=True)]) for v in vectors]
-    found = []
+    result = []
     for row in features.tolist():
         logits = [
-            (sum(w * x for w, x in zip(own, row, strict=True)) + b) / prior.temperature
-            for own, b in zip(of.weight.tolist(), of.bias.tolist(), strict=True)
+            (sum(w * x for w, x in zip(this, row, strict=True)) + b) / prior.temperature
+            for this, b in zip(of.weight.tolist(), of.bias.tolist(), strict=True)
         ]
         total = sum(math.exp(z) for z in logits)
         shares = sorted(((math.exp(z) / total, i) for i, z in enumerate(logits)), reverse=True)
         mixed = [0.0] * len(centre)
         for share, i in shares[: prior.top]:
             mixed = [m + share * x for m, x in zip(mixed, away[i], strict=True)]
-        found.append(normalised(mixed))
-    return found
+        result.append(normalised(mixed))
+    return result
 
 
 # The prior
@@ -87,12 +87,12 @@ def test_directions_equal_plain_loops(
     of = known(n, seed=seed)
     features = features_for(of, images, seed)
     (prior,) = priors(of, [0.5], temperature, top)
-    found = prior.directions(features)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, slow_directions(prior, features), atol=2e-3)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    moved = prior.apply(found[::-1], features)
-    expected = [normalised(row) for row in (found[::-1] + 0.5 * found).tolist()]
+    result = prior.directions(features)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, slow_directions(prior, features), atol=2e-3)
+    np.testing.assert_allclose(np.linalg.norm(result, axis=1), 1, atol=1e-5)
+    moved = prior.apply(result[::-1], features)
+    expected = [normalised(row) for row in (result[::-1] + 0.5 * result).tolist()]
     np.testing.assert_allclose(moved, expected, atol=1e-4)
 
 
@@ -116,8 +116,8 @@ def test_directions_by_hand() -> None:
         (2, 2, [math.sqrt(8), 2]),
         (1, 99, [8 - 2, 4 - 1]),
     ):
-        found = by_hand(temperature, top).directions(feature)
-        np.testing.assert_allclose(found, [normalised([float(x) for x in mixed])], atol=1e-6)
+        result = by_hand(temperature, top).directions(feature)
+        np.testing.assert_allclose(result, [normalised([float(x) for x in mixed])], atol=1e-6)
     # From (0, 1) half way to (1, 0), and not by the length of anything that was mixed.
     moved = by_hand(1, 1, 0.5).apply(np.array([[0, 1]], dtype=np.float32), feature)
     np.testing.assert_allclose(moved, [[1 / math.sqrt(5), 2 / math.sqrt(5)]], atol=1e-6)
@@ -172,8 +172,8 @@ def test_priors_that_cannot_be_are_refused(options: dict[str, Any], words: str) 
 
 
 def test_one_prior_for_each_strength() -> None:
-    found = priors(known(), [0.25, 1], 3.0, 4)
-    assert [(p.strength, p.temperature, p.top) for p in found] == [(0.25, 3, 4), (1, 3, 4)]
+    result = priors(known(), [0.25, 1], 3.0, 4)
+    assert [(p.strength, p.temperature, p.top) for p in result] == [(0.25, 3, 4), (1, 3, 4)]
     assert priors(known(n=3), 2)[0].top == 3  # there are no more
 
 
@@ -184,17 +184,17 @@ def test_categories_that_overlap_or_have_no_vector_are_left_out() -> None:
     of = known(n=5)
     vectors: list[np.ndarray | None] = list(of.vectors)
     vectors[1] = None
-    found = pretrained_classifier(
+    result = pretrained_classifier(
         of.categories, (of.weight, of.bias), vectors, {"category 3", "other"}
     )
-    assert found is not None
-    assert found.categories == ("category 0", "category 2", "category 4")
+    assert result is not None
+    assert result.categories == ("category 0", "category 2", "category 4")
     for name in ("weight", "bias", "vectors"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(of, name)[[0, 2, 4]])
+        np.testing.assert_array_equal(getattr(result, name), getattr(of, name)[[0, 2, 4]])
     without = of.without({"category 1", "category 3"})
     assert without is not None
-    assert without.categories == found.categories
-    np.testing.assert_array_equal(without.vectors, found.vectors)
+    assert without.categories == result.categories
+    np.testing.assert_array_equal(without.vectors, result.vectors)
     # One category alone says nothing.
     overlapping = {"category 0", "category 3", "category 4"}
     assert pretrained_classifier(of.categories, (of.weight, of.bias), vectors, overlapping) is None
@@ -247,12 +247,12 @@ def test_what_the_pretraining_knows_of_unseen_and_held_out_classes_is_taken_out(
     assert known.vectors.shape == (999, data.class_vectors.shape[1])
     task, seen = data.task(features, 0), data.split.classes
     planted = np.array([seen.index("accordion"), seen.index("crocodile")])
-    (made,) = replace(data, held_out=(planted,)).class_folds(task)
-    inner = made.task.pretraining
+    (created,) = replace(data, held_out=(planted,)).class_folds(task)
+    inner = created.task.pretraining
     assert inner is not None
     gone = set(known.categories) - set(inner.categories)
     assert gone == {"accordion", "African crocodile"}
-    clean = [each.task.pretraining for each in data.class_folds(task)]
+    clean = [item.task.pretraining for item in data.class_folds(task)]
     assert [p.categories == known.categories for p in clean if p] == [True, True]
 
 
@@ -265,8 +265,8 @@ def test_a_class_fold_that_would_leave_nothing_of_the_pretraining_is_left_out(
     resolutions[general[0]] = replace(resolutions[general[0]], name="entity")
     named = replace(data, resolutions=tuple(resolutions), held_out=(general, others))
     task = data.task(features, 0)
-    (made,) = named.class_folds(task)
-    np.testing.assert_array_equal(made.task.unseen, others)
+    (created,) = named.class_folds(task)
+    np.testing.assert_array_equal(created.task.unseen, others)
     # Without a pretraining there is nothing of it to lose.
     assert len(named.class_folds(replace(task, pretraining=None))) == 2
 
@@ -294,14 +294,14 @@ def logits(backbone: Backbone, images: torch.Tensor) -> np.ndarray:
     assert backbone.head.weight.shape == (len(backbone.categories), backbone.feature_dim)
     with torch.inference_mode():
         features = backbone.network.eval()(images).numpy()
-    found: np.ndarray = features @ backbone.head.weight.T + backbone.head.bias
-    return found
+    result: np.ndarray = features @ backbone.head.weight.T + backbone.head.bias
+    return result
 
 
 def whole_logits(network: Any, images: torch.Tensor) -> np.ndarray:
     with torch.inference_mode():
-        found: np.ndarray = network.eval()(images).numpy()
-    return found
+        result: np.ndarray = network.eval()(images).numpy()
+    return result
 
 
 def test_efficientnet_lites_head_is_what_was_cut_off(images: torch.Tensor) -> None:
@@ -326,8 +326,8 @@ def test_torchvisions_head_is_what_was_cut_off(
     torch.save(network.state_dict(), file)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     expected = whole_logits(network, images)
-    found = logits(torchvision_backbone("resnet18"), images)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    result = logits(torchvision_backbone("resnet18"), images)
+    np.testing.assert_allclose(result, expected, atol=1e-4)
     # A file of one's own may be of any classes, and random weights are of none.
     assert torchvision_backbone("resnet18", weights=str(file)).head is None
     assert torchvision_backbone("resnet18", weights=None).head is None
@@ -359,8 +359,8 @@ def test_timms_head_is_what_was_cut_off(name: str, tmp_path: Path) -> None:
     side = 160 if name == "test_vit" else 64
     images = torch.rand(2, 3, side, side)
     expected = whole_logits(network, images)
-    found = logits(timm_backbone(name, file=str(file)), images)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    result = logits(timm_backbone(name, file=str(file)), images)
+    np.testing.assert_allclose(result, expected, atol=1e-4)
     assert timm_backbone(name, pretrained=False).head is None
 
 

@@ -136,42 +136,42 @@ def slow_gamma(edges: list[float], means: list[tuple[float, float]]) -> float:
         return 0.0
     at_best = [value >= max(h) - 1e-9 for value in h]
     starts = [i for i, best in enumerate(at_best) if best and not at_best[i - 1]]
-    found = []
+    result = []
     for start in starts:
         end = at_best.index(False, start) - 1  # the last stretch is at 0
         low, high = edges[start - 1], edges[end]
-        found.append((high - low, (low + high) / 2))
-    return max(found)[1]
+        result.append((high - low, (low + high) / 2))
+    return max(result)[1]
 
 
-def on_fold(task: Task, each: ClassFold, fitted: FittedMethod) -> Any:
-    rows = each.seen_rows, each.unseen_rows
+def on_fold(task: Task, item: ClassFold, fitted: FittedMethod) -> Any:
+    rows = item.seen_rows, item.unseen_rows
     bank = task.features.features
     images = fitted.embed(bank[rows[0]]), fitted.embed(bank[rows[1]])
     truths = task.class_ids[rows[0]], task.class_ids[rows[1]]
-    return stretches(images, truths, fitted.class_vectors, each.task.seen, each.task.unseen)
+    return stretches(images, truths, fitted.class_vectors, item.task.seen, item.task.unseen)
 
 
 def slow_devise(task: Task, folds: Sequence[ClassFold]) -> tuple[float, float, float, float]:
     """(weight, gamma, area, seen) of the best of all weights, no prior being weight 0."""
-    found = []
+    result = []
     for weight in (0.0, *WEIGHTS):
         area = seen = gamma = 0.0
-        for each in folds:
-            layer = ridge(each.task).weight.detach().numpy()
-            assert each.task.pretraining is not None
-            prior = Prior(each.task.pretraining, weight, 1.5, 6)
+        for item in folds:
+            layer = ridge(item.task).weight.detach().numpy()
+            assert item.task.pretraining is not None
+            prior = Prior(item.task.pretraining, weight, 1.5, 6)
 
             def embed(x: np.ndarray, layer: np.ndarray = layer, prior: Prior = prior) -> np.ndarray:
                 return unit(unit(x @ layer.T) + prior.strength * prior.directions(x))
 
-            edges, means = on_fold(task, each, FittedMethod(task.class_vectors, embed))
+            edges, means = on_fold(task, item, FittedMethod(task.class_vectors, embed))
             area += slow_area(means) / len(folds)
             seen += means[0][0] / len(folds)
             gamma += slow_gamma(edges, means) / len(folds)
-        found.append((weight, gamma, area, seen))
-    able = [each for each in found if each[3] >= found[0][3] - SEEN_COST - 1e-12]
-    return max(able, key=lambda each: (round(each[2], 9), -each[0]))
+        result.append((weight, gamma, area, seen))
+    able = [item for item in result if item[3] >= result[0][3] - SEEN_COST - 1e-12]
+    return max(able, key=lambda item: (round(item[2], 9), -item[0]))
 
 
 def test_the_prior_and_its_gamma_are_those_of_brute_force() -> None:
@@ -212,16 +212,16 @@ def test_a_prior_that_costs_seen_hits_is_not_chosen() -> None:
 
 def _areas(task: Task, folds: Sequence[ClassFold]) -> list[float]:
     """Of every weight, whatever it costs."""
-    found = []
+    result = []
     for weight in WEIGHTS:
         areas = []
-        for each in folds:
-            assert each.task.pretraining is not None
-            prior = Prior(each.task.pretraining, weight, 1.5, 6)
-            fitted = FittedMethod(task.class_vectors, TrainedProjection(ridge(each.task), prior))
-            areas.append(slow_area(on_fold(task, each, fitted)[1]))
-        found.append(float(np.mean(areas)))
-    return found
+        for item in folds:
+            assert item.task.pretraining is not None
+            prior = Prior(item.task.pretraining, weight, 1.5, 6)
+            fitted = FittedMethod(task.class_vectors, TrainedProjection(ridge(item.task), prior))
+            areas.append(slow_area(on_fold(task, item, fitted)[1]))
+        result.append(float(np.mean(areas)))
+    return result
 
 
 def test_the_trained_map_embeds_with_its_prior() -> None:
@@ -258,12 +258,12 @@ def test_a_methods_gamma_is_the_mean_of_scans_on_each_class_fold(n: int) -> None
         task = synthetic(seed)
         folds = folds_of(task, n)
         method = DeviseWithoutPrior(project=ridge)
-        found = selection.calibrate(method, task, folds)
-        scans = [slow_gamma(*on_fold(task, each, method.fit(each.task))) for each in folds]
-        assert found.gamma == pytest.approx(np.mean(scans), abs=1e-5)
+        result = selection.calibrate(method, task, folds)
+        scans = [slow_gamma(*on_fold(task, item, method.fit(item.task))) for item in folds]
+        assert result.gamma == pytest.approx(np.mean(scans), abs=1e-5)
         # One rule for all: the trained model's, where it has no prior either.
         bare, _ = devise_model.devise(ridge(task), ridge, None, task, folds)
-        assert bare.gamma == pytest.approx(found.gamma, abs=1e-9)
+        assert bare.gamma == pytest.approx(result.gamma, abs=1e-9)
 
 
 def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_class_folds() -> None:
@@ -277,21 +277,21 @@ def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_class_
 
     selection.calibrate(FunctionMethod(name="watched", function=watched), task, folds)
     assert given[0] == (task, folds)
-    assert [inner for inner, _ in given[1:]] == [each.task for each in folds]
+    assert [inner for inner, _ in given[1:]] == [item.task for item in folds]
     for inner, others in given[1:]:
         held_out = set(inner.unseen.tolist())
-        outers = [each for each in folds if each.task is not inner]
+        outers = [item for item in folds if item.task is not inner]
         assert inner.pretraining is not None
-        for each, outer in zip(others, outers, strict=True):
-            assert each.task.unseen.tolist() == outer.task.unseen.tolist()
+        for item, outer in zip(others, outers, strict=True):
+            assert item.task.unseen.tolist() == outer.task.unseen.tolist()
             gone = held_out | set(outer.task.unseen.tolist())
-            assert set(each.task.seen.tolist()) == set(task.seen.tolist()) - gone
-            rows = np.concatenate([each.seen_rows, each.unseen_rows, each.task.train])
+            assert set(item.task.seen.tolist()) == set(task.seen.tolist()) - gone
+            rows = np.concatenate([item.seen_rows, item.unseen_rows, item.task.train])
             assert not held_out & set(task.class_ids[rows].tolist())
             assert outer.task.pretraining is not None
-            assert each.task.pretraining is not None
+            assert item.task.pretraining is not None
             both = set(inner.pretraining.categories) & set(outer.task.pretraining.categories)
-            assert set(each.task.pretraining.categories) == both
+            assert set(item.task.pretraining.categories) == both
 
 
 @pytest.mark.parametrize("method", [Prototypes(), Majority()])
@@ -314,7 +314,7 @@ def test_a_task_is_trained_on_once() -> None:
     devise_model.devise(whole, project, some_priors, task, folds)
     selection.calibrate(DeviseWithoutPrior(project=project), task, folds)
     assert project(task) is whole
-    assert trained == [each.task for each in folds]
+    assert trained == [item.task for item in folds]
 
 
 def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
@@ -325,16 +325,16 @@ def test_closed_rows_have_no_say_in_what_is_chosen() -> None:
     ids[closed] = np.roll(ids[closed], 3)
     spoilt = replace(task, features=replace(task.features, features=features), class_ids=ids)
     rows = task.features[task.val]
-    found = []
-    for each in (task, spoilt):
-        first, prior = devise(each, folds_of(each))
+    result = []
+    for item in (task, spoilt):
+        first, prior = devise(item, folds_of(item))
         assert prior is not None
         others = [
-            selection.calibrate(method, each, folds_of(each))
+            selection.calibrate(method, item, folds_of(item))
             for method in (ESZSL(), ConSEPretraining())
         ]
         embeddings = [fit.fitted.embed(rows).tobytes() for fit in (first, *others)]
         chosen = [(fit.gamma, fit.fitted.hyperparameters) for fit in (first, *others)]
-        found.append((prior.strength, chosen, embeddings))
-    assert found[0] == found[1]
-    assert all(gamma is not None for gamma, _ in found[0][1])
+        result.append((prior.strength, chosen, embeddings))
+    assert result[0] == result[1]
+    assert all(gamma is not None for gamma, _ in result[0][1])

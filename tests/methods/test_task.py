@@ -51,15 +51,15 @@ cases = st.builds(case, st.integers(0, 99), st.integers(5, 12), st.integers(1, 3
 
 def had(task: Task) -> list[int]:
     """The rows whose features can be had, asked for one by one."""
-    found = []
+    result = []
     for row in range(len(task.class_ids)):
         try:
             features = task.features[np.array([row])]
         except SelectionError:
             continue
         np.testing.assert_array_equal(features, task.features.features[[row]])
-        found.append(row)
-    return found
+        result.append(row)
+    return result
 
 
 # The guard
@@ -119,9 +119,9 @@ def test_what_was_had_is_a_copy_and_says_who_asked_too_much() -> None:
     bank = np.arange(12, dtype=np.float16).reshape(4, 3)
     guarded = GuardedFeatures(bank, np.array([True, False, True, False]))
     assert (guarded.dim, guarded[np.array([], dtype=np.int64)].shape) == (3, (0, 3))
-    own = guarded[np.array([2, 0, 2])]
-    np.testing.assert_array_equal(own, bank[[2, 0, 2]])
-    own[:] = 99
+    this = guarded[np.array([2, 0, 2])]
+    np.testing.assert_array_equal(this, bank[[2, 0, 2]])
+    this[:] = 99
     assert bank.max() == 11
     with pytest.raises(SelectionError, match=r"2 rows of unseen classes .* \(row 3 first\)"):
         guarded[np.array([0, 3, 2, 1])]
@@ -148,18 +148,18 @@ def test_held_out_classes_are_closed_to_the_class_fold_and_open_to_the_whole_tas
     held_out = data.draw(st.lists(st.sampled_from(task.seen.tolist()), min_size=1, unique=True))
     if len(held_out) == len(task.seen):
         held_out = held_out[:-1]
-    made = class_fold(task, np.array(held_out), {"category 2", "category 5"})
-    inner, ids = made.task, task.class_ids
+    created = class_fold(task, np.array(held_out), {"category 2", "category 5"})
+    inner, ids = created.task, task.class_ids
     assert sorted(held_out) == inner.unseen.tolist()
     assert {*inner.seen.tolist(), *held_out} == set(task.seen.tolist())
     assert not set(inner.seen.tolist()) & set(held_out)
     assert had(inner) == [row for row in had(task) if ids[row] not in held_out]
     assert {*inner.train, *inner.val} == set(had(inner))
-    assert set(made.seen_rows) == set(inner.val)
-    assert set(made.unseen_rows) == {row for row in had(task) if ids[row] in held_out}
+    assert set(created.seen_rows) == set(inner.val)
+    assert set(created.unseen_rows) == {row for row in had(task) if ids[row] in held_out}
     with pytest.raises(SelectionError):
-        inner.features[made.unseen_rows]
-    assert len(task.features[made.unseen_rows]) == len(made.unseen_rows)
+        inner.features[created.unseen_rows]
+    assert len(task.features[created.unseen_rows]) == len(created.unseen_rows)
     seen = inner.seen.tolist()
     assert inner.targets(inner.val).tolist() == [seen.index(ids[row]) for row in inner.val]
     assert inner.pretraining is not None
@@ -175,10 +175,10 @@ def test_held_out_classes_are_closed_to_the_class_fold_and_open_to_the_whole_tas
 def test_a_class_fold_inside_a_class_fold_closes_the_classes_of_both() -> None:
     task = case(0, 10, 2).task
     outer = class_fold(task, task.seen[:2])
-    made = class_fold(outer.task, task.seen[2:4])
-    assert made.task.seen.tolist() == task.seen[4:].tolist()
-    assert set(task.class_ids[had(made.task)].tolist()) == set(task.seen[4:].tolist())
-    assert set(task.class_ids[made.unseen_rows].tolist()) == set(task.seen[2:4].tolist())
+    created = class_fold(outer.task, task.seen[2:4])
+    assert created.task.seen.tolist() == task.seen[4:].tolist()
+    assert set(task.class_ids[had(created.task)].tolist()) == set(task.seen[4:].tolist())
+    assert set(task.class_ids[created.unseen_rows].tolist()) == set(task.seen[2:4].tolist())
 
 
 def test_a_task_without_a_pretraining_has_class_folds_without_one() -> None:

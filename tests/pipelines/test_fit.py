@@ -43,8 +43,8 @@ def tuned(small: Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 
 def weights(folder: Path, name: str) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = read_checkpoint(folder / "checkpoints" / name)["state_dict"]
-    return found
+    result: dict[str, Tensor] = read_checkpoint(folder / "checkpoints" / name)["state_dict"]
+    return result
 
 
 def test_the_map_is_that_of_a_run_without_the_second_stage(
@@ -71,11 +71,11 @@ def test_the_network_goes_on_from_the_map_and_the_pretraining(
     moved = (after["projection.0.weight"] - before["projection.0.weight"]).norm()
     assert 0 < moved < 0.8 * before["projection.0.weight"].norm()
     for name, pretrained in network.items():
-        own = after[f"backbone.{name}"]
+        this = after[f"backbone.{name}"]
         if "running" in name:  # the statistics of the pretraining stay
-            assert torch.equal(own, pretrained)
+            assert torch.equal(this, pretrained)
         elif name == "conv1.weight":
-            assert 0 < (own - pretrained).norm() < 0.5 * pretrained.norm()
+            assert 0 < (this - pretrained).norm() < 0.5 * pretrained.norm()
 
 
 def test_a_tuned_run_is_evaluated_and_searched_by_its_own_network(
@@ -88,10 +88,10 @@ def test_a_tuned_run_is_evaluated_and_searched_by_its_own_network(
     assert reevaluation.evaluate(again) == pytest.approx(expected, abs=1e-6)
     gallery = (saved := Run.open(folder)).gallery("unseen")
     images = [open_image(Path(row.path or "")) for row in gallery.rows]
-    found = saved.embed(images)["devise"]
-    np.testing.assert_allclose(found, gallery.index.vectors, atol=1e-4)
+    result = saved.embed(images)["devise"]
+    np.testing.assert_allclose(result, gallery.index.vectors, atol=1e-4)
     frozen = RunFolder(folder).embedded("frozen_backbone").unseen.vectors
-    assert np.abs(found - frozen).max() > 1e-2
+    assert np.abs(result - frozen).max() > 1e-2
 
 
 def test_a_run_stopped_between_the_stages_goes_on_to_the_same_end(

@@ -132,10 +132,10 @@ def test_a_note_that_cannot_be_read_is_a_failed_job(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / NOTE).write_text(text)
     (tmp_path / "4" / NOTE).mkdir(parents=True)
-    found = jobs_in(tmp_path)
-    assert [job.number for job in found] == [0, 1, 2, 3, 4]
-    assert [bool(job.error) for job in found] == [True, True, True, False, True]
-    assert all("trial.json cannot be read" in job.error for job in found if job.error)
+    result = jobs_in(tmp_path)
+    assert [job.number for job in result] == [0, 1, 2, 3, 4]
+    assert [bool(job.error) for job in result] == [True, True, True, False, True]
+    assert all("trial.json cannot be read" in job.error for job in result if job.error)
 
 
 def test_no_error_breaks_the_table(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ def test_a_split_that_overlaps_is_refused_where_it_has_to_be_clean(
                  "tench is tench", "split.clean=report"):  # fmt: skip
         assert part in line
     assert "\n" not in line
-    found = prepare(config(*strict("giraffe", "octopus"), root=wide_tree))
-    assert (found.split.clean, found.audit.overlapping) == ("require", ())
+    result = prepare(config(*strict("giraffe", "octopus"), root=wide_tree))
+    assert (result.split.clean, result.audit.overlapping) == ("require", ())
 
 
 def test_an_overlap_by_kind_or_by_an_alias_is_refused(
@@ -103,8 +103,8 @@ def test_where_the_pretraining_is_unknown_no_split_is_clean(
     line = refusal(config(*options, f"backbone.weights={file}"), tmp_path / "run")
     assert "classes of the backbone's pretraining are unknown" in line
     assert "clean=report" in line
-    found = prepare(config(*options, "backbone.weights=null"))  # random weights know nothing
-    assert found.audit.overlaps == ()
+    result = prepare(config(*options, "backbone.weights=null"))  # random weights know nothing
+    assert result.audit.overlaps == ()
 
 
 def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Pat
 
 
 def held_out(data: ExperimentData) -> list[list[str]]:
-    return [[data.split.classes[c] for c in own] for own in data.held_out]
+    return [[data.split.classes[c] for c in this] for this in data.held_out]
 
 
 def test_class_folds_hold_out_clean_classes_where_there_are_enough(
@@ -126,12 +126,12 @@ def test_class_folds_hold_out_clean_classes_where_there_are_enough(
     one, two, three = (
         held_out(prepare(config(*options, f"class_folds={n}", root=wide_tree))) for n in (1, 2, 3)
     )
-    assert [len(own) for own in one] == [4]
-    assert [len(own) for own in two] == [4, 4]
-    assert {name for own in (*one, *two) for name in own} <= {*UNKNOWN} - {"giraffe"}
+    assert [len(this) for this in one] == [4]
+    assert [len(this) for this in two] == [4, 4]
+    assert {name for this in (*one, *two) for name in this} <= {*UNKNOWN} - {"giraffe"}
     # Eleven clean seen classes are too few for three sets.
-    assert [len(own) for own in three] == [4, 4, 4]
-    assert {name for own in three for name in own} & {*KNOWN}
+    assert [len(this) for this in three] == [4, 4, 4]
+    assert {name for this in three for name in this} & {*KNOWN}
 
 
 @pytest.mark.parametrize(
@@ -195,20 +195,20 @@ def test_classes_and_images_that_take_no_part_are_nowhere_in_the_run(
     config: Callable[..., DictConfig], composed: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     """Not among the candidates, nor in the run folder, from which the same figures come again."""
-    told = config("method=none", "prior=none", "class_folds=0", "split.n_seen=3",
+    arguments = config("method=none", "prior=none", "class_folds=0", "split.n_seen=3",
                   "split.train_per_class=2", "split=random", "split.n_unseen=2")  # fmt: skip
-    data = prepare(told)
+    data = prepare(arguments)
     left_out = set(data.whole.classes) - set(data.split.classes)
     assert (len(data.split.seen), len(data.split.unseen), len(left_out)) == (3, 2, 3)
     assert data.class_vectors.shape[0] == len(data.resolutions) == 5
     assert [r.name for r in data.resolutions] == list(data.split.classes)
     assert data.about()["labels/missing"] == 0
     for part in (data.split.train, data.split.val, data.split.test, data.split.unseen_rows):
-        own = [data.dataset.rows[row].split("/")[0] for row in part]
-        assert own == [data.split.classes[c] for c in data.class_ids[part]]
+        this = [data.dataset.rows[row].split("/")[0] for row in part]
+        assert this == [data.split.classes[c] for c in data.class_ids[part]]
     assert len(data.split.train) == 3 * 2
 
-    figures = run.train(told, tmp_path / "run", quietly=True)
+    figures = run.train(arguments, tmp_path / "run", quietly=True)
     folder = RunFolder(tmp_path / "run")
     assert {entry.name for entry in folder.classes()} == set(data.split.classes)
     assert len(folder.split().train) == 6

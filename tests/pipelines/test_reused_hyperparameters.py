@@ -57,7 +57,7 @@ def test_what_no_seed_changes_is_the_same_to_the_last_bit(
     both: tuple[RunFolder, RunFolder],
 ) -> None:
     def same(name: str) -> bool:
-        one, two = ((own.path / "embeddings" / f"{name}.npz").read_bytes() for own in both)
+        one, two = ((this.path / "embeddings" / f"{name}.npz").read_bytes() for this in both)
         return one == two
 
     assert {name for name in both[0].method_names() if same(name)} == {"conse_pretraining", "eszsl"}
@@ -82,11 +82,11 @@ def test_a_method_that_says_so_uses_no_seed(composed: Config, name: str) -> None
     data = prepare(config)
     features = features_of(config, data)
     (method,) = methods_of(config, data, lambda task: pytest.fail("trained a projection"))
-    found = []
+    result = []
     for seed in (0, 1):
         task = data.task(features, seed)
-        found.append(fit_method(method, task, data.class_folds(task)))
-    one, two = found
+        result.append(fit_method(method, task, data.class_folds(task)))
+    one, two = result
     assert one.hyperparameters == two.hyperparameters
     np.testing.assert_array_equal(one.class_vectors, two.class_vectors)
     test = features[data.split.test]
@@ -144,7 +144,7 @@ def test_what_is_no_finished_run_has_no_choices(
 ) -> None:
     unfinished = Path(shutil.copytree(both[0].path, tmp_path / "unfinished"))
     (unfinished / UNFINISHED).touch()
-    for place, words in ((unfinished, "did not finish"), (both[0].path.parent, "not a run folder")):
+    for base, words in ((unfinished, "did not finish"), (both[0].path.parent, "not a run folder")):
         with pytest.raises(InputError, match=words):
-            run.train(composed(*CHOOSING, f"hyperparameters_from='{place}'"), tmp_path / "run")
+            run.train(composed(*CHOOSING, f"hyperparameters_from='{base}'"), tmp_path / "run")
         assert not (tmp_path / "run").exists()

@@ -57,12 +57,12 @@ def with_bounds(key: str, value: float, half: float) -> dict[str, float]:
     return {key: value, f"{key}/lo": value - half, f"{key}/hi": value + half}
 
 
-def by_seed(place: Path, methods: Mapping[str, list[float]], key: str = UNSEEN) -> list[Path]:
+def by_seed(base: Path, methods: Mapping[str, list[float]], key: str = UNSEEN) -> list[Path]:
     """A run folder for each seed, with the methods' figures."""
     n = len(next(iter(methods.values())))
     return [
         make(
-            place / f"seed={seed}",
+            base / f"seed={seed}",
             {method_key(name, key): values[seed] for name, values in methods.items()},
             {"seed": seed},
         )
@@ -96,9 +96,9 @@ def test_runs_that_differ_in_the_seed_alone_are_one_line(tmp_path: Path) -> None
 
 
 def test_recipes_go_by_the_names_that_they_are_given(tmp_path: Path) -> None:
-    made = {name: by_seed(tmp_path / name, {"devise": v, "softmax": [0.9, 0.9, 0.9]})
+    created = {name: by_seed(tmp_path / name, {"devise": v, "softmax": [0.9, 0.9, 0.9]})
             for name, v in {"a": [0.30, 0.31, 0.32], "b": [0.1, 0.2, 0.15]}.items()}  # fmt: skip
-    table = of_recipes("loss", {name: runs_in(folders) for name, folders in made.items()})
+    table = of_recipes("loss", {name: runs_in(folders) for name, folders in created.items()})
     assert (table.heads, table.n) == (("loss",), 3)
     first, second = (cells(table)[name,] for name in ("a", "b"))
     assert first is not None
@@ -154,14 +154,14 @@ def test_over_seeds_the_best_and_what_a_paired_test_cannot_tell_from_it_are_mark
         "chance": [0.9] * 5,
     }
     table = comparison.summary(by_seed(tmp_path, values))
-    found = {names[0]: cell for names, cell in cells(table).items()}
-    assert {name: cell.mark for name, cell in found.items() if cell} == {
+    actual = {names[0]: cell for names, cell in cells(table).items()}
+    assert {name: cell.mark for name, cell in actual.items() if cell} == {
         "devise": BEST,
         "near": TIED,
         "always_below": "",
         "chance": "",
     }
-    best, below = found["devise"], found["always_below"]
+    best, below = actual["devise"], actual["always_below"]
     assert best is not None
     assert below is not None
     # Unpaired, the intervals of "always_below" and the best overlap: the pairing tells them apart.
@@ -242,10 +242,10 @@ def evaluated(folder: Path, right: Mapping[str, np.ndarray], seed: int = 0) -> P
         method_output(name, vectors, vectors[seen], seen, vectors[np.where(hits, truth, 5 - truth)],
                  truth) for name, hits in right.items()
     ]  # fmt: skip
-    found = evaluator.evaluate(models, standard_protocols(seen, np.array([2, 3])), ExactIndex)
-    run = RunFolder(make(folder, found.report.values, {"seed": seed}))
+    actual = evaluator.evaluate(models, standard_protocols(seen, np.array([2, 3])), ExactIndex)
+    run = RunFolder(make(folder, actual.report.values, {"seed": seed}))
     run.save_embedded(models[0])
-    run.save_arrays("neighbours", found.neighbours)
+    run.save_arrays("neighbours", actual.neighbours)
     return folder
 
 
@@ -259,14 +259,14 @@ def test_methods_that_no_seed_changes_are_compared_pair_by_pair_over_the_images(
     """One is right wherever the other is, and more often; a third is right as often elsewhere."""
     right = {**HITS, "eszsl": np.arange(200) % 100 >= 53}
     folders = [evaluated(tmp_path / f"seed={seed}", right, seed) for seed in range(seeds)]
-    found = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
-    best, below = found["devise"], found["conse"]
+    actual = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
+    best, below = actual["devise"], actual["conse"]
     assert best is not None
     assert below is not None
     assert best.lo is not None
     assert below.hi is not None
     assert best.lo < below.hi < best.value + 0.1  # the intervals overlap, and are over images
-    marks = {name: cell.mark for name, cell in found.items() if cell}
+    marks = {name: cell.mark for name, cell in actual.items() if cell}
     assert marks == {"devise": BEST, "conse": "", "eszsl": TIED, "chance": ""}
     assert best.sd == (None if seeds == 1 else 0.0)
 
@@ -287,12 +287,12 @@ def test_published_figures_are_no_competitors_and_have_no_interval(
 ) -> None:
     values = {"devise": [0.30, 0.34, 0.32], "conse": [0.2, 0.21, 0.22],
               "published_devise": [0.62] * 3}  # fmt: skip
-    folders = by_seed(tmp_path, {name: own[:seeds] for name, own in values.items()})
-    found = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
-    assert found["published_devise"] == Cell(value=0.62)
-    assert marked_cell(found["published_devise"]) == Marked("62.0")
-    assert found["devise"] is not None
-    assert found["devise"].mark == BEST
+    folders = by_seed(tmp_path, {name: this[:seeds] for name, this in values.items()})
+    actual = {names[0]: cell for names, cell in cells(comparison.summary(folders)).items()}
+    assert actual["published_devise"] == Cell(value=0.62)
+    assert marked_cell(actual["published_devise"]) == Marked("62.0")
+    assert actual["devise"] is not None
+    assert actual["devise"].mark == BEST
 
 
 # What is refused

@@ -267,8 +267,8 @@ def test_one_protocol_alone_is_reported(tmp_path: Path) -> None:
     run_tables.write(alone, tmp_path, TITLE)
     line = next(x for x in (tmp_path / "report.md").read_text().splitlines() if "devise" in x)
     assert line == "| unseen among unseen | 3 | devise | image | 50 |  |"  # no hit@1, no interval
-    own = next(x for x in printed(alone, 120).splitlines() if "devise" in x)
-    assert numbers(own) == ["50"]
+    this = next(x for x in printed(alone, 120).splitlines() if "devise" in x)
+    assert numbers(this) == ["50"]
 
 
 # Searches
@@ -337,8 +337,8 @@ def expected_lines(given: EvalReport, task: str) -> list[list[str]]:
                 continue
             cells = [cell(given.values, f"{start}/{f}") if f"{start}/{f}" in given.values else ""
                      for f in figures]  # fmt: skip
-            own = "" if model == "chance" else bounds(given.values, f"{start}/mAP")
-            lines.append([str(queries), str(images), model, *cells, own])
+            this = "" if model == "chance" else bounds(given.values, f"{start}/mAP")
+            lines.append([str(queries), str(images), model, *cells, this])
     return lines
 
 
@@ -347,10 +347,10 @@ def test_the_markdown_tables_of_searches_show_the_figures(searched: EvalReport) 
     for task, heading in (("search", "search by class names"), ("similar", "search by an image")):
         part = text.split(f"## {heading}")[1].split("##")[0]
         lines = [line for line in part.splitlines() if line.startswith("|")]
-        cells = [[each.strip() for each in line.strip("|").split("|")] for line in lines]
+        cells = [[item.strip() for item in line.strip("|").split("|")] for line in lines]
         assert cells[0][2:] == ["P@1", "P@5", "P@10", "mAP", "95 % of mAP"]
-        found = [[*re.findall(r"\d+", queries), *rest] for queries, *rest in cells[2:]]
-        assert found == expected_lines(searched, task)
+        result = [[*re.findall(r"\d+", queries), *rest] for queries, *rest in cells[2:]]
+        assert result == expected_lines(searched, task)
     assert "3 pairs of unseen names over 9 unseen images | devise" in text
     assert "90 seen images over" not in text  # an image alone in its class does not ask
     assert text.endswith("|\n")
@@ -369,8 +369,8 @@ def test_the_printed_tables_of_searches_show_the_same(searched: EvalReport) -> N
             assert "…" not in text
             models = "devise|softmax|conse|backbone|classifier|chance"
             lines = [line for line in text.splitlines() if re.search(rf"({models}) +\d", line)]
-            found = [numbers(re.split(models, line, maxsplit=1)[1]) for line in lines]
-            assert found == [numbers(" ".join(line[3:])) for line in expected]
+            result = [numbers(re.split(models, line, maxsplit=1)[1]) for line in lines]
+            assert result == [numbers(" ".join(line[3:])) for line in expected]
             named = [re.search(models, line) for line in lines]
             assert [m.group() for m in named if m] == [line[2] for line in expected]
 

@@ -40,8 +40,8 @@ def embedded(name: str = "devise") -> MethodOutput:
 
 
 def test_classes_and_split_come_back(tmp_path: Path) -> None:
-    folder, made = RunFolder(tmp_path), split()
-    folder.save_classes(made, resolutions(), VECTORS, ROWS)
+    folder, created = RunFolder(tmp_path), split()
+    folder.save_classes(created, resolutions(), VECTORS, ROWS)
     assert folder.classes() == tuple(
         ClassRecord(name=n, seen=n != "dog", words=(n, "x"), rule="averaged") for n in NAMES
     )
@@ -53,9 +53,9 @@ def test_classes_and_split_come_back(tmp_path: Path) -> None:
     assert [ids.tolist() for ids in folder.class_ids()] == [[0, 2, 3], [1]]
     saved = folder.split()
     assert (saved.name, saved.seed) == ("named", 0)
-    assert saved.fingerprint == made.fingerprint
-    for part, rows in (("train", made.train), ("val", made.val), ("test", made.test),
-                       ("unseen", made.unseen_rows)):  # fmt: skip
+    assert saved.fingerprint == created.fingerprint
+    for part, rows in (("train", created.train), ("val", created.val), ("test", created.test),
+                       ("unseen", created.unseen_rows)):  # fmt: skip
         assert list(getattr(saved, part)) == [ROWS[i] for i in rows]
     assert list(saved.unseen) == [f"dog/{i}.png" for i in range(5)]
 

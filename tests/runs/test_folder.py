@@ -76,9 +76,11 @@ def trained(
 
 def test_the_docstring_lists_every_file_and_no_other(trained: Path) -> None:
     text = RunFolder.__doc__ or ""
-    found = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
-    found = {name for name in found if not name.startswith(("index/", "gallery/", "evaluations/"))}
-    assert found == {
+    result = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    result = {
+        name for name in result if not name.startswith(("index/", "gallery/", "evaluations/"))
+    }
+    assert result == {
         "config.yaml", "classes.json", "class_vectors.npy", "split.json", "about.json",
         "checkpoints/best.ckpt", "checkpoints/last.ckpt", "embeddings/devise.npz",
         "embeddings/softmax.npz", "embeddings/conse.npz", "embeddings/random_vectors.npz",

@@ -16,9 +16,9 @@ from devise_exp.runs.gallery_files import load, save
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    place = tmp_path / "run" / "gallery"
-    save(place, ROWS, {"devise": VECTORS, "backbone": FEATURES}, ExactIndex)
-    return place
+    folder = tmp_path / "run" / "gallery"
+    save(folder, ROWS, {"devise": VECTORS, "backbone": FEATURES}, ExactIndex)
+    return folder
 
 
 def test_a_part_has_its_rows_alone(saved: Path) -> None:
@@ -50,12 +50,12 @@ def test_an_image_is_found_by_its_file_however_it_is_reached(
         GalleryRow(name="gone.png"),
     ]
     save(tmp_path / "g", rows, {"devise": VECTORS[:3]}, ExactIndex)
-    found = load(tmp_path / "g", "devise")
+    result = load(tmp_path / "g", "devise")
     monkeypatch.chdir(pool)
     for path in ("a.png", "../pool/a.png", str(tmp_path / "other" / "a.png")):
-        assert found.row_of(Path(path)) == 0
-    assert found.row_of(Path("b.png")) == 1
-    assert found.row_of(Path("gone.png")) is None
+        assert result.row_of(Path(path)) == 0
+    assert result.row_of(Path("b.png")) == 1
+    assert result.row_of(Path("gone.png")) is None
 
 
 def test_images_are_located_where_they_are_now(saved: Path, tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_images_are_located_where_they_are_now(saved: Path, tmp_path: Path) -> N
     for name in ("okapi/a.png", "emu/ä [b] 東京.png"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"an image")
-    found = load(saved, "devise").with_image_root(root)
-    assert [row.path for row in found.rows] == [
+    result = load(saved, "devise").with_image_root(root)
+    assert [row.path for row in result.rows] == [
         str(root / "okapi/a.png"), None, str(root / "emu/ä [b] 東京.png"), None,
     ]  # fmt: skip
-    assert found.row_of(root / "okapi/a.png") == 0
+    assert result.row_of(root / "okapi/a.png") == 0
     with pytest.raises(InputError, match=r"none of these .* by name.*okapi/a\.png"):
         load(saved, "devise").with_image_root(tmp_path)

@@ -19,20 +19,20 @@ from devise_exp.runs.gallery_files import load, save
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    place = tmp_path / "run" / "gallery"
-    save(place, ROWS, {"devise": VECTORS, "backbone": FEATURES}, ExactIndex)
-    return place
+    folder = tmp_path / "run" / "gallery"
+    save(folder, ROWS, {"devise": VECTORS, "backbone": FEATURES}, ExactIndex)
+    return folder
 
 
 @pytest.mark.parametrize("make_index", [ExactIndex, NmslibIndex])
 def test_a_gallery_is_read_back_in_each_of_its_spaces(tmp_path: Path, make_index: type) -> None:
     save(tmp_path / "g", ROWS, {"devise": VECTORS, "backbone": FEATURES}, make_index)
     for space, vectors in (("devise", VECTORS), ("backbone", FEATURES)):
-        found = load(tmp_path / "g", space)
-        assert list(found.rows) == ROWS
-        assert (found.name, len(found)) == ("g", 4)
-        assert isinstance(found.index, make_index)
-        np.testing.assert_allclose(found.index.vectors, unit(vectors), atol=1e-6)
+        result = load(tmp_path / "g", space)
+        assert list(result.rows) == ROWS
+        assert (result.name, len(result)) == ("g", 4)
+        assert isinstance(result.index, make_index)
+        np.testing.assert_allclose(result.index.vectors, unit(vectors), atol=1e-6)
 
 
 def test_saving_again_replaces_the_gallery_and_paths_become_absolute(
@@ -42,8 +42,8 @@ def test_saving_again_replaces_the_gallery_and_paths_become_absolute(
     save(
         saved, [GalleryRow(name="x.png", path="images/x.png")], {"devise": VECTORS[:1]}, ExactIndex
     )
-    found = load(saved, "devise")
-    assert [row.path for row in found.rows] == [str(tmp_path / "images" / "x.png")]
+    result = load(saved, "devise")
+    assert [row.path for row in result.rows] == [str(tmp_path / "images" / "x.png")]
     assert sorted(path.name for path in saved.iterdir()) == ["devise", "rows.json"]
     with pytest.raises(InputError, match="no space backbone: choose devise"):
         load(saved, "backbone")
@@ -62,18 +62,18 @@ def alter(file: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        lambda place: shutil.rmtree(place),
-        lambda place: (place / "rows.json").unlink(),
-        lambda place: (place / "rows.json").write_text('{"format": 1, "rows": ['),
-        lambda place: (place / "rows.json").write_bytes(b"\xff\xfe"),
-        lambda place: (place / "rows.json").write_text("[" * 100_000),
-        lambda place: alter(place / "rows.json", format=99),
-        lambda place: alter(place / "rows.json", rows=[{"name": "a", "size": 3}]),
-        lambda place: alter(place / "rows.json", rows=[{"name": 3}] * 4),
-        lambda place: alter(place / "rows.json", rows=[{"name": "a"}] * 3),
-        lambda place: alter(place / "rows.json", rows=None),
-        lambda place: (place / "devise" / "vectors.npy").write_bytes(b"junk"),
-        lambda place: shutil.rmtree(place / "devise"),
+        lambda folder: shutil.rmtree(folder),
+        lambda folder: (folder / "rows.json").unlink(),
+        lambda folder: (folder / "rows.json").write_text('{"format": 1, "rows": ['),
+        lambda folder: (folder / "rows.json").write_bytes(b"\xff\xfe"),
+        lambda folder: (folder / "rows.json").write_text("[" * 100_000),
+        lambda folder: alter(folder / "rows.json", format=99),
+        lambda folder: alter(folder / "rows.json", rows=[{"name": "a", "size": 3}]),
+        lambda folder: alter(folder / "rows.json", rows=[{"name": 3}] * 4),
+        lambda folder: alter(folder / "rows.json", rows=[{"name": "a"}] * 3),
+        lambda folder: alter(folder / "rows.json", rows=None),
+        lambda folder: (folder / "devise" / "vectors.npy").write_bytes(b"junk"),
+        lambda folder: shutil.rmtree(folder / "devise"),
     ],
 )
 def test_a_damaged_gallery_is_one_line_that_names_it(saved: Path, harm) -> None:

@@ -30,15 +30,15 @@ def test_the_ranking_slope_is_that_of_the_loss_in_plain_loops() -> None:
     rng = np.random.default_rng(0)
     scores, targets = rng.normal(size=(20, 7)), rng.integers(0, 7, 20)
     scores[0, targets[0]] = 10  # nothing to mend
-    found = ranking_slope(scores, targets)
+    result = ranking_slope(scores, targets)
     expected = np.empty_like(scores)
-    for place in np.ndindex(*scores.shape):
+    for folder in np.ndindex(*scores.shape):
         step = np.zeros_like(scores)
-        step[place] = 1e-6
+        step[folder] = 1e-6
         up, down = (slow_ranking_loss(scores + sign * step, targets) for sign in (1, -1))
-        expected[place] = (up - down) / 2e-6
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert not found[0].any()
+        expected[folder] = (up - down) / 2e-6
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+    assert not result[0].any()
 
 
 def test_ale_learns_from_unit_features_about_their_mean_and_places_images_alike() -> None:

@@ -51,7 +51,7 @@ def test_no_method_depends_on_closed_rows_or_their_classes(name: str) -> None:
     spoilt = replace(
         task, features=replace(task.features, features=spoilt_features), class_ids=spoilt_ids
     )
-    first, second = (fit_method(ALL[name], each, folds_of(each)) for each in (task, spoilt))
+    first, second = (fit_method(ALL[name], item, folds_of(item)) for item in (task, spoilt))
     assert first.hyperparameters == second.hyperparameters
     np.testing.assert_array_equal(first.class_vectors, second.class_vectors)
     rows = task.features[task.val]
@@ -124,9 +124,9 @@ def test_methods_take_the_task_of_a_split() -> None:
     # One dimension per seen class: the nearest candidate is the most probable class.
     assert not softmax.class_vectors[split.unseen].any()
     test = softmax.embed(features[split.test])
-    found = split.seen[test.argmax(axis=1)]
-    np.testing.assert_array_equal((test @ softmax.class_vectors.T).argmax(axis=1), found)
-    assert (found == ids[split.test]).mean() > 2 / len(split.seen)  # twice chance
+    result = split.seen[test.argmax(axis=1)]
+    np.testing.assert_array_equal((test @ softmax.class_vectors.T).argmax(axis=1), result)
+    assert (result == ids[split.test]).mean() > 2 / len(split.seen)  # twice chance
     # ConSE lives in the space of word vectors and sees the unseen images as well.
     np.testing.assert_array_equal(conse.class_vectors, vectors)
     shares = classifier.probabilities(features[split.unseen_rows])

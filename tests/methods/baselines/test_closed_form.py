@@ -98,12 +98,12 @@ def test_a_closed_form_is_what_a_slow_solution_gives(name: str, weight: float) -
 
 def slope(objective: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
     """Central differences; exact for a quadratic, up to rounding."""
-    found = np.empty_like(at)
-    for place in np.ndindex(*at.shape):
+    result = np.empty_like(at)
+    for folder in np.ndindex(*at.shape):
         step = np.zeros_like(at)
-        step[place] = 1e-3
-        found[place] = (objective(at + step) - objective(at - step)) / 2e-3
-    return found
+        step[folder] = 1e-3
+        result[folder] = (objective(at + step) - objective(at - step)) / 2e-3
+    return result
 
 
 def test_the_slow_solutions_are_where_the_objectives_are_least() -> None:
@@ -116,8 +116,8 @@ def test_the_slow_solutions_are_where_the_objectives_are_least() -> None:
         loss = ((p.X @ v @ p.S.T - p.Y) ** 2).sum() + gamma * ((v @ p.S.T) ** 2).sum()
         return float(loss + weight * ((p.X @ v) ** 2).sum() + gamma * weight * (v**2).sum())
 
-    found = slow_eszsl(task, 0.7, 0.2)
-    assert np.abs(slope(eszsl, found)).max() < 1e-6 * np.abs(slope(eszsl, 0 * found)).max()
+    result = slow_eszsl(task, 0.7, 0.2)
+    assert np.abs(slope(eszsl, result)).max() < 1e-6 * np.abs(slope(eszsl, 0 * result)).max()
 
     _, decoded = _relative(p.T.T @ p.T, gram, 0.7)
 
@@ -177,6 +177,6 @@ def test_a_regulariser_weighs_the_same_at_any_scale_and_on_any_number_of_images(
     rows = task.features[task.val]
     expected = fit_by_values(name, task, *weights)
     for other in (scaled, doubled):
-        found = fit_by_values(name, other, *weights)
-        np.testing.assert_allclose(found.embed(rows), expected.embed(rows), atol=1e-4)
-        np.testing.assert_allclose(found.class_vectors, expected.class_vectors, atol=1e-4)
+        result = fit_by_values(name, other, *weights)
+        np.testing.assert_allclose(result.embed(rows), expected.embed(rows), atol=1e-4)
+        np.testing.assert_allclose(result.class_vectors, expected.class_vectors, atol=1e-4)

@@ -35,10 +35,10 @@ def test_conse_is_what_plain_loops_give(
     shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
     vectors = np.abs(rng.normal(size=(classes, dim))).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    found = prior.conse(shares, vectors, top)
-    assert found.shape == (n, dim)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, slow_conse(shares, vectors, top), atol=1e-5)
+    result = prior.conse(shares, vectors, top)
+    assert result.shape == (n, dim)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, slow_conse(shares, vectors, top), atol=1e-5)
 
 
 def test_conse_by_hand() -> None:
@@ -67,8 +67,8 @@ def test_conse_on_pretraining_classes_by_hand() -> None:
     task = replace(planted(), pretraining=known)
     fitted = ConSEPretraining().fit(task)
     weights = np.array([12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 0, 0])
-    found = fitted.embed(np.array([[1, 0]]))
-    np.testing.assert_allclose(found, [weights / math.hypot(*weights)], rtol=1e-5)
+    result = fitted.embed(np.array([[1, 0]]))
+    np.testing.assert_allclose(result, [weights / math.hypot(*weights)], rtol=1e-5)
     np.testing.assert_array_equal(fitted.class_vectors, task.class_vectors)
     with pytest.raises(InputError, match="leave this method out"):
         ConSEPretraining().fit(replace(task, pretraining=None))

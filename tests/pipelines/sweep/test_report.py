@@ -30,10 +30,10 @@ def test_the_best_trial_is_an_experiment_that_trains_to_its_value(
 
 
 def test_two_objectives_have_a_front(studies: Path, tmp_path: Path) -> None:
-    found = in_process(studies, tmp_path, "two")
-    done = [trial for trial in found.trials() if trial.state == TrialState.COMPLETE]
-    assert len(done) == 5, [trial.user_attrs for trial in found.trials()]
-    best = {trial.number for trial in report.ranked(found.study, done)}
+    result = in_process(studies, tmp_path, "two")
+    done = [trial for trial in result.trials() if trial.state == TrialState.COMPLETE]
+    assert len(done) == 5, [trial.user_attrs for trial in result.trials()]
+    best = {trial.number for trial in report.ranked(result.study, done)}
     for trial in done:
         beaten = any(
             other.values[0] >= trial.values[0]
@@ -44,7 +44,7 @@ def test_two_objectives_have_a_front(studies: Path, tmp_path: Path) -> None:
         assert (trial.number in best) == (not beaten)
     hidden = {trial.params["projection.hidden"]: trial.values[1] for trial in done}
     assert all(weights == 1280 * h + h + 50 * h + 50 for h, weights in hidden.items())
-    assert report.figures(found.study, done).keys() == {"history", "slices", "front"}
+    assert report.figures(result.study, done).keys() == {"history", "slices", "front"}
 
 
 def test_importances_find_the_key_that_matters() -> None:

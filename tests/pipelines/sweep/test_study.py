@@ -26,7 +26,7 @@ def test_a_plan_hangs_on_the_study_and_what_is_known_alone(seed: int, values: li
         for params, value in zip(study.plan([], 0) + study.plan([], 1), values, strict=True)
     ]
     assert study.plan(known, 2) == study.plan(known, 2)
-    assert all(0 <= each["seed"] <= 9 and each["loss"] in "ab" for each in study.plan(known, 2))
+    assert all(0 <= item["seed"] <= 9 and item["loss"] in "ab" for item in study.plan(known, 2))
 
 
 WRONG = {
@@ -84,6 +84,6 @@ def test_wrong_input_is_one_line(
 @pytest.mark.parametrize("value", [None, True, 0.1, 1e-9, 3, "a", "1", "a b,c=d", "it's"])
 def test_values_come_back_from_hydra_as_they_were(value: Any) -> None:
     study = study_of(spec(space={"logger": [value]}))
-    (told,) = OverridesParser.create().parse_overrides(study.overrides_of({"logger": value}))
-    assert told.value() == value
-    assert type(told.value()) is type(value)
+    (parsed,) = OverridesParser.create().parse_overrides(study.overrides_of({"logger": value}))
+    assert parsed.value() == value
+    assert type(parsed.value()) is type(value)

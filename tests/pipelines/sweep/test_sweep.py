@@ -121,8 +121,8 @@ def test_sigterm_of_the_sweep_loses_nothing(
 
 def test_no_fewer_trials_than_are_done(alone: TrialQueue, studies: Path, tmp_path: Path) -> None:
     storage = f"storage={alone.location}"
-    told = ["study=small", storage, f"folder={tmp_path}", "--config-dir", str(studies)]
-    done = CliRunner().invoke(app, ["sweep", *told, "study.trials=1"])
+    overrides = ["study=small", storage, f"folder={tmp_path}", "--config-dir", str(studies)]
+    done = CliRunner().invoke(app, ["sweep", *overrides, "study.trials=1"])
     assert done.exit_code == 2
     assert "study.trials=1: " in done.output
     assert "done already: give as many or more" in done.output
@@ -146,10 +146,10 @@ def test_processors_are_counted_where_the_system_has_no_affinity(
 def test_a_password_is_in_no_file(studies: Path, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/secret.db"
     given = ["study=small", "study.trials=1", f"folder={tmp_path / 'f'}", f"storage={storage}"]
-    place = TrialQueue.open(study_of(compose_config(given, "sweep", studies).study), storage)
-    claimed = place.claim()
+    queue = TrialQueue.open(study_of(compose_config(given, "sweep", studies).study), storage)
+    claimed = queue.claim()
     assert claimed is not None
-    place.finish(claimed, [0.5], {})  # so that no worker has to start
+    queue.finish(claimed, [0.5], {})  # so that no worker has to start
     run_sweep(given, studies)
     text = (tmp_path / "f" / "study.yaml").read_text()
     assert "secret" not in text
@@ -160,13 +160,13 @@ def test_a_study_whose_first_trials_all_fail_ends_with_their_error(
     studies: Path, tmp_path: Path
 ) -> None:
     study = study_of(spec(trials=9))
-    place = TrialQueue.open(study, str(tmp_path / "log"))
+    queue = TrialQueue.open(study, str(tmp_path / "log"))
     for _ in range(3):
-        claimed = place.claim()
+        claimed = queue.claim()
         assert claimed is not None
-        place.finish(claimed, None, {"error": "no such pictures"})
+        queue.finish(claimed, None, {"error": "no such pictures"})
     with pytest.raises(InputError, match=r"every trial of the first round failed.*no such"):
-        _check_first_round(study, place.trials())
+        _check_first_round(study, queue.trials())
 
 
 def test_a_folder_may_be_a_number_and_null_is_none(

@@ -27,12 +27,12 @@ def test_no_trial_is_claimed_twice_and_rounds_wait_for_each_other(storage: str) 
     claimed: list[int] = []
 
     def work(pause: float) -> None:
-        own = TrialQueue.open(study, storage)
-        while (trial := own.claim()) is not None:
+        this = TrialQueue.open(study, storage)
+        while (trial := this.claim()) is not None:
             assert {t.number for t in trial.known} == set(range(trial.number // 4 * 4))
             claimed.append(trial.number)
             time.sleep(pause)
-            own.finish(trial, [float(trial.values["seed"])], {})
+            this.finish(trial, [float(trial.values["seed"])], {})
 
     threads = [threading.Thread(target=work, args=(pause,)) for pause in (0.0, 0.01, 0.03)]
     for thread in threads:
@@ -48,17 +48,17 @@ def test_no_trial_is_claimed_twice_and_rounds_wait_for_each_other(storage: str) 
 
 def test_a_dead_worker_s_trial_is_free_again_but_not_for_ever(storage: str) -> None:
     study = study_of(spec(trials=1))
-    place = TrialQueue.open(study, storage)
+    queue = TrialQueue.open(study, storage)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     machine = worker_id().rpartition(":")[0]
     for tries in range(1, MAX_ATTEMPTS + 1):
-        claimed = place.claim()
+        claimed = queue.claim()
         assert claimed is not None
-        assert place.trials()[0].user_attrs["tries"] == tries
-        place.mark(claimed.id, "worker", f"{machine}:{gone.pid}")
-    assert place.claim() is None
-    (trial,) = place.trials()
+        assert queue.trials()[0].user_attrs["tries"] == tries
+        queue.mark(claimed.id, "worker", f"{machine}:{gone.pid}")
+    assert queue.claim() is None
+    (trial,) = queue.trials()
     assert trial.state == TrialState.FAIL
     assert "died 3 times" in trial.user_attrs["error"]
 
@@ -66,13 +66,13 @@ def test_a_dead_worker_s_trial_is_free_again_but_not_for_ever(storage: str) -> N
 def test_another_machine_s_worker_is_dead_once_it_is_silent(
     storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = TrialQueue.open(study_of(spec(trials=1)), storage)
-    claimed = place.claim()
+    queue = TrialQueue.open(study_of(spec(trials=1)), storage)
+    claimed = queue.claim()
     assert claimed is not None
-    place.mark(claimed.id, "worker", "elsewhere:1")
+    queue.mark(claimed.id, "worker", "elsewhere:1")
     monkeypatch.setattr(trial_queue, "STALE_AFTER_SECONDS", 0.3)
     start = time.monotonic()
-    assert place.claim() is not None
+    assert queue.claim() is not None
     assert time.monotonic() - start >= 0.3
 
 

@@ -81,14 +81,14 @@ def test_a_disk_that_is_full_in_the_middle_of_a_trial(
 
 def test_a_trial_that_fails_is_a_row_and_the_others_go_on(studies: Path, tmp_path: Path) -> None:
     rates = {"optimizer.lr": [1e30, 0.01], "loss": ["mse"], "optimizer": ["sgd"]}
-    made = OmegaConf.load(studies / "study" / "small.yaml")
-    made.merge_with({"name": "failing", "trials": 6, "pruner": None})
-    made.space = rates
-    OmegaConf.save(made, studies / "study" / "failing.yaml")
-    found = in_process(studies, tmp_path, "failing")
-    states = {trial.params["optimizer.lr"]: trial.state for trial in found.trials()}
+    created = OmegaConf.load(studies / "study" / "small.yaml")
+    created.merge_with({"name": "failing", "trials": 6, "pruner": None})
+    created.space = rates
+    OmegaConf.save(created, studies / "study" / "failing.yaml")
+    result = in_process(studies, tmp_path, "failing")
+    states = {trial.params["optimizer.lr"]: trial.state for trial in result.trials()}
     assert states == {1e30: TrialState.FAIL, 0.01: TrialState.COMPLETE}
-    report.write(found.study, found.trials(), tmp_path)
+    report.write(result.study, result.trials(), tmp_path)
     rows = list(csv.DictReader((tmp_path / "trials.csv").open()))
     errors = {row["optimizer.lr"]: row["error"] for row in rows}
     assert "lower optimizer.lr" in errors["1e+30"]

@@ -57,8 +57,8 @@ ABOUT = {
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder of eight classes with all that a page can show, images too."""
-    place = tmp_path_factory.mktemp("whole")
-    run = RunFolder(place / "run")
+    base = tmp_path_factory.mktemp("whole")
+    run = RunFolder(base / "run")
     run.path.mkdir()
     labels = np.repeat(np.arange(len(NAMES)), 12)
     rows = [f"{c}/{i:02}.png" for i, c in enumerate(labels)]
@@ -75,17 +75,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     models = [model("devise", 0.4), model("conse", 0.6)]
     chosen = standard_protocols(split.seen, split.unseen)
-    found = evaluator.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
-    result, neighbours = found.report, found.neighbours
+    actual = evaluator.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
+    result, neighbours = actual.report, actual.neighbours
     run.save_classes(split, [Resolution(n, (n,), "exact") for n in NAMES], vectors, rows)
     overlap = Overlap("okapi", "is a kind of", "giraffe", "okapi")
     run.save_details(RunDetails(ABOUT, (overlap,), (f"{EVIL}: broken",)))
     (run.path / "config.yaml").write_text("seed: 0\nnote: <b>bold</b>\n", encoding="utf-8")
     run.save_arrays("neighbours", neighbours)
-    for each in models:
-        run.save_embedded(each)
+    for item in models:
+        run.save_embedded(item)
     run_tables.write(result, run.path, "a run")
-    curves = {each.name: _curve(each, split.seen, split.unseen) for each in models}
+    curves = {item.name: _curve(item, split.seen, split.unseen) for item in models}
     rankings = [
         protocol_ranking(
             p.name,
@@ -103,12 +103,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         unseen=split.unseen,
         overlaps={"okapi": "is a kind of giraffe"},
     )
-    found = diagnostics.diagnose(classes, models, rankings, curves, {"devise": 0.1})
-    (run.path / "diagnostics.json").write_text(json.dumps(found), encoding="utf-8")
+    actual = diagnostics.diagnose(classes, models, rankings, curves, {"devise": 0.1})
+    (run.path / "diagnostics.json").write_text(json.dumps(actual), encoding="utf-8")
     shown = []
     for part, ids in (("test", split.test), ("unseen", split.unseen_rows)):
         for i in ids:
-            path = place / f"{i}.png"
+            path = base / f"{i}.png"
             Image.new("RGB", (300, 200), (i, 20 * int(labels[i]), 90)).save(path)
             shown.append(
                 GalleryRow(name=rows[i], label=NAMES[labels[i]], path=str(path), part=part)
@@ -120,11 +120,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _curve(model: MethodOutput, seen: np.ndarray, unseen: np.ndarray) -> Curve:
     best = []
     for part in (model.seen, model.unseen):
-        found = []
+        actual = []
         for ids in (seen, unseen):
             places, scores = ExactIndex(model.class_vectors[ids]).search(part.vectors, 1)
-            found.append((ids[places], scores))
-        best.append(top_answers(found[0], found[1], part.class_ids))
+            actual.append((ids[places], scores))
+        best.append(top_answers(actual[0], actual[1], part.class_ids))
     return tradeoff_curve(best[0], best[1])
 
 
@@ -164,41 +164,41 @@ class Page(HTMLParser):
 
     def table(self, *heads: str) -> list[list[str]]:
         """The rows of the one table that has these headings, by its own."""
-        (found,) = [t for t in self.tables if set(heads) <= set(t[0])]
-        return found
+        (actual,) = [t for t in self.tables if set(heads) <= set(t[0])]
+        return actual
 
 
 @pytest.fixture(scope="module")
 def page(whole: Path) -> Page:
     written = write_html(ShownRun(whole))
     assert written == whole / "report.html"
-    found = Page(written.read_text(encoding="utf-8"))
-    assert not found.open
-    return found
+    actual = Page(written.read_text(encoding="utf-8"))
+    assert not actual.open
+    return actual
 
 
 SECTIONS = {"methods", "hits", "trade", "classes", "confusions", "plane", "hubs", "audit", "run"}
 
 
 def test_every_section_is_there_and_linked(page: Page) -> None:
-    ids = [own["id"] for _, own in page.elements if "id" in own]
+    ids = [this["id"] for _, this in page.elements if "id" in this]
     assert len(ids) == len(set(ids))
     assert set(ids) >= SECTIONS
-    links = [str(own["href"]) for own in page.all("a")]
+    links = [str(this["href"]) for this in page.all("a")]
     assert {link.removeprefix("#") for link in links} == SECTIONS
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(page: Page) -> None:
     assert not page.all("script")
     assert not page.all("link")
-    for tag, own in page.elements:
-        assert not [name for name in own if name.startswith("on")]
+    for tag, this in page.elements:
+        assert not [name for name in this if name.startswith("on")]
         for name in ("src", "href", "xlink:href"):
-            if name in own:
-                assert str(own[name]).startswith(("#", "data:image/jpeg;base64,")), (tag, own)
+            if name in this:
+                assert str(this[name]).startswith(("#", "data:image/jpeg;base64,")), (tag, this)
     assert "url(http" not in page.source
     assert "@import" not in page.source
-    (policy,) = (own["content"] for own in page.all("meta") if "http-equiv" in own)
+    (policy,) = (this["content"] for this in page.all("meta") if "http-equiv" in this)
     assert str(policy).startswith("default-src 'none'")
 
 
@@ -245,7 +245,7 @@ def test_methods_stand_side_by_side_with_the_best_marked(page: Page, whole: Path
 def test_each_figure_is_named_and_described(page: Page) -> None:
     figures = page.all("svg")
     assert len(figures) == 4
-    ids = {own["id"] for _, own in page.elements if "id" in own}
+    ids = {this["id"] for _, this in page.elements if "id" in this}
     for figure in figures:
         assert figure["role"] == "img"
         assert set(str(figure["aria-labelledby"]).split()) <= ids
@@ -256,8 +256,8 @@ def test_each_figure_is_named_and_described(page: Page) -> None:
 
 
 def test_unseen_classes_are_sorted_with_what_the_pretraining_knew(page: Page, whole: Path) -> None:
-    found = json.loads((whole / "diagnostics.json").read_text())["classes"]
-    unseen = sorted((e for e in found if not e["seen"]), key=lambda e: -e["hit@1"])
+    actual = json.loads((whole / "diagnostics.json").read_text())["classes"]
+    unseen = sorted((e for e in actual if not e["seen"]), key=lambda e: -e["hit@1"])
     head, *rows = page.table("class", "hit@1 among unseen labels")
     of = [dict(zip(head, row, strict=True)) for row in rows]
     shown = [float(row["hit@1 among unseen labels"]) for row in of]
@@ -270,10 +270,10 @@ def test_unseen_classes_are_sorted_with_what_the_pretraining_knew(page: Page, wh
 
 
 def test_confusions_have_images_of_the_class_that_were_answered_so(page: Page, whole: Path) -> None:
-    found = json.loads((whole / "diagnostics.json").read_text())["confusions"]["unseen"]["pairs"]
+    actual = json.loads((whole / "diagnostics.json").read_text())["confusions"]["unseen"]["pairs"]
     tables = [t for t in page.tables if "images answered so" in t[0]]
     assert [row[0] for row in tables[0][1:]] == [
-        pair["true"].replace(EVIL, SPELT) for pair in found[:8]
+        pair["true"].replace(EVIL, SPELT) for pair in actual[:8]
     ]
     rows = saved_rows(whole / "gallery").rows
     labels = {row.name: NAMES.index(row.label) for row in rows}
@@ -308,9 +308,9 @@ def test_sections_whose_files_are_absent_are_left_out(
 ) -> None:
     for name in ALWAYS | kept:
         shutil.copy(whole / name, tmp_path / name)
-    found = Page(page_module.page(ShownRun(tmp_path)))
-    assert {str(own["href"])[1:] for own in found.all("a")} == sections
-    assert not found.all("img")
+    actual = Page(page_module.page(ShownRun(tmp_path)))
+    assert {str(this["href"])[1:] for this in actual.all("a")} == sections
+    assert not actual.all("img")
 
 
 def test_images_that_are_gone_are_left_out(whole: Path, tmp_path: Path) -> None:
@@ -319,8 +319,8 @@ def test_images_that_are_gone_are_left_out(whole: Path, tmp_path: Path) -> None:
     rows = (run / "gallery/rows.json").read_text(encoding="utf-8")
     gone = rows.replace(str(whole.parent), str(tmp_path / "gone"))
     (run / "gallery/rows.json").write_text(gone, encoding="utf-8")
-    found = json.loads((run / "diagnostics.json").read_text())["confusions"]
-    shown = confusions.confusions(RunFolder(run), found)
+    actual = json.loads((run / "diagnostics.json").read_text())["confusions"]
+    shown = confusions.confusions(RunFolder(run), actual)
     assert shown
     assert not [table for table in shown if "images answered so" in table.headings]
 
@@ -380,9 +380,9 @@ def test_an_offline_run_holds_the_figures_tables_and_page(
         assert len(picture.convert("L").getcolors() or []) > 20  # something is drawn
     assert (media / summary["report"]["path"]).read_text(encoding="utf-8") == page.source
     table = json.loads((media / summary["classes"]["path"]).read_text())
-    found = json.loads((whole / "diagnostics.json").read_text())["classes"]
+    actual = json.loads((whole / "diagnostics.json").read_text())["classes"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
-    shown = [(entry["name"].replace(EVIL, SPELT), entry["hit@1"]) for entry in found]
+    shown = [(entry["name"].replace(EVIL, SPELT), entry["hit@1"]) for entry in actual]
     assert [(row["name"], row["hit@1"]) for row in rows] == shown
     methods = json.loads((media / summary["methods"]["path"]).read_text())
     assert [row[0] for row in methods["data"]] == ["devise", "conse", "chance"]

@@ -25,7 +25,7 @@ def runs(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Path]:
     """Seeds 0 and 1 of one recipe, and seed 0 with another loss."""
-    place = tmp_path_factory.mktemp("runs")
+    folder = tmp_path_factory.mktemp("runs")
     folders = []
     for i, options in enumerate((["seed=0"], ["seed=1"], ["seed=0", "loss=cosine"])):
         config = composed(
@@ -39,8 +39,8 @@ def runs(
             *ALONE,
             *options,
         )
-        train(config, place / str(i))
-        folders.append(place / str(i))
+        train(config, folder / str(i))
+        folders.append(folder / str(i))
     return folders
 
 

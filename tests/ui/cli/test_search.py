@@ -63,10 +63,10 @@ def test_words_find_images_that_are_not_on_disk_by_name(trained: Path) -> None:
     names = [name for name in hits(output) if "/searches/" not in name]
     assert len(set(names)) == 4
     assert set(names) <= {row.name for row in gallery.rows}
-    place = trained / "searches" / "cat_test"
-    assert str(place / "page.html") in output.splitlines()
-    assert sorted(path.name for path in place.iterdir()) == ["grid.png", "page.html"]
-    page = (place / "page.html").read_text(encoding="utf-8")
+    base = trained / "searches" / "cat_test"
+    assert str(base / "page.html") in output.splitlines()
+    assert sorted(path.name for path in base.iterdir()) == ["grid.png", "page.html"]
+    page = (base / "page.html").read_text(encoding="utf-8")
     assert all(name in page for name in names)
 
 
@@ -77,9 +77,9 @@ def test_images_elsewhere_are_shown_and_marked_where_a_class_is_asked_for(
     output = call(*common, tmp_path / "1", "cat", "-k", 38)
     assert "not on disk" not in output
     page = (tmp_path / "1" / "page.html").read_text(encoding="utf-8")
-    own = sum(row.label == "cat" for row in Run.open(trained).gallery("all").rows)
-    assert page.count(RIGHT) == own
-    assert page.count(WRONG) == 38 - own
+    this = sum(row.label == "cat" for row in Run.open(trained).gallery("all").rows)
+    assert page.count(RIGHT) == this
+    assert page.count(WRONG) == 38 - this
     call(*common, tmp_path / "2", "ocean", "-k", 38)
     page = (tmp_path / "2" / "page.html").read_text(encoding="utf-8")
     assert RIGHT not in page
@@ -115,9 +115,9 @@ def test_each_question_has_a_folder_of_its_own(trained: Path) -> None:
     for query in ("horse -grass", "horse grass", "-grass horse", "/../../etc", "a" * 3 + " ship"):
         call("search", trained, query, "-k", 1)
     call("search", trained, "horse grass", "-k", 1, "--among", "unseen")
-    made = set((trained / "searches").glob("*")) - before
-    assert len(made) == 6
-    assert {"horse_minus_grass", "horse_grass", "minus_grass_horse"} <= {p.name for p in made}
+    created = set((trained / "searches").glob("*")) - before
+    assert len(created) == 6
+    assert {"horse_minus_grass", "horse_grass", "minus_grass_horse"} <= {p.name for p in created}
 
 
 def test_any_image_is_searched_by_alone_and_with_words(trained: Path, tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_a_folder_is_indexed_and_searched(trained: Path, tmp_path: Path) -> None
     assert f"--among '{photos}'" in output
     (photos / "0.png").unlink()
     assert "2 images: 0 added, 0 changed, 1 dropped, 1 skipped" in call("index", trained, photos)
-    found = call("search", trained, "boat", "--among", photos, "--out", tmp_path / "out")
-    assert set(hits(found)[:2]) == {"1.png", "2.png"}
-    assert "label" not in found
-    assert "not on disk" not in found
+    actual = call("search", trained, "boat", "--among", photos, "--out", tmp_path / "out")
+    assert set(hits(actual)[:2]) == {"1.png", "2.png"}
+    assert "label" not in actual
+    assert "not on disk" not in actual
 
 
 def test_images_get_words(trained: Path, image_tree: Path) -> None:

@@ -72,10 +72,10 @@ def test_only_this_machine_is_answered_and_the_browser_is_held_to_it(page: Page)
 def test_what_it_was_sent_is_removed_at_the_end(saved: Run, images: Path) -> None:
     before = dict(os.environ)
     with serving(saved) as url:
-        place = Path(os.environ["GRADIO_TEMP_DIR"])
+        base = Path(os.environ["GRADIO_TEMP_DIR"])
         Page(url).ask(image=images / "boat" / "03.png")
-        assert list(place.rglob("03.png"))
-    assert not place.exists()
+        assert list(base.rglob("03.png"))
+    assert not base.exists()
     assert dict(os.environ) == before
 
 
