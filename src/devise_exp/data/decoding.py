@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from devise_exp.core.errors import InputError
 
 LARGEST_FILE = 2**30  # bytes; a file is read whole, and none of the allowed pixel count is larger
 UNREADABLE = "cannot be read"
+# decode() refuses what Pillow only warns of.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import PIL
-from PIL import Image
 
 from devise_exp.core.console import progress
 from devise_exp.core.files import cache_dir, file_lock, file_stamp, fingerprint, write_text
@@ -90,7 +89,7 @@ def _scan(files: dict[str, str]) -> ImageScan:
     """Read and decode the files with as many threads as there are cores."""
     rows, good, broken = sorted(files), [], {}
     with (
-        _strict_decoding(),
+        _quiet_decoding(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
         progress() as bar,
     ):
@@ -117,9 +116,8 @@ def _content_or_reason(path: str) -> bytes | str:
 
 
 @contextmanager
-def _strict_decoding() -> Iterator[None]:
-    """Raise on decompression bombs in the process, and ignore other warnings of decoders."""
+def _quiet_decoding() -> Iterator[None]:
+    """Ignore the warnings of decoders in this process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield
