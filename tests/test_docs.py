@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from helpers.paths import ROOT
+from helpers.paths import CONF, ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAME = re.compile(r"`(devise_exp(?:\.\w+)+)`")
@@ -29,6 +29,24 @@ def test_the_picture_of_the_packages_is_current() -> None:
     page = house.PAGE.read_text(encoding="utf-8")
     assert house.with_picture(page) == page, "run: python docs/house.py"
     assert sum(len(row) for row in house.layers()) == 13
+
+
+def test_the_readme_lists_every_option() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    options = {
+        f"{folder.name}={path.stem}"
+        for folder in CONF.iterdir()
+        if folder.is_dir() and folder.name not in ("experiment", "study")
+        for path in folder.glob("*.yaml")
+    }
+    rows = [line for line in lines if re.match(r"\| `\w+`(, `\w+`)? \| `", line)]
+    listed = set()
+    for row in rows:
+        groups, values = row.strip("| ").split(" | ", 1)
+        # `optimizer`, `scheduler` | their options, with a semicolon between them
+        for group, part in zip(re.findall(r"`(\w+)`", groups), values.split("; "), strict=False):
+            listed |= {f"{group}={option}" for option in re.findall(r"`(\w+)`", part)}
+    assert options <= listed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
