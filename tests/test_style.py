@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from helpers.paths import ROOT
+from helpers.paths import ROOT, TESTS
 
 SOURCE = ROOT / "src" / "devise_exp"
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -113,11 +113,16 @@ def test_public_names_have_docstrings_with_sections(path: Path) -> None:
     } == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=module_id)
-def test_variables_are_nouns(path: Path) -> None:
-    names = {n.id for n in ast.walk(tree(path)) if isinstance(n, ast.Name)}
-    names |= {n.arg for n in ast.walk(tree(path)) if isinstance(n, ast.arg)}
-    assert names & NO_NOUNS == set()
+@pytest.mark.parametrize("folder", [SOURCE, TESTS], ids=["src", "tests"])
+def test_variables_are_nouns(folder: Path) -> None:
+    verbs = {}
+    for path in sorted(folder.rglob("*.py")):
+        nodes = list(ast.walk(tree(path)))
+        names = {n.id for n in nodes if isinstance(n, ast.Name)}
+        names |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+        if names & NO_NOUNS:
+            verbs[path.name] = names & NO_NOUNS
+    assert verbs == {}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_id)
