@@ -71,9 +71,9 @@ def test_classes_without_good_images_are_left_out_and_named(tree: Path) -> None:
     dataset = image_folder(tree)
     assert dataset.classes == ("emu", "okapi")
     assert [note.split(":")[0] for note in dataset.skipped] == [
+        "yeti",  # a class that is lost comes before its images, of which a warning names the first
         "unicorn",
         "yeti/blurred.jpg",
-        "yeti",
     ]
 
 

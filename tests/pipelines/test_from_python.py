@@ -26,3 +26,21 @@ def test_a_run_is_trained_evaluated_and_opened(
 def test_several_runs_are_refused() -> None:
     with pytest.raises(InputError, match="call train for every seed"):
         devise_exp.train(*FEW, "seeds=2")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["los=cosine"], "no option los: did you mean loss"),
+        (["data=image_folder", "data.root=/nowhere"], "/nowhere does not exist"),
+        (["optimizer.lr=-1"], "Invalid learning rate: -1"),
+    ],
+)
+def test_wrong_input_is_the_error_that_a_command_prints(
+    tmp_path: Path, options: list[str], words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as raised:
+        devise_exp.train(*FEW, *options, folder=tmp_path / "run")
+    assert len(str(raised.value).splitlines()) == 1
+    with pytest.raises(InputError, match="nowhere: not a run folder"):
+        devise_exp.evaluate(tmp_path / "nowhere")

@@ -119,6 +119,27 @@ def _remedy(number: int | None) -> str:
 
 
 @contextmanager
+def input_errors() -> Iterator[None]:
+    """Turn every error that a person can mend into an InputError, as a command's line says it.
+
+    Yields:
+        Nothing; Hydra and the parts that it builds are called inside the block.
+
+    Raises:
+        InputError: If `user_message` has a line for what was raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        line = user_message(error)
+        if line is None:
+            raise
+        raise InputError(line) from error
+
+
+@contextmanager
 def as_input_error(group: str) -> Iterator[None]:
     """Turn a library's error about a value into an InputError.
 

@@ -123,11 +123,7 @@ def dataset_from_images(
         rows=tuple(image.row for image in good),
         fingerprint=scan.fingerprint,
         images=ImageFiles(image.path for image in good),
-        skipped=(
-            *skipped,
-            *broken,
-            *(f"{class_name}: no good image" for class_name in sorted(lost)),
-        ),
+        skipped=(*(f"{name}: no good image" for name in sorted(lost)), *skipped, *broken),
     )
 
 

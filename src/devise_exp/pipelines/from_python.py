@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from devise_exp.core.config import compose_config
-from devise_exp.core.errors import InputError
+from devise_exp.core.errors import InputError, input_errors
 from devise_exp.pipelines import reevaluation
 from devise_exp.search.saved_run import Run
 
@@ -24,6 +24,12 @@ def train(*overrides: str, folder: str | Path | None = None) -> Run:
     Raises:
         InputError: If an option is wrong, or asks for several runs.
     """
+    with input_errors():
+        return _train(overrides, folder)
+
+
+def _train(overrides: tuple[str, ...], folder: str | Path | None) -> Run:
+    """Train as `train` does; errors are those of the libraries too."""
     from devise_exp.pipelines.run import train as train_run  # late: torch
 
     config = compose_config(overrides)
@@ -44,11 +50,15 @@ def evaluate(run: Run | str | Path, *overrides: str) -> dict[str, float]:
 
     Returns:
         The metrics by name, as in metrics.json.
+
+    Raises:
+        InputError: If an option is wrong, or the path is not a folder of a finished run.
     """
     path = run.folder.path if isinstance(run, Run) else Path(run)
-    config = compose_config(overrides, "evaluate")
-    config.run_dir = str(path)
-    return reevaluation.evaluate(config)
+    with input_errors():
+        config = compose_config(overrides, "evaluate")
+        config.run_dir = str(path)
+        return reevaluation.evaluate(config)
 
 
 def open_run(path: str | Path) -> Run:

@@ -144,7 +144,10 @@ def runs_in(paths: Iterable[Path]) -> list[RunResults]:
         folders += by_number or ([] if path.is_file() else [path])
     if not folders:
         raise InputError("no run folder among these paths: give those of trained runs")
-    runs = [read(folder) for folder in dict.fromkeys(folders)]
+    unique: dict[Path, Path] = {}  # outputs/latest is a link to one of the others
+    for folder in folders:
+        unique.setdefault(folder.resolve(), folder)
+    runs = [read(folder) for folder in unique.values()]
     for run in runs:
         RunFolder.existing(run.path)
     first = runs[0]

@@ -68,6 +68,11 @@ def test_compare_gives_the_mean_of_runs_that_differ_in_the_seed_alone(runs: list
     assert "seed=" not in output
 
 
+def test_a_link_to_a_run_is_that_run(runs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(runs[1])
+    assert call("compare", *runs[:2], tmp_path / "latest") == call("compare", *runs[:2])
+
+
 def test_compare_names_what_differs_and_gives_no_mean_of_it(runs: list[Path]) -> None:
     output = call("compare", runs[0], runs[2])
     lines = [line for line in output.splitlines() if str(runs[0].parent) in line]
