@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from devise_exp.core.command import command
 from devise_exp.core.console import print_content, printable
@@ -20,6 +19,8 @@ FORMAT_OF = {".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 @command
 def show(run: RunArgument) -> None:
     """The table of a run (its report.md)."""
+    from rich.markdown import Markdown  # late: a tenth of a second, of every command
+
     from devise_exp.runs.folder import RunFolder
 
     lines = RunFolder(run).report().splitlines()
