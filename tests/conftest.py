@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from devise_exp.pipelines.experiment_data import ExperimentData
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # As a shell starts what runs in the background; the commands that tests stop would inherit it.
@@ -154,3 +157,29 @@ def splits(
         *FEW, "class_folds=0", "method=devise_cosine", "split.seed=3", "split_seeds=2"
     )
     return trained_once(of_all_workers(tmp_path_factory), "splits", config)
+
+
+@pytest.fixture(scope="session")
+def xlsa17_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two files of a small published data set; no test changes them."""
+    from helpers.xlsa17 import published_files, write
+
+    return write(tmp_path_factory.mktemp("xlsa17"), *published_files())
+
+
+@pytest.fixture(scope="session")
+def xlsa17_config(
+    composed: Callable[..., DictConfig], xlsa17_root: Path
+) -> Callable[..., DictConfig]:
+    """xlsa17_config("split.seed=1", ...) -> the config of a quick run on these files."""
+    from helpers.xlsa17 import small_run
+
+    return partial(composed, *small_run(xlsa17_root))
+
+
+@pytest.fixture(scope="session")
+def xlsa17_data(xlsa17_config: Callable[..., DictConfig]) -> ExperimentData:
+    """What such a run prepares."""
+    from devise_exp.pipelines.prepare import prepare
+
+    return prepare(xlsa17_config())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.images import noise_image, truncate
+from helpers.images import bomb, noise_image, truncate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,19 +17,6 @@ from devise_exp.data.dataset import ImageDataset, subset
 from devise_exp.data.folders import image_folder
 from devise_exp.data.images import ImageArrays
 from devise_exp.data.scan import images_fingerprint
-
-
-def bomb(path: Path) -> None:
-    """A PNG of a few hundred bytes that claims 60,000 × 60,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b""))
 
 
 @pytest.mark.parametrize(

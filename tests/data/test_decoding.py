@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 import warnings
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pytest
-from helpers.images import noise_image, truncate
+from helpers.images import bomb, noise_image, truncate
 from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.decoding import open_image
 from devise_exp.data.folders import image_folder
 from devise_exp.data.images import ImageFiles
-
-
-def bomb(path: Path) -> None:
-    """A PNG of a few hundred bytes that claims 60,000 × 60,000 pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b""))
 
 
 def test_every_format_opens_whatever_its_suffix(tmp_path: Path) -> None:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from helpers.published_sets import image
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.imagenet_sets import imagenet, tiny_imagenet200
-
-
-def image(path: Path, seed: int = 0) -> Path:
-    noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).save(path, format="JPEG")
-    return path
 
 
 def test_imagenet_joins_its_parts_and_names_wnids(root: Path) -> None:

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
+from helpers.published_sets import image
 from PIL import Image
 
 from devise_exp.data.intel import intel_scenes
-
-
-def image(path: Path, seed: int = 0) -> Path:
-    noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).save(path, format="JPEG")
-    return path
 
 
 def test_intel_scenes_joins_its_parts_and_leaves_unsorted_images_alone(root: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 import hydra.utils
 import pytest
 from helpers.paths import CONF
-from helpers.published_sets import caltech101_tree, image
+from helpers.published_sets import caltech101_tree, food101_files
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
@@ -23,21 +22,6 @@ from devise_exp.data.intel import intel_scenes
 from devise_exp.data.torchvision_sets import cifar100, flowers102, food101
 
 GROUP = CONF / "data"
-
-
-def food101_files(root: Path) -> Path:
-    folder = root / "food-101"
-    lists = {
-        "train": {"apple_pie": ["apple_pie/11", "apple_pie/12"], "waffles": ["waffles/21"]},
-        "test": {"apple_pie": ["apple_pie/13"], "waffles": ["waffles/22"]},
-    }
-    (folder / "meta").mkdir(parents=True)
-    for part, content in lists.items():
-        (folder / "meta" / f"{part}.json").write_text(json.dumps(content))
-        for paths in content.values():
-            for path in paths:
-                image(folder / "images" / f"{path}.jpg", int(path[-2:]))
-    return folder
 
 
 DOWNLOADABLE = [caltech101, caltech256, cifar100, food101, flowers102]

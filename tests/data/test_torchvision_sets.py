@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torchvision.datasets
-from PIL import Image
+from helpers.published_sets import food101_files, image
 from scipy.io import savemat
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.torchvision_sets import cifar100, flowers102, food101
-
-
-def image(path: Path, seed: int = 0) -> Path:
-    noise = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(noise).save(path, format="JPEG")
-    return path
 
 
 def md5(path: Path) -> str:
@@ -83,21 +75,6 @@ def test_cifar100_has_a_fingerprint_of_its_content(
         cifar100(root)
     monkeypatch.setattr(torchvision.datasets.CIFAR100, "test_list", [["test", md5(path)]])
     assert cifar100(root).fingerprint != first
-
-
-def food101_files(root: Path) -> Path:
-    folder = root / "food-101"
-    lists = {
-        "train": {"apple_pie": ["apple_pie/11", "apple_pie/12"], "waffles": ["waffles/21"]},
-        "test": {"apple_pie": ["apple_pie/13"], "waffles": ["waffles/22"]},
-    }
-    (folder / "meta").mkdir(parents=True)
-    for part, content in lists.items():
-        (folder / "meta" / f"{part}.json").write_text(json.dumps(content))
-        for paths in content.values():
-            for path in paths:
-                image(folder / "images" / f"{path}.jpg", int(path[-2:]))
-    return folder
 
 
 def test_food101_joins_its_lists_and_names_what_is_missing(root: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.xlsa17 import CLASSES, UNSEEN, attributes_of, published_files, small_run, write
+from helpers.xlsa17 import CLASSES, UNSEEN, attributes_of, published_files
 from omegaconf import DictConfig
 
 from devise_exp.core.errors import user_message
@@ -23,19 +22,11 @@ Config = Callable[..., DictConfig]
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("xlsa17"), *published_files())
-
-
-@pytest.fixture(scope="module")
-def small(composed: Config, root: Path) -> Config:
-    return partial(composed, *small_run(root))
-
-
-@pytest.fixture(scope="module")
-def trained(small: Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def trained(
+    xlsa17_config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    return folder, run.train(small(), folder)
+    return folder, run.train(xlsa17_config(), folder)
 
 
 def test_the_audit_knows_the_published_names() -> None:
@@ -84,7 +75,7 @@ def test_a_run_trains_and_its_class_means_are_right(
 
 
 def test_what_belongs_to_the_benchmark_alone_says_so(
-    small: Config, composed: Config, root: Path, image_tree: Path, tmp_path: Path
+    xlsa17_config: Config, composed: Config, xlsa17_root: Path, image_tree: Path, tmp_path: Path
 ) -> None:
     def refused(config: DictConfig) -> str:
         with pytest.raises(Exception) as caught:  # noqa: PT011 - Hydra wraps ours
@@ -100,14 +91,14 @@ def test_what_belongs_to_the_benchmark_alone_says_so(
         "features.num_workers=0",
         "word_vectors=random",
     )  # fmt: skip
-    other = small("backbone=resnet18", "backbone.weights=null")
+    other = xlsa17_config("backbone=resnet18", "backbone.weights=null")
     assert "choose backbone=xlsa17_res101" in refused(other)
     assert "was not published" in refused(composed(*image_options, "backbone=xlsa17_res101"))
-    assert "has no network to train" in refused(small("backbone.trainable=true"))
-    split = ("split=xlsa17", f"split.root={root}", "split.name=AWA2")
+    assert "has no network to train" in refused(xlsa17_config("backbone.trainable=true"))
+    split = ("split=xlsa17", f"split.root={xlsa17_root}", "split.name=AWA2")
     assert "use it with data=xlsa17" in refused(composed(*image_options, *split))
-    assert "is seen and unseen" in refused(small("++labels.merges.sheep=zebra"))
-    assert "choose among SUN" in refused(small("data.name=../AWA2"))
+    assert "is seen and unseen" in refused(xlsa17_config("++labels.merges.sheep=zebra"))
+    assert "choose among SUN" in refused(xlsa17_config("data.name=../AWA2"))
     assert "data.name is needed" in refused(
-        composed("data=xlsa17", f"data.root={root}", "logger=none", "report=none")
+        composed("data=xlsa17", f"data.root={xlsa17_root}", "logger=none", "report=none")
     )
