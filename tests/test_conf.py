@@ -18,6 +18,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.sweep import check_space
@@ -45,7 +46,7 @@ NEEDED = {
 LATER = {
     "projection": {"feature_dim", "dim"},
     "loss": {"embeddings", "targets", "class_vectors"},
-    "split": {"classes", "labels", "rows"},
+    "split": {"data"},
     "index": {"vectors"},
     "prior": {"pretraining"},
     "optimizer": {"params"},
@@ -237,7 +238,7 @@ def test_splits_build(composed: Callable[..., DictConfig], option: str) -> None:
     if option == "split/caltech101_clean":
         classes = [c for c in classes if c != "okapi"] + ["okapi"]
         classes.sort()
-    split = instantiate(config.split)(classes, labels, rows)
+    split = instantiate(config.split)(LabelledRows(classes=classes, labels=labels, rows=rows))
     assert len(split.unseen) >= 1
     if "unseen" in config.split:
         assert {classes[i] for i in split.unseen} == set(config.split.unseen)

@@ -30,7 +30,7 @@ from rich.table import Table
 from torch import nn
 
 from devise_exp.core.config import compose_config
-from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.splits import random_split
 from devise_exp.evaluation.evaluator import evaluate
 from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput, standard_protocols
@@ -106,12 +106,12 @@ def row_of(table: Table, memory: Memory, what: str, n: int) -> Iterator[None]:
 def dataset_of(n: int) -> ImageDataset:
     labels = np.arange(n) % CLASSES
     return ImageDataset(
-        "drawn",
-        tuple(f"class{c:04}" for c in range(CLASSES)),
-        labels,
-        tuple(f"class{c:04}/{i}" for i, c in enumerate(labels.tolist())),
-        f"drawn {n}",
-        Drawn(labels),
+        name="drawn",
+        classes=tuple(f"class{c:04}" for c in range(CLASSES)),
+        labels=labels,
+        rows=tuple(f"class{c:04}/{i}" for i, c in enumerate(labels.tolist())),
+        fingerprint=f"drawn {n}",
+        images=Drawn(labels),
     )
 
 
@@ -137,7 +137,7 @@ def main(n: int) -> None:
         os.environ["DEVISE_CACHE"] = cache
         with row_of(table, memory, "dataset and split", n):
             dataset = dataset_of(n)
-            split = random_split(dataset.classes, dataset.labels, dataset.rows, UNSEEN)
+            split = random_split(labelled_rows(dataset), UNSEEN)
         with row_of(table, memory, "bank", n):
             features = feature_bank(
                 dataset, backbone(), ExtractionSettings(batch_size=1024)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.splits import data_of
+from helpers.splits import data_of, shuffled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,14 +32,14 @@ def test_held_out_classes_are_seen_ones_drawn_by_name(
     n: int, n_unseen: int, folds: int, seed: int, clean_share: float, order: int
 ) -> None:
     data = data_of({f"class {c}": 3 for c in range(n)})
-    other = data.shuffled(order)
+    other = shuffled(data, order)
     n_unseen = min(n_unseen, n - 2)
     unseen = [f"class {c}" for c in range(n_unseen)]
     is_clean = np.random.default_rng(order).random(n) < clean_share
     clean_names = {f"class {c}" for c in range(n_unseen, n) if is_clean[c]}
     drawn = []
     for shown in (data, other):
-        split = named_split(*shown, unseen, seed=seed)
+        split = named_split(shown, unseen, seed=seed)
         clean = np.array([c for c in split.seen if split.classes[c] in clean_names], dtype=int)
         sets = draw_class_folds(split, clean, folds)
         assert set(np.concatenate([split.unseen, *sets])) <= {*split.seen, *split.unseen}
@@ -66,7 +66,7 @@ def test_the_seed_of_the_split_draws_the_held_out_classes() -> None:
     data = data_of({f"class {c}": 3 for c in range(40)})
     drawn = [
         names_of(split, draw_class_folds(split, split.seen, 2))
-        for split in (named_split(*data, ["class 1"], seed=seed) for seed in (0, 0, 1))
+        for split in (named_split(data, ["class 1"], seed=seed) for seed in (0, 0, 1))
     ]
     assert drawn[0] == drawn[1] != drawn[2]
     assert [len(fold) for fold in drawn[0]] == [8, 8]
@@ -74,6 +74,6 @@ def test_the_seed_of_the_split_draws_the_held_out_classes() -> None:
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "maybe", None, True])
 def test_a_wrong_number_of_class_folds(wrong: Any) -> None:
-    split = named_split(*data_of({f"class {c}": 3 for c in range(20)}), ["class 1"])
+    split = named_split(data_of({f"class {c}": 3 for c in range(20)}), ["class 1"])
     with pytest.raises(InputError, match=rf"class_folds={wrong}: give a whole number from 0 on"):
         draw_class_folds(split, split.seen, wrong)

@@ -76,6 +76,8 @@ def in_memory(labels: list[int], classes: int) -> ImageDataset:
         rows=rows,
         fingerprint=images_fingerprint(contents),
         images=ImageArrays(pixels),
+        contents=tuple(f"content of {row}" for row in rows),
+        parts=tuple("train" if index % 2 else None for index in range(len(rows))),
     )
 
 
@@ -100,6 +102,9 @@ def test_filtered_agrees_with_a_row_by_row_count(
         return
     kept = subset(dataset, minimum, limit)
     assert list(kept.rows) == wanted
+    assert kept.contents == tuple(f"content of {row}" for row in wanted)
+    part_of = dict(zip(dataset.rows, dataset.parts or (), strict=True))
+    assert kept.parts == tuple(part_of[row] for row in wanted)
     assert [kept.classes[label] for label in kept.labels] == [row.split("/")[0] for row in wanted]
     assert kept.images is not None
     assert [np.asarray(image)[0, 0, 0] for image in kept.images] == [
@@ -132,6 +137,8 @@ def test_filtered_takes_the_first_by_name_and_refuses_zero(tree: Path) -> None:
         ({"labels": np.array([0.0, 1.0])}, "int64"),
         ({"rows": ("a/1", "a/1")}, "not unique"),
         ({"images": []}, "0 images for 2 rows"),
+        ({"contents": ("c",)}, "1 contents for 2 rows"),
+        ({"parts": ("train", None, "test")}, "3 parts for 2 rows"),
     ],
 )
 def test_a_dataset_that_does_not_fit_together_is_refused(change: dict, wrong: str) -> None:

@@ -42,6 +42,19 @@ def test_a_second_scan_asks_only_for_sizes_and_times(tree: Path) -> None:
     assert image_folder(tree).skipped == after.skipped  # remembered, too
 
 
+def test_every_good_row_has_the_hash_of_its_file(tree: Path) -> None:
+    """The same for copies under any name, and remembered."""
+    (tree / "okapi/b (1).jpg").write_bytes((tree / "okapi/b.jpg").read_bytes())
+    (tree / "emu/broken.jpg").write_bytes(b"no image")
+    for _ in range(2):
+        dataset = image_folder(tree)
+        assert dataset.contents is not None
+        content = dict(zip(dataset.rows, dataset.contents, strict=True))
+        assert len(content) == len(dataset.rows)
+        assert content["okapi/b (1).jpg"] == content["okapi/b.jpg"]
+        assert len(set(content.values())) == len(content) - 1
+
+
 def test_a_damaged_memo_is_made_again(tree: Path, cache: Path) -> None:
     first = image_folder(tree)
     (memo,) = cache.glob("scans/*.json")

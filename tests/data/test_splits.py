@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers.splits import Data, data_of, datas, parts
+from helpers.splits import data_of, datas, parts, shuffled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split, named_split, random_split
 
 shares = st.sampled_from(
@@ -21,10 +23,10 @@ shares = st.sampled_from(
 @settings(deadline=None)
 @given(datas, st.integers(0, 2**32), shares)
 def test_every_row_of_a_class_stands_in_one_part(
-    data: Data, seed: int, given_shares: tuple[float, float]
+    data: LabelledRows, seed: int, given_shares: tuple[float, float]
 ) -> None:
     val_share, test_share = given_shares
-    split = random_split(data.classes, data.labels, data.rows, None, seed, val_share, test_share)
+    split = random_split(data, None, seed, val_share, test_share)
     dealt = [split.train, split.val, split.test]
     together = np.concatenate([*dealt, split.unseen_rows])
     assert sorted(together.tolist()) == np.flatnonzero(data.labels >= 0).tolist()
@@ -45,13 +47,15 @@ def test_every_row_of_a_class_stands_in_one_part(
 
 @settings(deadline=None)
 @given(datas, st.integers(0, 5), st.integers(0, 2**16))
-def test_the_order_of_rows_and_classes_decides_nothing(data: Data, seed: int, order: int) -> None:
-    other = data.shuffled(order)
+def test_the_order_of_rows_and_classes_decides_nothing(
+    data: LabelledRows, seed: int, order: int
+) -> None:
+    other = shuffled(data, order)
     for here, there in (
-        (random_split(*data, seed=seed), random_split(*other, seed=seed)),
+        (random_split(data, seed=seed), random_split(other, seed=seed)),
         (
-            named_split(*data, data.classes[:1], seed=seed),
-            named_split(*other, data.classes[:1], seed=seed),
+            named_split(data, data.classes[:1], seed=seed),
+            named_split(other, data.classes[:1], seed=seed),
         ),
     ):
         assert parts(data, here) == parts(other, there)
@@ -59,13 +63,13 @@ def test_the_order_of_rows_and_classes_decides_nothing(data: Data, seed: int, or
 
 
 @pytest.fixture(scope="module")
-def animals() -> Data:
+def animals() -> LabelledRows:
     return data_of({"cat": 30, "dog": 50, "okapi": 20, "otter": 10, "yak": 40}, left_out=3)
 
 
-def test_rows_that_are_left_out_stand_in_no_part(animals: Data) -> None:
+def test_rows_that_are_left_out_stand_in_no_part(animals: LabelledRows) -> None:
     """Also where the last class, which -1 would index, is unseen."""
-    split = named_split(*animals, ["yak"])
+    split = named_split(animals, ["yak"])
     assert len(split.unseen_rows) == 40
     assert sum(map(len, parts(animals, split).values())) == 150
     assert not any(
@@ -73,32 +77,30 @@ def test_rows_that_are_left_out_stand_in_no_part(animals: Data) -> None:
     )
 
 
-def test_seeds_differ_and_repeat(animals: Data) -> None:
-    dealt = [parts(animals, named_split(*animals, ["okapi"], seed=seed)) for seed in range(4)]
+def test_seeds_differ_and_repeat(animals: LabelledRows) -> None:
+    dealt = [parts(animals, named_split(animals, ["okapi"], seed=seed)) for seed in range(4)]
     for part in ("train", "val", "test"):
         assert len({frozenset(rows[part]) for rows in dealt}) == 4
     assert {frozenset(rows["unseen"]) for rows in dealt} == {frozenset(dealt[0]["unseen"])}
-    chosen = [random_split(*animals, n_unseen=2, seed=seed) for seed in range(12)]
+    chosen = [random_split(animals, n_unseen=2, seed=seed) for seed in range(12)]
     assert len({tuple(split.unseen) for split in chosen}) > 4
     assert {len(split.unseen) for split in chosen} == {2}
     assert chosen[3].name == "random2"
-    again = random_split(*animals, n_unseen=2, seed=3)
+    again = random_split(animals, n_unseen=2, seed=3)
     assert again.fingerprint == chosen[3].fingerprint
     assert len({split.fingerprint for split in chosen}) == 12
 
 
-def test_the_fingerprint_tells_splits_apart(animals: Data) -> None:
+def test_the_fingerprint_tells_splits_apart(animals: LabelledRows) -> None:
     splits = [
-        named_split(*animals, ["okapi"]),
-        named_split(*animals, ["okapi"], seed=1),
-        named_split(*animals, ["yak"]),
-        named_split(*animals, ["okapi"], test_share=0.3),
-        named_split(
-            animals.classes, animals.labels, [f"x{row}" for row in animals.rows], ["okapi"]
-        ),
+        named_split(animals, ["okapi"]),
+        named_split(animals, ["okapi"], seed=1),
+        named_split(animals, ["yak"]),
+        named_split(animals, ["okapi"], test_share=0.3),
+        named_split(replace(animals, rows=[f"x{row}" for row in animals.rows]), ["okapi"]),
     ]
     assert len({split.fingerprint for split in splits}) == len(splits)
-    assert named_split(*animals, ["okapi"], name="other").fingerprint == splits[0].fingerprint
+    assert named_split(animals, ["okapi"], name="other").fingerprint == splits[0].fingerprint
 
 
 @pytest.mark.parametrize(
@@ -112,37 +114,39 @@ def test_the_fingerprint_tells_splits_apart(animals: Data) -> None:
         (["zebra?"], r"no class zebra\? in the data \(near zebra\?: none\)"),
     ],
 )
-def test_a_wrong_list_of_unseen_classes(unseen: list[str], message: str, animals: Data) -> None:
+def test_a_wrong_list_of_unseen_classes(
+    unseen: list[str], message: str, animals: LabelledRows
+) -> None:
     with pytest.raises(InputError, match=message):
-        named_split(*animals, unseen)
+        named_split(animals, unseen)
 
 
 @pytest.mark.parametrize("count", [0, -1, 4, 5, 99])
-def test_a_wrong_number_of_unseen_classes(count: int, animals: Data) -> None:
+def test_a_wrong_number_of_unseen_classes(count: int, animals: LabelledRows) -> None:
     with pytest.raises(InputError, match=f"split.n_unseen={count} of 5 classes"):
-        random_split(*animals, n_unseen=count)
-    assert len(random_split(*animals, n_unseen=3).seen) == 2
+        random_split(animals, n_unseen=count)
+    assert len(random_split(animals, n_unseen=3).seen) == 2
 
 
 @pytest.mark.parametrize("wrong", [(0, 0.2), (0.1, 0), (-0.1, 0.2), (0.5, 0.5), (0.1, 2)])
-def test_wrong_shares(wrong: tuple[float, float], animals: Data) -> None:
+def test_wrong_shares(wrong: tuple[float, float], animals: LabelledRows) -> None:
     with pytest.raises(
         InputError, match=f"split.val_share={wrong[0]} and split.test_share={wrong[1]}"
     ):
-        named_split(*animals, ["okapi"], val_share=wrong[0], test_share=wrong[1])
+        named_split(animals, ["okapi"], val_share=wrong[0], test_share=wrong[1])
 
 
-def test_a_negative_seed(animals: Data) -> None:
+def test_a_negative_seed(animals: LabelledRows) -> None:
     for make in (
-        lambda: random_split(*animals, seed=-1),
-        lambda: named_split(*animals, ["yak"], seed=-1),
+        lambda: random_split(animals, seed=-1),
+        lambda: named_split(animals, ["yak"], seed=-1),
     ):
         with pytest.raises(InputError, match=r"split\.seed=-1: give a whole number from 0 on"):
             make()
 
 
-def test_a_split_that_overlaps_cannot_be_made(animals: Data) -> None:
-    split = named_split(*animals, ["okapi"])
+def test_a_split_that_overlaps_cannot_be_made(animals: LabelledRows) -> None:
+    split = named_split(animals, ["okapi"])
     fields = vars(split)
     with pytest.raises(ValueError, match="a row is in two parts"):
         Split(**fields | {"val": split.test})
@@ -152,18 +156,19 @@ def test_a_split_that_overlaps_cannot_be_made(animals: Data) -> None:
 
 def test_a_class_called_by_a_number_can_be_unseen() -> None:
     rows = [f"{c}/{i}" for c in ("42", "cat", "dog") for i in range(4)]
-    split = named_split(["42", "cat", "dog"], np.repeat(np.arange(3), 4), rows, [42])  # type: ignore
+    data = LabelledRows(classes=["42", "cat", "dog"], labels=np.repeat(np.arange(3), 4), rows=rows)
+    split = named_split(data, [42])  # type: ignore
     assert [split.classes[i] for i in split.unseen] == ["42"]
 
 
-def test_what_clean_can_be(animals: Data) -> None:
+def test_what_clean_can_be(animals: LabelledRows) -> None:
     for function, unseen in ((named_split, ["cat"]), (random_split, 1)):
-        assert function(*animals, unseen, clean="require").clean == "require"
+        assert function(animals, unseen, clean="require").clean == "require"
         with pytest.raises(InputError, match=r"split\.clean=yes: choose report or require"):
-            function(*animals, unseen, clean="yes")
+            function(animals, unseen, clean="yes")
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, "3", True])
-def test_a_wrong_number_of_training_images(wrong: Any, animals: Data) -> None:
+def test_a_wrong_number_of_training_images(wrong: Any, animals: LabelledRows) -> None:
     with pytest.raises(InputError, match=rf"split\.train_per_class={wrong}: give a whole number"):
-        named_split(*animals, ["okapi"], train_per_class=wrong)
+        named_split(animals, ["okapi"], train_per_class=wrong)

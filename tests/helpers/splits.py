@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from hypothesis import strategies as st
 
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split
 
 
-class Data(NamedTuple):
-    """classes, labels (N,) with -1 for left-out rows, and row names."""
-
-    classes: list[str]
-    labels: np.ndarray
-    rows: list[str]
-
-    def shuffled(self, seed: int) -> Data:
-        """The same rows and classes, met in another order."""
-        rng = np.random.default_rng(seed)
-        folder, order = rng.permutation(len(self.classes)), rng.permutation(len(self.rows))
-        new_id = np.append(np.argsort(folder), -1)  # labels of -1 stay -1
-        return Data(
-            [self.classes[i] for i in folder],
-            new_id[self.labels[order]],
-            [self.rows[i] for i in order],
-        )
+def shuffled(data: LabelledRows, seed: int) -> LabelledRows:
+    """The same rows and classes, met in another order."""
+    rng = np.random.default_rng(seed)
+    folder, order = rng.permutation(len(data.classes)), rng.permutation(len(data.rows))
+    new_id = np.append(np.argsort(folder), -1)  # labels of -1 stay -1
+    return LabelledRows(
+        classes=[data.classes[i] for i in folder],
+        labels=new_id[data.labels[order]],
+        rows=[data.rows[i] for i in order],
+        contents=None if data.contents is None else [data.contents[i] for i in order],
+        parts=None if data.parts is None else [data.parts[i] for i in order],
+    )
 
 
-def data_of(sizes: dict[str, int], left_out: int = 0) -> Data:
+def data_of(sizes: dict[str, int], left_out: int = 0) -> LabelledRows:
     classes = list(sizes)
     labels = np.repeat(np.arange(len(classes)), list(sizes.values()))
     rows = [f"{name}/{i:03}.jpg" for name, size in sizes.items() for i in range(size)]
     labels = np.append(labels, np.full(left_out, -1, dtype=labels.dtype))
-    return Data(classes, labels, rows + [f"left out/{i}.jpg" for i in range(left_out)])
+    rows += [f"left out/{i}.jpg" for i in range(left_out)]
+    return LabelledRows(classes=classes, labels=labels, rows=rows)
 
 
-def parts(data: Data, split: Split) -> dict[str, set[str]]:
+def parts(data: LabelledRows, split: Split) -> dict[str, set[str]]:
     """Row names by part; unlike indices, they mean the same whatever the order."""
     indices = {
         "train": split.train,

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from devise_exp.data.caltech import caltech101
-from devise_exp.data.dataset import ImageDataset, subset
+from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.scan import images_fingerprint
 from devise_exp.data.splits import named_split, random_split
 from devise_exp.features.backbones.base import Backbone, Preprocess
@@ -14,6 +15,7 @@ from devise_exp.features.backbones.base import Backbone, Preprocess
 CLASSES = ("okapi", "yak", "zebra", "na\u00efve")
 LABELS = np.repeat(np.arange(4), 6)
 ROWS = tuple(f"{CLASSES[c]}/{i}.jpg" for i, c in enumerate(LABELS.tolist()))
+DATA = LabelledRows(classes=CLASSES, labels=LABELS, rows=ROWS)
 
 
 def test_the_fingerprints_of_data() -> None:
@@ -33,15 +35,15 @@ def test_the_fingerprints_of_data() -> None:
 
 
 def test_the_fingerprints_and_rows_of_splits() -> None:
-    split = named_split(CLASSES, LABELS, ROWS, ["yak"], seed=3)
+    split = named_split(DATA, ["yak"], seed=3)
     assert split.fingerprint == "ae5e0f35029b5dcf"
     assert split.train.tolist() == [0, 3, 4, 5, 12, 15, 16, 17, 18, 19, 20, 22]
     assert split.val.tolist() == [1, 14, 23]
     assert split.test.tolist() == [2, 13, 21]
-    assert random_split(CLASSES, LABELS, ROWS, seed=1).fingerprint == "c5544cee32ea0246"
+    assert random_split(DATA, seed=1).fingerprint == "c5544cee32ea0246"
     data = caltech101()
     assert data.fingerprint == "4630ede3c537984bbf1a55d27daff836"
-    assert random_split(data.classes, data.labels, data.rows).fingerprint == "c56ffb7899fdd764"
+    assert random_split(labelled_rows(data)).fingerprint == "c56ffb7899fdd764"
 
 
 def test_the_fingerprint_of_a_backbone() -> None:

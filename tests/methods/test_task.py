@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig
 
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split, random_split
 from devise_exp.methods.prior import PretrainedClassifier
 from devise_exp.methods.task import (
@@ -37,7 +38,8 @@ def case(seed: int, n_classes: int, n_unseen: int, images: int = 6) -> Case:
     rng = np.random.default_rng(seed)
     names = [f"class {c}" for c in range(n_classes)]
     ids = rng.permutation(np.repeat(np.arange(n_classes), images + np.arange(n_classes) % 3))
-    split = random_split(names, ids, [f"{i}" for i in range(len(ids))], n_unseen, seed)
+    rows = LabelledRows(classes=names, labels=ids, rows=[f"{i}" for i in range(len(ids))])
+    split = random_split(rows, n_unseen, seed)
     known = PretrainedClassifier(
         tuple(f"category {i}" for i in range(7)),
         *(rng.normal(size=shape).astype(np.float32) for shape in ((7, 3), 7, (7, 4))),

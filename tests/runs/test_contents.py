@@ -12,6 +12,7 @@ import pytest
 from helpers.outputs import method_output
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split, named_split
 from devise_exp.evaluation.leakage import Overlap
 from devise_exp.evaluation.protocols import EmbeddedImages, MethodOutput
@@ -26,7 +27,7 @@ VECTORS = np.eye(4, 7, dtype=np.float32)
 
 
 def split() -> Split:
-    return named_split(NAMES, LABELS, ROWS, ["dog"])
+    return named_split(LabelledRows(classes=NAMES, labels=LABELS, rows=ROWS), ["dog"])
 
 
 def resolutions() -> list[Resolution]:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split
 from devise_exp.evaluation.leakage import Overlap
 from devise_exp.runs.records import ClassRecord, RunDetails, SplitRecord, class_records
@@ -14,7 +15,7 @@ from devise_exp.text.labels import Resolution
 
 NAMES = ["cat", "dog", "ship"]
 ROWS = [f"{name}/{i}.png" for name in NAMES for i in range(5)]
-SPLIT = named_split(NAMES, np.arange(3).repeat(5), ROWS, ["dog"])
+SPLIT = named_split(LabelledRows(classes=NAMES, labels=np.arange(3).repeat(5), rows=ROWS), ["dog"])
 OVERLAP = Overlap("dog", "is a kind of", "canine", "dog")
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.folders import image_folder
 from devise_exp.data.splits import Split, random_split
 from devise_exp.features.backbones.base import Backbone
@@ -76,7 +76,7 @@ def backbone() -> Backbone:
 
 @pytest.fixture(scope="module")
 def split(dataset: ImageDataset) -> Split:
-    return random_split(dataset.classes, dataset.labels, dataset.rows)
+    return random_split(labelled_rows(dataset))
 
 
 def test_training_on_images_needs_images(

@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.folders import image_folder
 from devise_exp.data.splits import given_split
 from devise_exp.features.backbones.base import Augment, Preprocess
@@ -201,7 +201,7 @@ def test_one_epoch_on_images_trains_the_backbone_in_two_loader_processes(
     backbone = replace(torchvision_backbone("resnet18", weights=None), preprocess=SMALL)
     none = np.array([], dtype=np.int64)
     parts = (rows[:32], rows[32:], none, none)
-    split = given_split(dataset.classes, dataset.labels, dataset.rows, parts, "all seen")
+    split = given_split(labelled_rows(dataset), parts, "all seen")
     augmented, plain = image_inputs(dataset, split, backbone)
     assert (augmented.transform, plain.transform) == (Augment(SMALL), SMALL)
     module = DeviseModule(

@@ -5,6 +5,7 @@ from .folders import image_folder as image_folder
 from .imagenet_sets import imagenet as imagenet
 from .imagenet_sets import tiny_imagenet200 as tiny_imagenet200
 from .intel import intel_scenes as intel_scenes
+from .labelled_rows import LabelledRows as LabelledRows
 from .splits import Split as Split
 from .splits import named_split as named_split
 from .splits import random_split as random_split

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.images import ImageArrays, ImageFiles
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.scan import images_fingerprint, scan_images
+
+T = TypeVar("T")
 
 
 class PrecomputedFeatures(NamedTuple):
@@ -41,6 +44,9 @@ class ImageDataset:
         images: (N,) RGB images, opened on access; None if only features are there.
         skipped: "path: reason" of everything that was left out.
         features: The features that come with the data, if any.
+        contents: (N,) hash of each row's content; None if the contents are unknown.
+        parts: (N,) the part that the publisher of the data gave each row, None for a row without
+            one; None if the data come without parts.
     """
 
     name: str
@@ -51,6 +57,8 @@ class ImageDataset:
     images: Sequence[Image.Image] | None = field(repr=False)
     skipped: tuple[str, ...] = field(default=(), repr=False)
     features: PrecomputedFeatures | None = field(default=None, repr=False)
+    contents: tuple[str, ...] | None = field(default=None, repr=False)
+    parts: tuple[str | None, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if list(self.classes) != sorted(set(self.classes)) or not self.classes:
@@ -61,8 +69,34 @@ class ImageDataset:
             raise ValueError(f"{self.name}: a label lies outside the {len(self.classes)} classes")
         if len(set(self.rows)) != len(self.rows):
             raise ValueError(f"{self.name}: row names are not unique")
-        if self.images is not None and len(self.images) != len(self.rows):
-            raise ValueError(f"{self.name}: {len(self.images)} images for {len(self.rows)} rows")
+        for fact in ("images", "contents", "parts"):
+            values = getattr(self, fact)
+            if values is not None and len(values) != len(self.rows):
+                raise ValueError(f"{self.name}: {len(values)} {fact} for {len(self.rows)} rows")
+
+
+def labelled_rows(
+    dataset: ImageDataset,
+    classes: Sequence[str] | None = None,
+    labels: np.ndarray | None = None,
+) -> LabelledRows:
+    """Tell what a split may know of a dataset.
+
+    Args:
+        dataset: The dataset.
+        classes: (C,) names of the classes that may take part; None: the dataset's.
+        labels: (N,) ids into these, -1 for a row of no part; None: the dataset's.
+
+    Returns:
+        Its rows.
+    """
+    return LabelledRows(
+        classes=dataset.classes if classes is None else classes,
+        labels=dataset.labels if labels is None else labels,
+        rows=dataset.rows,
+        contents=dataset.contents,
+        parts=dataset.parts,
+    )
 
 
 class ImageEntry(NamedTuple):
@@ -124,6 +158,7 @@ def dataset_from_images(
         fingerprint=scan.fingerprint,
         images=ImageFiles(image.path for image in good),
         skipped=(*(f"{name}: no good image" for name in sorted(lost)), *skipped, *broken),
+        contents=tuple(scan.contents[image.row] for image in good),
     )
 
 
@@ -170,6 +205,8 @@ def subset(
         fingerprint=fingerprint,
         images=None if dataset.images is None else _take(dataset.images, kept),
         skipped=(*dataset.skipped, *(f"{note}, min_images={min_images}" for note in small)),
+        contents=None if dataset.contents is None else _chosen(dataset.contents, kept),
+        parts=None if dataset.parts is None else _chosen(dataset.parts, kept),
     )
 
 
@@ -185,6 +222,11 @@ def _kept_rows(
             counts[label] += 1
             kept.append(index)
     return sorted(kept)
+
+
+def _chosen(values: Sequence[T], kept: list[int]) -> tuple[T, ...]:
+    """Return the values of the kept rows."""
+    return tuple(values[index] for index in kept)
 
 
 def _take(images: Sequence[Image.Image], kept: list[int]) -> Sequence[Image.Image]:

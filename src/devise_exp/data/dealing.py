@@ -9,6 +9,7 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
+from devise_exp.data.labelled_rows import LabelledRows
 
 
 def class_rng(seed: int, class_name: str) -> np.random.Generator:
@@ -54,9 +55,7 @@ def draw_seen_classes(
 
 
 def deal_rows(
-    classes: Sequence[str],
-    labels: np.ndarray,
-    rows: Sequence[str],
+    data: LabelledRows,
     is_seen: np.ndarray,
     seed: int,
     val_share: float,
@@ -69,9 +68,7 @@ def deal_rows(
     Faces/image_0001.jpg and its crop Faces_easy/image_0001.jpg): both go to the same part.
 
     Args:
-        classes: (C,) class names.
-        labels: (N,) class ids, -1 for rows of no part.
-        rows: (N,) row names.
+        data: The rows and their classes.
         is_seen: (C,) bool.
         seed: Decides alone, with the names, which row goes where.
         val_share: Share of the images of a class that validate.
@@ -84,8 +81,8 @@ def deal_rows(
     Raises:
         InputError: If a class has fewer than three images.
     """
-    images = _images_by_name(labels, rows, is_seen)
-    small = [f"{classes[c]} ({len(names)})" for c, names in images.items() if len(names) < 3]
+    images = _images_by_name(data, is_seen)
+    small = [f"{data.classes[c]} ({len(names)})" for c, names in images.items() if len(names) < 3]
     if small:
         raise InputError(
             f"too few images to train, validate and test on in {', '.join(small[:10])}"
@@ -97,7 +94,7 @@ def deal_rows(
     test: list[int] = []
     for c, by_name in images.items():
         names = sorted(by_name)
-        order = class_rng(seed, classes[c]).permutation(len(names))
+        order = class_rng(seed, data.classes[c]).permutation(len(names))
         dealt = [by_name[names[i]] for i in order]
         n_val, n_test = (max(1, round(len(dealt) * share)) for share in (val_share, test_share))
         n_val = min(n_val, len(dealt) - 2)
@@ -108,13 +105,11 @@ def deal_rows(
     return np.sort(train), np.sort(val), np.sort(test)
 
 
-def _images_by_name(
-    labels: np.ndarray, rows: Sequence[str], is_seen: np.ndarray
-) -> dict[int, dict[str, list[int]]]:
+def _images_by_name(data: LabelledRows, is_seen: np.ndarray) -> dict[int, dict[str, list[int]]]:
     """Return the rows of every image of every seen class: class id -> image name -> rows."""
     images: dict[int, dict[str, list[int]]] = {c: {} for c in np.flatnonzero(is_seen).tolist()}
-    for row, c in enumerate(labels.tolist()):
+    for row, c in enumerate(data.labels.tolist()):
         if c in images:
-            name = rows[row].partition("/")[2] or rows[row]
+            name = data.rows[row].partition("/")[2] or data.rows[row]
             images[c].setdefault(name, []).append(row)
     return images

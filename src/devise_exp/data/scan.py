@@ -17,6 +17,8 @@ from devise_exp.core.console import progress
 from devise_exp.core.files import cache_dir, file_lock, file_stamp, fingerprint, write_text
 from devise_exp.data.decoding import UNREADABLE, decode, read_whole
 
+VERSION = "2"  # of what a stored scan holds
+
 
 def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
     """Hash rows and their contents, in whatever order they come.
@@ -36,10 +38,12 @@ class ImageScan(NamedTuple):
     Attributes:
         fingerprint: Of the rows and contents of the good images.
         broken: Row name -> why the image cannot be used.
+        contents: Row name -> hash of the bytes of its file, of the good images.
     """
 
     fingerprint: str
     broken: dict[str, str]
+    contents: dict[str, str]
 
 
 def scan_images(files: dict[str, str]) -> ImageScan:
@@ -54,7 +58,7 @@ def scan_images(files: dict[str, str]) -> ImageScan:
     Returns:
         The fingerprint of the good images, and the broken ones.
     """
-    memo = cache_dir() / "scans" / f"{fingerprint(PIL.__version__, _stamps(files))}.json"
+    memo = cache_dir() / "scans" / f"{fingerprint(VERSION, PIL.__version__, _stamps(files))}.json"
     with file_lock(memo):
         stored = _stored_scan(memo)
         if stored is not None:
@@ -87,7 +91,9 @@ def _stored_scan(memo: Path) -> ImageScan | None:
 
 def _scan(files: dict[str, str]) -> ImageScan:
     """Read and decode the files with as many threads as there are cores."""
-    rows, good, broken = sorted(files), [], {}
+    rows = sorted(files)
+    good: list[tuple[str, bytes]] = []
+    broken: dict[str, str] = {}
     with (
         _quiet_decoding(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -103,7 +109,8 @@ def _scan(files: dict[str, str]) -> ImageScan:
                 else:
                     broken[row] = outcome
                 bar.advance(task)
-    return ImageScan(images_fingerprint(good), broken)
+    contents = {row: content.hex() for row, content in good}
+    return ImageScan(images_fingerprint(good), broken, contents)
 
 
 def _content_or_reason(path: str) -> bytes | str:

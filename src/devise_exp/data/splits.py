@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
 from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dealing import deal_rows, draw_seen_classes
+from devise_exp.data.labelled_rows import LabelledRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +56,7 @@ class Split:
 
 
 def random_split(
-    classes: Sequence[str],
-    labels: np.ndarray,
-    rows: Sequence[str],
+    data: LabelledRows,
     n_unseen: int | None = None,
     seed: int = 0,
     val_share: float = 0.1,
@@ -69,9 +68,7 @@ def random_split(
     """Draw the unseen classes by a seed; the rest is as for `named_split`.
 
     Args:
-        classes: (C,) class names.
-        labels: (N,) class ids, -1 for a row of no part.
-        rows: (N,) row names.
+        data: The rows and their classes.
         n_unseen: How many classes are unseen; None: a fifth of them, at least one.
         seed: Draws the unseen classes and deals the rows.
         val_share: As for named_split.
@@ -86,6 +83,7 @@ def random_split(
     Raises:
         InputError: If too few seen or unseen classes remain, or an option has a wrong value.
     """
+    classes = data.classes
     count = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
     if not 0 < count < len(classes) - 1:
         raise InputError(
@@ -96,9 +94,7 @@ def random_split(
     _check_seed(seed)
     drawn = np.random.default_rng(seed).permutation(len(classes))[:count]
     return named_split(
-        classes,
-        labels,
-        rows,
+        data,
         unseen=[sorted(classes)[i] for i in drawn],
         name=f"random{count}",
         seed=seed,
@@ -111,9 +107,7 @@ def random_split(
 
 
 def named_split(
-    classes: Sequence[str],
-    labels: np.ndarray,
-    rows: Sequence[str],
+    data: LabelledRows,
     unseen: Sequence[str] = (),
     name: str = "named",
     seed: int = 0,
@@ -129,9 +123,7 @@ def named_split(
     whatever order classes and rows come.
 
     Args:
-        classes: (C,) class names.
-        labels: (N,) class ids, -1 for a row of no part.
-        rows: (N,) row names.
+        data: The rows and their classes.
         unseen: The names of the unseen classes.
         name: The name in tables and reports.
         seed: Deals the rows.
@@ -149,6 +141,7 @@ def named_split(
             option has a wrong value.
     """
     _check_seed(seed)
+    classes, labels = data.classes, data.labels
     unseen = [str(name) for name in unseen]  # a class called 42 comes as a number from the config
     _check_unseen(unseen, classes)
     if not (val_share > 0 and test_share > 0 and val_share + test_share < 1):
@@ -164,17 +157,14 @@ def named_split(
         # The last entry stays for labels of -1.
         labels = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[labels]
         classes, is_unseen = [c for c, k in zip(classes, kept, strict=True) if k], is_unseen[kept]
-    parts = deal_rows(
-        classes, labels, rows, ~is_unseen, seed, val_share, test_share, train_per_class
-    )
+    data = replace(data, classes=classes, labels=labels)
+    parts = deal_rows(data, ~is_unseen, seed, val_share, test_share, train_per_class)
     unseen_rows = np.flatnonzero(np.isin(labels, np.flatnonzero(is_unseen)))
-    return given_split(classes, labels, rows, (*parts, unseen_rows), name, seed, clean, is_unseen)
+    return given_split(data, (*parts, unseen_rows), name, seed, clean, is_unseen)
 
 
 def given_split(
-    classes: Sequence[str],
-    labels: np.ndarray,
-    rows: Sequence[str],
+    data: LabelledRows,
     parts: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     name: str,
     seed: int = 0,
@@ -184,9 +174,7 @@ def given_split(
     """Make a split of rows that are dealt already.
 
     Args:
-        classes: (C,) class names.
-        labels: (N,) class ids, -1 for a row of no part.
-        rows: (N,) row names.
+        data: The rows and their classes.
         parts: Rows to train, validate and test, and those of unseen classes.
         name: The name in tables and reports.
         seed: The seed that dealt the rows.
@@ -197,14 +185,14 @@ def given_split(
         The split.
     """
     if is_unseen is None:
-        is_unseen = np.isin(np.arange(len(classes)), labels[parts[3]])
+        is_unseen = np.isin(np.arange(len(data.classes)), data.labels[parts[3]])
     train, val, test, unseen_rows = parts
-    sides = sorted((c, bool(u)) for c, u in zip(classes, is_unseen, strict=True))
-    names = (repr(sorted(rows[row] for row in part)) for part in parts)
+    sides = sorted((c, bool(u)) for c, u in zip(data.classes, is_unseen, strict=True))
+    names = (repr(sorted(data.rows[row] for row in part)) for part in parts)
     return Split(
         name=name,
         seed=seed,
-        classes=tuple(classes),
+        classes=tuple(data.classes),
         seen=np.flatnonzero(~is_unseen),
         unseen=np.flatnonzero(is_unseen),
         train=train,

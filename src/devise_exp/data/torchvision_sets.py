@@ -58,14 +58,15 @@ def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
     order = sorted(range(len(rows)), key=rows.__getitem__)
     rows, images = [rows[index] for index in order], images[order]
     classes, labels = np.unique([names[index] for index in order], return_inverse=True)
-    contents = (bytes.fromhex(fingerprint(image.tobytes())) for image in images)
+    contents = tuple(fingerprint(image.tobytes()) for image in images)
     return ImageDataset(
         name="cifar100",
         classes=tuple(classes.tolist()),
         labels=labels.astype(np.int64),
         rows=tuple(rows),
-        fingerprint=images_fingerprint(zip(rows, contents, strict=True)),
+        fingerprint=images_fingerprint(zip(rows, map(bytes.fromhex, contents), strict=True)),
         images=ImageArrays(images),
+        contents=contents,
     )
 
 

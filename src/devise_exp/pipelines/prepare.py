@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.data.class_folds import draw_class_folds
-from devise_exp.data.dataset import ImageDataset, subset
+from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.leakage import AuditReport
 from devise_exp.features.backbones.base import Backbone
@@ -143,10 +143,9 @@ def read_split(config: DictConfig, labelled: LabelledImages) -> Split:
         The split, with its rows.
     """
     class_ids, resolutions = labelled.with_word_vectors()
+    data = labelled_rows(labelled.dataset, [r.name for r in resolutions], class_ids)
     with as_input_error("split"):
-        split: Split = instantiate(config.split)(
-            [r.name for r in resolutions], class_ids, labelled.dataset.rows
-        )
+        split: Split = instantiate(config.split)(data)
     return split
 
 

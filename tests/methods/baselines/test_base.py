@@ -19,6 +19,7 @@ from helpers.baselines import (
     unseen_hit,
 )
 
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import random_split
 from devise_exp.methods import baselines
 from devise_exp.methods.baselines import ConSE, Prototypes, RidgeToFeatures, Softmax
@@ -126,7 +127,8 @@ def test_methods_take_the_task_of_a_split() -> None:
     rng = np.random.default_rng(0)
     vectors = unit(rng.normal(size=(12, 5))).astype(np.float32)
     features = vectors[ids] @ rng.normal(size=(5, 9)) + 0.1 * rng.normal(size=(len(ids), 9))
-    split = random_split(names, ids, [f"{i}.png" for i in range(len(ids))], n_unseen=4)
+    rows = LabelledRows(classes=names, labels=ids, rows=[f"{i}.png" for i in range(len(ids))])
+    split = random_split(rows, n_unseen=4)
     task = make_task(split, ids, vectors, features.astype(np.float32), seed=0)
     classifier = seen_classifier(task)
     softmax, conse = Softmax().fit(task), ConSE().fit(task)

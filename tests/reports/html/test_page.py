@@ -19,6 +19,7 @@ from helpers.wandb import wandb_inspect
 from PIL import Image
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split
 from devise_exp.evaluation import diagnostics, evaluator
 from devise_exp.evaluation.diagnostics import Classes
@@ -62,7 +63,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.path.mkdir()
     labels = np.repeat(np.arange(len(NAMES)), 12)
     rows = [f"{c}/{i:02}.png" for i, c in enumerate(labels)]
-    split = named_split(NAMES, labels, rows, UNSEEN)
+    split = named_split(LabelledRows(classes=NAMES, labels=labels, rows=rows), UNSEEN)
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(len(NAMES), 6)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

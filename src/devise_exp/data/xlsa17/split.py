@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.dealing import class_rng
+from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split, given_split
 from devise_exp.data.xlsa17 import files
 from devise_exp.data.xlsa17.files import dataset_title
 
 
 def proposed_split(
-    classes: Sequence[str],
-    labels: np.ndarray,
-    rows: Sequence[str],
+    data: LabelledRows,
     root: str | Path,
     name: str,
     seed: int = 0,
@@ -30,9 +28,7 @@ def proposed_split(
     vector), the others keep their part, and the name ends in "_part".
 
     Args:
-        classes: (C,) class names.
-        labels: (N,) class ids, -1 for a row of no part.
-        rows: (N,) row names.
+        data: The rows and their classes.
         root: The folder that holds NAME/res101.mat and NAME/att_splits.mat.
         name: AWA1, AWA2, CUB, SUN or APY.
         seed: Deals the validation rows.
@@ -47,30 +43,30 @@ def proposed_split(
     if not 0 < val_share < 1:
         raise InputError(f"split.val_share={val_share}: give a share between 0 and 1")
     listing = files.read_listing(root, name)
-    position = {row: i for i, row in enumerate(rows) if labels[i] >= 0}
+    position = {row: i for i, row in enumerate(data.rows) if data.labels[i] >= 0}
     trainval, test, unseen_rows = (
         np.array(
             sorted(position[listing.rows[i]] for i in part if listing.rows[i] in position), int
         )
         for part in listing.parts
     )
-    _check_sides(name, classes, labels, trainval, test, unseen_rows)
-    train, val = _deal(classes, labels, rows, trainval, seed, val_share)
+    _check_sides(name, data, trainval, test, unseen_rows)
+    train, val = _deal(data, trainval, seed, val_share)
     parts = (train, val, test, unseen_rows)
     is_whole = sum(map(len, listing.parts)) == sum(map(len, parts))
     split_name = dataset_title(name) + ("" if is_whole else "_part")
-    return given_split(classes, labels, rows, parts, split_name, seed)
+    return given_split(data, parts, split_name, seed)
 
 
 def _check_sides(
     name: str,
-    classes: Sequence[str],
-    labels: np.ndarray,
+    data: LabelledRows,
     trainval: np.ndarray,
     test: np.ndarray,
     unseen_rows: np.ndarray,
 ) -> None:
     """Refuse classes that are seen and unseen, and seen ones with too few rows."""
+    classes, labels = data.classes, data.labels
     counts = [np.bincount(labels[part], minlength=len(classes)) for part in (trainval, test)]
     of_unseen = np.bincount(labels[unseen_rows], minlength=len(classes)) > 0
     if mixed := [c for c, n in zip(classes, counts[0] * of_unseen, strict=True) if n]:
@@ -91,18 +87,17 @@ def _check_sides(
 
 
 def _deal(
-    classes: Sequence[str],
-    labels: np.ndarray,
-    rows: Sequence[str],
+    data: LabelledRows,
     trainval: np.ndarray,
     seed: int,
     val_share: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Deal train and validation rows: the share of a class validates, at least one row."""
     val: list[int] = []
-    for c in np.unique(labels[trainval]):
-        of_class = sorted(trainval[labels[trainval] == c].tolist(), key=rows.__getitem__)
+    labels = data.labels[trainval]
+    for c in np.unique(labels):
+        of_class = sorted(trainval[labels == c].tolist(), key=data.rows.__getitem__)
         n_val = min(max(1, round(len(of_class) * val_share)), len(of_class) - 1)
-        order = class_rng(seed, classes[c]).permutation(len(of_class))
+        order = class_rng(seed, data.classes[c]).permutation(len(of_class))
         val += [of_class[i] for i in order[:n_val]]
     return np.setdiff1d(trainval, val), np.sort(np.array(val, int))

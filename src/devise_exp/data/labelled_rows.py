@@ -1,0 +1,34 @@
+"""What a split is made of: labelled rows, and what else is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelledRows:
+    """The N rows of a dataset with the C classes that may take part. Every split is made of these.
+
+    Attributes:
+        classes: (C,) class names.
+        labels: (N,) class ids, -1 for a row of no part.
+        rows: (N,) unique row names, <class folder>/<image>.
+        contents: (N,) a hash of each row's content; None if the contents are unknown.
+        parts: (N,) the part that the publisher of the data gave each row, None for a row without
+            one; None if the data come without parts.
+    """
+
+    classes: Sequence[str]
+    labels: np.ndarray = field(repr=False)
+    rows: Sequence[str] = field(repr=False)
+    contents: Sequence[str] | None = field(default=None, repr=False)
+    parts: Sequence[str | None] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "contents", "parts"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.rows):
+                raise ValueError(f"{len(values)} {name} for {len(self.rows)} rows")
