@@ -12,6 +12,7 @@ from helpers.word_vectors import agree, broken, unit
 
 from devise_exp.core.errors import InputError
 from devise_exp.text.word_vectors import (
+    fasttext_format,
     load_word_vectors,
 )
 
@@ -93,3 +94,21 @@ def test_fasttext_model_cut_short(
 ) -> None:
     content = fasttext_file.read_bytes()
     broken(tmp_path, cache, content[: int(len(content) * share)], entry, "cut.bin")
+
+
+def test_a_header_that_claims_long_ngrams_is_damage(
+    fasttext_file: Path, tmp_path: Path, cache: Path
+) -> None:
+    content = bytearray(fasttext_file.read_bytes())
+    content[48:52] = struct.pack("<i", 2_000_000_000)  # maxn
+    broken(tmp_path, cache, bytes(content), "a header that makes no sense", "v.bin")
+
+
+def test_ngrams_are_added_up_in_parts(
+    fasttext_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = load_word_vectors(fasttext_file)
+    monkeypatch.setattr(fasttext_format, "_MAX_NUMBERS", 8 * 3)  # three rows
+    monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "other"))
+    in_parts = load_word_vectors(fasttext_file)
+    np.testing.assert_allclose(in_parts.vectors, whole.vectors, atol=1e-6)

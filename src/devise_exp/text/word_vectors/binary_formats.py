@@ -11,17 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
+from devise_exp.core.console import warn
 from devise_exp.core.errors import InputError
 from devise_exp.text.word_vectors.sources import Chunk, VectorSource
-from devise_exp.text.word_vectors.streams import AGAIN, BROKEN, CHUNK, Cursor, open_stream
+from devise_exp.text.word_vectors.streams import Cursor, check_count, chunk_rows, open_stream
 from devise_exp.text.word_vectors.text_formats import read_header
+from devise_exp.text.word_vectors.unpacking import AGAIN
 
 
 def read_word2vec_bin(path: Path) -> VectorSource:
     """Read word2vec's .bin: a header line, then each word, a space and its float32 numbers.
 
     Args:
-        path: The file, gzipped or not.
+        path: The file, packed or not.
 
     Returns:
         Its words.
@@ -48,9 +50,17 @@ def read_gensim_kv(path: Path) -> VectorSource:
     try:
         loaded = SaveLoad.load(str(path), mmap="r")
         table = getattr(loaded, "wv", loaded)
-        words, vectors = table.index_to_key, table.vectors
+        words, vectors = list(table.index_to_key), table.vectors
+    except FileNotFoundError as error:
+        name = Path(str(error.filename)).name
+        raise InputError(
+            f"{path}: gensim has saved its arrays apart, and {name} is missing: put it beside "
+            f"{path.name}"
+        ) from error
     except Exception as error:  # a damaged pickle may raise anything
         raise InputError(f"{path}, word 1: gensim cannot load it ({error}); {AGAIN}") from error
+    if getattr(vectors, "ndim", 0) != 2 or vectors.dtype.kind not in "fiu":
+        raise InputError(f"{path}: its vectors are no table of numbers; {AGAIN}")
     encoded = (str(word).encode("utf-8", "surrogatepass") for word in words)
     chunks = _array_chunks(path, encoded, len(words), vectors)
     return VectorSource(path=path, dim=vectors.shape[1], entry="word", chunks=chunks)
@@ -80,27 +90,34 @@ def read_packaged_glove(path: Path) -> VectorSource:
     return VectorSource(path=path, dim=vectors.shape[1], entry="word", chunks=chunks)
 
 
-def _word2vec_chunks(path: Path, count: int, dim: int) -> Generator[Chunk, None, None]:
+def _word2vec_chunks(path: Path, promised: int, dim: int) -> Generator[Chunk, None, None]:
     """Yield chunks; at a broken word, first the good ones before it and then InputError."""
+    count, step = 0, chunk_rows(dim)
     with open_stream(path) as (stream, done):
         cursor = Cursor(stream)
-        cursor.until(b"\n")
-        for start in range(0, count, CHUNK):
+        stream.readline()  # the header, which has been read already
+        while count < promised and not cursor.at_end():
             words: list[bytes] = []
             rows: list[bytes] = []
             problem = None
             try:
-                for _ in range(start, min(start + CHUNK, count)):
-                    word = cursor.until(b" ").lstrip(b"\n")
+                while len(words) < min(step, promised - count) and not cursor.at_end():
+                    word = cursor.until(b" ")
                     rows.append(cursor.take(4 * dim))
                     words.append(word)
-            except BROKEN as error:
+            except EOFError as error:
                 problem = error
             vectors = np.frombuffer(b"".join(rows), "<f4").reshape(-1, dim)
-            yield Chunk(words, vectors, start + 1, done())
+            yield Chunk(words, vectors, count + 1, done())
+            count += len(words)
             if problem is not None:
-                number = start + len(words) + 1
-                raise InputError(f"{path}, word {number} of {count}: {AGAIN} ({problem})")
+                raise InputError(f"{path}, word {count + 1} of {promised}: {AGAIN} ({problem})")
+        if count == promised and not cursor.at_end():
+            warn(
+                f"{path}: more follows than the {promised:,} words that its first line promises: "
+                "only these are taken"
+            )
+    check_count(path, f"word {count + 1}", count, promised)
 
 
 def _array_chunks(
@@ -112,6 +129,7 @@ def _array_chunks(
             f"{path}, word {min(count, len(vectors)) + 1}: {count} words but {len(vectors)} "
             f"vectors; {AGAIN}"
         )
-    for start in range(0, count, CHUNK):
-        rows = np.asarray(vectors[start : start + CHUNK], np.float32)
+    step = chunk_rows(vectors.shape[1])
+    for start in range(0, count, step):
+        rows = np.asarray(vectors[start : start + step], np.float32)
         yield Chunk([next(words) for _ in rows], rows, start + 1, start / count)

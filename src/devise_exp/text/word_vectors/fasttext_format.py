@@ -13,10 +13,20 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.text.word_vectors.sources import NGRAMS, Chunk, Subwords, VectorSource
-from devise_exp.text.word_vectors.streams import AGAIN, CHUNK, Cursor, locate_break, open_stream
+from devise_exp.text.word_vectors.streams import (
+    CHUNK,
+    MAX_DIM,
+    Cursor,
+    chunk_rows,
+    locate_break,
+    open_stream,
+)
+from devise_exp.text.word_vectors.unpacking import AGAIN
 
 MAGIC = 793712314
 _VERSION = 12
+_MAX_NGRAM = 64  # letters; published models have 5 or 6
+_MAX_NUMBERS = 1 << 25  # of the n-grams that are added up at once: 128 MiB
 _HEADER = "<14id"  # magic, version, twelve arguments, sampling threshold
 _DICTIONARY = "<3iqq"  # entries, words, labels, tokens, pruned
 
@@ -25,7 +35,7 @@ def read_fasttext_bin(path: Path, folder: Path) -> VectorSource:
     """Read a fastText model and copy its subword table.
 
     Args:
-        path: The model, gzipped or not.
+        path: The model, packed or not.
         folder: The folder of the new table; NGRAMS is written into it.
 
     Returns:
@@ -42,13 +52,14 @@ def read_fasttext_bin(path: Path, folder: Path) -> VectorSource:
     if magic != MAGIC or version > _VERSION:
         raise InputError(
             f"{path}: not a fastText model of version {_VERSION} or before; "
-            "set word_vectors.format="
+            "set word_vectors.format=auto"
         )
     if labels > 0 or pruned > 0:
         raise InputError(
             f"{path}: a fastText classifier; take an unsupervised model, e.g. cc.en.300.bin"
         )
-    if min(dim, count) < 1 or min(buckets, minn, maxn) < 0 or entries != count:
+    sound = 1 <= dim <= MAX_DIM and 0 <= maxn <= _MAX_NGRAM
+    if not sound or count < 1 or min(buckets, minn) < 0 or entries != count:
         raise InputError(
             f"{path}, word 1: a header that makes no sense ({dim=}, {count=}); {AGAIN}"
         )
@@ -117,16 +128,41 @@ def _composed(
     matrix = np.memmap(word_rows, "<f4", "r", shape=(len(words), dim))
     if subwords is not None:
         table = np.memmap(ngrams, "<f4", "r", shape=(subwords.buckets, dim))
-    for start in range(0, len(words), CHUNK):
-        part = words[start : start + CHUNK]
-        sums = np.array(matrix[start : start + CHUNK])  # (n, D)
+    step = chunk_rows(dim)
+    for start in range(0, len(words), step):
+        part = words[start : start + step]
+        sums = np.array(matrix[start : start + step])  # (n, D)
         if subwords is not None:
-            rows = [subwords.rows(word.decode("utf-8", "replace")) for word in part]
-            counts = np.array([len(row) for row in rows])
-            some = counts > 0  # a short word may have no n-gram
-            if some.any():
-                gathered = table[[row for word in rows for row in word]]
-                starts = (np.cumsum(counts) - counts)[some]
-                sums[some] += np.add.reduceat(gathered, starts, axis=0)
-            sums /= (counts + 1)[:, None]
+            _add_subwords(sums, part, table, subwords)
         yield Chunk(part, sums, start + 1, 0.5 + start / len(words) / 2)
+
+
+def _add_subwords(
+    sums: np.ndarray, words: list[bytes], table: np.ndarray, subwords: Subwords
+) -> None:
+    """Turn (n, D) rows of words into means with the rows of their n-grams, in place."""
+    limit = max(1, _MAX_NUMBERS // table.shape[1])
+    rows: list[list[int]] = []
+    total = first = 0
+    for number, word in enumerate(words, 1):
+        rows.append(subwords.rows(word.decode("utf-8", "replace")))
+        total += len(rows[-1])
+        if number == len(words) or total > limit:
+            _add_rows(sums[first:number], rows, table, limit)
+            rows, total, first = [], 0, number
+
+
+def _add_rows(sums: np.ndarray, rows: list[list[int]], table: np.ndarray, limit: int) -> None:
+    """Turn rows of words into means with rows of the table, at most `limit` of a word at once."""
+    counts = np.array([len(row) for row in rows])
+    long = counts > limit
+    for i in np.flatnonzero(long).tolist():
+        for start in range(0, len(rows[i]), limit):
+            sums[i] += table[rows[i][start : start + limit]].sum(axis=0)
+    short = (counts > 0) & ~long  # a short word may have no n-gram
+    if short.any():
+        kept = [row for i, row in enumerate(rows) if short[i]]
+        gathered = table[[row for word_rows in kept for row in word_rows]]
+        starts = np.cumsum(counts[short]) - counts[short]
+        sums[short] += np.add.reduceat(gathered, starts, axis=0)
+    sums /= (counts + 1)[:, None]

@@ -19,24 +19,24 @@ from devise_exp.core.console import track
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import cache_dir, fingerprint, write_text
 from devise_exp.core.spelling import nearest_spellings
+from devise_exp.text.word_vectors.archives import choose_member
 from devise_exp.text.word_vectors.binary_formats import (
     read_gensim_kv,
     read_packaged_glove,
     read_word2vec_bin,
 )
 from devise_exp.text.word_vectors.fasttext_format import read_fasttext_bin
+from devise_exp.text.word_vectors.recognition import FORMATS, check_format, detect_format
 from devise_exp.text.word_vectors.sources import VectorSource
 from devise_exp.text.word_vectors.table import open_or_build
-from devise_exp.text.word_vectors.text_formats import (
-    FORMATS,
-    detect_format,
-    read_glove_text,
-    read_word2vec_text,
-)
+from devise_exp.text.word_vectors.text_formats import read_glove_text, read_word2vec_text
+from devise_exp.text.word_vectors.unpacking import split_member
 from devise_exp.text.word_vectors.vectors import WordVectors
 
 _PACKAGED = "packaged_glove"
 _BLOCK = 1 << 24
+_PACKINGS = (".gz", ".bz2", ".xz", ".lzma", ".tgz", ".tbz2", ".txz", ".tar", ".zip")
+_ENDINGS = (".txt", ".vec", ".bin", ".kv")
 
 
 def load_word_vectors(
@@ -52,7 +52,8 @@ def load_word_vectors(
     word2vec, fasttext and fasttext_crawl.
 
     Args:
-        path: The file; gzipped or not, unless it is a pickle.
+        path: The file. It may be packed (.gz, .bz2, .xz), or in an archive (.zip, .tar.gz): the
+            archive if it holds one file, else ARCHIVE/FILE. A pickle is in no archive.
         limit: How many words to keep at most; None for all.
         format: auto, glove (text; words may have spaces in them), word2vec_text (also fastText's
             .vec), word2vec_bin, fasttext_bin (gives unknown words a vector of subwords) or
@@ -71,14 +72,15 @@ def load_word_vectors(
     if format not in known:
         raise InputError(f"word_vectors.format is {format!r}; known are {', '.join(known)}")
     source = Path(path).expanduser()
-    if not source.is_file():
+    file, member = split_member(source)
+    if not file.is_file():
         raise InputError(_missing(source))
-    name = source.name.removesuffix(".gz")
-    for ending in (".txt", ".vec", ".bin", ".kv"):
+    name = source.name
+    for ending in (*_PACKINGS, *_ENDINGS):
         name = name.removesuffix(ending)
     # gensim puts large arrays beside the pickle: name.kv.vectors.npy
-    parts = (source, *sorted(source.parent.glob(f"{glob.escape(source.name)}.*.npy")))
-    return _load(name, parts, format, limit, trust_pickle, lower)
+    parts = (file, *sorted(file.parent.glob(f"{glob.escape(file.name)}.*.npy")))
+    return _load(name, parts, format, limit, trust_pickle, lower, member)
 
 
 def glove_6b_50d(limit: int | None = None) -> WordVectors:
@@ -116,6 +118,7 @@ def _load(
     limit: int | None,
     trust_pickle: bool = False,
     lower: bool = False,
+    member: str = "",
 ) -> WordVectors:
     """Open the table of the file parts[0], which needs the files after it; build it if new."""
     whole = isinstance(limit, int) and not isinstance(limit, bool)
@@ -127,20 +130,41 @@ def _load(
         raise InputError(f"word_vectors.lower is {lower!r}; say true or false")
     folder = cache_dir() / "word_vectors"
     states = [(str(part.resolve()), part.stat().st_size, part.stat().st_mtime_ns) for part in parts]
-    note = folder / "sources" / f"{_hashed(states, format)}.json"
-    noted_format, content = _read_note(note)
-    actual = noted_format or (detect_format(parts[0]) if format == "auto" else format)
-    if actual == "gensim_kv" and not trust_pickle:
+    note = folder / "sources" / f"{_hashed(states, format, *([member] if member else []))}.json"
+    recognized = _read_note(note)
+    actual, inside = recognized[:2] if recognized else _recognize(parts[0], member, format)
+    path = parts[0] / inside
+    if actual == "gensim_kv":
+        _check_pickle(path, inside, trust_pickle)
+    content = recognized[2] if recognized else _content_hash(parts)
+    if recognized is None:
+        write_text(note, json.dumps([actual, content, *([inside] if inside else [])]))
+    extra = [*(["lower"] if lower else []), *(["in", inside] if inside else [])]
+    key = _hashed(content, actual, limit, *extra)
+    read = partial(_READERS[actual], path)
+    return WordVectors(name, key, open_or_build(folder / key, read, limit, lower))
+
+
+def _recognize(file: Path, member: str, format: str) -> tuple[str, str]:
+    """Return the format of a file, and the name of the file in it if it is an archive."""
+    if format == _PACKAGED:
+        return format, ""
+    inside = member or choose_member(file)
+    if format == "auto":
+        return detect_format(file / inside), inside
+    check_format(file / inside, format)
+    return format, inside
+
+
+def _check_pickle(path: Path, inside: str, trusted: bool) -> None:
+    """Refuse a pickle that is not trusted, or that gensim cannot open."""
+    if not trusted:
         raise InputError(
-            f"{parts[0]} is a pickle, which can run any program as it is loaded; if you trust its "
+            f"{path} is a pickle, which can run any program as it is loaded; if you trust its "
             "origin, set word_vectors.trust_pickle=true, else take the text or .bin form"
         )
-    if content is None:
-        content = _content_hash(parts)
-        write_text(note, json.dumps([actual, content]))
-    key = _hashed(content, actual, limit, *(["lower"] if lower else []))
-    read = partial(_READERS[actual], parts[0])
-    return WordVectors(name, key, open_or_build(folder / key, read, limit, lower))
+    if inside:
+        raise InputError(f"{path}: gensim opens no file in an archive: unpack it first")
 
 
 def _read_packaged_glove(path: Path) -> VectorSource:
@@ -162,13 +186,15 @@ _READERS: dict[str, Callable[[Path, Path], VectorSource]] = {
 }
 
 
-def _read_note(note: Path) -> tuple[str | None, str | None]:
-    """Return the format and the content hash that a note holds, None if it is damaged."""
+def _read_note(note: Path) -> tuple[str, str, str] | None:
+    """Return format, name in the archive and content hash of a note, None if it is damaged."""
     try:
-        format, content = json.loads(note.read_text(encoding="utf-8"))
+        format, content, *inside = json.loads(note.read_text(encoding="utf-8"))
+        if format in _READERS:
+            return str(format), str(*inside), str(content)
     except (OSError, ValueError, TypeError):
-        return None, None
-    return str(format), str(content)
+        pass
+    return None
 
 
 def _content_hash(parts: tuple[Path, ...]) -> str:

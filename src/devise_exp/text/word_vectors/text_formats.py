@@ -1,4 +1,4 @@
-"""Which format a file of word vectors has, and the two text formats.
+"""The two text formats of word vectors: GloVe's, and that of word2vec and fastText's .vec.
 
 A reader takes a path and gives a VectorSource whose chunks are read when they are asked for, so
 memory stays bounded. A broken file raises InputError with the path and the line.
@@ -7,78 +7,52 @@ memory stays bounded. A broken file raises InputError with the path and the line
 from __future__ import annotations
 
 import re
-import struct
 import warnings
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.word_vectors.fasttext_format import MAGIC
 from devise_exp.text.word_vectors.sources import Chunk, VectorSource
-from devise_exp.text.word_vectors.streams import AGAIN, BROKEN, CHUNK, open_stream
+from devise_exp.text.word_vectors.streams import (
+    MAX_DIM,
+    MAX_LINE,
+    check_count,
+    chunk_rows,
+    open_stream,
+    read_sample,
+)
+from devise_exp.text.word_vectors.unpacking import AGAIN
 
-FORMATS = ("glove", "word2vec_text", "word2vec_bin", "fasttext_bin", "gensim_kv")
+HEADER = re.compile(rb"\s*(\d{1,15})[ \t]+(\d{1,15})\s*\Z")
 
-_PEEK = 1 << 16
-_HEADER = re.compile(rb"(\d+)[ \t]+(\d+)\s*\Z")
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1b]")
-
-
-def detect_format(path: Path) -> str:
-    """Detect the format by the content; the ending of the name counts only in doubt.
-
-    Args:
-        path: A file of word vectors, gzipped or not.
-
-    Returns:
-        One of FORMATS.
-
-    Raises:
-        InputError: The file is empty, a zip archive, or of no known format.
-    """
-    sample = _sample(path)
-    if not sample:
-        raise InputError(f"{path}, line 1: nothing to read; {AGAIN}")
-    if sample[:4] == struct.pack("<i", MAGIC):
-        return "fasttext_bin"
-    if sample[:1] == b"\x80" and sample[1:2] in (b"\2", b"\3", b"\4", b"\5"):  # a pickle
-        return "gensim_kv"
-    if sample[:4] == b"PK\x03\x04":
-        raise InputError(f"{path}: this is a zip archive; unzip it and name the file inside")
-    lines = sample.split(b"\n", 2)
-    header = _HEADER.match(lines[0])
-    if header is None and b"\0" in sample:
-        known = ", ".join(FORMATS)
-        raise InputError(
-            f"{path}: none of the known formats ({known}); set word_vectors.format= if it is one"
-        )
-    if header is None:
-        return "glove"
-    if _parsed(lines[1:2], int(header[2]))[2] is None:
-        return "word2vec_text"
-    binary = _CONTROL.search(sample) or ".bin" in path.suffixes
-    return "word2vec_bin" if binary else "word2vec_text"
+_NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
+_BATCH_BYTES = 1 << 24
+_ASK = "is it a word-vector file?"
 
 
 def read_glove_text(path: Path) -> VectorSource:
     """Read GloVe's text, which has no header: D is the one that most of the first lines have.
 
     Args:
-        path: The file, gzipped or not; words may have spaces in them.
+        path: The file, packed or not; words may have spaces in them. A header is passed over.
 
     Returns:
         Its words.
     """
-    sample = _sample(path)
+    sample = read_sample(path)
     lines = sample.split(b"\n")
-    if len(sample) >= _PEEK:
-        del lines[-1]  # probably not whole
+    if is_word2vec_text(lines):
+        return read_word2vec_text(path)
+    if len(lines) > 1:
+        del lines[-1]  # empty, or probably not whole
     sizes = Counter(len(line.split()) - 1 for line in lines if line.strip())
-    dim = max(sizes.most_common(1)[0][0] if sizes else 1, 1)
+    dim = max(1, max(sizes, key=lambda size: (sizes[size], size), default=1))
+    _check_line_ends(path, sample)
     return VectorSource(path=path, dim=dim, entry="line", chunks=_text_chunks(path, dim, None))
 
 
@@ -86,7 +60,7 @@ def read_word2vec_text(path: Path) -> VectorSource:
     """Read word2vec's text or fastText's .vec: the first line has the number of words and D.
 
     Args:
-        path: The file, gzipped or not.
+        path: The file, packed or not.
 
     Returns:
         Its words.
@@ -95,74 +69,94 @@ def read_word2vec_text(path: Path) -> VectorSource:
     return VectorSource(path=path, dim=dim, entry="line", chunks=_text_chunks(path, dim, count))
 
 
+def is_word2vec_text(lines: Sequence[bytes]) -> bool:
+    """Tell whether lines are a header and a word that agrees with it.
+
+    Args:
+        lines: The first lines of a file.
+
+    Returns:
+        False if the first word is missing.
+    """
+    header = HEADER.match(lines[0])
+    if header is None or len(lines) == 1 or int(header[2]) < 1:
+        return False
+    return _parsed([*lines[1:2]], int(header[2]))[2] is None
+
+
 def read_header(path: Path) -> tuple[int, int]:
     """Read the first line of word2vec's formats.
 
     Args:
-        path: The file, gzipped or not.
+        path: The file, packed or not.
 
     Returns:
         The number of words, and D.
 
     Raises:
-        InputError: The first line is not two positive numbers.
+        InputError: The first line is not two positive numbers, or D is no dimension.
     """
-    line = _sample(path).partition(b"\n")[0]
-    match = _HEADER.match(line)
+    sample = read_sample(path)
+    _check_line_ends(path, sample)
+    line = sample.partition(b"\n")[0]
+    match = HEADER.match(line)
     if match is None or int(match[1]) < 1 or int(match[2]) < 1:
         raise InputError(
             f"{path}, line 1: expected 'number-of-words dimension', found "
             f"{line[:40].decode('utf-8', 'replace')!r}; text without that line is "
             "word_vectors.format=glove"
         )
+    if int(match[2]) > MAX_DIM:
+        raise InputError(
+            f"{path}, line 1: {int(match[2]):,} numbers a word are more than the {MAX_DIM:,} that "
+            "are read: correct the first line"
+        )
     return int(match[1]), int(match[2])
 
 
-def _sample(path: Path) -> bytes:
-    """Return the first 64 KiB, unpacked; less if the file ends or breaks before."""
-    pieces = b""
-    with open_stream(path) as (stream, _):
-        try:
-            while len(pieces) < _PEEK and (piece := stream.read1(_PEEK)):  # type: ignore[attr-defined]
-                pieces += piece
-        except BROKEN:  # the reader will say where
-            pass
-    return pieces[:_PEEK]
+def _check_line_ends(path: Path, sample: bytes) -> None:
+    """Refuse the line ends of old Macs, with which all words are one line."""
+    if b"\r" in sample.rstrip() and b"\n" not in sample:
+        raise InputError(
+            f"{path}, line 1: its lines end in CR alone: convert them, e.g. "
+            f"tr '\\r' '\\n' < {path.name} > new.txt"
+        )
 
 
-def _text_chunks(path: Path, dim: int, count: int | None) -> Generator[Chunk, None, None]:
+def _text_chunks(path: Path, dim: int, promised: int | None) -> Generator[Chunk, None, None]:
     """Yield chunks; at a broken line, first the good ones before it and then InputError."""
+    header = 0 if promised is None else 1
+    count, whole = 0, True
     with open_stream(path) as (stream, done):
-        if count is not None:
-            stream.readline()
-        first = 1 if count is None else 2  # the line of the next word
-        for lines, after in _batches(stream):
+        for lines, after in _batches(stream, chunk_rows(dim), header):
             words, vectors, problem = _parsed(lines, dim)
-            left = len(words) if count is None else count + 2 - first
-            if len(words) > left:
-                words, vectors = words[:left], vectors[:left]
-                problem = f"more words than the {count} that the first line promises; correct that"
-            yield Chunk(words, vectors, first, done())
-            first += len(words)
+            yield Chunk(words, vectors, count + header + 1, done())
+            count += len(words)
+            whole = lines[-1].endswith(b"\n") if lines else whole
             if problem or after:
-                raise InputError(f"{path}, line {first}: {problem or after}")
-        if count is not None and first < count + 2:
-            raise InputError(
-                f"{path}, line {first}: the file ends before this line, but the first line "
-                f"promises {count} words; {AGAIN}"
-            )
+                raise InputError(f"{path}, line {count + header + 1}: {problem or after}")
+    if promised is not None:
+        check_count(path, f"line {count + 2}", count, promised, whole)
 
 
-def _batches(stream: BinaryIO) -> Iterator[tuple[list[bytes], str | None]]:
-    """Yield CHUNK lines at a time, and what is wrong with the line after them.
+def _batches(
+    stream: BinaryIO, length: int, header: int
+) -> Iterator[tuple[list[bytes], str | None]]:
+    """Yield `length` lines at a time, and what is wrong with the line after them.
 
     Only the end of a file may have blank lines.
     """
     lines: list[bytes] = []
+    size = 0
     blank = False
     problem = None
     try:
-        for line in stream:
+        for number, line in enumerate(iter(partial(stream.readline, MAX_LINE + 1), b"")):
+            if number < header:
+                continue
+            if len(line) > MAX_LINE:
+                problem = f"more than {MAX_LINE:,} bytes without a line end; {_ASK}"
+                break
             if not line.strip():
                 blank = True
                 continue
@@ -170,10 +164,11 @@ def _batches(stream: BinaryIO) -> Iterator[tuple[list[bytes], str | None]]:
                 problem = "the line is empty; remove it"
                 break
             lines.append(line)
-            if len(lines) == CHUNK:
+            size += len(line)
+            if len(lines) == length or size > _BATCH_BYTES:
                 yield lines, None
-                lines = []
-    except BROKEN as error:
+                lines, size = [], 0
+    except EOFError as error:
         problem = f"{AGAIN} ({error})"
     yield lines, problem
 
@@ -191,17 +186,33 @@ def _parsed(lines: list[bytes], dim: int) -> tuple[list[bytes], np.ndarray, str 
         fields = line.rsplit(None, dim)
         if len(fields) == dim and line[:1].isspace():
             fields.insert(0, b"")  # a word without letters
-        if len(fields) != dim + 1:
-            problem = f"expected a word and {dim} numbers, found {len(fields)} fields; {AGAIN}"
+        problem = _problem(line, fields, dim)
+        if problem is not None:
             break
-        try:
-            rows.append([float(field) for field in fields[1:]])
-        except ValueError as error:
-            problem = f"expected a word and {dim} numbers, but {error}; is it a word-vector file?"
-            break
+        rows.append([float(field) for field in fields[1:]])
         words.append(fields[0])
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which the table refuses
         return words, np.array(rows, np.float32).reshape(-1, dim), problem
+
+
+def _problem(line: bytes, fields: list[bytes], dim: int) -> str | None:
+    """Say what is wrong with a line, cut into its word and `dim` numbers; None if nothing is."""
+    expected = f"expected a word and {dim} numbers"
+    remedy = "correct or remove the line" if line.endswith(b"\n") else AGAIN
+    if len(fields) != dim + 1:
+        if line.count(b",") >= dim:
+            return f"{expected} between spaces, found commas; put spaces for them"
+        return f"{expected}, found a word and {len(line.split()) - 1}; {remedy}"
+    try:
+        _ = [float(field) for field in fields[1:]]
+    except ValueError as error:
+        comma = any(re.fullmatch(rb"-?\d+,\d+", field) for field in fields[1:])
+        return f"{expected}, but {error}; {'write numbers with points' if comma else _ASK}"
+    more = fields[0].split()[1:]
+    digits = all(field.isdigit() for field in more)  # as in "route 66", a word of two parts
+    if more and all(map(_NUMBER.match, more)) and not (digits and b"." in b"".join(fields[1:])):
+        return f"{expected}, found a word and {len(more) + dim}; {remedy}"
+    return None
 
 
 def _numbers(texts: list[bytes], dim: int) -> np.ndarray | None:
