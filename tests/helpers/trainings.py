@@ -80,6 +80,7 @@ class Training:
     patience: int | None = None
     num_workers: int = 0
     batch_size: int = 16
+    logger: Any = False
 
     def run(self, folder: Path, *callbacks: Callback) -> tuple[DeviseModule, dict[str, float]]:
         torch.manual_seed(self.seed)
@@ -107,6 +108,7 @@ class Training:
             folder,
             self.seed,
             settings,
+            self.logger,
         )
         return module, best
 

@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from devise_exp.core.console import print_error
+from devise_exp.core.console import print_error, print_line
 from devise_exp.core.errors import Terminated, user_message
+from devise_exp.core.streams import all_printed, lasting_streams
 
 Arguments = ParamSpec("Arguments")
-WRONG_INPUT = 2
+NOT_PRINTED, WRONG_INPUT = 1, 2
 INTERRUPTED = 130
 TERMINATED = 128 + signal.SIGTERM
 # Options whose value is a path, by the last part of their keys.
@@ -43,21 +44,47 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
         # Hydra then raises its errors instead of printing them, so they end like ours do.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         sys.argv = [quoted(argument) for argument in sys.argv]
-        try:
-            with raise_on_sigterm():
-                main(*args, **kwargs)
-        except KeyboardInterrupt as error:
-            _stop(error)
-        except Exception as error:
-            if (stop := underlying_stop(error)) is not None:
-                _stop(stop)
-            line = user_message(error)
-            if line is None:
-                raise
-            print_error(line)
-            sys.exit(WRONG_INPUT)
+        with lasting_streams(), _exit_codes(), raise_on_sigterm():
+            main(*args, **kwargs)
 
     return run
+
+
+def prints_result(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
+    """Let a command whose result is what it prints fail if that is lost, as on a full disk.
+
+    Args:
+        main: The function of the command.
+
+    Returns:
+        A function that runs `main` and exits with 1 if stdout did not take all; a reader that
+        closes the pipe wants no more, which is no failure.
+    """
+
+    @functools.wraps(main)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        main(*args, **kwargs)
+        if not all_printed():
+            sys.exit(NOT_PRINTED)
+
+    return run
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """End the process as `command` says if the block raises."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        _stop(error)
+    except Exception as error:
+        if (stop := underlying_stop(error)) is not None:
+            _stop(stop)
+        line = user_message(error)
+        if line is None:
+            raise
+        print_error(line)
+        sys.exit(WRONG_INPUT)
 
 
 @contextmanager
@@ -111,7 +138,7 @@ def _stop(error: KeyboardInterrupt) -> None:
         word, code = "terminated", TERMINATED
     else:
         word, code = "interrupted", INTERRUPTED
-    print(f"{word}{f': {error}' if str(error) else ''}", file=sys.stderr)
+    print_line(f"{word}{f': {error}' if str(error) else ''}")
     sys.exit(code)
 
 

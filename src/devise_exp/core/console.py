@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from devise_exp.core import streams
 from devise_exp.core.errors import user_message
 
 if TYPE_CHECKING:  # rich is imported late: most commands print little
@@ -69,7 +69,29 @@ def print_error(line: str) -> None:
     Args:
         line: What is wrong, where, and what to do.
     """
-    print(f"error: {printable(line)}", file=sys.stderr, flush=True)
+    print_line(f"error: {line}")
+
+
+def print_line(line: str) -> None:
+    """Print a line to stderr, without the time that rich takes to be imported.
+
+    Args:
+        line: The text; what would steer a terminal is escaped.
+    """
+    stream = streams.stderr()
+    stream.write(f"{printable(line)}\n")
+    stream.flush()
+
+
+def print_file(text: str) -> None:
+    """Print the content of a file to stdout, to the byte if its encoding allows.
+
+    Args:
+        text: The content.
+    """
+    stream = streams.stdout()
+    stream.write(text)
+    stream.flush()
 
 
 def print_content(*contents: Any, width: int = PIPE_WIDTH) -> None:
@@ -81,9 +103,9 @@ def print_content(*contents: Any, width: int = PIPE_WIDTH) -> None:
     """
     from rich.console import Console
 
-    console = Console()
+    console = Console(file=streams.stdout())
     if not console.is_terminal:
-        console = Console(width=width)
+        console = Console(file=streams.stdout(), width=width)
     for content in contents:
         if isinstance(content, str):
             console.print(content, soft_wrap=True, highlight=False, markup=False, emoji=False)
@@ -142,7 +164,7 @@ def spinner(description: str) -> AbstractContextManager[Any]:
 
 
 def _stderr() -> Console:
-    """Make a console on the present sys.stderr, which a test or a launcher may have replaced."""
+    """Make a console on the present sys.stderr."""
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(file=streams.stderr())

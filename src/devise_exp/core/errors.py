@@ -51,7 +51,7 @@ def user_message(error: BaseException) -> str | None:
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _config_line(error) or text
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'files'}: {error.strerror}: {_remedy(error.errno)}"
+        return _system_line(error)
     if is_full_disk(error):
         return f"a file could not be written whole: {_remedy(errno.ENOSPC)}"
     return None
@@ -71,6 +71,15 @@ def is_full_disk(error: BaseException) -> bool:
     if isinstance(error, OSError | RuntimeError) and _CUT_SHORT.search(str(error)):
         return True
     return error.__cause__ is not None and is_full_disk(error.__cause__)  # Hydra wraps errors
+
+
+def _system_line(error: OSError) -> str:
+    """The line of what the system refuses; without a path, no folder is at fault."""
+    if isinstance(error, ConnectionError):  # a closed pipe too
+        return f"a connection: {error.strerror}: start the command again"
+    if error.filename is None and error.errno not in (*_NO_SPACE, *_NOT_ALLOWED):
+        return f"the system: {error.strerror}: start the command again"
+    return f"{error.filename or 'files'}: {error.strerror}: {_remedy(error.errno)}"
 
 
 def _config_line(error: Exception) -> str | None:

@@ -6,20 +6,26 @@ clone or, in a wheel, those beside the code.
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from devise_exp.core.command import command
 from devise_exp.core.config import check_group_options
+from devise_exp.core.errors import InputError
 from devise_exp.core.paths import CONF
 from devise_exp.pipelines.distributed_main import distributed_main
+
+_BEFORE = "nothing had begun; the same command starts it"
 
 
 def _train(config: DictConfig) -> float:
@@ -43,10 +49,32 @@ def _hydra_main(function: Callable[[DictConfig], Any], config_name: str) -> Call
 
     @wraps(function)
     def run() -> None:
-        check_group_options(sys.argv[1:])
-        main()
+        _quiet_matplotlib()
+        try:
+            check_group_options(sys.argv[1:])
+            _check_flags()
+            main()
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(str(error) or _BEFORE) from error
 
     return run
+
+
+def _check_flags() -> None:
+    """InputError, where Hydra prints its usage, for a flag that it does not know."""
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"{message}: flags such as -m come first (--help lists them)")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args()
+
+
+def _quiet_matplotlib() -> None:
+    """No figure is shown in a window here, and nobody needs remarks on fonts and caches."""
+    os.environ["MPLBACKEND"] = "agg"  # a wrong one would end the import of Lightning's metrics
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
 
 
 # The functions above stay importable by name: launchers pickle them for other processes.

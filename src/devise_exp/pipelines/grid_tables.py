@@ -37,7 +37,7 @@ class GridJob:
 
 
 def write_tables(folder: Path, jobs: list[GridJob], failed: list[GridJob]) -> None:
-    """Print and write the tables of a grid.
+    """Write the tables of a grid, then print them.
 
     Args:
         folder: Of the grid, where trials.csv and trials.md go.
@@ -48,14 +48,14 @@ def write_tables(folder: Path, jobs: list[GridJob], failed: list[GridJob]) -> No
     from devise_exp.reports.comparison_formats import rich_table
 
     tables = tables_of(jobs)
+    write_text(folder / "trials.csv", _csv(jobs))
+    write_text(folder / "trials.md", _markdown(tables, failed))
     for table in tables:
         print_content(rich_table(table))
     for job in failed:
         file = job.folder / TRACEBACK
         more = f": {file}" if file.is_file() else ""
         notify(f"failed: job {job.number} ({' '.join(job.overrides)}): {job.error}{more}")
-    write_text(folder / "trials.csv", _csv(jobs))
-    write_text(folder / "trials.md", _markdown(tables, failed))
     notify(f"{len(jobs)} jobs, {len(failed)} failed: {folder} (trials.md, trials.csv)")
 
 

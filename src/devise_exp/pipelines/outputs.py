@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from devise_exp.core.console import format_error, warn
 from devise_exp.core.files import atomic_path
 
 LATEST = Path("outputs/latest")
@@ -17,13 +18,17 @@ def point_latest(folder: Path) -> None:
     """Let outputs/latest, under the working folder, name the last run.
 
     Args:
-        folder: Of the run; one outside the working folder is not linked.
+        folder: Of the run; one outside the working folder is not linked. A link that cannot be
+            made is a warning: the run is finished without it.
     """
     if LATEST.exists() and not LATEST.is_symlink():
         return  # a user's own folder
     if folder.absolute().is_relative_to(Path.cwd()):
-        with atomic_path(LATEST) as link:
-            link.symlink_to(os.path.relpath(folder, LATEST.parent))
+        try:
+            with atomic_path(LATEST) as link:
+                link.symlink_to(os.path.relpath(folder, LATEST.parent))
+        except OSError as error:
+            warn(f"{LATEST} does not name this run: {format_error(error)}")
 
 
 def remove_empty(folder: Path) -> None:

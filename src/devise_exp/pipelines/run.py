@@ -33,7 +33,7 @@ from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.run_tables import run_title
-from devise_exp.reports.wandb import log_curves, log_to_wandb
+from devise_exp.reports.wandb import log_run
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
 from devise_exp.training.lightning import silence_lightning
@@ -69,20 +69,30 @@ def train(
         with all_ranks(config):
             state = _prepare(config, settings, run, ready)
             with run_logger(config, run) as logger:
-                module, best = _fit_model(state, logger)
+                module, best = _fit_model(state, logger or False)
                 projection, fits = _fit_methods(state, module)
                 outputs = _embed(state, projection, fits)
                 report = _evaluate(state, outputs)
-                _write_reports(state, report, logger)
-            run.finish()
+                shown = _write_reports(state, report)
+                run.finish()  # it has its files: what follows, and may fail, shows them elsewhere
+                if logger:
+                    logger.attempt(lambda inner: log_run(inner, report, shown))
+        if not quietly:
+            _show(state, report)
     except KeyboardInterrupt as error:
-        hint = f"; go on with: {spelled('train', resume=run.path)}" if run.unfinished else ""
-        raise KeyboardInterrupt(f"the run is not finished{hint}") from error
+        raise KeyboardInterrupt(_what_is_left(run)) from error
     finally:
         remove_empty(folder)
-    if not quietly:
-        _show(state, report)
     return report.values | best
+
+
+def _what_is_left(run: RunFolder) -> str:
+    """What a person who has stopped a run has got, and how to go on."""
+    if run.unfinished:
+        return f"the run is not finished; go on with: {spelled('train', resume=run.path)}"
+    if (run.path / "metrics.json").is_file():
+        return f"the run is finished: {run.path}"
+    return "the run had not begun; the same command starts it"
 
 
 def _prepare(
@@ -212,15 +222,13 @@ def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
     return report
 
 
-def _write_reports(state: RunState, report: EvalReport, logger: Any) -> None:
-    """Write the tables, the page and what the logger takes."""
+def _write_reports(state: RunState, report: EvalReport) -> ShownRun:
+    """Write the tables and the page."""
     folder, shown = state.run.path, ShownRun(state.run.path)
     run_tables.write(report, folder, run_title(state.about))
     if state.settings.report == "html":
         write_html(shown)
-    if logger:
-        log_to_wandb(logger, report, folder)
-        log_curves(logger.experiment, shown)
+    return shown
 
 
 def _show(state: RunState, report: EvalReport) -> None:

@@ -67,6 +67,19 @@ def logger_options(
     }
 
 
+def log_run(logger: Any, report: EvalReport, run: ShownRun) -> None:
+    """Log the metrics, figures, tables and page of a run that is finished.
+
+    Args:
+        logger: Lightning's WandbLogger, None if it has failed.
+        report: The metrics of the run.
+        run: The run.
+    """
+    if logger is not None:
+        log_to_wandb(logger, report, run.path)
+        log_curves(logger.experiment, run)
+
+
 def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
     """Log hit@k as a table, and all metrics as the summary of the W&B run.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from devise_exp.core.console import format_error, warn
 from devise_exp.evaluation.records import CHANCE
 
 if TYPE_CHECKING:
@@ -49,6 +51,22 @@ class Plot:
     tooltips: Mapping[str, Sequence[str]]
 
 
+def svg_or_nothing(plot: Plot) -> str:
+    """Write a figure for an HTML page, or warn that it could not be drawn.
+
+    Args:
+        plot: The figure.
+
+    Returns:
+        An <svg> element, "" for none.
+    """
+    try:
+        return to_svg(plot)
+    except Exception as error:  # a page without a figure is still the page of its run
+        warn(f"the figure {plot.name} is left out: {format_error(error)}")
+        return ""
+
+
 def to_svg(plot: Plot) -> str:
     """Write a figure for an HTML page.
 
@@ -65,7 +83,7 @@ def to_svg(plot: Plot) -> str:
 
     content = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": plot.name}):
+    with _any_letters(), rc_context({"svg.fonttype": "none", "svg.hashsalt": plot.name}):
         plot.figure.savefig(content, format="svg", transparent=True, metadata=nothing)
     ET.register_namespace("", _SVG)
     ET.register_namespace("xlink", _LINK)
@@ -97,8 +115,17 @@ def to_image(plot: Plot) -> Image:
     from PIL import Image
 
     content = io.BytesIO()
-    plot.figure.savefig(content, format="png", dpi=150, facecolor="white")
+    with _any_letters():
+        plot.figure.savefig(content, format="png", dpi=150, facecolor="white")
     return Image.open(content).convert("RGB")
+
+
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """Do not warn of letters that matplotlib's font lacks: a browser draws them by its own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(Glyph|Matplotlib currently does not support)")
+        yield
 
 
 @contextmanager

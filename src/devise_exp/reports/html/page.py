@@ -53,7 +53,7 @@ def page(run: ShownRun) -> str:
     return environment.from_string(source.read_text(encoding="utf-8")).render(
         **_content(run),
         plots=run.plots,
-        svg=lambda plot: Markup(style.to_svg(plot)),
+        svg=lambda plot: Markup(style.svg_or_nothing(plot)),
         to_html=table_views.to_html,
     )
 

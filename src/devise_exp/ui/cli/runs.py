@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from devise_exp.core.command import command
-from devise_exp.core.console import print_content, printable
+from devise_exp.core.command import command, prints_result
+from devise_exp.core.console import print_content, print_file, printable
 from devise_exp.core.errors import InputError
 from devise_exp.ui.cli.output import writing
 from devise_exp.ui.cli.search import RunArgument
@@ -17,6 +17,7 @@ FORMAT_OF = {".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
 
 @command
+@prints_result
 def show(run: RunArgument) -> None:
     """The table of a run (its report.md)."""
     from rich.markdown import Markdown  # late: a tenth of a second, of every command
@@ -28,6 +29,7 @@ def show(run: RunArgument) -> None:
 
 
 @command
+@prints_result
 def classes(run: RunArgument) -> None:
     """How the classes of a run got their word vectors, and which of them the backbone knew."""
     from devise_exp.reports.table_views import to_rich
@@ -45,6 +47,7 @@ def classes(run: RunArgument) -> None:
 
 
 @command
+@prints_result
 def compare(
     runs: Annotated[
         list[Path],
@@ -78,7 +81,7 @@ def compare(
     if form is None:
         print_content(rich_table(table))
     elif out is None:
-        typer.echo(FORMATS[form](table), nl=False)  # the content of a file, to the byte
+        print_file(FORMATS[form](table))
     else:
         with writing(out):
             write_text(out, FORMATS[form](table))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from devise_exp.core.command import command
+from devise_exp.core.command import command, prints_result
 from devise_exp.core.console import notify, print_content, printable
 from devise_exp.core.errors import InputError
 from devise_exp.ui.cli.output import writing
@@ -43,6 +43,7 @@ Space = Annotated[
 
 
 @command
+@prints_result
 def search(
     run: RunArgument,
     text: Annotated[
@@ -66,6 +67,7 @@ def search(
 
 
 @command
+@prints_result
 def similar(
     run: RunArgument,
     file: Annotated[Path, typer.Argument(help="An image file.")],
@@ -85,6 +87,7 @@ def similar(
 
 
 @command
+@prints_result
 def tag(
     run: RunArgument,
     files: Annotated[list[Path], typer.Argument(help="Image files.", metavar="FILE...")],
@@ -115,6 +118,7 @@ def tag(
 
 
 @command
+@prints_result
 def words(
     run: RunArgument,
     text: Annotated[str, typer.Argument(help='Words: "said", "king -man +woman".')],
