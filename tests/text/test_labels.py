@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +12,11 @@ import pytest
 import yaml
 from helpers.paths import CONF
 from helpers.vocabulary import Words, resolved
+from omegaconf import OmegaConf
 
+from devise_exp.core.config import compose_config
 from devise_exp.core.errors import InputError
+from devise_exp.text.label_options import alias_override, merge_override
 from devise_exp.text.labels import (
     RULES,
     Resolution,
@@ -19,6 +25,7 @@ from devise_exp.text.labels import (
     merge_classes,
     resolve,
 )
+from devise_exp.text.missing_words import MissingWordsError
 
 GROUP = CONF / "labels"
 
@@ -44,15 +51,81 @@ def test_all_missing_classes_are_in_one_error() -> None:
     assert "'okapy' (near: okapi)" in message
     assert "'joshua_treee' (near: tree)" in message
     assert "'???' (alias 'okap'; near: okapi)" in message
-    assert "++labels.aliases.NAME=WORD" in message
+    assert "++labels.aliases.okapy=WORD" in message
+    assert "labels.aliases_file" in message
+    assert "labels.on_missing=nearest" in message
     assert "labels.on_missing=drop" in message
     assert "\n" not in message
+
+
+def test_the_line_about_21_841_missing_classes_is_bounded_and_the_error_has_them_all() -> None:
+    names = [f"zzqx{i}" for i in range(21_841)]
+    with pytest.raises(MissingWordsError) as caught:
+        resolve(names, Words.of("okapi"))
+    assert len(str(caught.value)) < 1000
+    assert "'zzqx9'; and 21,831 more" in str(caught.value)
+    assert caught.value.names == tuple(names)
+
+
+def test_the_nearest_spelling_is_taken_on_request_and_marked() -> None:
+    vocabulary = Words.of("amputee", "football", "barrel", "racing")
+    names = ["ampute football", "barell racing", "racing"]
+    resolutions = resolve(names, vocabulary, on_missing="nearest")
+    assert [(r.rule, r.words) for r in resolutions] == [
+        ("nearest", ("amputee", "football")),
+        ("nearest", ("barrel", "racing")),
+        ("exact", ("racing",)),
+    ]
+    (alias,) = resolve(["x"], vocabulary, {"x": "barell"}, on_missing="nearest")
+    assert alias.words == ("barrel",)
+    with pytest.raises(InputError, match="1 of 2 classes have no word vector: 'qqqq'"):
+        resolve(["barell", "qqqq"], vocabulary, on_missing="nearest")
+
+
+NAMES = ["001.ak-47", "crane (bird)", "7 wonders", "a.b", "a,b", "[red]", "1e5", "null", "x=y",
+         "a b", "007", "true", "C++", "50%", "tab\tx", "{x}", "a\\b", "a:b", "-x"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_remedy_for_a_name_can_be_typed_as_it_stands(name: str) -> None:
+    """What the line offers, read by a shell and by Hydra, gives this class the word."""
+    with pytest.raises(InputError) as caught:
+        resolve([name], Words.of("okapi"))
+    typed = re.search(r"for the first (.+?); or labels.aliases_file", str(caught.value))
+    assert typed is not None
+    (argument,) = shlex.split(typed[1].replace("WORD", "okapi"))
+    aliases = OmegaConf.to_container(compose_config(["labels=plain", argument]).labels.aliases)
+    assert isinstance(aliases, dict)
+    assert [r.words for r in resolve([name], Words.of("okapi"), aliases)] == [("okapi",)]
+
+
+@pytest.mark.parametrize("name", ["it's", "大熊猫", "café", "R&D", "#1", 'quo"te', "x;y"])
+def test_a_name_that_no_argument_can_hold_gets_a_file(name: str) -> None:
+    assert alias_override(name) == "labels.aliases_file=FILE.csv with lines NAME,WORD"
+    assert merge_override(name, "x") == "labels.merges_file=FILE.csv with lines NAME,OTHER"
+
+
+def test_a_class_called_null_is_aliased_and_merged() -> None:
+    classes = ["1e5", "null", "true"]
+    aliases = {None: "okapi", True: "emu", 1e5: "ibis"}
+    vocabulary = Words.of("okapi", "emu", "ibis")
+    words = [r.words[0] for r in resolve(classes, vocabulary, aliases)]  # type: ignore[arg-type]
+    assert words == ["ibis", "okapi", "emu"]
+    kept, _ = merge_classes(classes, {"1e5": None})  # type: ignore[dict-item]
+    assert kept == ("null", "true")
+
+
+def test_nfc_and_nfd_are_one_class() -> None:
+    composed, apart = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    assert resolve([apart], Words.of(composed))[0].words == (composed,)
+    assert resolve([composed], Words.of(apart))[0].words == (apart,)
+    assert resolve([apart], Words.of("bar"), {composed: "bar"})[0].words == ("bar",)
 
 
 def test_dropped_classes_stay_in_place_and_are_counted() -> None:
     resolutions = resolve(["okapi", "zzz", "yyy"], Words.of("okapi"), on_missing="drop")
     assert [r.rule for r in resolutions] == ["exact", "missing", "missing"]
-    assert count_rules(resolutions) == dict(zip(RULES, (1, 0, 0, 0, 2), strict=True))
+    assert count_rules(resolutions) == dict(zip(RULES, (1, 0, 0, 0, 0, 2), strict=True))
 
 
 def test_classes_with_the_same_words_are_an_error() -> None:
@@ -67,7 +140,7 @@ def test_classes_with_the_same_words_are_an_error() -> None:
 
 def test_wrong_settings_are_named() -> None:
     vocabulary = Words.of("okapi")
-    with pytest.raises(InputError, match=r"on_missing is 'ignore'.*error or drop"):
+    with pytest.raises(InputError, match=r"on_missing is 'ignore'.*error or drop.*nearest"):
         resolve(["okapi"], vocabulary, on_missing="ignore")
     with pytest.raises(InputError, match=r"aliases names 'okapy'.*okapi"):
         resolve(["okapi"], vocabulary, {"okapy": "okapi"})

@@ -42,6 +42,18 @@ from devise_exp.text.labels import (
         ("Mantis", ["mantises", "manti"], "mantises"),
         ("daisy", ["daisies", "daisys"], "daisies"),
         ("sea_horses", ["seahorse", "sea", "horses"], "seahorse"),
+        ("01_llama", ["01", "llama"], "llama"),
+        ("1. llama", ["1", "llama"], "llama"),
+        ("0001.llama", ["llama"], "llama"),
+        ("(3) llama", ["llama", "3"], "llama"),
+        ("llama_2", ["llama", "2"], "llama"),
+        ("llama (2)", ["llama", "2"], "llama"),
+        ("n02437616-llama", ["llama"], "llama"),
+        ("llama.n.01", ["llama", "n", "01"], "llama"),
+        ("n02099601", ["golden retriever"], "golden retriever"),
+        ("llama (zzqx)", ["llama"], "llama"),
+        ("dc_10", ["dc-10", "dc"], "dc-10"),  # the number is part of the name
+        ("3_wheeler", ["3-wheeler", "wheeler"], "3-wheeler"),
     ],
 )
 def test_a_whole_name_is_resolved(name: str, words: list[str], expected: str) -> None:
@@ -63,6 +75,15 @@ def test_a_whole_name_is_resolved(name: str, words: list[str], expected: str) ->
         ),
         ("bird's nest", ["bird", "s", "nest"], ("bird", "nest")),
         ("the of", ["the", "of"], ("the", "of")),  # nothing else remains
+        ("red t-shirt", ["red", "t", "shirt", "t-shirt"], ("red", "t-shirt")),
+        ("red-t-shirts", ["red", "t", "shirt", "t-shirt"], ("red", "t-shirt")),
+        ("U.S. flag", ["u", "s", "flag", "u.s."], ("u.s.", "flag")),
+        ("wi-fi_router", ["wi", "fi", "router", "wi-fi"], ("wi-fi", "router")),
+        ("x-ray machine", ["x", "ray", "machine", "x-ray"], ("x-ray", "machine")),
+        ("old e-mail", ["old", "e", "mail"], ("old", "e", "mail")),  # no such entry
+        ("crane (bird)", ["crane", "bird"], ("crane", "bird")),
+        ("02.sea_lion", ["02", "sea", "lion"], ("sea", "lion")),
+        ("boeing_747", ["boeing", "747"], ("boeing", "747")),
     ],
 )
 def test_words_are_averaged(name: str, words: list[str], expected: tuple[str, ...]) -> None:

@@ -24,7 +24,8 @@ from devise_exp.reports.contact_sheet import Tile
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Column, Table, to_csv
 from devise_exp.text import labels
-from devise_exp.text.labels import MAX_HINTED, RULES
+from devise_exp.text.labels import RULES
+from devise_exp.text.missing_words import MAX_HINTED
 from devise_exp.text.name_lookup import suggest_words
 
 
@@ -67,7 +68,7 @@ def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) 
         raise InputError(f"-n {n}: give a number of images from 1 on")
     config = compose_config(overrides)
     read_settings(config)
-    labelled = read_labelled(config, on_missing="drop")
+    labelled = read_labelled(config, config.labels.on_missing, strict=False)
     split, failure = None, ""
     try:
         split = read_split(config, labelled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 from hydra.utils import instantiate
@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.data.class_folds import draw_class_folds
-from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
+from devise_exp.data.dataset import labelled_rows, subset
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.leakage import AuditReport
 from devise_exp.features.backbones.base import Backbone
@@ -23,7 +23,10 @@ from devise_exp.pipelines.experiment_data import (
     audit_classes,
     display_names,
 )
+from devise_exp.pipelines.label_entries import label_entries, with_file
 from devise_exp.text import labels
+from devise_exp.text.distinct import require_distinct_vectors
+from devise_exp.text.missing_words import MissingWordsError
 from devise_exp.text.names import split_synonyms
 from devise_exp.text.sentence_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
@@ -51,6 +54,8 @@ def prepare(config: DictConfig) -> ExperimentData:
     seen_names = display_names(resolutions, split.seen)
     known = set(audit_classes(seen_names, backbone).overlapping)
     clean = [c for c, name in zip(split.seen, seen_names, strict=True) if name not in known]
+    class_vectors = labels.class_vectors(resolutions, labelled.vocabulary)
+    require_distinct_vectors([r.name for r in resolutions], class_vectors)
     held_out = draw_class_folds(split, np.array(clean, dtype=np.int64), config.class_folds)
     return ExperimentData(
         whole=labelled.whole,
@@ -59,7 +64,7 @@ def prepare(config: DictConfig) -> ExperimentData:
         resolutions=resolutions,
         n_missing=sum(resolution.rule == "missing" for resolution in labelled.resolutions),
         vocabulary=labelled.vocabulary,
-        class_vectors=labels.class_vectors(resolutions, labelled.vocabulary),
+        class_vectors=class_vectors,
         split=split,
         backbone=backbone,
         audit=audit,
@@ -104,12 +109,13 @@ def _pretraining(
     return pretrained_classifier(backbone.categories, backbone.head, vectors, audit.categories)
 
 
-def read_labelled(config: DictConfig, on_missing: str) -> LabelledImages:
+def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> LabelledImages:
     """Read images, merge their classes and resolve those to words.
 
     Args:
         config: Of train.py.
-        on_missing: What happens to classes without a word vector: drop or error.
+        on_missing: What happens to classes without a word vector: error, drop or nearest.
+        strict: Whether two classes of the same words, or one without any, are an error.
 
     Returns:
         The images with the words of their classes.
@@ -117,12 +123,14 @@ def read_labelled(config: DictConfig, on_missing: str) -> LabelledImages:
     whole = instantiate(config.data)
     with as_input_error("subset"):
         dataset = subset(whole, **config.subset)
-    classes, merged = labels.merge_classes(
-        dataset.classes, _present(config.labels.merges, whole, dataset)
-    )
+    entries = partial(label_entries, config.labels, classes=whole.classes, kept=dataset.classes)
+    classes, merged = labels.merge_classes(dataset.classes, entries(option="merges"))
     vocabulary = instantiate(config.word_vectors)
-    aliases = _present(config.labels.aliases, whole, dataset)
-    resolutions = labels.resolve(classes, vocabulary, aliases, on_missing)
+    aliases = entries(option="aliases")
+    try:
+        resolutions = labels.resolve(classes, vocabulary, aliases, on_missing, strict)
+    except MissingWordsError as error:
+        raise with_file(error, aliases, config.labels.get("aliases_file")) from None
     return LabelledImages(
         whole=whole,
         dataset=dataset,
@@ -160,18 +168,6 @@ def read_backbone(config: DictConfig) -> Backbone:
     """
     backbone: Backbone = instantiate(config.backbone)
     return backbone
-
-
-def _present(
-    names: Mapping[str, str], whole: ImageDataset, dataset: ImageDataset
-) -> dict[str, str]:
-    """Aliases or merges, without those of classes that a subset has left out."""
-    gone = set(whole.classes) - set(dataset.classes)
-    return {
-        name: value
-        for name, value in labels.as_names(names).items()
-        if name not in gone and value not in gone
-    }
 
 
 def features_of(

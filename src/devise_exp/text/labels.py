@@ -9,88 +9,28 @@ wins, else the first whose words are all known.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.spelling import nearest_spellings
-from devise_exp.text.name_lookup import look_up, suggest_words
+from devise_exp.text.distinct import require_distinct_words
+from devise_exp.text.label_options import alias_override, as_names, merge_classes, require_classes
+from devise_exp.text.missing_words import missing_words_error
+from devise_exp.text.name_lookup import look_up, nearest_words
+from devise_exp.text.resolution import RULES, Resolution
 from devise_exp.text.vocabulary import TextVocabulary, VectorLookup, Vocabulary
 
-RULES = ("exact", "alias", "averaged", "subword", "missing")
-MAX_HINTED = 25  # near spellings of more missing classes would take long and say nothing
-ALIAS_OVERRIDE = "++labels.aliases.NAME=WORD"
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """The words that stand for a class: their mean vector is the class vector.
-
-    Attributes:
-        name: The class name.
-        words: Known words; () for a missing class.
-        rule: Which of RULES gave the words.
-    """
-
-    name: str
-    words: tuple[str, ...]
-    rule: str
-
-    def __post_init__(self) -> None:
-        if self.rule not in RULES or bool(self.words) == (self.rule == "missing"):
-            raise ValueError(f"class {self.name!r}: words {self.words} cannot be {self.rule!r}")
-
-    @property
-    def display_name(self) -> str:
-        """The words, without the gloss that sentence vectors add after a colon."""
-        return " ".join(self.words).partition(": ")[0]
-
-
-def as_names(options: Mapping[Any, Any]) -> dict[str, Any]:
-    """Read numbers in merges or aliases as names: a config makes a number of a class called 42.
-
-    Args:
-        options: Keys and values as a config has them.
-
-    Returns:
-        Text -> text, or a value that is neither a text nor a number.
-    """
-    return {
-        str(key): str(value) if type(value) in (int, float) else value
-        for key, value in options.items()
-    }
-
-
-def merge_classes(
-    classes: Sequence[str], merges: Mapping[str, str]
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """Make one class of classes that show the same thing.
-
-    Args:
-        classes: C class names.
-        merges: Class -> the class that it joins; `++labels.merges.Faces_easy=Faces` in a config.
-
-    Returns:
-        The class names that remain, in their order, and the new index of each old class, (C,)
-        int64.
-
-    Raises:
-        InputError: `merges` names no class, or joins a class to one that is itself joined.
-    """
-    merges = {name: str(target) for name, target in as_names(merges).items()}
-    _require_classes([*merges, *merges.values()], classes, "merges")
-    for old, target in merges.items():
-        if target in merges:
-            raise InputError(
-                f"labels.merges joins {old!r} to {target!r}, which is itself joined to "
-                f"{merges[target]!r}: join each class to one that remains"
-            )
-    kept = tuple(name for name in classes if name not in merges)
-    index = {name: i for i, name in enumerate(kept)}
-    return kept, np.array([index[merges.get(name, name)] for name in classes], dtype=np.int64)
+__all__ = [
+    "RULES",
+    "Resolution",
+    "as_names",
+    "class_vectors",
+    "count_rules",
+    "merge_classes",
+    "resolve",
+]
+ON_MISSING = ("error", "drop", "nearest")
 
 
 def resolve(
@@ -98,6 +38,7 @@ def resolve(
     vocabulary: Vocabulary,
     aliases: Mapping[str, str] | None = None,
     on_missing: str = "error",
+    strict: bool = True,
 ) -> tuple[Resolution, ...]:
     """Find the words of every class.
 
@@ -105,15 +46,19 @@ def resolve(
         names: C class names.
         vocabulary: The words that have a vector; a TextVocabulary chooses the texts itself.
         aliases: Class -> other words for it; `++labels.aliases.cougar_face=cougar` in a config.
-        on_missing: "error", or "drop" to keep a class without a vector as "missing" in the
-            result, so that the caller leaves it out; `labels.on_missing=drop` in a config.
+        on_missing: "error"; "nearest" to take the known words that are spelt most like the name;
+            or "drop" to keep a class without a vector as "missing" in the result, so that the
+            caller leaves it out; `labels.on_missing=drop` in a config.
+        strict: Whether two classes of the same words are an error, and classes that stay without
+            any; False for a report of all classes.
 
     Returns:
         C resolutions, in the order of `names`.
 
     Raises:
-        InputError: Classes have no vector (all are in one message), two classes have the same
-            words, an alias is of no class or is no text, or `on_missing` is neither value.
+        InputError: Classes have no vector (a MissingWordsError, which has all of them), two
+            classes have the same words, an alias is of no class or is no text, or `on_missing` has
+            no such value.
 
     Example:
         >>> class Words(dict):
@@ -122,16 +67,17 @@ def resolve(
         >>> [r.words for r in resolve(["soccer_balls", "cat"], known, {"cat": "cougar"})]
         [('soccer', 'ball'), ('cougar',)]
     """
-    aliases = as_names(aliases or {})
+    aliases = as_names(aliases or {}, names)
     _check_settings(names, aliases, on_missing)
     if isinstance(vocabulary, TextVocabulary):
         resolutions = _resolve_texts(names, vocabulary, aliases)
     else:
-        resolutions = [_resolve_one(name, vocabulary, aliases.get(name)) for name in names]
+        resolutions = _resolve_words(names, vocabulary, aliases, on_missing)
         missing = [r.name for r in resolutions if r.rule == "missing"]
-        if missing and on_missing == "error":
-            raise InputError(_missing_message(missing, len(names), vocabulary, aliases))
-    _require_distinct(resolutions)
+        if missing and strict and on_missing != "drop":
+            raise missing_words_error(missing, len(names), vocabulary, aliases)
+    if strict:
+        require_distinct_words(resolutions)
     return tuple(resolutions)
 
 
@@ -164,13 +110,15 @@ def class_vectors(resolutions: Sequence[Resolution], table: VectorLookup) -> np.
     rows = []
     for r in resolutions:
         if not r.words:
-            raise InputError(f"class {r.name!r} has no word: leave it out or use {ALIAS_OVERRIDE}")
+            raise InputError(
+                f"class {r.name!r} has no word: leave it out or use {alias_override(r.name)}"
+            )
         mean = np.mean([table.vector(word) for word in r.words], axis=0, dtype=np.float64)  # (D,)
         length = float(np.linalg.norm(mean))
         if not length > 1e-6:  # true of NaN as well
             raise InputError(
                 f"the vectors of {' and '.join(r.words)} cancel out, so class {r.name!r} has none: "
-                f"give it another word ({ALIAS_OVERRIDE})"
+                f"give it another word ({alias_override(r.name)})"
             )
         rows.append(mean / length)
     if not rows:
@@ -180,9 +128,12 @@ def class_vectors(resolutions: Sequence[Resolution], table: VectorLookup) -> np.
 
 def _check_settings(names: Sequence[str], aliases: Mapping[str, str], on_missing: str) -> None:
     """Raise InputError for a wrong alias or value."""
-    if on_missing not in ("error", "drop"):
-        raise InputError(f"labels.on_missing is {on_missing!r}: set it to error or drop")
-    _require_classes(aliases, names, "aliases")
+    if on_missing not in ON_MISSING:
+        raise InputError(
+            f"labels.on_missing is {on_missing!r}: set it to error or drop, or to nearest for the "
+            "words that are spelt most like the names"
+        )
+    require_classes(aliases, names, "aliases")
     for name, alias in aliases.items():
         if not isinstance(alias, str):
             raise InputError(f"labels.aliases.{name} is {alias!r}, not a word: put it in quotes")
@@ -199,6 +150,16 @@ def _resolve_texts(
     ]
 
 
+def _resolve_words(
+    names: Sequence[str], vocabulary: Vocabulary, aliases: Mapping[str, str], on_missing: str
+) -> list[Resolution]:
+    """Find the words of each class, the nearest ones if `on_missing` asks for them."""
+    resolutions = [_resolve_one(name, vocabulary, aliases.get(name)) for name in names]
+    if on_missing == "nearest":
+        resolutions = [_nearest(r, vocabulary, aliases.get(r.name)) for r in resolutions]
+    return resolutions
+
+
 def _resolve_one(name: str, vocabulary: Vocabulary, alias: str | None) -> Resolution:
     """Find the words of one class."""
     # An alias is spelled as meant: "wild cat" is not to become GloVe's wildcat, a warplane.
@@ -206,43 +167,9 @@ def _resolve_one(name: str, vocabulary: Vocabulary, alias: str | None) -> Resolu
     return Resolution(name, words, "alias" if words and alias is not None else rule)
 
 
-def _require_classes(names: Iterable[str], classes: Sequence[str], option: str) -> None:
-    """Raise InputError if an option names no class."""
-    for name in names:
-        if name not in classes:
-            near = nearest_spellings(name, classes)
-            hint = f"did you mean {' or '.join(near)}?" if near else "take it out"
-            raise InputError(
-                f"labels.{option} names {name!r}, none of the {len(classes)} classes: {hint}"
-            )
-
-
-def _require_distinct(resolutions: Sequence[Resolution]) -> None:
-    """Raise InputError for classes of one vector: a nearest neighbour cannot tell them apart."""
-    names: dict[tuple[str, ...], str] = {}
-    for r in resolutions:
-        key = tuple(sorted(r.words))  # a mean does not know the order of its words
-        if key and key in names:
-            raise InputError(
-                f"classes {names[key]!r} and {r.name!r} have the same words ({' '.join(key)}): "
-                "merge them (++labels.merges.NAME=OTHER) or give one another word "
-                f"({ALIAS_OVERRIDE})"
-            )
-        names[key] = r.name
-
-
-def _missing_message(
-    missing: Sequence[str], n_classes: int, vocabulary: Vocabulary, aliases: Mapping[str, str]
-) -> str:
-    """List the missing classes in one line, with known spellings near their words."""
-    notes = []
-    for i, name in enumerate(missing):
-        alias = aliases.get(name)
-        near = suggest_words(alias or name, vocabulary) if i < MAX_HINTED else ()
-        details = [f"alias {alias!r}"] if alias else []
-        details += [f"near: {', '.join(near)}"] if near else []
-        notes.append(f"{name!r} ({'; '.join(details)})" if details else repr(name))
-    return (
-        f"{len(missing)} of {n_classes} classes have no word vector: {'; '.join(notes)}. Give each "
-        f"a known word ({ALIAS_OVERRIDE}) or leave them out (labels.on_missing=drop)"
-    )
+def _nearest(resolution: Resolution, vocabulary: Vocabulary, alias: str | None) -> Resolution:
+    """Give a missing class the words that are spelt most like its name."""
+    if resolution.rule != "missing":
+        return resolution
+    words = nearest_words(alias or resolution.name, vocabulary)
+    return Resolution(resolution.name, words, "nearest") if words else resolution

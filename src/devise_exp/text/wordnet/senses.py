@@ -5,7 +5,6 @@ The table (experiments/hypernym_table) holds the one sense of each class that it
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from devise_exp.core.files import gzipped_table
 from devise_exp.text.names import (
+    ID_IN_NAME,
     inflected,
     spelling_key,
     spelling_keys,
@@ -26,7 +26,6 @@ from devise_exp.text.wordnet.database import Synset, WordNet
 
 _ANIMAL, _PHYSICAL = "n00015388", "n00001930"  # of WordNet 3.0: animal, physical entity
 HYPERNYMS_ROW = "is a kind of"  # marks a row of the table that holds hypernyms, not senses
-_ID_IN_NAME = re.compile(r"(?<!\w)n\d{8}(?!\w)")
 
 Hypernyms = Mapping[str, tuple[str, ...]]  # the ids that each sense is a kind or an instance of
 
@@ -54,7 +53,7 @@ class SenseTable:
         Returns:
             The id; "" for a class without a noun, None for an unknown one.
         """
-        for id in _ID_IN_NAME.findall(name):
+        for id in ID_IN_NAME.findall(name):
             if id in self.hypernyms:
                 return str(id)
         # Tiny ImageNet's classes are ImageNet's.

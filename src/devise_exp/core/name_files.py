@@ -1,0 +1,187 @@
+"""Names from a config or from a file that a person wrote: as text, whatever YAML makes of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from devise_exp.core.errors import InputError
+
+MAX_BYTES = 50_000_000  # of a file of names; a longer one is some other file
+MAX_LISTED = 10  # names in one message
+_YAML = (".yaml", ".yml", ".json")
+_HEADINGS = {"class", "classes", "name", "names", "class_name"}
+
+
+def name_of(value: object, names: Collection[str]) -> str:
+    """Find the name that a config means by a value.
+
+    YAML reads null, true, 1e5 and 007 as no texts; and a letter with a mark may be written as one
+    character or as two (NFC, NFD).
+
+    Args:
+        value: A key or a value of a config.
+        names: The names that there are.
+
+    Returns:
+        One of `names`, or the value as text if it means none of them.
+
+    Example:
+        >>> name_of(100000.0, ["1e5", "cat"]), name_of(None, ["null"]), name_of(7, ["cat"])
+        ('1e5', 'null', '7')
+    """
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = "null" if value is None else text
+    if text in names:
+        return text
+    if isinstance(value, str):
+        composed = unicodedata.normalize("NFC", value)
+        alike = () if value.isascii() else names
+        return next((n for n in alike if unicodedata.normalize("NFC", n) == composed), value)
+    return next((name for name in names if _reads_as(name, value)), text)
+
+
+def listed(names: Iterable[str], n: int = MAX_LISTED) -> str:
+    """Write names into a message of bounded length.
+
+    Args:
+        names: What to list.
+        n: How many at most.
+
+    Returns:
+        The first n names, and how many more there are.
+
+    Example:
+        >>> listed(["ant", "bee", "cat"], 2)
+        'ant, bee and 1 more'
+    """
+    every = list(names)
+    more = f" and {len(every) - n:,} more" if len(every) > n else ""
+    return ", ".join(every[:n]) + more
+
+
+def read_names(path: str | Path, option: str) -> list[str]:
+    """Read a list of names.
+
+    Args:
+        path: A text file with a name on every line, where # begins a comment line; a .csv file,
+            whose first column counts; or a .yaml file that is a list.
+        option: The option that names the file, for messages.
+
+    Returns:
+        The names, all of them texts.
+
+    Raises:
+        InputError: If the file cannot be read, or is no list of names.
+    """
+    text, where = _content(path, option), f"{option}={path}"
+    suffix = Path(path).suffix.lower()
+    if suffix in _YAML:
+        content = _yaml(text, where)
+        if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+            raise InputError(f"{where}: give a list of names, a line '- NAME' for each")
+        return content
+    if suffix == ".csv":
+        rows = [(fields[0].strip(),) for _, fields in _rows(text, where) if fields[0].strip()]
+        return [name for (name,) in rows[bool(rows) and rows[0][0].lower() in _HEADINGS :]]
+    return [name for line in text.splitlines() if (name := line.strip()) and name[0] != "#"]
+
+
+def read_pairs(path: str | Path, option: str) -> dict[str, str]:
+    """Read a table of names and what stands for each.
+
+    Args:
+        path: A .yaml file that is a mapping, or a table of two columns between commas, semicolons
+            or tabs, with or without headings; a name that holds the separator is in quotes.
+        option: The option that names the file, for messages.
+
+    Returns:
+        Name -> text. Lines without the second column are passed over.
+
+    Raises:
+        InputError: If the file cannot be read, or is no such table.
+    """
+    text, where = _content(path, option), f"{option}={path}"
+    if Path(path).suffix.lower() in _YAML:
+        content = _yaml(text, where)
+        if not isinstance(content, dict) or not all(
+            isinstance(part, str) for pair in content.items() for part in pair
+        ):
+            raise InputError(f"{where}: give a mapping, a line 'NAME: WORD' for each")
+        return {name: word for name, word in content.items() if word.strip()}
+    table: dict[str, str] = {}
+    for number, fields in _rows(text, where):
+        if len(fields) != 2:
+            raise InputError(
+                f"{where}, line {number}: {len(fields)} columns, not 2: give NAME,WORD, and what "
+                'holds a comma in quotes, "..."'
+            )
+        name, word = fields[0].strip(), fields[1].strip()
+        if name in table:
+            raise InputError(f"{where}, line {number}: {name!r} comes twice: take one line out")
+        if word and not (number == 1 and name.lower() in _HEADINGS):
+            table[name] = word
+    return table
+
+
+def _content(path: str | Path, option: str) -> str:
+    """The text of a file, without a byte order mark."""
+    file = Path(path).expanduser()
+    try:
+        if file.is_file() and file.stat().st_size > MAX_BYTES:
+            raise InputError(f"{option}={path}: over {MAX_BYTES:,} bytes: give a file of names")
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{option}={path}: no UTF-8 text: save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(
+            f"{option}={path}: {error.strerror}: give a .csv, .yaml or text file of names"
+        ) from None
+
+
+def _yaml(text: str, where: str) -> Any:
+    """YAML whose every value is a text: null, true and 1e5 too."""
+    try:
+        return yaml.load(text, Loader=yaml.BaseLoader)  # nothing but texts
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise InputError(f"{where}{line}: this is not YAML: {problem}") from None
+    except RecursionError:
+        raise InputError(f"{where}: nested too deep: give names alone") from None
+
+
+def _rows(text: str, where: str) -> Iterable[tuple[int, list[str]]]:
+    """The lines of a table with their numbers, without empty and comment lines."""
+    first = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
+    separator = max("\t;,", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    try:
+        for fields in reader:
+            if any(map(str.strip, fields)) and not fields[0].startswith("#"):
+                yield reader.line_num, fields
+    except csv.Error as error:
+        raise InputError(f"{where}, line {reader.line_num}: {error}: correct the line") from None
+
+
+def _reads_as(name: str, value: object) -> bool:
+    """Whether YAML makes this value of a name."""
+    try:
+        read = yaml.safe_load(name)
+    except yaml.YAMLError:
+        return False
+    if type(read) is type(value):
+        return bool(read == value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:  # Hydra and OmegaConf take 1e5 for a number, plain YAML does not
+        return float(name) == float(value)
+    except ValueError:
+        return False

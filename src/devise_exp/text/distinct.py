@@ -1,0 +1,108 @@
+"""Classes that a nearest neighbour cannot tell apart: of the same words, or of the same vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.name_files import MAX_LISTED
+from devise_exp.text.label_options import alias_override, merge_override
+from devise_exp.text.resolution import Resolution
+
+SAME = 1e-6  # the largest difference of one component; float32 sums differ by less
+NEAR = 0.98  # cosine
+_BLOCK = 2048  # rows that are compared with all others at a time
+
+
+@dataclass(frozen=True)
+class NearClasses:
+    """Classes whose vectors are so near that few images will tell them apart.
+
+    Attributes:
+        n: How many pairs of classes have a cosine over NEAR.
+        pairs: The nearest of them: two classes and their cosine; MAX_LISTED at most.
+    """
+
+    n: int
+    pairs: tuple[tuple[str, str, float], ...]
+
+    def __str__(self) -> str:
+        shown = "; ".join(f"{one} and {other} ({c:.3f})" for one, other, c in self.pairs)
+        more = self.n - len(self.pairs)
+        return f"{shown} and {more:,} more" if more else shown
+
+
+def require_distinct_words(resolutions: Sequence[Resolution]) -> None:
+    """Check that no two classes have the same words.
+
+    Args:
+        resolutions: C classes.
+
+    Raises:
+        InputError: If two have; the line says how to merge or to rename them.
+    """
+    names: dict[tuple[str, ...], str] = {}
+    pairs = []
+    for r in resolutions:
+        key = tuple(sorted(r.words))  # a mean does not know the order of its words
+        if key and key in names:
+            pairs.append((names[key], r.name, " ".join(key)))
+        names.setdefault(key, r.name)
+    if pairs:
+        first, second, words = pairs[0]
+        raise InputError(_same(first, second, f"the same words ({words})", len(pairs)))
+
+
+def require_distinct_vectors(names: Sequence[str], vectors: np.ndarray) -> None:
+    """Check that no two classes have the same vector, whatever their words.
+
+    Args:
+        names: C classes.
+        vectors: (C, D) unit rows.
+
+    Raises:
+        InputError: If two have; the line says how to merge or to rename them.
+    """
+    _, first, index = np.unique(
+        np.round(vectors / SAME).astype(np.int64), axis=0, return_index=True, return_inverse=True
+    )
+    earlier = first[index.ravel()]
+    doubled = np.flatnonzero(earlier != np.arange(len(vectors)))
+    if len(doubled):
+        one, other = names[earlier[doubled[0]]], names[doubled[0]]
+        raise InputError(_same(one, other, "the same vector for different words", len(doubled)))
+
+
+def near_classes(names: Sequence[str], vectors: np.ndarray) -> NearClasses:
+    """Find classes whose vectors are nearly the same.
+
+    Args:
+        names: C classes.
+        vectors: (C, D) unit rows.
+
+    Returns:
+        The pairs, the nearest first.
+    """
+    n, pairs = 0, []
+    for start in range(0, len(vectors), _BLOCK):
+        cosines = np.triu(vectors[start : start + _BLOCK] @ vectors.T, start + 1)
+        rows, columns = np.nonzero(cosines > NEAR)
+        n += len(rows)
+        near = cosines[rows, columns]
+        for i in np.argsort(-near, kind="stable")[:MAX_LISTED]:
+            one, other = names[start + rows[i]], names[columns[i]]
+            pairs.append((one, other, float(near[i])))
+    nearest = sorted(pairs, key=lambda pair: -pair[2])
+    return NearClasses(n, tuple(nearest[:MAX_LISTED]))
+
+
+def _same(one: str, other: str, what: str, n: int) -> str:
+    """The line about two classes that are one to every method."""
+    more = f" (and {n - 1:,} more such pairs)" if n > 1 else ""
+    return (
+        f"classes {one!r} and {other!r} have {what}{more}: merge them "
+        f"({merge_override(other, one)}) or give one another word ({alias_override(other)})"
+    )
