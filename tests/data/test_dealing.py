@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.dealing import class_rng
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split, random_split
 
@@ -65,7 +67,7 @@ def test_seen_classes_need_three_images_unseen_ones_one() -> None:
     assert [len(split.train), len(split.val), len(split.test)] == [4, 2, 2]
     assert len(split.unseen_rows) == 3
     many = data_of({"cat": 5} | {f"c{i:02}": 1 for i in range(12)})
-    with pytest.raises(InputError, match=r"c09 \(1\) \.\.\.: add"):
+    with pytest.raises(InputError, match=r"c09 \(1\) and 2 more: add"):
         named_split(many, ["cat"])
 
 
@@ -141,3 +143,11 @@ def test_a_wrong_number_of_seen_classes(wrong: Any, animals: LabelledRows) -> No
         InputError, match=rf"split\.n_seen={wrong}: give a whole number from 2 to 4"
     ):
         named_split(animals, ["okapi"], n_seen=wrong)
+
+
+@given(st.integers(0, 2**80), st.text(max_size=6))
+def test_the_stream_of_a_class_is_that_of_its_seed_and_name(seed: int, name: str) -> None:
+    """The bits themselves: a quicker way to them must change no split."""
+    digits = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=64).digest()[:8]
+    expected = np.random.default_rng([seed, *digits]).permutation(50)
+    np.testing.assert_array_equal(class_rng(seed, name).permutation(50), expected)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.counting import CountingName, counting_names
 from helpers.splits import data_of, datas, parts, shuffled
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -172,3 +173,33 @@ def test_what_clean_can_be(animals: LabelledRows) -> None:
 def test_a_wrong_number_of_training_images(wrong: Any, animals: LabelledRows) -> None:
     with pytest.raises(InputError, match=rf"split\.train_per_class={wrong}: give a whole number"):
         named_split(animals, ["okapi"], train_per_class=wrong)
+
+
+@pytest.mark.parametrize("kind", ["random", "named", "unknown"])
+def test_names_are_looked_up_and_not_searched(kind: str) -> None:
+    """ImageNet's 21,841 classes took minutes when each name was compared with all others."""
+    classes = counting_names(2_000)
+    rows = [f"{name}/{i}.jpg" for name in classes for i in range(3)]
+    data = LabelledRows(classes=classes, labels=np.repeat(np.arange(2_000), 3), rows=rows)
+    CountingName.comparisons = 0
+    if kind == "random":
+        assert len(random_split(data, n_seen=1_000).classes) == 1_400
+    elif kind == "named":
+        assert len(named_split(data, classes[::2]).unseen) == 1_000
+    else:
+        with pytest.raises(InputError):
+            named_split(data, [f"{name}s" for name in classes])
+    assert CountingName.comparisons < 20 * len(classes)
+
+
+def test_long_lists_of_wrong_names_are_cut_and_counted() -> None:
+    data = data_of({f"class {i}": 3 for i in range(50)})
+    unknown = [f"no {i}" for i in range(21_841)]
+    with pytest.raises(InputError, match=r"no class no 0, .*no 9 and 21,831 more in") as caught:
+        named_split(data, unknown)
+    assert len(str(caught.value)) < 500
+    with pytest.raises(
+        InputError, match=r"names no 0, .* and 21,831 more more than once"
+    ) as caught:
+        named_split(data, [*unknown, *unknown])
+    assert len(str(caught.value)) < 500

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from helpers.counting import CountingName, counting_names
 from helpers.paths import CONF
 from helpers.vocabulary import Words, resolved
 from omegaconf import OmegaConf
@@ -234,3 +235,22 @@ def test_the_shipped_options_are_the_arguments(option: Path) -> None:
     vocabulary = Words.of(*sorted(words | set(extra.values())))
     resolutions = resolve(kept, vocabulary, settings["aliases"], settings["on_missing"])
     assert count_rules(resolutions)["alias"] == len(settings["aliases"])
+
+
+def test_of_many_missing_classes_ten_are_listed() -> None:
+    with pytest.raises(InputError) as caught:
+        resolve([f"zz{i} qq" for i in range(21_841)], Words.of("okapi"))
+    message = str(caught.value)
+    assert message.startswith("21841 of 21841 classes have no word vector: 'zz0 qq'")
+    assert "'zz9 qq'; and 21,831 more. Give each" in message
+    assert len(message) < 1000
+
+
+def test_names_of_merges_and_aliases_are_looked_up_and_not_searched() -> None:
+    classes = counting_names(2_000)
+    kept, _ = merge_classes(classes, dict.fromkeys(classes[:-1], classes[-1]))
+    assert len(kept) == 1
+    vocabulary = Words.of(*(f"word{i}" for i in range(2_000)))
+    aliases = {name: f"word{i}" for i, name in enumerate(classes)}
+    assert len(resolve(classes, vocabulary, aliases)) == 2_000
+    assert CountingName.comparisons < 20 * len(classes)

@@ -42,6 +42,8 @@ def name_of(value: object, names: Collection[str]) -> str:
         return text
     if isinstance(value, str):
         composed = unicodedata.normalize("NFC", value)
+        if composed in names:  # as a scan of folders has it
+            return composed
         alike = () if value.isascii() else names
         return next((n for n in alike if unicodedata.normalize("NFC", n) == composed), value)
     return next((name for name in names if _reads_as(name, value)), text)

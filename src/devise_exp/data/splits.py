@@ -10,6 +10,7 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
+from devise_exp.core.name_files import listed
 from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dealing import deal_rows, draw_seen_classes
 from devise_exp.data.labelled_rows import LabelledRows
@@ -48,10 +49,10 @@ class Split:
     def __post_init__(self) -> None:
         if self.clean not in ("report", "require"):
             raise InputError(f"split.clean={self.clean}: choose report or require")
-        rows = np.concatenate([self.train, self.val, self.test, self.unseen_rows])
-        if len(np.unique(rows)) != len(rows):
+        rows = np.sort(np.concatenate([self.train, self.val, self.test, self.unseen_rows]))
+        if (rows[1:] == rows[:-1]).any():
             raise ValueError("a row is in two parts of the split")
-        if set(self.seen) & set(self.unseen):
+        if np.isin(self.seen, self.unseen).any():
             raise ValueError("a class is both seen and unseen")
 
 
@@ -92,10 +93,11 @@ def random_split(
             "classes"
         )
     _check_seed(seed)
+    by_name = sorted(classes)
     drawn = np.random.default_rng(seed).permutation(len(classes))[:count]
     return named_split(
         data,
-        unseen=[sorted(classes)[i] for i in drawn],
+        unseen=[by_name[i] for i in drawn],
         name=f"random{count}",
         seed=seed,
         val_share=val_share,
@@ -151,7 +153,8 @@ def named_split(
         )
     if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
         raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
-    is_unseen = np.array([c in set(unseen) for c in classes])
+    chosen = set(unseen)
+    is_unseen = np.array([c in chosen for c in classes])
     if n_seen is not None:
         kept = is_unseen | draw_seen_classes(classes, ~is_unseen, n_seen, seed)
         # The last entry stays for labels of -1.
@@ -208,12 +211,13 @@ def _check_unseen(unseen: Sequence[str], classes: Sequence[str]) -> None:
     """Refuse names that are unknown or listed twice, and too few seen or unseen classes."""
     twice = sorted(c for c, n in Counter(unseen).items() if n > 1)
     if twice:
-        raise InputError(f"split.unseen names {', '.join(twice)} more than once: name a class once")
-    unknown = [c for c in unseen if c not in classes]
+        raise InputError(f"split.unseen names {listed(twice)} more than once: name a class once")
+    names = set(classes)
+    unknown = [c for c in unseen if c not in names]
     if unknown:
         near = nearest_spellings(unknown[0], classes)
         raise InputError(
-            f"split.unseen: no class {', '.join(unknown)} in the data (near {unknown[0]}: "
+            f"split.unseen: no class {listed(unknown)} in the data (near {unknown[0]}: "
             f"{', '.join(near) or 'none'}); give names as in the merged class list, without those "
             "that subset or labels.on_missing leave out"
         )

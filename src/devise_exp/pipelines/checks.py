@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.core.name_files import listed
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
 from devise_exp.pipelines import reused_hyperparameters
 from devise_exp.pipelines.build import build_module, seen_vectors
@@ -92,8 +93,8 @@ def announce(data: ExperimentData) -> None:
         warn("among a single unseen label every hit@k is 100: hold out more classes")
     if data.audit.overlapping:
         warn(
-            f"{len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in "
-            f"the backbone's pretraining: {', '.join(data.audit.overlapping)} (about.json says how)"
+            f"{len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in the "
+            f"backbone's pretraining: {listed(data.audit.overlapping)} (about.json says how)"
         )
     if not data.audit.checked_by:
         warn("the backbone's pretraining classes are unknown, so overlap was not audited")

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, ListConfig
 
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
+from devise_exp.core.name_files import listed
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, select_protocols
 from devise_exp.pipelines.score import evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import read_evaluation
@@ -116,14 +117,12 @@ def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarr
     if missing := [r.name for r in resolutions if r.rule == "missing"]:
         near = ", ".join(vocabulary.near_spellings(missing[0].lower(), 3)) or "none"
         raise InputError(
-            f"extra_labels: no word vector for {', '.join(missing[:10])} (near {missing[0]}: "
+            f"extra_labels: no word vector for {listed(missing)} (near {missing[0]}: "
             f"{near}): take them out, or give other words"
         )
     new = [r for r in resolutions if set(r.words) not in taken]
     if not new:
-        raise InputError(
-            f"extra_labels={extra_labels}: no label that is not a class of the run already"
-        )
+        raise InputError("extra_labels: every label is a class of the run already: give others")
     return class_vectors(new, vocabulary)
 
 
@@ -132,7 +131,7 @@ def _names(extra_labels: ListConfig | str) -> list[str]:
     if not isinstance(extra_labels, str):
         return [str(name) for name in extra_labels]
     try:
-        lines = Path(extra_labels).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = Path(extra_labels).expanduser().read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"extra_labels={extra_labels}: give a list, a text file of names or a number of words "

@@ -103,7 +103,7 @@ def test_of_several_files_in_an_archive_one_is_named(
 def test_many_files_in_an_archive_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "many.zip"
     path.write_bytes(zipped(**{f"part{i}_dot_txt": b"a 1\n" for i in range(5000)}))
-    with pytest.raises(InputError, match=r"part9\.txt and 4990 more: name one") as caught:
+    with pytest.raises(InputError, match=r"part9\.txt and 4,990 more: name one") as caught:
         load_word_vectors(path)
     assert len(str(caught.value)) < 700
 

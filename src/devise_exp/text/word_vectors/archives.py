@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.name_files import listed
 from devise_exp.text.word_vectors.unpacking import list_members
 
 _ASIDE = re.compile(r"(^|/)(__MACOSX/|\.|(readme|licen[cs]e|copying|notice)\b)", re.IGNORECASE)
 _VECTORS = re.compile(r"\.(txt|vec|bin|w2v|glove)(\.(gz|bz2|xz))?$", re.IGNORECASE)
-_SHOWN = 10
 
 
 def choose_member(file: Path) -> str:
@@ -34,8 +34,7 @@ def choose_member(file: Path) -> str:
             return names[0]
     if not candidates:
         raise InputError(f"{file}: the archive holds no file of word vectors")
-    more = f" and {len(candidates) - _SHOWN} more" if len(candidates) > _SHOWN else ""
     raise InputError(
-        f"{file}: the archive holds {', '.join(candidates[:_SHOWN])}{more}: name one of them, as "
+        f"{file}: the archive holds {listed(candidates)}: name one of them, as "
         f"in word_vectors.path={file / candidates[0]}"
     )
