@@ -73,6 +73,15 @@ class Page:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
+    def post(self, path: str, body: bytes, kind: str) -> tuple[int, bytes]:
+        """Status and body of the answer to a post."""
+        request = urllib.request.Request(f"{self.url}{path}", body, {"Content-Type": kind})
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
     def search_by_path(self, path: str) -> str:
         """What the server says to a question that names a file of its own."""
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}

@@ -14,6 +14,7 @@ from helpers.images import draw
 from omegaconf import DictConfig
 from PIL import Image
 
+from devise_exp.core.array_files import load_arrays
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.methods.baselines import Prototypes, softmax
@@ -115,8 +116,8 @@ def test_test_and_unseen_images_have_no_say_in_anything_a_run_chooses(
     other = RunFolder(tmp_path / "run")
     assert other.hyperparameters("devise") == folder.hyperparameters("devise")
     assert other.embedded("devise").gamma == folder.embedded("devise").gamma is not None
-    for name, array in folder.arrays("prior").items():
-        np.testing.assert_array_equal(array, other.arrays("prior")[name])
+    for name, array in load_arrays(folder.path / "prior.npz").items():
+        np.testing.assert_array_equal(array, load_arrays(other.path / "prior.npz")[name])
     states = [torch.load(f.checkpoints / "best.ckpt", weights_only=True) for f in (folder, other)]
     for name, tensor in states[0]["state_dict"].items():
         assert torch.equal(tensor, states[1]["state_dict"][name])

@@ -64,10 +64,17 @@ def test_classes_and_split_come_back(tmp_path: Path) -> None:
 def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     leak = Overlap("dog", "canine, dog", "word", "dog")
-    details = RunDetails({"data": "x", "labels/missing": 2}, (leak,), ("a.png: broken",))
+    about = {
+        "data": "x",
+        "backbone": "b",
+        "word_vectors": "w",
+        "split/name": "s",
+        "labels/missing": 2,
+    }
+    details = RunDetails(about, (leak,), ("a.png: broken",))
     folder.save_details(details)
     assert folder.details() == details
-    assert folder.about() == {"data": "x", "labels/missing": 2}
+    assert folder.about() == about
     content = json.loads((tmp_path / "about.json").read_text())
     assert content["skipped"] == ["a.png: broken"]
     assert "dog" in content["leaks"][0].values()

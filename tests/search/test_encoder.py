@@ -30,14 +30,14 @@ def test_the_classifier_space_is_the_features_times_the_weights_of_the_best_clas
     searchable: Path,
 ) -> None:
     saved = Run.open(searchable)
-    linear = RunFolder(searchable).arrays("classifier")
+    weight, _ = RunFolder(searchable).classifier()
     features = saved.gallery("all", "backbone").index.vectors.astype(float)
-    assert linear["weight"].shape == (6, features.shape[1])
+    assert weight.shape == (6, features.shape[1])
     # The bias stands beside features of full length, which the unit rows have lost: take the rows
     # whose best class does not depend on it.
     certain = 0
     for row, stored in zip(features, saved.gallery("all", "classifier").index.vectors, strict=True):
-        candidates = [row * w / np.linalg.norm(row * w) for w in linear["weight"].astype(float)]
+        candidates = [row * w / np.linalg.norm(row * w) for w in weight.astype(float)]
         certain += any(np.allclose(stored, candidate, atol=1e-5) for candidate in candidates)
     assert certain == len(features)
 

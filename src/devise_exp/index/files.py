@@ -55,6 +55,9 @@ def checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
         InputError: A file is missing or was changed, or the format is another.
     """
     try:
+        for name in (META, VECTORS):
+            if not (folder / name).is_file():
+                raise unreadable(folder, f"there is no file {name}")
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
             raise unreadable(folder, f"its format is {meta['format']}, not {FORMAT}")
@@ -62,9 +65,9 @@ def checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
         if name not in NAMES:
             raise unreadable(folder, f"the index {name!r} is unknown")
         for file in {VECTORS, GRAPH} if name == "hnsw" else {VECTORS}:
-            if checksums[file] != checksum(folder / file):
+            if not (folder / file).is_file() or checksums[file] != checksum(folder / file):
                 raise unreadable(folder, f"{file} is not what was saved")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise unreadable(folder, f"{type(error).__name__}: {error}") from error
     return name, settings
 

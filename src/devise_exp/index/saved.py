@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from devise_exp.core.array_files import load_array
 from devise_exp.index.auto import AutoIndex
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.files import GRAPH, VECTORS, checked_folder, unreadable
@@ -27,7 +26,7 @@ def load(folder: Path) -> Index:
     """
     name, settings = checked_folder(folder)
     try:
-        vectors = np.load(folder / VECTORS, allow_pickle=False)
+        vectors = load_array(folder / VECTORS)
         if name in (ExactIndex.name, AutoIndex.name):
             return (ExactIndex if name == ExactIndex.name else AutoIndex)(vectors, **settings)
         graph = folder / GRAPH if name == "hnsw" else None

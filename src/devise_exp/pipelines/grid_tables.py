@@ -82,7 +82,7 @@ def _job(file: Path) -> GridJob:
             seconds=seconds,
             error=str(note["error"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
         return _failed_job(file.parent, f"{NOTE} cannot be read ({format_error(error)})")
 
 

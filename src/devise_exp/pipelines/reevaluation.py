@@ -38,7 +38,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     read_evaluation(config)
     saved = Run.open(str(config.run_dir))
     run = saved.folder
-    models = [run.embedded(name) for name in run.method_names()]
+    models = run.embeddings()
     # An empty group means the run's own.
     index_config = config.index or trusted_group(run.config(), "index", run.path)
     about = run.about() | {"index": index_name(index_config)}
@@ -55,7 +55,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     train = "train" in models[0].parts
     available = protocols_of(run, models, extra, train)
     chosen = select_protocols(available, config.protocols)
-    ks = config.ks if config.ks is not None else run.config().ks
+    ks = config.ks if config.ks is not None else run.config().get("ks")
     result, _ = evaluate_run(run, models, chosen, instantiate(index_config), ks, about)
     folder = run.new_evaluation()
     title = run_title(about)

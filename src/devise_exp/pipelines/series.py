@@ -26,6 +26,7 @@ from devise_exp.reports import comparison
 from devise_exp.reports.comparison_formats import FORMATS, rich_table
 from devise_exp.runs import results
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.saved_config import read_config
 
 CONFIG = "seeds.yaml"
 ENDINGS = {"md": "markdown", "csv": "csv", "tex": "latex", "html": "html"}
@@ -73,10 +74,10 @@ def _resumed(config: DictConfig, folder: Path) -> tuple[DictConfig, Path]:
     if not (series / CONFIG).is_file():
         return config, folder
     remove_empty(folder)
-    saved = OmegaConf.load(series / CONFIG)
+    saved = read_config(series, CONFIG)
     if config.seeds != 1:
         saved.seeds = config.seeds
-    return saved, series  # type: ignore[return-value]
+    return saved, series
 
 
 def _train_runs(config: DictConfig, folder: Path) -> dict[str, float]:
@@ -127,7 +128,7 @@ def _check(config: DictConfig, folder: Path) -> None:
     if (folder / CONFIG).is_file():
         settings: list[Any] = [
             OmegaConf.to_container(series, resolve=True)
-            for series in (OmegaConf.load(folder / CONFIG), config)
+            for series in (read_config(folder, CONFIG), config)
         ]
         for series in settings:
             for key in ("seeds", "report"):  # further seeds may join

@@ -10,7 +10,6 @@ import numpy as np
 
 from devise_exp.evaluation.metrics.hits import hit_at_k, rank_of_truth
 from devise_exp.evaluation.metrics.intervals import paired_seeds, paired_test, seed_interval
-from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName, method_key
 from devise_exp.reports.tables import BEST, TIED
 from devise_exp.runs.folder import RunFolder
@@ -124,8 +123,8 @@ def _hits(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """(hit of each image (N,), its class id (N,)), None if the run folder lacks them."""
     folder, side = RunFolder(run.path), "unseen" if protocol.endswith("unseen") else "seen"
-    neighbours = folder.array("neighbours", method_key(method, protocol))
-    truth = folder.array(f"embeddings/{MODEL}", f"{side}_truth")
+    key = method_key(method, protocol)
+    neighbours, truth = folder.neighbours(key).get(key), folder.truth(side)
     if neighbours is None or truth is None or neighbours.shape[1] < k:
         return None
     return hit_at_k(rank_of_truth(neighbours, truth), k), truth

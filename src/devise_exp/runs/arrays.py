@@ -8,6 +8,7 @@ import numpy as np
 
 from devise_exp.evaluation.protocols import PARTS, EmbeddedImages, MethodOutput
 from devise_exp.methods.prior import PretrainedClassifier, Prior
+from devise_exp.runs import checked
 
 
 def from_output(output: MethodOutput) -> dict[str, np.ndarray]:
@@ -29,27 +30,33 @@ def from_output(output: MethodOutput) -> dict[str, np.ndarray]:
     return arrays
 
 
-def to_output(name: str, arrays: Mapping[str, np.ndarray]) -> MethodOutput:
+def to_output(name: str, arrays: Mapping[str, np.ndarray], classes: int | None) -> MethodOutput:
     """Put a method's output together.
 
     Args:
         name: Name of the method.
         arrays: What from_output made.
+        classes: Number of classes of the run, None if it is not known.
 
     Returns:
-        The output. A missing array raises KeyError.
+        The output. A missing array raises KeyError, a wrong one ValueError or TypeError.
     """
+    class_vectors = checked.matrix(arrays["class_vectors"], rows=classes)
+    c, dim = class_vectors.shape
     return MethodOutput(
         name=name,
-        class_vectors=arrays["class_vectors"],
+        class_vectors=class_vectors,
         parts={
-            part: EmbeddedImages(arrays[part], arrays[f"{part}_truth"])
+            part: EmbeddedImages(
+                checked.matrix(arrays[part], columns=dim),
+                checked.ids(arrays[f"{part}_truth"], below=c),
+            )
             for part in PARTS
-            if part in arrays
+            if part in arrays or part != "train"
         },
-        gamma=arrays["factor"].item() if "factor" in arrays else None,
-        is_projection=arrays["trained_map"].item(),
-        reports_search=arrays["reports_search"].item(),
+        gamma=checked.number(arrays["factor"]) if "factor" in arrays else None,
+        is_projection=checked.flag(arrays["trained_map"]),
+        reports_search=checked.flag(arrays["reports_search"]),
     )
 
 
@@ -79,9 +86,27 @@ def to_prior(arrays: Mapping[str, np.ndarray]) -> Prior:
         arrays: What from_prior made.
 
     Returns:
-        The prior. A missing array raises KeyError.
+        The prior. A missing array raises KeyError, a wrong one ValueError or TypeError.
     """
-    names = tuple(arrays["categories"].tolist())
-    classifier = PretrainedClassifier(names, arrays["weight"], arrays["bias"], arrays["vectors"])
-    strength, temperature, top = arrays["numbers"].tolist()
+    names = checked.texts(arrays["categories"].tolist())
+    weight = checked.matrix(arrays["weight"], rows=len(names))
+    bias = checked.vector(arrays["bias"], length=len(names))
+    vectors = checked.matrix(arrays["vectors"], rows=len(names))
+    strength, temperature, top = map(float, checked.vector(arrays["numbers"], length=3))
+    if not (strength >= 0 and temperature > 0 and top >= 1):
+        raise ValueError(f"no prior of strength {strength}, temperature {temperature}, top {top}")
+    classifier = PretrainedClassifier(names, weight, bias, vectors)
     return Prior(classifier, strength, temperature, int(top))
+
+
+def to_classifier(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Check the classifier of the space of that name.
+
+    Args:
+        arrays: `weight` (S, F) and `bias` (S,).
+
+    Returns:
+        Both. A missing array raises KeyError, a wrong one ValueError.
+    """
+    weight = checked.matrix(arrays["weight"])
+    return weight, checked.vector(arrays["bias"], length=len(weight))

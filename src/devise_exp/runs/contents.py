@@ -12,11 +12,18 @@ import numpy as np
 
 from devise_exp.core.files import atomic_path
 from devise_exp.data.splits import Split
-from devise_exp.evaluation.protocols import MethodOutput
+from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.prior import Prior
-from devise_exp.runs import files
-from devise_exp.runs.arrays import from_output, from_prior, to_output, to_prior
-from devise_exp.runs.records import ClassRecord, RunDetails, SplitRecord, class_records
+from devise_exp.runs import checked, files
+from devise_exp.runs.arrays import from_output, from_prior, to_classifier, to_output, to_prior
+from devise_exp.runs.records import (
+    ClassRecord,
+    RunDetails,
+    SplitRecord,
+    about_from_json,
+    class_records,
+    classes_from_json,
+)
 from devise_exp.text.labels import Resolution
 from devise_exp.text.wordnet.hierarchy import Hierarchy, hierarchy_from_dict
 
@@ -58,9 +65,7 @@ class RunContents:
         Returns:
             A record for every class, in the order of their ids.
         """
-        return files.read_json(
-            self.path, "classes.json", lambda content: tuple(map(ClassRecord.from_json, content))
-        )
+        return files.read_json(self.path, "classes.json", classes_from_json)
 
     def split(self) -> SplitRecord:
         """Read split.json.
@@ -76,9 +81,14 @@ class RunContents:
         Returns:
             (C, D) unit rows.
         """
-        with files.reading(self.path, "class_vectors.npy") as file:
-            vectors: np.ndarray = np.load(file, allow_pickle=False)
-        return vectors
+        rows = self._n_classes()
+        return files.read_vectors(
+            self.path, "class_vectors.npy", lambda vectors: checked.matrix(vectors, rows=rows)
+        )
+
+    def _n_classes(self) -> int | None:
+        """How many classes there are, None before they are written."""
+        return len(self.classes()) if (self.path / "classes.json").is_file() else None
 
     def save_details(self, details: RunDetails) -> None:
         """Write about.json.
@@ -102,7 +112,7 @@ class RunContents:
         Returns:
             Values by name, such as data, backbone and split/name.
         """
-        return self.details().about
+        return files.read_json(self.path, "about.json", about_from_json)
 
     def hyperparameters(self, method: str) -> dict[str, Any]:
         """Read what a method selected.
@@ -138,8 +148,11 @@ class RunContents:
         Returns:
             The classes in WordNet, with their distances computed.
         """
+        rows = self._n_classes()
         hierarchy = files.read_json(self.path, "hierarchy.json", hierarchy_from_dict)
         with files.reading(self.path, "hierarchy.json"):
+            if rows not in (None, len(hierarchy.nodes)):  # before there is a distance for all pairs
+                raise ValueError(f"{len(hierarchy.nodes)} nodes of {rows} classes")
             _ = hierarchy.distances  # damage may show here only
         return hierarchy
 
@@ -196,7 +209,8 @@ class RunContents:
         Returns:
             What the method makes of the evaluated images.
         """
-        return files.read_arrays(self.path, f"embeddings/{name}.npz", partial(to_output, name))
+        parse = partial(to_output, name, classes=self._n_classes())
+        return files.read_arrays(self.path, f"embeddings/{name}.npz", parse)
 
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write NAME.npz.
@@ -207,25 +221,33 @@ class RunContents:
         """
         files.write_arrays(self.path, f"{name}.npz", arrays)
 
-    def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Read NAME.npz.
-
-        Args:
-            name: Path of the file without its ending.
+    def classifier(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read classifier.npz.
 
         Returns:
-            Arrays by name.
+            Weight (S, F) and bias (S,) of the classifier of that space.
         """
-        return files.read_arrays(self.path, f"{name}.npz", dict)
+        return files.read_arrays(self.path, "classifier.npz", to_classifier)
 
-    def array(self, name: str, key: str) -> np.ndarray | None:
-        """Read one array of NAME.npz.
+    def neighbours(self, *keys: str) -> dict[str, np.ndarray]:
+        """Read neighbours.npz.
 
         Args:
-            name: Path of the file without its ending.
-            key: Name of the array.
+            *keys: Rankings to read, those that are there; none: all.
 
         Returns:
-            The array, None if the file or the array is not there.
+            Class ids (N, K) by ranking, nearest first; empty if the file is not there.
         """
-        return files.read_array(self.path, f"{name}.npz", key)
+        return files.read_some_arrays(self.path, "neighbours.npz", keys, checked.table)
+
+    def truth(self, side: str) -> np.ndarray | None:
+        """Read the true classes of the evaluated images.
+
+        Args:
+            side: seen or unseen.
+
+        Returns:
+            (N,) class ids, None if they are not there.
+        """
+        name, key = f"embeddings/{MODEL}.npz", f"{side}_truth"
+        return files.read_some_arrays(self.path, name, (key,), checked.ids).get(key)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from devise_exp.core.array_files import load_array, load_arrays
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, write_text
 
@@ -24,8 +25,9 @@ _DAMAGE = (
     AttributeError,
     IndexError,
     EOFError,
-    BadZipFile,
+    ArithmeticError,
     YAMLError,
+    OmegaConfBaseException,
     csv.Error,
     RecursionError,
 )
@@ -119,29 +121,49 @@ def read_arrays(folder: Path, name: str, parse: Callable[[dict[str, np.ndarray]]
     Raises:
         InputError: If the file is not there or damaged.
     """
-    with reading(folder, name) as file, np.load(file, allow_pickle=False) as arrays:
-        return parse({key: arrays[key] for key in arrays.files})
+    with reading(folder, name) as file:
+        return parse(load_arrays(file))
 
 
-def read_array(folder: Path, name: str, key: str) -> np.ndarray | None:
-    """Read one array of an .npz file and nothing else of it.
+def read_vectors(folder: Path, name: str, parse: Callable[[np.ndarray], T]) -> T:
+    """Read an .npy file.
 
     Args:
         folder: The run folder.
         name: Path of the file in the run folder.
-        key: Name of the array.
+        parse: Checks the array; any error of it means a damaged file.
 
     Returns:
-        The array, None if the file or the array is not there.
+        What `parse` returns.
+
+    Raises:
+        InputError: If the file is not there or damaged.
+    """
+    with reading(folder, name) as file:
+        return parse(load_array(file))
+
+
+def read_some_arrays(
+    folder: Path, name: str, keys: Collection[str], check: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Read some arrays of an .npz file and nothing else of it.
+
+    Args:
+        folder: The run folder.
+        name: Path of the file in the run folder.
+        keys: Names of the arrays, those that are there; none: all.
+        check: Looks at each array; any error of it means a damaged file.
+
+    Returns:
+        The arrays by name; none if the file is not there.
 
     Raises:
         InputError: If the file is damaged.
     """
     if not (folder / name).is_file():
-        return None
-    with reading(folder, name) as file, np.load(file, allow_pickle=False) as arrays:
-        array: np.ndarray | None = arrays.get(key)
-        return array
+        return {}
+    with reading(folder, name) as file:
+        return {key: check(array) for key, array in load_arrays(file, keys or None).items()}
 
 
 def read_rows(folder: Path, name: str) -> list[dict[str, str]]:

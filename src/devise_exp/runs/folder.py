@@ -14,9 +14,10 @@ from devise_exp.core.command import spelled
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
 from devise_exp.data.splits import Split
-from devise_exp.evaluation.protocols import MODEL
-from devise_exp.runs import files
+from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.runs import checked, files
 from devise_exp.runs.contents import RunContents
+from devise_exp.runs.saved_config import read_config
 
 UNFINISHED = "UNFINISHED"
 SPACES = (MODEL, "backbone", "classifier")  # what images are compared in
@@ -190,13 +191,7 @@ class RunFolder(RunContents):
         Raises:
             InputError: If it is not there or damaged.
         """
-        if not (self.path / "config.yaml").is_file():
-            raise InputError(f"{self.path}: not a run folder (no config.yaml)")
-        with files.reading(self.path, "config.yaml") as file:
-            config = OmegaConf.load(file)
-            if not isinstance(config, DictConfig) or not config:
-                raise ValueError("no mapping")
-        return config
+        return read_config(self.path, "config.yaml", "not a run folder (no config.yaml)")
 
     def spaces(self) -> tuple[str, ...]:
         """List the spaces that the run's images are stored in.
@@ -204,7 +199,10 @@ class RunFolder(RunContents):
         Returns:
             Names out of SPACES, the trained space first.
         """
-        extra = self.config().get("spaces") or ()
+        config = self.config()
+        with files.reading(self.path, "config.yaml"):
+            values: Any = OmegaConf.to_container(config)
+            extra = checked.texts(values.get("spaces") or ())
         return tuple(space for space in SPACES if space == MODEL or space in extra)
 
     def class_ids(self) -> tuple[np.ndarray, np.ndarray]:
@@ -223,6 +221,23 @@ class RunFolder(RunContents):
             Their names, the trained model first.
         """
         return [MODEL, *(name for name in self.details().methods if name != MODEL)]
+
+    def embeddings(self) -> list[MethodOutput]:
+        """Read what every method makes of the evaluated images, which are the same for all.
+
+        Returns:
+            The outputs, that of the trained model first.
+
+        Raises:
+            InputError: If a file is not there or damaged, or is of other images.
+        """
+        outputs = [self.embedded(name) for name in self.method_names()]
+        for output in outputs:
+            with files.reading(self.path, f"embeddings/{output.name}.npz"):
+                for part, images in output.parts.items():
+                    if not np.array_equal(images.class_ids, outputs[0].parts[part].class_ids):
+                        raise ValueError("of other images")
+        return outputs
 
     def overlapping_ids(self) -> np.ndarray:
         """List the unseen classes that the pretraining knew.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.leakage import Overlap
+from devise_exp.runs.checked import flag, number, scalars, text, texts
 from devise_exp.text.labels import Resolution
 
 
@@ -38,10 +40,10 @@ class ClassRecord:
             The record. A wrong entry raises KeyError or TypeError.
         """
         return cls(
-            name=_text(content["name"]),
-            seen=bool(content["seen"]),
-            words=tuple(_text(word) for word in content["words"]),
-            rule=_text(content["how"]),
+            name=text(content["name"]),
+            seen=flag(content["seen"]),
+            words=texts(content["words"]),
+            rule=text(content["how"]),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -128,9 +130,9 @@ class SplitRecord:
         Returns:
             The record. A wrong file raises KeyError or TypeError.
         """
-        parts = {part: tuple(content[part]) for part in ("train", "val", "test", "unseen")}
-        fingerprint = _text(content["fingerprint"])
-        return cls(name=content["name"], seed=content["seed"], fingerprint=fingerprint, **parts)
+        parts = {part: texts(content[part]) for part in ("train", "val", "test", "unseen")}
+        name, fingerprint = text(content["name"]), text(content["fingerprint"])
+        return cls(name=name, seed=int(number(content["seed"])), fingerprint=fingerprint, **parts)
 
     def to_json(self) -> dict[str, Any]:
         """Write split.json.
@@ -167,11 +169,14 @@ class RunDetails:
         Returns:
             The record. A wrong file raises KeyError or TypeError.
         """
+        methods = dict(content.get("methods", {}))
+        if wrong := [name for name in methods if not re.fullmatch(r"\w+", name)]:
+            raise ValueError(f"no names of methods, which name files: {wrong}")
         return cls(
-            about=dict(content["about"]),
-            overlaps=tuple(Overlap(**overlap) for overlap in content["leaks"]),
-            skipped=tuple(content["skipped"]),
-            methods=dict(content.get("methods", {})),
+            about=scalars(content["about"]),
+            overlaps=tuple(Overlap(**_texts_of(overlap)) for overlap in content["leaks"]),
+            skipped=texts(content["skipped"]),
+            methods={name: dict(values) for name, values in methods.items()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -197,7 +202,38 @@ class RunDetails:
         return relations
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
+def classes_from_json(content: Any) -> tuple[ClassRecord, ...]:
+    """Read classes.json.
+
+    Args:
+        content: The file as JSON has it.
+
+    Returns:
+        A record for every class. A wrong file raises KeyError, TypeError or ValueError.
+    """
+    if not isinstance(content, list):
+        raise TypeError("no list of classes")
+    records = tuple(map(ClassRecord.from_json, content))
+    if len({record.name for record in records}) < len(records):
+        raise ValueError("two classes have one name")
+    if {record.seen for record in records} != {True, False}:
+        raise ValueError("no seen or no unseen classes")
+    return records
+
+
+def about_from_json(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what the metrics rest on, with what every run says.
+
+    Args:
+        content: about.json as JSON has it.
+
+    Returns:
+        Values by name. A wrong file raises KeyError, TypeError or ValueError.
+    """
+    about = RunDetails.from_json(content).about
+    texts([about[key] for key in ("data", "backbone", "word_vectors", "split/name")])
+    return about
+
+
+def _texts_of(content: Mapping[str, Any]) -> dict[str, str]:
+    return {key: text(value) for key, value in content.items()}

@@ -16,6 +16,7 @@ from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, PUBLISHED, MetricName, MetricRecord, parse
+from devise_exp.runs.checked import scalars, text
 from devise_exp.runs.files import reading
 from devise_exp.runs.folder import RunFolder
 
@@ -117,9 +118,8 @@ def read(folder: Path) -> RunResults:
         InputError: The folder has no metrics.json, or one of its files is damaged.
     """
     with reading(folder, "metrics.json", missing=_NO_METRICS) as file:
-        metrics = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(metrics["split/fingerprint"], str):
-            raise TypeError("no fingerprint")
+        metrics = scalars(json.loads(file.read_text(encoding="utf-8")))
+        text(metrics["split/fingerprint"])
     config = OmegaConf.to_container(RunFolder(folder).config())
     return RunResults(folder, flat_settings(config), metrics)
 

@@ -32,9 +32,10 @@ class ImageEncoder:
         checkpoint = run.checkpoints / "best.ckpt"
         config = run.config()
         self.backbone = instantiate(trusted_group(config, "backbone", run.path))
-        self.projection = instantiate(trusted_group(config, "projection", run.path))(
-            self.backbone.feature_dim, len(centre)
-        )
+        with torch.device("meta"):  # sizes are claims of a config until the weights have them
+            self.projection = instantiate(trusted_group(config, "projection", run.path))(
+                self.backbone.feature_dim, len(centre)
+            )
         self.centre = centre
         load_part(self.projection, checkpoint, "projection")
         self.trained = TrainedProjection(self.projection, run.prior())
@@ -44,8 +45,7 @@ class ImageEncoder:
         self.spaces = run.spaces()
         self.classifier = None
         if "classifier" in self.spaces:
-            saved = run.arrays("classifier")
-            self.classifier = Classifier(saved["weight"], saved["bias"])
+            self.classifier = Classifier(*run.classifier())
 
     def __call__(self, images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
         """Embed images.

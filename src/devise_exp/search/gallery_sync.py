@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 
+from devise_exp.core.array_files import load_array, load_arrays
 from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, file_lock, file_stamp
@@ -154,12 +154,9 @@ def _chunks(unfinished: Path) -> Vectors:
     """The vectors that a killed sync has left; what cannot be read is embedded again."""
     vectors: Vectors = {}
     for file in unfinished.glob("*.npz"):
-        with (
-            suppress(OSError, ValueError, LookupError, TypeError, EOFError, BadZipFile),
-            np.load(file, allow_pickle=False) as arrays,
-        ):
-            spaces = {name: arrays[name] for name in arrays.files if name != "keys"}
-            vectors |= _by_key(json.loads(str(arrays["keys"])), spaces)
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            spaces = load_arrays(file)
+            vectors |= _by_key(json.loads(str(spaces.pop("keys"))), spaces)
     return vectors
 
 
@@ -170,7 +167,7 @@ def _saved_vectors(gallery: Path) -> Vectors:
         spaces = {}
         for space in saved.spaces:
             checked_folder(gallery / space)
-            spaces[space] = np.load(gallery / space / VECTORS, mmap_mode="r", allow_pickle=False)
+            spaces[space] = load_array(gallery / space / VECTORS, mapped=True)
         return _by_key([_key(row) for row in saved.rows], spaces)
     except (InputError, OSError, ValueError, IndexError):
         return {}
@@ -188,7 +185,8 @@ def _arrays(
 ) -> dict[str, np.ndarray]:
     """Space -> (N, D) in the order of `rows`."""
     by_row = [vectors[_key(row)] for row in rows]
-    if any(spaces.keys() != by_row[0].keys() for spaces in by_row):
+    shapes = {tuple((name, spaces[name].shape) for name in sorted(spaces)) for spaces in by_row}
+    if len(shapes) > 1:
         gallery, unfinished = folders
         raise InputError(
             f"{gallery}: was indexed in other spaces: remove it and {unfinished}, then index again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     Raises:
         InputError: There is no such file, or it is no checkpoint.
     """
+    if not checkpoint.is_file():
+        raise InputError(f"{checkpoint}: no such checkpoint: give one that a training has written")
     try:
-        content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{checkpoint}: no such checkpoint") from error
+        with warnings.catch_warnings():  # torch remarks on the protocol of junk
+            warnings.simplefilter("ignore")
+            content: Any = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # damaged bytes make torch raise nearly anything
@@ -101,4 +104,12 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], checkpoint: Path
             f"{checkpoint}: a checkpoint of another shape ({'; '.join(wrong[:2])}): give one of "
             "the same backbone, projection, word vectors and split"
         )
-    network.load_state_dict(dict(state))
+    if not_finite := [
+        n for n, v in state.items() if v.is_floating_point() and not v.isfinite().all()
+    ]:
+        raise InputError(
+            f"{checkpoint}: {not_finite[0]} holds NaN or infinity: train the run again"
+        )
+    # A network of sizes without memory, built to compare shapes, takes the tensors themselves.
+    claims = any(value.is_meta for value in expected.values())
+    network.load_state_dict(dict(state), assign=claims)

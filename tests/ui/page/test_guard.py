@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gradio_client.exceptions import AppError
 from helpers.served_page import Page
 
 from devise_exp.search.saved_run import Run
@@ -42,9 +41,61 @@ def test_no_other_file_can_be_read(page: Page, saved: Run, images: Path, tmp_pat
         assert page.get(f"gradio_api/file={path}")[0] in (403, 404)
     sent = json.loads(page.upload(secret.read_bytes())[1])[0]
     assert "event: complete" in page.search_by_path(sent)
-    assert "event: error" in page.search_by_path(str(secret))
-    with pytest.raises(AppError):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        page.search_by_path(str(secret))
+    with pytest.raises(Exception, match="400"):
         page.ask("cat", gallery=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ({"data": ["cat", None, "all", None]}, "the number of images is null: give a whole number"),
+        ({"data": ["cat", None, "all", "many"]}, 'the number of images is "many"'),
+        ({"data": ["cat", None, "all", float("nan")]}, "the number of images is NaN"),
+        ({"data": ["cat", None, "all", float("inf")]}, "the number of images is Infinity"),
+        ({"data": ["cat", None, "all", 10**30]}, "from 1 to 60"),
+        ({"data": ["cat", None, "all", -3]}, "the number of images is -3"),
+        ({"data": ["cat", None, "all", 2.5]}, "the number of images is 2.5"),
+        ({"data": ["cat", None, "all", True]}, "the number of images is true"),
+        ({"data": [None, None, "all", 3]}, "the words are null: give a text"),
+        ({"data": [["cat"], None, "all", 3]}, 'the words are ["cat"]'),
+        ({"data": ["\ud800", None, "all", 3]}, "half a character"),
+        ({"data": ["cat", "/etc/passwd", "all", 3]}, 'the image is "/etc/passwd"'),
+        ({"data": ["cat", {"path": "/etc/passwd"}, "all", 3]}, "was not sent to this page"),
+        ({"data": ["cat", {"path": "a\0b"}, "all", 3]}, "was not sent to this page"),
+        ({"data": ["cat", {"path": 5}, "all", 3]}, 'the image is {"path": 5}'),
+        ({"data": ["cat", None, ["all"], 3]}, 'the gallery ["all"]: choose among all, val'),
+        ({"data": ["cat", None, "/etc", 3]}, 'the gallery "/etc"'),
+        ({"data": ["cat"]}, "the question lacks values: send data, a list of the words, the image"),
+        ({"data": ["cat", None, "all", 3], "fn_index": 9}, "fn_index"),
+        ({}, "the question lacks values"),
+        ([1], "the question lacks values"),
+        (b"cat", "the question is not JSON"),
+        (b"", "the question is not JSON"),
+        (b"[" * 100_000, "the question is not JSON"),
+    ],
+)
+@pytest.mark.parametrize("route", ["call/search", "queue/join"])
+def test_a_post_that_is_no_question_is_one_line_for_both(
+    page: Page, capfd: pytest.CaptureFixture[str], route: str, body: object, line: str
+) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    status, answer = page.post(f"gradio_api/{route}", content, "application/json")
+    assert (status, answer.count(b"\n")) == (400, 0)
+    assert line in json.loads(answer)["error"]
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines() == [f"refused: {json.loads(answer)['error']}"]
+
+
+def test_a_form_or_another_route_is_one_line_too(page: Page) -> None:
+    assert page.post("gradio_api/call/search", b"data=cat", "text/plain")[0] == 400
+    form = "application/x-www-form-urlencoded"
+    assert page.post("gradio_api/call/search", b"data=cat&k=3", form)[0] == 400
+    for route in ("gradio_api/call/other", "vibe-edit", "gradio_api/run-history/connect"):
+        status, answer = page.post(route, b"{}", "application/json")
+        assert (status, "nothing is posted there" in answer.decode()) == (400, True)
 
 
 @pytest.mark.parametrize("path", ["file=http://example.com/a.png", "proxy=http://example.com/"])

@@ -76,7 +76,7 @@ class _Examples:
         if (folder.gallery / ROWS).is_file():
             self.rows = saved_rows(folder.gallery).rows
         usable = (folder.path / "neighbours.npz").is_file() and any(row.path for row in self.rows)
-        self.neighbours: dict[str, np.ndarray] = folder.arrays("neighbours") if usable else {}
+        self.neighbours: dict[str, np.ndarray] = folder.neighbours() if usable else {}
         self.ids = {record.name: i for i, record in enumerate(folder.classes())} if usable else {}
 
     def wrong(self, protocol: str, true: str, answer: str) -> Markup:

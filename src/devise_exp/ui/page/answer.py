@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from devise_exp.core.console import format_error, notify
 from devise_exp.core.errors import user_message
 from devise_exp.data.decoding import open_image
 from devise_exp.evaluation.protocols import MODEL
@@ -50,8 +51,9 @@ def answer_query(
         answer = find_images(run, text, file, gallery, n, image_root=image_root)
     except Exception as error:
         line = user_message(error)
-        if line is None:
-            raise
+        if line is None:  # a fault of the program: said once here, and once in the log
+            line = f"no answer: {format_error(error)}"
+            notify(f"{line}: {text!r}")
         return line_html(line, "problem"), tags, thumb, []
     line = f"{answer.reading}: the nearest {len(answer.hits)} of {answer.n:,} images ({gallery})"
     return line_html(line), tags, thumb, [_thumbnail(hit) for hit in answer.hits]

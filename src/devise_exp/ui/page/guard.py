@@ -7,9 +7,14 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from ipaddress import ip_address
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
+
+from devise_exp.core.console import notify, printable
+from devise_exp.core.errors import InputError
+from devise_exp.ui.page.question import ASKING, OTHERS
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -35,13 +40,16 @@ class Guard:
         app: The application behind it.
         local: Whether to answer only requests that name this machine (another site's name may point
             to 127.0.0.1) and that no other site's page has sent.
+        check: Looks at what is asked; an InputError of it is the answer, with status 400.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]], local: bool) -> None:
-        self.app, self.local = app, local
+    def __init__(
+        self, app: Callable[..., Awaitable[None]], local: bool, check: Callable[[bytes], None]
+    ) -> None:
+        self.app, self.local, self.check = app, local, check
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request with 403, or pass it to the app."""
+        """Answer a request with 400 or 403, or pass it to the app."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -49,10 +57,14 @@ class Guard:
         if not refused and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
             body = await _body(receive)
             refused = len(body) > MAX_QUESTION or _names_address(body)
+            if not refused and (line := self._wrong(scope, body)):
+                notify(f"refused: {line}")
+                answer = json.dumps({"error": line, "detail": line}).encode()
+                await _answer(send, 400, answer, b"application/json")
+                return
             receive = _again(body, receive)
         if refused:
-            await send({"type": "http.response.start", "status": 403, "headers": []})
-            await send({"type": "http.response.body", "body": b"refused"})
+            await _answer(send, 403, b"refused")
             return
 
         async def with_policy(message: Message) -> None:
@@ -63,6 +75,19 @@ class Guard:
 
         await self.app(scope, receive, with_policy)
 
+    def _wrong(self, scope: Message, body: bytes) -> str | None:
+        """The line of a post that is no question of the page."""
+        route = scope["path"].rstrip("/").removeprefix("/gradio_api/")
+        if route in OTHERS:
+            return None
+        if route not in ASKING:
+            return "nothing is posted there: ask at /gradio_api/call/search"
+        try:
+            self.check(body)
+        except InputError as error:
+            return printable(error)
+        return None
+
     def _refused(self, scope: Message) -> bool:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         named = [urlsplit(f"//{headers.get(b'host', '')}").hostname]
@@ -71,6 +96,12 @@ class Guard:
         return scope["path"].lower().startswith(FETCHING) or (
             self.local and not all(is_loopback(name or "") for name in named)
         )
+
+
+async def _answer(send: Send, status: int, body: bytes, kind: bytes = b"text/plain") -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _body(receive: Receive) -> bytes:
@@ -108,7 +139,7 @@ def _names_address(body: bytes) -> bool:
     try:
         return holds(json.loads(body)) if body else False
     except (ValueError, RecursionError):
-        return True
+        return False  # which is said to whoever asks
 
 
 def is_loopback(host: str) -> bool:
@@ -131,14 +162,14 @@ def is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def gradio_environment() -> Iterator[None]:
+def gradio_environment() -> Iterator[Path]:
     """Set environment variables for a gradio server, and restore them at the end.
 
     The server gets a temporary folder for the files that it is sent and shows, and no proxy between
     itself and this machine.
 
     Yields:
-        Nothing.
+        The temporary folder.
     """
     around = [os.environ.get(name) for name in ("no_proxy", "NO_PROXY")]
     direct = ",".join([*filter(None, dict.fromkeys(around)), "localhost", "127.0.0.1", "::1"])
@@ -147,7 +178,7 @@ def gradio_environment() -> Iterator[None]:
         before = {name: os.environ.get(name) for name in wanted}
         os.environ.update(wanted)
         try:
-            yield
+            yield Path(folder)
         finally:
             for name, value in before.items():
                 if value is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -16,9 +17,9 @@ from devise_exp.search.answers import DEFAULT_HITS
 from devise_exp.search.saved_run import Run
 from devise_exp.ui.page.answer import WELCOME, answer_query, line_html
 from devise_exp.ui.page.guard import Guard, gradio_environment, is_loopback
+from devise_exp.ui.page.question import MAX_HITS, check_question
 
 MAX_UPLOAD = 50 * 2**20  # bytes
-MAX_HITS = 60
 KEPT = 3600  # seconds that images sent and shown stay on the server's disk
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 LAUNCH: dict[str, Any] = {  # nothing public, no other process, no record of what was asked
@@ -82,8 +83,9 @@ def serving(
         "theme": gradio.themes.Default(font=FONTS, font_mono=["ui-monospace", "monospace"]),
         "css": files("devise_exp.ui.page").joinpath("assets/app.css").read_text(encoding="utf-8"),
     }
-    guard = Middleware(Guard, local=is_loopback(host))
-    with gradio_environment():
+    with gradio_environment() as uploads:
+        check = partial(check_question, galleries=run.galleries(), uploads=uploads)
+        guard = Middleware(Guard, local=is_loopback(host), check=check)
         page = build(run, image_root)
         options = {"app_kwargs": {"middleware": [guard]}, **look, **LAUNCH}
         try:
