@@ -84,14 +84,14 @@ def test_wrong_roots_say_what_to_do(tree: Path, tmp_path: Path) -> None:
         image_folder(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"is a file: set data\.root"):
         image_folder(tree / "okapi" / "a.jpg")
-    with pytest.raises(InputError, match=r"images lie directly in it \(such as a\.jpg\): move"):
+    with pytest.raises(InputError, match=r"images lie directly in it \(such as a\.jpg\): set"):
         image_folder(tree / "okapi")
     (tmp_path / "empty" / "okapi").mkdir(parents=True)
     with pytest.raises(InputError, match=r"holds no images: expected .*<class>"):
         image_folder(tmp_path / "empty")
     shutil.copytree(tree, tmp_path / "parts" / "train")
     shutil.copytree(tree, tmp_path / "parts" / "val")
-    with pytest.raises(InputError, match=r"holds splits \(train, val\), not classes"):
+    with pytest.raises(InputError, match=r"holds parts \(train, val\), not classes"):
         image_folder(tmp_path / "parts")
     (tmp_path / "bad" / "okapi").mkdir(parents=True)
     (tmp_path / "bad" / "okapi" / "a.jpg").write_text("?")

@@ -47,6 +47,7 @@ class ImageDataset:
         contents: (N,) hash of each row's content; None if the contents are unknown.
         parts: (N,) the part that the publisher of the data gave each row, None for a row without
             one; None if the data come without parts.
+        remarks: What a person should know of how the data were read.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ImageDataset:
     features: PrecomputedFeatures | None = field(default=None, repr=False)
     contents: tuple[str, ...] | None = field(default=None, repr=False)
     parts: tuple[str | None, ...] | None = field(default=None, repr=False)
+    remarks: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if list(self.classes) != sorted(set(self.classes)) or not self.classes:
@@ -106,15 +108,21 @@ class ImageEntry(NamedTuple):
         class_name: The raw class name.
         row: The row name, <class>/<image>.
         path: The file.
+        part: The part that its publisher gave it, if that is to be kept.
     """
 
     class_name: str
     row: str
     path: str
+    part: str | None = None
 
 
 def dataset_from_images(
-    name: str, images: Iterable[ImageEntry], strict: bool, notes: Iterable[str] = ()
+    name: str,
+    images: Iterable[ImageEntry],
+    strict: bool,
+    notes: Iterable[str] = (),
+    remarks: tuple[str, ...] = (),
 ) -> ImageDataset:
     """Scan images and make a dataset of the good ones, sorted by row name.
 
@@ -123,6 +131,7 @@ def dataset_from_images(
         images: The images; the first of a row name counts.
         strict: Whether a broken image is an error instead of skipped.
         notes: What was skipped before.
+        remarks: What a person should know of how the images were listed.
 
     Returns:
         The dataset.
@@ -159,6 +168,8 @@ def dataset_from_images(
         images=ImageFiles(image.path for image in good),
         skipped=(*(f"{name}: no good image" for name in sorted(lost)), *skipped, *broken),
         contents=tuple(scan.contents[image.row] for image in good),
+        parts=tuple(image.part for image in good) if any(image.part for image in good) else None,
+        remarks=remarks,
     )
 
 
@@ -207,6 +218,7 @@ def subset(
         skipped=(*dataset.skipped, *(f"{note}, min_images={min_images}" for note in small)),
         contents=None if dataset.contents is None else _chosen(dataset.contents, kept),
         parts=None if dataset.parts is None else _chosen(dataset.parts, kept),
+        remarks=dataset.remarks,
     )
 
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from pathlib import Path
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
 from devise_exp.data.decoding import UNREADABLE
+from devise_exp.data.file_names import portable
+from devise_exp.data.image_tree import (
+    FileTree,
+    image_counts,
+    image_entries,
+    layout_remarks,
+    left_out_notes,
+    missing_classes,
+)
+from devise_exp.data.layout import Levels
+from devise_exp.data.layout_choice import PartOption, choose_layout
 
 # Only what people keep beside images; whatever else a class folder holds is tried as an image.
 # fmt: off
@@ -19,7 +29,6 @@ NOT_IMAGES = frozenset((
     ".gz", ".tgz", ".7z", ".rar", ".py", ".sh", ".mp4", ".avi", ".mov", ".md5",
 ))
 # fmt: on
-SPLIT_NAMES = {"train", "training", "val", "valid", "validation", "test", "testing", "eval"}
 
 
 def class_folders(
@@ -82,53 +91,78 @@ def files_below(folder: Path, notes: list[str]) -> list[str]:
     return sorted(files)
 
 
-def portable(name: str) -> str:
-    """Write a file name in one form on every file system.
-
-    Args:
-        name: A file name, perhaps in decomposed Unicode form or with undecodable bytes.
-
-    Returns:
-        The name in composed form, with undecodable bytes escaped.
-    """
-    return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode("utf-8"))
-
-
 def image_folder(
-    root: str | Path, strict: bool = False, name: str = "image_folder"
+    root: str | Path,
+    strict: bool = False,
+    name: str = "image_folder",
+    levels: Levels = None,
+    parts: PartOption = None,
 ) -> ImageDataset:
-    """Read ROOT/<class>/**/<image>, in any format that Pillow opens.
+    """Read ROOT/<class>/**/<image>, in any format that Pillow opens, or class folders elsewhere.
+
+    A tree that may be read in several ways is refused, with the options that read it.
 
     Args:
         root: The folder of class folders.
         strict: Whether a broken image is an error instead of skipped.
         name: The name of the dataset in tables and reports.
+        levels: Depth of the class folders below root, or below a part; "leaf": each folder that
+            holds images is a class. None: 1, of folders that hold images themselves.
+        parts: What to do with ROOT/{train,val,test}/<class>: "keep" the parts for
+            `folders_split`, or "join" them. None: raise.
 
     Returns:
         The dataset.
 
     Raises:
-        InputError: If `root` is not such a folder, or an image is broken with `strict`.
+        InputError: If `root` is not such a folder, or it is not clear what its folders are, or an
+            image is broken with `strict`.
     """
+    if levels not in (None, "leaf") and (type(levels) is not int or levels < 1):
+        raise InputError(f"data.levels={levels}: give leaf, a whole number from 1 on, or null")
+    if parts not in (None, "keep", "join"):
+        raise InputError(f"data.parts={parts}: choose keep, join or null")
     root = Path(root).expanduser()
-    layout = f"{name}: {root}"
+    title = f"{name}: {root}"
     if not root.exists():
-        raise InputError(f"{layout} does not exist: set data.root to a folder of class folders")
+        raise InputError(f"{title} does not exist: set data.root to a folder of class folders")
     if not root.is_dir():
-        raise InputError(f"{layout} is a file: set data.root to a folder of class folders")
-    images, notes = class_folders(root)
-    if not images:
-        files = files_below(root, [])
-        if files:
-            raise InputError(
-                f"{layout} has no class folders, its images lie directly in it (such as "
-                f"{files[0]}): move them into {root / '<class>' / '<image>'}"
-            )
-        raise InputError(f"{layout} holds no images: expected {root / '<class>' / '<image>'}")
-    names = sorted({image.class_name for image in images})
-    if {class_name.lower() for class_name in names} <= SPLIT_NAMES:
-        raise InputError(
-            f"{layout} holds splits ({', '.join(names)}), not classes: set data.root to one of "
-            "them, or join their class folders (seen and unseen splits are made later)"
-        )
-    return dataset_from_images(name, images, strict, notes)
+        raise InputError(f"{title} is a file: set data.root to a folder of class folders")
+    tree, notes = read_tree(root)
+    counts = image_counts(tree)
+    beside = counts.pop((), 0)
+    if not counts:
+        raise InputError(f"{title} {missing_classes(root, beside, tree)}")
+    layout = choose_layout(title, root, counts, levels, parts)
+    if beside:
+        notes.append(f"{beside} images beside the class folders, such as {tree[()][0]}: left out")
+    notes += left_out_notes(counts, layout)
+    images = image_entries(root, tree, layout, parts)
+    return dataset_from_images(name, images, strict, notes, layout_remarks(layout, parts))
+
+
+def read_tree(root: Path) -> tuple[FileTree, list[str]]:
+    """List the files that may be images, by folder.
+
+    Args:
+        root: A folder.
+
+    Returns:
+        Path of each folder with such files, as names below the root -> the sorted names of its
+        files; and a note per folder that cannot be read or is empty.
+    """
+    tree: FileTree = {}
+    notes: list[str] = []
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            files = files_below(entry, notes)
+            if not files:
+                notes.append(f"{portable(entry.name)}: no images in this class folder")
+            for file in files:
+                *within, name = file.split("/")
+                tree.setdefault((entry.name, *within), []).append(name)
+        elif entry.suffix.lower() not in NOT_IMAGES:
+            tree.setdefault((), []).append(entry.name)
+    return tree, notes

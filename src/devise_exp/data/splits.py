@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
-from devise_exp.core.name_files import listed
-from devise_exp.core.spelling import nearest_spellings
-from devise_exp.data.dealing import deal_rows, draw_seen_classes
+from devise_exp.data.class_sides import choose_sides, draw_unseen
+from devise_exp.data.dealing import deal_rows
 from devise_exp.data.labelled_rows import LabelledRows
 
 
@@ -32,6 +30,7 @@ class Split:
         unseen_rows: All rows of the unseen classes.
         fingerprint: Hash of classes, sides and the row names of all parts.
         clean: Whether to "report" unseen classes that the pretraining knew, or to "require" none.
+        remarks: What a person should know of how the rows were dealt.
     """
 
     name: str
@@ -45,6 +44,7 @@ class Split:
     unseen_rows: np.ndarray
     fingerprint: str
     clean: str = "report"
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.clean not in ("report", "require"):
@@ -84,21 +84,11 @@ def random_split(
     Raises:
         InputError: If too few seen or unseen classes remain, or an option has a wrong value.
     """
-    classes = data.classes
-    count = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
-    if not 0 < count < len(classes) - 1:
-        raise InputError(
-            f"split.n_unseen={count} of {len(classes)} classes: zero-shot needs at least one "
-            "unseen class and two seen ones; choose another split.n_unseen or data with more "
-            "classes"
-        )
-    _check_seed(seed)
-    by_name = sorted(classes)
-    drawn = np.random.default_rng(seed).permutation(len(classes))[:count]
+    unseen = draw_unseen(data.classes, n_unseen, seed)
     return named_split(
         data,
-        unseen=[by_name[i] for i in drawn],
-        name=f"random{count}",
+        unseen=unseen,
+        name=f"random{len(unseen)}",
         seed=seed,
         val_share=val_share,
         test_share=test_share,
@@ -142,10 +132,6 @@ def named_split(
         InputError: If a class is unknown or listed twice, too few classes or images remain, or an
             option has a wrong value.
     """
-    _check_seed(seed)
-    classes, labels = data.classes, data.labels
-    unseen = [str(name) for name in unseen]  # a class called 42 comes as a number from the config
-    _check_unseen(unseen, classes)
     if not (val_share > 0 and test_share > 0 and val_share + test_share < 1):
         raise InputError(
             f"split.val_share={val_share} and split.test_share={test_share}: give two shares above "
@@ -153,16 +139,9 @@ def named_split(
         )
     if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
         raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
-    chosen = set(unseen)
-    is_unseen = np.array([c in chosen for c in classes])
-    if n_seen is not None:
-        kept = is_unseen | draw_seen_classes(classes, ~is_unseen, n_seen, seed)
-        # The last entry stays for labels of -1.
-        labels = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[labels]
-        classes, is_unseen = [c for c, k in zip(classes, kept, strict=True) if k], is_unseen[kept]
-    data = replace(data, classes=classes, labels=labels)
+    data, is_unseen = choose_sides(data, unseen, n_seen, seed)
     parts = deal_rows(data, ~is_unseen, seed, val_share, test_share, train_per_class)
-    unseen_rows = np.flatnonzero(np.isin(labels, np.flatnonzero(is_unseen)))
+    unseen_rows = np.flatnonzero(np.isin(data.labels, np.flatnonzero(is_unseen)))
     return given_split(data, (*parts, unseen_rows), name, seed, clean, is_unseen)
 
 
@@ -205,31 +184,3 @@ def given_split(
         fingerprint=fingerprint(repr(sides), names, size=8),
         clean=clean,
     )
-
-
-def _check_unseen(unseen: Sequence[str], classes: Sequence[str]) -> None:
-    """Refuse names that are unknown or listed twice, and too few seen or unseen classes."""
-    twice = sorted(c for c, n in Counter(unseen).items() if n > 1)
-    if twice:
-        raise InputError(f"split.unseen names {listed(twice)} more than once: name a class once")
-    names = set(classes)
-    unknown = [c for c in unseen if c not in names]
-    if unknown:
-        near = nearest_spellings(unknown[0], classes)
-        raise InputError(
-            f"split.unseen: no class {listed(unknown)} in the data (near {unknown[0]}: "
-            f"{', '.join(near) or 'none'}); give names as in the merged class list, without those "
-            "that subset or labels.on_missing leave out"
-        )
-    if not 0 < len(unseen) < len(classes) - 1:
-        number = {0: "none", len(classes): "all"}.get(len(unseen), "all but one")
-        raise InputError(
-            f"split.unseen names {number} of the {len(classes)} classes: zero-shot needs at least "
-            "one unseen class to test and two seen ones to train on"
-        )
-
-
-def _check_seed(seed: int) -> None:
-    """Refuse negative seeds."""
-    if seed < 0:
-        raise InputError(f"split.seed={seed}: give a whole number from 0 on")

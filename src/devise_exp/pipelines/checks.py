@@ -89,6 +89,8 @@ def announce(data: ExperimentData) -> None:
     if data.dataset.skipped:
         shown = "; ".join(data.dataset.skipped[:3])
         warn(f"skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
+    for remark in (*data.dataset.remarks, *split.remarks):
+        warn(remark)
     if len(split.unseen) == 1:
         warn("among a single unseen label every hit@k is 100: hold out more classes")
     if data.audit.overlapping:

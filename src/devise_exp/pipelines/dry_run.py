@@ -11,7 +11,7 @@ import torch
 from torchvision.transforms import functional as TF
 
 from devise_exp.core.config import compose_config
-from devise_exp.core.console import notify, print_content, printable
+from devise_exp.core.console import notify, print_content, printable, warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, write_text
 from devise_exp.data.splits import Split
@@ -74,6 +74,8 @@ def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) 
         split = read_split(config, labelled)
     except InputError as error:
         failure = str(error)
+    for remark in (*labelled.dataset.remarks, *(split.remarks if split else ())):
+        warn(remark)
     lines = label_lines(labelled, split, labels.as_names(config.labels.aliases))
     _show(lines, labelled, failure or f"split {split.name if split else ''}")
     headings = ("class", "side", "pictures", "words", "how", "near")

@@ -11,7 +11,7 @@ import numpy as np
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import uncentre_rows
 from devise_exp.data.decoding import open_image
-from devise_exp.data.folders import portable
+from devise_exp.data.file_names import portable
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.index.exact_search import search_unit_rows
 from devise_exp.runs.gallery import Gallery, GalleryRow

@@ -20,7 +20,8 @@ from devise_exp.core.array_files import load_array, load_arrays
 from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, file_lock, file_stamp
-from devise_exp.data.folders import files_below, portable
+from devise_exp.data.file_names import portable
+from devise_exp.data.folders import files_below
 from devise_exp.data.images import ImageFiles
 from devise_exp.data.scan import scan_images
 from devise_exp.index.files import VECTORS, checked_folder

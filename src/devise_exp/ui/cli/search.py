@@ -101,7 +101,7 @@ def tag(
 ) -> None:
     """Words for images: the run's labels, or any words."""
     from devise_exp.data.decoding import open_image
-    from devise_exp.data.folders import portable
+    from devise_exp.data.file_names import portable
     from devise_exp.data.images import ImageFiles
     from devise_exp.search.answers import tag_images
     from devise_exp.search.saved_run import Run

@@ -1,0 +1,100 @@
+"""Which classes are unseen, and which of the others are seen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.name_files import listed
+from devise_exp.core.spelling import nearest_spellings
+from devise_exp.data.dealing import draw_seen_classes
+from devise_exp.data.labelled_rows import LabelledRows
+
+
+def draw_unseen(classes: Sequence[str], n_unseen: int | None, seed: int) -> list[str]:
+    """Draw the unseen classes.
+
+    Args:
+        classes: (C,) class names.
+        n_unseen: How many to draw; None: a fifth of them, at least one.
+        seed: Decides alone, with the names, which ones.
+
+    Returns:
+        Their names.
+
+    Raises:
+        InputError: If too few seen or unseen classes remain, or the seed is negative.
+    """
+    count = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
+    if not 0 < count < len(classes) - 1:
+        raise InputError(
+            f"split.n_unseen={count} of {len(classes)} classes: zero-shot needs at least one "
+            "unseen class and two seen ones; choose another split.n_unseen or data with more "
+            "classes"
+        )
+    _check_seed(seed)
+    names = sorted(classes)
+    return [names[i] for i in np.random.default_rng(seed).permutation(len(names))[:count]]
+
+
+def choose_sides(
+    data: LabelledRows, unseen: Sequence[str], n_seen: int | None, seed: int
+) -> tuple[LabelledRows, np.ndarray]:
+    """Make the listed classes unseen, and all others or some of them seen.
+
+    Args:
+        data: The rows and their classes.
+        unseen: The names of the unseen classes.
+        n_seen: So many seen classes take part, smaller sets within larger ones; None: all.
+        seed: Draws them.
+
+    Returns:
+        The rows with the classes that take part, and (C,) bool: the unseen ones of these.
+
+    Raises:
+        InputError: If a class is unknown or listed twice, or too few classes remain.
+    """
+    _check_seed(seed)
+    classes, labels = data.classes, data.labels
+    unseen = [str(name) for name in unseen]  # a class called 42 comes as a number from the config
+    _check_unseen(unseen, classes)
+    names = set(unseen)
+    is_unseen = np.array([c in names for c in classes])
+    if n_seen is not None:
+        kept = is_unseen | draw_seen_classes(classes, ~is_unseen, n_seen, seed)
+        # The last entry stays for labels of -1.
+        labels = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)[labels]
+        classes, is_unseen = [c for c, k in zip(classes, kept, strict=True) if k], is_unseen[kept]
+    return replace(data, classes=classes, labels=labels), is_unseen
+
+
+def _check_unseen(unseen: Sequence[str], classes: Sequence[str]) -> None:
+    """Refuse names that are unknown or listed twice, and too few seen or unseen classes."""
+    twice = sorted(c for c, n in Counter(unseen).items() if n > 1)
+    if twice:
+        raise InputError(f"split.unseen names {listed(twice)} more than once: name a class once")
+    names = set(classes)
+    unknown = [c for c in unseen if c not in names]
+    if unknown:
+        near = nearest_spellings(unknown[0], classes)
+        raise InputError(
+            f"split.unseen: no class {listed(unknown)} in the data (near {unknown[0]}: "
+            f"{', '.join(near) or 'none'}); give names as in the merged class list, without those "
+            "that subset or labels.on_missing leave out"
+        )
+    if not 0 < len(unseen) < len(classes) - 1:
+        number = {0: "none", len(classes): "all"}.get(len(unseen), "all but one")
+        raise InputError(
+            f"split.unseen names {number} of the {len(classes)} classes: zero-shot needs at least "
+            "one unseen class to test and two seen ones to train on"
+        )
+
+
+def _check_seed(seed: int) -> None:
+    """Refuse negative seeds."""
+    if seed < 0:
+        raise InputError(f"split.seed={seed}: give a whole number from 0 on")
