@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,20 @@ def test_caltech256_drops_numbers_markers_clutter_and_strays(root: Path) -> None
         "251.airplanes-101/251_0001.jpg",
     )
     assert dataset.labels.tolist() == [1, 2, 0]
+
+
+def test_caltech101_is_found_wherever_its_archive_was_unpacked(root: Path) -> None:
+    folder = caltech101_tree(root)
+    expected = caltech101(root).fingerprint
+    for number, path in enumerate(
+        (
+            "caltech-101/101_ObjectCategories",
+            "101_ObjectCategories",
+            "101_ObjectCategories/101_ObjectCategories",
+            "caltech101/101_ObjectCategories/101_ObjectCategories",
+            "",
+        )
+    ):
+        other = root.parent / f"other{number}"
+        shutil.copytree(folder, other / path)
+        assert caltech101(other).fingerprint == expected

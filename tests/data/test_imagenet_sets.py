@@ -96,3 +96,43 @@ def test_tiny_imagenet_says_which_file_is_wrong(root: Path) -> None:
     (folder / "words.txt").unlink()
     with pytest.raises(InputError, match=r"words\.txt not found under"):
         tiny_imagenet200(root)
+
+
+@pytest.mark.parametrize("below", ["", "images"])
+@pytest.mark.parametrize("annotated", [True, False])
+def test_tiny_imagenet_may_be_sorted_into_class_folders(
+    root: Path, below: str, annotated: bool
+) -> None:
+    expected = tiny_imagenet200(tiny_files(root / "as published").parent)
+    folder = tiny_files(root)
+    target = folder / "val" / "n02058221" / below
+    target.mkdir(parents=True)
+    (folder / "val" / "images" / "val_0.JPEG").rename(target / "val_0.JPEG")
+    (folder / "val" / "images").rmdir()
+    if not annotated:
+        (folder / "val" / "val_annotations.txt").unlink()
+    if not below:
+        for wnid in ("n01443537", "n02058221"):
+            for image_file in (folder / "train" / wnid / "images").iterdir():
+                image_file.rename(folder / "train" / wnid / image_file.name)
+    dataset = tiny_imagenet200(root, strict=True)
+    assert dataset.rows == expected.rows
+    assert dataset.fingerprint == expected.fingerprint
+    folder.rename(root / "tiny")
+    assert tiny_imagenet200(root / "tiny").fingerprint == expected.fingerprint
+
+
+def test_lists_may_have_a_byte_order_mark_and_line_ends_of_windows(root: Path) -> None:
+    expected = tiny_imagenet200(tiny_files(root / "as published").parent)
+    folder = tiny_files(root)
+    for name in ("wnids.txt", "words.txt", "val/val_annotations.txt"):
+        content = (folder / name).read_bytes().replace(b"\n", b"\r\n")
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + content)
+    dataset = tiny_imagenet200(root)
+    assert dataset.classes == expected.classes
+    assert dataset.fingerprint == expected.fingerprint
+
+
+def test_imagenet_may_lie_where_its_archive_unpacks_it(root: Path) -> None:
+    image(root / "ILSVRC/Data/CLS-LOC/train/n01443537/n01443537_10.JPEG", 1)
+    assert imagenet(root).rows == ("n01443537/n01443537_10.JPEG",)

@@ -31,3 +31,12 @@ def test_intel_scenes_joins_its_parts_and_leaves_unsorted_images_alone(root: Pat
     assert dataset.images is not None
     test_part = Image.open(root / "seg_test/seg_test/sea/1.jpg").convert("RGB")
     assert dataset.images[1].tobytes() == test_part.tobytes()
+
+
+def test_intel_scenes_may_lie_in_folders_that_are_not_doubled(root: Path) -> None:
+    for start in (root / "doubled/seg_train/seg_train", root / "single/seg_train"):
+        image(start / "sea/1.jpg", 1)
+        image(start / "glacier/2.jpg", 2)
+    doubled, single = intel_scenes(root / "doubled"), intel_scenes(root / "single")
+    assert single.rows == doubled.rows
+    assert single.fingerprint == doubled.fingerprint

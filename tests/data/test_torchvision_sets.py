@@ -119,3 +119,27 @@ def test_flowers102_names_its_classes(root: Path, monkeypatch: pytest.MonkeyPatc
         "sunflower/image_00004.jpg",
     )
     assert dataset.skipped == ("passion flower/image_00003.jpg: a second file of this name",)
+
+
+@pytest.mark.parametrize("parts", [("images",), ("train", "test")])
+def test_food101_may_be_sorted_into_class_folders(
+    parts: tuple[str, ...], root: Path, tmp_path: Path
+) -> None:
+    expected = food101(food101_files(tmp_path / "as published").parent)
+    for row in expected.rows:
+        number = int(row[-6:-4])
+        image(root / "food-101" / parts[number % len(parts)] / row, number)
+    dataset = food101(root)
+    assert dataset.rows == expected.rows
+    assert dataset.fingerprint == expected.fingerprint
+
+
+def test_flowers102_may_be_sorted_into_numbers(root: Path) -> None:
+    image(root / "flowers-102/train/1/image_06734.jpg", 1)
+    image(root / "flowers-102/valid/1/image_06739.jpg", 2)
+    image(root / "flowers-102/test/102/image_08000.jpg", 3)
+    dataset = flowers102(root)
+    assert dataset.classes == ("blackberry lily", "pink primrose")
+    assert dataset.rows[0] == "blackberry lily/image_08000.jpg"
+    with pytest.raises(InputError, match="not found or damaged"):
+        flowers102(root / "flowers-102")

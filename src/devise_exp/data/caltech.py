@@ -39,7 +39,7 @@ def caltech101(
     Faces and Faces_easy show the same photographs; both stay classes here.
 
     Args:
-        root: The folder that holds caltech101/, or that folder, or 101_ObjectCategories. None: no
+        root: The folder that holds caltech101/, or that folder, or that of the classes. None: no
             images; classes, rows and fingerprint come from the listing of the published images.
         download: Whether to fetch the images to `root` if they are not there.
         strict: Whether a broken image is an error instead of skipped.
@@ -65,7 +65,7 @@ def caltech256(root: str | Path, download: bool = False, strict: bool = False) -
     a class that is taken over from Caltech-101.
 
     Args:
-        root: The folder that holds caltech256/, or that folder, or 256_ObjectCategories.
+        root: The folder that holds caltech256/, or that folder, or that of the classes.
         download: Whether to fetch the images to `root` if they are not there.
         strict: Whether a broken image is an error instead of skipped.
 
@@ -81,8 +81,7 @@ def _caltech(
     """Read the class folders of one of the two archives."""
     root = Path(root).expanduser()
     above, last = Path(published.layout).parts[:2]
-    folders = [root / above / last, root / last, root]
-    folder = next((path for path in folders if path.name == last and path.is_dir()), folders[0])
+    folder = _archive_folder(root, above, last)
     if download and not folder.is_dir():
         import torchvision.datasets
 
@@ -97,6 +96,18 @@ def _caltech(
     if not images:
         raise published.missing_error(root)
     return dataset_from_images(published.name, images, strict, notes)
+
+
+def _archive_folder(root: Path, above: str, last: str) -> Path:
+    """Find the folder of class folders, wherever the archive was unpacked."""
+    folders = [root / above / last, root / "caltech-101" / last, root / last, root]
+    for folder in folders:
+        for path in (folder / last, folder):  # some tools unpack an archive into its name
+            if path.name == last and path.is_dir():
+                return path
+    if root.is_dir() and class_folders(root, CALTECH_FILE)[0]:
+        return root
+    return folders[0]
 
 
 def dataset_from_listing(name: str, content: dict[str, Any]) -> ImageDataset:

@@ -24,6 +24,9 @@ TINY_IMAGENET = DatasetSource(
     source="tiny-imagenet-200.zip of cs231n.stanford.edu",
     downloadable=False,
 )
+_ABOVE = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")  # as the archives unpack
+_WNID = re.compile(r"n\d{8}")
+_TINY_FILE = re.compile(r"(images/)?[^/]+\.JPEG")
 
 
 def imagenet(root: str | Path, strict: bool = False) -> ImageDataset:
@@ -43,9 +46,10 @@ def imagenet(root: str | Path, strict: bool = False) -> ImageDataset:
         InputError: If there are no images, or not in folders that are WordNet ids.
     """
     root = Path(root).expanduser()
+    above = next((root / path for path in _ABOVE if (root / path / "train").is_dir()), root)
     images: list[ImageEntry] = []
     notes: list[str] = []
-    for part in (root / "train", root / "val"):
+    for part in (above / "train", above / "val"):
         if part.is_dir():
             listed, empty = class_folders(part)
             images += listed
@@ -102,26 +106,52 @@ def tiny_imagenet200(root: str | Path, strict: bool = False) -> ImageDataset:
         InputError: If files are missing or name unknown classes.
     """
     root = Path(root).expanduser()
-    folder = root if root.name == "tiny-imagenet-200" else root / "tiny-imagenet-200"
+    named = root.name == "tiny-imagenet-200" or (root / "wnids.txt").is_file()
+    folder = root if named else root / "tiny-imagenet-200"
     try:
-        wnids = (folder / "wnids.txt").read_text(encoding="utf-8").split()
-        words = (folder / "words.txt").read_text(encoding="utf-8").splitlines()
-        annotated = (folder / "val/val_annotations.txt").read_text(encoding="utf-8").splitlines()
+        wnids = (folder / "wnids.txt").read_text(encoding="utf-8-sig").split()
+        words = (folder / "words.txt").read_text(encoding="utf-8-sig").splitlines()
+        validation = _tiny_validation(folder)
     except OSError as error:
         raise TINY_IMAGENET.missing_error(root, f"{Path(error.filename).name} not found") from error
     glosses = dict(line.split("\t", 1) for line in words if "\t" in line)
-    # A line is: file, wnid and the four sides of a box.
-    validation = [line.split("\t")[:2] for line in annotated if line.count("\t")]
-    strange = sorted({*wnids, *(wnid for _, wnid in validation)} - glosses.keys())
+    strange = sorted({*wnids, *(wnid for wnid, _ in validation.values())} - glosses.keys())
     if strange or not wnids:
         wrong = f"{strange[0]} is not in words.txt" if strange else "wnids.txt is empty"
         raise InputError(f"tiny_imagenet200: {folder}: {wrong}; get {TINY_IMAGENET.source} again")
     names = _distinct_names({wnid: glosses[wnid] for wnid in wnids})
-    listed, notes = class_folders(folder / "train", re.compile(r"images/.+\.JPEG"))
+    listed, notes = _tiny_folders(folder / "train")
     images = [i._replace(class_name=names[i.class_name]) for i in listed if i.class_name in names]
     images += [
-        ImageEntry(names[wnid], f"{wnid}/{file}", str(folder / "val/images" / file))
-        for file, wnid in validation
+        ImageEntry(names[wnid], f"{wnid}/{file}", path)
+        for file, (wnid, path) in validation.items()
         if wnid in names
     ]
     return dataset_from_images("tiny_imagenet200", images, strict, notes)
+
+
+def _tiny_folders(part: Path) -> tuple[list[ImageEntry], list[str]]:
+    """List <wnid>/images/*.JPEG as published, or <wnid>/*.JPEG; the rows are those as published."""
+    if not part.is_dir():
+        return [], []
+    listed, notes = class_folders(part, _TINY_FILE)
+    images = []
+    for image in listed:
+        if _WNID.fullmatch(image.class_name):
+            row = f"{image.class_name}/images/{Path(image.path).name}"
+            images.append(image._replace(row=row))
+    return images, notes
+
+
+def _tiny_validation(folder: Path) -> dict[str, tuple[str, str]]:
+    """Find the validation images: file name -> wnid and path, sorted into class folders or not."""
+    listed, _ = _tiny_folders(folder / "val")
+    images = {Path(image.path).name: (image.class_name, image.path) for image in listed}
+    file = folder / "val/val_annotations.txt"
+    if images and not file.is_file():
+        return images
+    for line in file.read_text(encoding="utf-8-sig").splitlines():
+        name, *fields = line.split("\t")  # its wnid, and the four sides of a box
+        if fields:
+            images.setdefault(name, (fields[0], str(folder / "val/images" / name)))
+    return images

@@ -20,8 +20,8 @@ def intel_scenes(root: str | Path, strict: bool = False) -> ImageDataset:
     """Intel Image Classification (2018): 17,034 images of 150 × 150 in six classes of scenes.
 
     Args:
-        root: The folder that holds seg_train/ and seg_test/; one of them may be missing. seg_pred/
-            has no classes and is ignored.
+        root: The folder that holds seg_train/ and seg_test/, doubled or not; one of them may be
+            missing. seg_pred/ has no classes and is ignored.
         strict: Whether a broken image is an error instead of skipped.
 
     Returns:
@@ -32,6 +32,7 @@ def intel_scenes(root: str | Path, strict: bool = False) -> ImageDataset:
     notes: list[str] = []
     for part in ("seg_train", "seg_test"):
         folder = root / part / part
+        folder = folder if folder.is_dir() else root / part  # without the doubled folder
         if folder.is_dir():
             listed, empty = class_folders(folder)
             # Both parts may have a file of the same name.

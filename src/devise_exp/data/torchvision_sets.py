@@ -10,6 +10,7 @@ import numpy as np
 
 from devise_exp.core.files import fingerprint
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
+from devise_exp.data.folders import class_folders
 from devise_exp.data.images import ImageArrays
 from devise_exp.data.scan import images_fingerprint
 from devise_exp.data.sources import DatasetSource
@@ -74,7 +75,8 @@ def food101(root: str | Path, download: bool = False, strict: bool = False) -> I
     """Food-101 (Bossard et al. 2014): 101,000 images in 101 classes.
 
     Args:
-        root: The folder that holds food-101/.
+        root: The folder that holds food-101/, with its lists in meta/ or sorted into class folders:
+            food-101/images/<class>/ or food-101/{train,test}/<class>/.
         download: Whether to fetch the images to `root` if they are not there.
         strict: Whether a broken image is an error instead of skipped.
 
@@ -83,6 +85,11 @@ def food101(root: str | Path, download: bool = False, strict: bool = False) -> I
     """
     from torchvision.datasets import Food101
 
+    base = Path(root).expanduser() / "food-101"
+    if not download and not (base / "meta").is_dir():
+        images = _from_folders(base, ("images", "train", "test"))
+        if images:
+            return dataset_from_images("food101", images, strict)
     parts = [
         FOOD101.open_dataset(Food101, Path(root).expanduser(), download, split=split)
         for split in ("train", "test")
@@ -94,7 +101,8 @@ def flowers102(root: str | Path, download: bool = False, strict: bool = False) -
     """Oxford 102 Flower (Nilsback and Zisserman 2008): 8,189 images in 102 classes.
 
     Args:
-        root: The folder that holds flowers-102/.
+        root: The folder that holds flowers-102/, as published or sorted into the numbers of the
+            classes: flowers-102/{train,valid,test}/<1 to 102>/.
         download: Whether to fetch the images to `root` if they are not there.
         strict: Whether a broken image is an error instead of skipped.
 
@@ -103,11 +111,27 @@ def flowers102(root: str | Path, download: bool = False, strict: bool = False) -
     """
     from torchvision.datasets import Flowers102
 
+    base = Path(root).expanduser() / "flowers-102"
+    if not download and not (base / "jpg").is_dir():
+        images = [
+            ImageEntry(name, f"{name}/{Path(image.path).name}", image.path)
+            for image in _from_folders(base, ("train", "valid", "val", "test"))
+            if image.class_name.isdecimal() and 0 < int(image.class_name) <= 102
+            for name in (Flowers102.classes[int(image.class_name) - 1],)
+        ]
+        if images:
+            return dataset_from_images("flowers102", images, strict)
     parts = [
         FLOWERS102.open_dataset(Flowers102, Path(root).expanduser(), download, split=split)
         for split in ("train", "val", "test")
     ]
     return _from_lists("flowers102", parts, strict)
+
+
+def _from_folders(base: Path, parts: Iterable[str]) -> list[ImageEntry]:
+    """List the images of BASE/PART/<class>/*, as some sort a set, by <class>/<image>."""
+    folders = [base / part for part in parts if (base / part).is_dir()]
+    return [image for folder in folders for image in class_folders(folder)[0]]
 
 
 def _from_lists(name: str, parts: Iterable[Any], strict: bool) -> ImageDataset:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.xlsa17 import N, cells, published_files, write
+from helpers.xlsa17 import CLASSES, Arrays, N, cells, published_files, write
 from scipy.io import savemat
 
 from devise_exp.core.errors import InputError
@@ -35,17 +35,17 @@ def nan_at(array: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("key", "change", "message"),
     [
-        ("features", lambda a: a.T, r"features is 72 x 2048, not 2048 x any"),
-        ("features", lambda a: a[:, :-1], r"72 labels for 71 columns"),
+        ("features", lambda a: a[1:], r"features is 2047 x 72, not 2048 x any"),
+        ("features", lambda a: a[:, :-1], r"72 labels for 71 rows"),
         ("features", lambda a: a.astype(complex) + 1j, r"features is complex numbers, not real"),
         ("features", nan_at, r"values that float16 cannot hold"),
         ("features", lambda a: cells(["x"]), r"features is cells, not real"),
-        ("labels", lambda a: a - 1, r"labels has 0, which is none of the classes 1 to 6"),
+        ("labels", lambda a: a - 1, r"labels has 0, .* classes 1 to 6: count from 1"),
         ("labels", lambda a: a + 0.5, r"labels has .*5, which is none"),
         ("labels", lambda a: np.hstack([a, a]), r"labels is not a single row or column"),
         ("labels", lambda a: np.full_like(a, 1.0), r"class 'zebra' is in only one of|in both "
          r"trainval_loc and test_unseen_loc"),
-        ("image_files", lambda a: a[:-1], r"71 image_files for 72 columns"),
+        ("image_files", lambda a: a[:-1], r"71 image_files for 72 rows"),
         ("image_files", lambda a: np.zeros((3, 1)), r"image_files is numbers of 3 x 1, not cells"),
         ("image_files", lambda a: cells([f"\x1b]0;{t}" for t in a[:, 0]]), r"1 is not one line"),
         ("allclasses_names", lambda a: cells(["zebra", *a[1:-1, 0], "zebra"]), r"more than one 'z"),
@@ -61,7 +61,10 @@ def nan_at(array: np.ndarray) -> np.ndarray:
         ("test_unseen_loc", lambda a: a[:0], r"test_unseen_loc is 0 x 1"),
         ("test_unseen_loc", lambda a: a[:1], r"class '.*' is in no part"),
         ("val_loc", lambda a: published_files()[1]["test_unseen_loc"], r"in val_loc but not in tr"),
-        ("val_loc", None, r"holds no val_loc \(it has 'allclasses_names', 'att'"),
+        ("test_seen_loc", None, r"holds no test_seen_loc \(it has 'allclasses_names', 'att'"),
+        ("att", None, r"holds no att, the attributes"),
+        ("trainval_loc", lambda a: np.append(a, 0), r"trainval_loc has 0, .*: count from 1"),
+        ("allclasses_names", lambda a: np.arange(6.0), r"allclasses_names is numbers of 1 x 6"),
     ],
 )  # fmt: skip
 def test_files_of_another_form_are_refused(
@@ -103,6 +106,105 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message:
         file.write_bytes(content)
     with pytest.raises(InputError, match=message):
         attributes.xlsa17_attributes(tmp_path, "AWA2")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>Not found</html>", "this is a web page and not a MATLAB file: .*fetch the file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "git lfs pull"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(600), r"7\.3 \(HDF5\).*-v7"),
+        (bytes(512) + b"\x89HDF\r\n\x1a\n" + bytes(600), r"7\.3 \(HDF5\).*-v7"),
+    ],
+)
+def test_a_file_that_is_no_matlab_file_is_called_by_what_it_is(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = write(tmp_path, *published_files()) / "AWA2" / "att_splits.mat"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        attributes.xlsa17_attributes(tmp_path, "AWA2")
+    assert "damaged" not in str(caught.value)
+
+
+Contents = tuple[files.Listing, np.ndarray, np.ndarray]  # with features and attributes
+
+
+@pytest.fixture(scope="module")
+def as_published(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    root = write(tmp_path_factory.mktemp("published"), *published_files())
+    listing = files.read_listing(root, "AWA2")
+    return listing, files.read_features(listing), files.read_attributes(root, "AWA2")[1]
+
+
+def _without_validation(bank: Arrays, splits: Arrays) -> None:
+    del splits["val_loc"]
+
+
+def _with_empty_validation(bank: Arrays, splits: Arrays) -> None:
+    splits["val_loc"] = np.empty((0, 0))
+
+
+def _without_attributes(bank: Arrays, splits: Arrays) -> None:
+    del splits["att"]
+
+
+def _transposed(bank: Arrays, splits: Arrays) -> None:
+    for arrays in (bank, splits):
+        for key, array in arrays.items():
+            arrays[key] = array.T
+
+
+def _of_other_types(bank: Arrays, splits: Arrays) -> None:
+    bank["labels"] = bank["labels"].astype(np.uint8)
+    bank["features"] = bank["features"].astype(np.float32)
+    splits["trainval_loc"] = splits["trainval_loc"].astype(np.float32)
+    splits["test_seen_loc"] = splits["test_seen_loc"].astype(np.int64)
+
+
+def _saved_by_scipy(bank: Arrays, splits: Arrays) -> None:
+    """A list of texts becomes lines of characters of one length."""
+    splits["allclasses_names"] = [text for (text,) in splits["allclasses_names"]]
+    bank["image_files"] = [text for (text,) in bank["image_files"]]
+
+
+def _cells_in_cells(bank: Arrays, splits: Arrays) -> None:
+    inner = np.empty((len(CLASSES), 1), object)
+    for i, (text,) in enumerate(splits["allclasses_names"]):
+        inner[i, 0] = cells([text])
+    splits["allclasses_names"] = inner
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without_validation,
+        _with_empty_validation,
+        _without_attributes,
+        _transposed,
+        _of_other_types,
+        _saved_by_scipy,
+        _cells_in_cells,
+    ],
+)
+def test_other_published_forms_are_the_same_data(
+    tmp_path: Path, change: Callable[[Arrays, Arrays], None], as_published: Contents
+) -> None:
+    expected, features, same_vectors = as_published
+    other = published_files()
+    change(*other)
+    root = write(tmp_path / "other", *other)
+    listing = files.read_listing(root, "AWA2")
+    assert listing.classes == expected.classes
+    assert listing.rows == expected.rows
+    np.testing.assert_array_equal(listing.labels, expected.labels)
+    for part, same in zip(listing.parts, expected.parts, strict=True):
+        np.testing.assert_array_equal(part, same)
+    if change in (_transposed, _of_other_types):
+        np.testing.assert_allclose(files.read_features(listing), features, rtol=1e-6)
+    if change is not _without_attributes:
+        _, vectors = files.read_attributes(root, "AWA2")
+        np.testing.assert_array_equal(vectors, same_vectors)
 
 
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:

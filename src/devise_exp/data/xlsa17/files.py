@@ -2,7 +2,8 @@
 
 ROOT/NAME/res101.mat has features (2048, N) of an ImageNet ResNet-101, labels (N, 1) and image_files
 (N, 1). ROOT/NAME/att_splits.mat has allclasses_names (C, 1), att (A, C) and the row numbers (n, 1)
-of its parts: trainval_loc, test_seen_loc, test_unseen_loc, val_loc. Labels and rows count from 1.
+of its parts: trainval_loc, test_seen_loc, test_unseen_loc. Labels and rows count from 1. Some
+published files have val_loc, which decides no row here. Arrays may stand the other way round.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Listing:
         labels: (N,) positions in classes.
         rows: (N,) unique row names, <class>/<image>.
         parts: Positions in rows: trainval, test of seen classes, test of unseen classes.
+        rows_in_columns: Whether a row's features are a column of the file, as published.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Listing:
     labels: np.ndarray
     rows: tuple[str, ...]
     parts: tuple[np.ndarray, np.ndarray, np.ndarray]
+    rows_in_columns: bool = True
 
 
 def dataset_title(name: str) -> str:
@@ -91,8 +94,10 @@ def read_features(listing: Listing) -> np.ndarray:
         InputError: If the file is damaged or the array has another shape.
     """
     shape = (FEATURE_DIM, len(listing.rows))
-    arrays = read_arrays(listing.folder / FEATURES, numbers={"features": shape})
-    return np.asarray(arrays.numbers["features"].T)
+    stored = shape if listing.rows_in_columns else shape[::-1]
+    arrays = read_arrays(listing.folder / FEATURES, numbers={"features": stored})
+    features = arrays.numbers["features"]
+    return np.asarray(features.T if listing.rows_in_columns else features)
 
 
 def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.ndarray]:
@@ -111,7 +116,11 @@ def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.nd
     file = _folder(root, name) / SPLITS
     arrays = _read_splits(file, file_stamp(file))
     classes = _classes(file, arrays)
+    if "att" not in arrays.numbers:
+        raise InputError(f"{file}: holds no att, the attributes of the classes: {PUBLISHED}")
     attributes = arrays.numbers["att"]  # (A, C)
+    if attributes.shape[1] != len(classes) == attributes.shape[0]:
+        attributes = attributes.T
     if attributes.shape[1] != len(classes):
         rows, columns = attributes.shape
         raise InputError(
@@ -138,19 +147,20 @@ def _read_listing(name: str, folder: Path, *stamps: str) -> Listing:
         features_file,
         numbers={"labels": (None, None)},
         texts=["image_files"],
-        shapes={"features": (FEATURE_DIM, None)},
+        shapes={"features": (None, None)},
     )
     labels = _positions(features_file, images, "labels", len(classes), "classes")
     paths = images.texts["image_files"]
-    _, n = images.shapes["features"]
+    n, rows_in_columns = _orientation(features_file, images.shapes["features"])
     for key, count in (("labels", len(labels)), ("image_files", len(paths))):
         if count != n:
             raise InputError(
-                f"{features_file}: {count} {key} for {n} columns of features: {PUBLISHED}"
+                f"{features_file}: {count} {key} for {n} rows of features: {PUBLISHED}"
             )
-    trainval, test, unseen, validation = (
-        _positions(splits_file, splits, key, n, "rows") for key in (*PARTS, VALIDATION)
-    )
+    trainval, test, unseen = (_positions(splits_file, splits, key, n, "rows") for key in PARTS)
+    validation = np.empty(0, np.int64)
+    if VALIDATION in splits.numbers:
+        validation = _positions(splits_file, splits, VALIDATION, n, "rows")
     _check_parts(splits_file, classes, labels, (trainval, test, unseen), validation)
     return Listing(
         name=name,
@@ -159,6 +169,7 @@ def _read_listing(name: str, folder: Path, *stamps: str) -> Listing:
         labels=labels,
         rows=_row_names([classes[label] for label in labels.tolist()], paths),
         parts=(trainval, test, unseen),
+        rows_in_columns=rows_in_columns,
     )
 
 
@@ -167,7 +178,9 @@ def _read_splits(file: Path, stamp: str) -> MatlabArrays:
     """Read att_splits.mat, anew if its stamp differs."""
     keys = ("att", *PARTS, VALIDATION)
     numbers = dict.fromkeys(keys, (None, None))
-    return read_arrays(file, numbers=numbers, texts=["allclasses_names"])
+    # The attributes are word vectors, and the validation rows only checked: data do without.
+    optional = ("att", VALIDATION)
+    return read_arrays(file, numbers=numbers, texts=["allclasses_names"], optional=optional)
 
 
 def _folder(root: str | Path, name: str) -> Path:
@@ -195,6 +208,17 @@ def _classes(file: Path, arrays: MatlabArrays) -> tuple[str, ...]:
     return names
 
 
+def _orientation(file: Path, shape: tuple[int, int]) -> tuple[int, bool]:
+    """Return the number of rows, and whether these are columns as in the published files."""
+    if shape[0] == FEATURE_DIM:
+        return shape[1], True
+    if shape[1] == FEATURE_DIM:
+        return shape[0], False
+    raise InputError(
+        f"{file}: features is {shape[0]} x {shape[1]}, not {FEATURE_DIM} x any: {PUBLISHED}"
+    )
+
+
 def _positions(file: Path, arrays: MatlabArrays, key: str, n: int, what: str) -> np.ndarray:
     """Turn numbers from 1 to n into (m,) int64 positions from 0."""
     numbers = arrays.numbers[key]
@@ -204,8 +228,10 @@ def _positions(file: Path, arrays: MatlabArrays, key: str, n: int, what: str) ->
     # NaN is in no range either.
     wrong = values[~((values >= 1) & (values <= n) & (values == np.round(values)))]
     if len(wrong):
+        remedy = "count from 1, as MATLAB does, or " if 0 in wrong else ""
         raise InputError(
-            f"{file}: {key} has {wrong[0]:g}, which is none of the {what} 1 to {n}: {PUBLISHED}"
+            f"{file}: {key} has {wrong[0]:g}, which is none of the {what} 1 to {n}: "
+            f"{remedy}{PUBLISHED}"
         )
     return values.astype(np.int64) - 1
 

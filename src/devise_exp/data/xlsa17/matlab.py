@@ -51,6 +51,7 @@ def read_arrays(
     numbers: Mapping[str, Shape] | None = None,
     texts: Sequence[str] = (),
     shapes: Mapping[str, Shape] | None = None,
+    optional: Sequence[str] = (),
 ) -> MatlabArrays:
     """Read arrays of a MATLAB file in a process that may crash.
 
@@ -59,6 +60,7 @@ def read_arrays(
         numbers: Names of real numbers to load, with the shapes they must have.
         texts: Names of cells of texts to load.
         shapes: Names of real numbers of which only the shape is read.
+        optional: Names among `numbers` that may be missing or empty, and are then left out.
 
     Returns:
         The arrays.
@@ -72,14 +74,14 @@ def read_arrays(
         raise InputError(f"{file}: no such file: {PUBLISHED}")
     file.open("rb").close()  # a file that may not be read is not damaged
     limits = {"numbers": MAX_NUMBERS, "texts": MAX_TEXTS, "text_bytes": MAX_TEXT_BYTES}
-    request = [str(file), {**(numbers or {})}, [*texts], {**(shapes or {})}, limits]
+    request = [str(file), {**(numbers or {})}, [*texts], {**(shapes or {})}, [*optional], limits]
     cache_dir().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=cache_dir()) as stream:
         answer = _ask_reader(stream, request)
         _check(answer, file)
         stream.seek(0)
         return MatlabArrays(
-            {key: np.load(stream) for key in numbers or ()},
+            {key: np.load(stream) for key in answer["numbers"]},
             {key: tuple(lines) for key, lines in answer["texts"].items()},
             {key: (rows, columns) for key, (rows, columns) in answer["shapes"].items()},
         )

@@ -21,11 +21,16 @@ from typing import Any, BinaryIO
 import numpy as np
 from scipy.io import loadmat, whosmat
 
+from devise_exp.core.foreign_files import foreign_kind
 from devise_exp.data.xlsa17.matlab import PUBLISHED
 
 _KINDS = {"cell": "cells", "char": "text", "sparse": "sparse numbers", "struct": "structures"}
 _NUMBERS = {"single", "double", "logical"}
 _NUMBERS |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
+_MAX_CELLS = 4  # one in another
+_HDF5 = (
+    "of MATLAB 7.3 (HDF5), which is not read here: load it and save it again with save(..., '-v7')"
+)
 _SPARE_MEMORY = 4 << 30  # bytes beside the numbers: the interpreter, and the texts
 
 Heads = dict[str, tuple[tuple[int, ...], str]]
@@ -52,13 +57,21 @@ def _answer(
     numbers: Mapping[str, Sequence[int | None]],
     texts: Sequence[str],
     shapes: Mapping[str, Sequence[int | None]],
+    optional: Sequence[str],
     limits: Mapping[str, int],
 ) -> tuple[dict[str, Any], Iterable[np.ndarray]]:
     """Return texts and shapes, and the arrays of numbers; or the error, and no array."""
     try:
         with Path(file).open("rb") as stream:
-            heads, arrays = _read(stream, numbers, texts, shapes, limits)
+            heads = _heads(stream)
+            numbers = {
+                key: shape
+                for key, shape in numbers.items()
+                if key not in optional or (key in heads and all(heads[key][0]))
+            }
+            arrays = _read(stream, heads, numbers, texts, shapes, limits)
         answer = {
+            "numbers": [*numbers],
             "texts": {key: _texts(key, arrays[key], limits["text_bytes"]) for key in texts},
             "shapes": {key: heads[key][0] for key in shapes},
         }
@@ -70,26 +83,34 @@ def _answer(
     except Exception as error:  # scipy meets damaged bytes with nearly any exception
         if isinstance(error, OSError) and error.errno:
             return {"errno": error.errno, "writing": False}, ()
-        damaged = "damaged, or not of MATLAB 5 to 7: get the published file again"
-        return {"error": damaged}, ()
+        return {"error": "damaged, or not of MATLAB 5 to 7: get the published file again"}, ()
     return answer, [arrays[key] for key in numbers]
+
+
+def _heads(stream: BinaryIO) -> Heads:
+    """Read the names, shapes and types of all arrays; say what a file is that has none."""
+    head = stream.read(1024)
+    stream.seek(0)
+    if b"\x89HDF\r\n" in (head[:6], head[512:518]):
+        raise _ContentError(_HDF5)
+    if foreign := foreign_kind(head):
+        raise _ContentError(f"this is {foreign.what} and not a MATLAB file: {foreign.remedy}")
+    warnings.simplefilter("error")  # scipy only warns of an array that it cannot read
+    try:
+        return {name: (shape, kind) for name, shape, kind in whosmat(stream)}
+    except NotImplementedError as error:
+        raise _ContentError(_HDF5) from error
 
 
 def _read(
     stream: BinaryIO,
+    heads: Heads,
     numbers: Mapping[str, Sequence[int | None]],
     texts: Sequence[str],
     shapes: Mapping[str, Sequence[int | None]],
     limits: Mapping[str, int],
-) -> tuple[Heads, dict[str, np.ndarray]]:
+) -> dict[str, np.ndarray]:
     """Check the arrays by their heads, then load them."""
-    warnings.simplefilter("error")  # scipy only warns of an array that it cannot read
-    try:
-        heads = {name: (shape, kind) for name, shape, kind in whosmat(stream)}
-    except NotImplementedError as error:
-        raise _ContentError(
-            "of MATLAB 7.3 (HDF5), which is not read here: save it again with -v7"
-        ) from error
     for key in (*numbers, *shapes, *texts):
         if key not in heads:
             others = ", ".join(repr(name) for name in sorted(heads)[:10]) or "none"
@@ -101,11 +122,13 @@ def _read(
     _limit_memory(8 * sum(math.prod(heads[key][0]) for key in numbers))
     stream.seek(0)
     # MATLAB's texts of two bytes a letter are UTF-16; scipy's default drops every second byte.
-    arrays = loadmat(stream, variable_names=[*numbers, *texts], uint16_codec="utf-16-le")
+    arrays: dict[str, np.ndarray] = loadmat(
+        stream, variable_names=[*numbers, *texts], uint16_codec="utf-16-le"
+    )
     for key in numbers:
         if arrays[key].dtype.kind == "c":
             raise _ContentError(f"{key} is complex numbers, not real numbers: {PUBLISHED}")
-    return heads, arrays
+    return arrays
 
 
 def _check_numbers(
@@ -126,8 +149,8 @@ def _check_numbers(
 
 
 def _check_cells(key: str, shape: Sequence[int], kind: str, largest: int) -> None:
-    """Refuse what is not cells, or none or too many of them."""
-    if kind != "cell" or not 0 < math.prod(shape) <= largest:
+    """Refuse what is not cells or lines of text, or none or too many of them."""
+    if kind not in ("cell", "char") or not 0 < math.prod(shape) <= largest:
         what = "numbers" if kind in _NUMBERS else _KINDS.get(kind, kind)
         raise _ContentError(
             f"{key} is {what} of {_times(shape)}, not cells of 1 to {largest:,} texts: {PUBLISHED}"
@@ -135,12 +158,14 @@ def _check_cells(key: str, shape: Sequence[int], kind: str, largest: int) -> Non
 
 
 def _texts(key: str, cells: np.ndarray, largest: int) -> list[str]:
-    """Return the texts of cells, none of them empty or with signs that steer a terminal."""
+    """Return the texts of cells or lines, none empty or with signs that steer a terminal."""
     texts: list[str] = []
     size = 0
     for i, cell in enumerate(cells.ravel(order="F").tolist()):
-        is_text = isinstance(cell, np.ndarray) and cell.dtype.kind == "U" and cell.shape == (1,)
-        text = str(cell[0]).strip() if is_text else ""
+        for _ in range(_MAX_CELLS):  # some files have a cell in each cell
+            if isinstance(cell, np.ndarray) and cell.dtype.kind in "UO" and cell.size == 1:
+                cell = cell.item()
+        text = cell.strip() if isinstance(cell, str) else ""
         if not text or not text.isprintable():
             raise _ContentError(f"{key} {i + 1} is not one line of text: {PUBLISHED}")
         size += len(text.encode())

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.foreign_files import foreign_kind
 from devise_exp.text.word_vectors.fasttext_format import MAGIC
 from devise_exp.text.word_vectors.streams import read_sample
 from devise_exp.text.word_vectors.text_formats import HEADER, is_word2vec_text
@@ -19,21 +20,6 @@ _TEXT = ("glove", "word2vec_text")
 _AS_TEXT = "give the text, .vec or .bin that it was made from"
 # What a file begins with: what it is, and what to do.
 _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
-    (
-        re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE),
-        "a web page",
-        "the site answered with a page instead of the file: fetch the file itself",
-    ),
-    (
-        re.compile(rb"version https?://git-lfs|version https?://hawser"),
-        "a pointer of Git LFS",
-        "fetch the file that it stands for with: git lfs pull",
-    ),
-    (
-        re.compile(rb"[./]*(\.git/)?/?annex/objects/"),
-        "a pointer of git-annex",
-        "fetch the file that it stands for with: git annex get",
-    ),
     (re.compile(rb"\s*[{\[]\s*[\"\[{]"), "JSON", _AS_TEXT),
     (
         re.compile(rb"\x93NUMPY"),
@@ -43,7 +29,6 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"\x89HDF"), "HDF5", _AS_TEXT),
     (re.compile(rb"SQLite format 3"), "a database of SQLite", _AS_TEXT),
     (re.compile(rb"PAR1"), "Parquet", _AS_TEXT),
-    (re.compile(rb"%PDF"), "a PDF", "give the file of the vectors"),
     (
         re.compile(rb"\xff\xfe|\xfe\xff|[^\0]\0[^\0]\0[^\0]\0|\0[^\0]\0[^\0]\0[^\0]"),
         "text in UTF-16",
@@ -106,6 +91,8 @@ def _certain_format(path: Path, sample: bytes) -> str | None:
         return "gensim_kv"
     if is_word2vec_text(sample.split(b"\n", 2)):
         return "word2vec_text"
+    if foreign := foreign_kind(sample):
+        raise InputError(f"{path}: this is {foreign.what} and not word vectors: {foreign.remedy}")
     for beginning, what, remedy in _FOREIGN:
         if beginning.match(sample):
             raise InputError(f"{path}: this is {what} and not word vectors: {remedy}")
