@@ -88,6 +88,19 @@ def test_tiny_imagenet_joins_train_and_val(root: Path) -> None:
     assert tiny_imagenet200(folder).fingerprint == dataset.fingerprint
 
 
+def test_tiny_imagenet_names_folders_and_classes_that_do_not_fit(root: Path) -> None:
+    folder = tiny_files(root)
+    image(folder / "train" / "n02099601" / "images" / "n02099601_0.JPEG", 3)
+    with (folder / "wnids.txt").open("a") as file:
+        file.write("n00001740\n")
+    dataset = tiny_imagenet200(root, strict=True)
+    assert dataset.classes == ("albatross, mollymawk", "goldfish, Carassius auratus")
+    assert dataset.skipped == (
+        "train/n02099601: wnids.txt does not list this class",
+        "n00001740 (entity): listed, but without images",
+    )
+
+
 def test_tiny_imagenet_says_which_file_is_wrong(root: Path) -> None:
     folder = tiny_files(root)
     (folder / "wnids.txt").write_text("n09999999\n")

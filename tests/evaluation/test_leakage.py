@@ -223,6 +223,64 @@ def test_very_general_names_overlap_with_every_class() -> None:
     assert len(audit({"animal": ()}, IMAGENET, imagenet1k_kinds()).overlaps) == 398
 
 
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("01_llama", "is llama"),
+        ("1. llama", "is llama"),
+        ("0001.llama", "is llama"),
+        ("llama (2)", "is llama"),
+        ("llama_12", "is llama"),
+        ("llama.n.01", "is llama"),
+        ("n02437616-llama", "is llama"),
+        ("n02437616", "is llama"),
+        ("n02099601", "is golden retriever"),
+        ("n02099601_dog_of_mine", "is golden retriever"),
+        ("golden retriever dog", "is golden retriever"),
+        ("Llama (animal)", "is llama"),
+        ("02 okapi [wild]", "clean"),
+        ("okapi_3", "clean"),
+        ("n02438580", "clean"),  # okapi
+        ("大熊猫", "not identified"),
+        ("zzyzx", "not identified"),
+        ("ampute football", "not identified"),
+        ("n99999999", "not identified"),
+        ("class_7", "not identified"),
+        ("7", "not identified"),
+        ("l", "not identified"),
+        ("", "not identified"),
+    ],
+)
+def test_a_class_is_clean_only_if_its_name_says_what_it_is(name: str, verdict: str) -> None:
+    report = audit({name: ()}, IMAGENET, imagenet1k_kinds())
+    assert report.verdicts([name]) == {name: verdict}
+    assert report.unidentified == ((name,) if verdict == "not identified" else ())
+
+
+def test_an_alias_identifies_a_class() -> None:
+    names = {"大熊猫": "giant panda", "长颈鹿": "giraffe", "雪": "zzyzx"}
+    assert audit(names, IMAGENET, imagenet1k_kinds()).verdicts(names) == {
+        "大熊猫": "is giant panda",
+        "长颈鹿": "clean",
+        "雪": "not identified",
+    }
+
+
+def test_a_person_states_what_the_audit_cannot_place_but_not_away_an_overlap() -> None:
+    names = {"zzyzx": (), "llama": (), "okapi": ()}
+    report = audit(names, IMAGENET, imagenet1k_kinds(), ["zzyzx", "llama"])
+    assert report.verdicts(names) == {
+        "zzyzx": "clean (as stated)",
+        "llama": "is llama",
+        "okapi": "clean",
+    }
+    assert (report.unidentified, report.stated_clean) == ((), ("zzyzx",))
+
+
+def test_without_pretraining_classes_every_name_is_clean() -> None:
+    assert audit({"zzyzx": ()}, []).verdicts(["zzyzx"]) == {"zzyzx": "clean"}
+
+
 def test_what_imagenet_does_not_know_is_clean() -> None:
     clean = {"okapi": (), "emu": (), "sea_horse": ("seahorse",), "helicopter": (), "ibis": ()}
     assert audit(clean, IMAGENET, imagenet1k_kinds()) == AuditReport(("words", "kinds"), ())

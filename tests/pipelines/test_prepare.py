@@ -94,6 +94,26 @@ def test_an_overlap_by_kind_or_by_an_alias_is_refused(
     assert "helicopter is tench" in line
 
 
+def test_a_class_that_is_not_identified_is_not_clean(
+    config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(image_tree, tmp_path / "pictures")
+    (root / "cat").rename(root / "zzqx")
+    options = (*strict("zzqx", "helicopter"), "+labels.aliases.zzqx=said")
+    line = refusal(config(*options, root=root), tmp_path / "run")
+    for part in ("1 of 2 unseen classes are not identified", "(zzqx)", "++labels.aliases.zzqx=WORD",
+                 "labels.stated_clean=", "clean=report"):  # fmt: skip
+        assert part in line
+    stated = prepare(config(*options, "labels.stated_clean=[zzqx]", root=root))
+    assert stated.audit.verdicts(["zzqx"]) == {"zzqx": "clean (as stated)"}
+    assert stated.about()["leak/unseen_unidentified"] == 0
+    reported = prepare(config(*options, "split.clean=report", root=root))
+    assert reported.about()["leak/unseen_unidentified"] == 1
+    line = refusal(config(*options, "labels.stated_clean=[zzqy]", root=root), tmp_path / "run")
+    assert "labels.stated_clean names 'zzqy'" in line
+    assert "did you mean zzqx?" in line
+
+
 def test_where_the_pretraining_is_unknown_no_split_is_clean(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:

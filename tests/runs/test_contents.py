@@ -71,7 +71,7 @@ def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:
         "split/name": "s",
         "labels/missing": 2,
     }
-    details = RunDetails(about, (leak,), ("a.png: broken",))
+    details = RunDetails(about=about, overlaps=(leak,), skipped=("a.png: broken",))
     folder.save_details(details)
     assert folder.details() == details
     assert folder.about() == about
@@ -82,14 +82,14 @@ def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:
 
 def test_embeddings_come_back_in_the_order_of_the_methods(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.save_details(RunDetails({}))
+    folder.save_details(RunDetails(about={}))
     assert folder.method_names() == ["devise"]
     methods: dict[str, dict[str, object]] = {
         "devise": {"prior/weight": 0.5}, "softmax": {}, "random_vectors": {}
     }  # fmt: skip
     for name in reversed(methods):
         folder.save_embedded(embedded(name))
-    folder.save_details(RunDetails({}, methods=methods))
+    folder.save_details(RunDetails(about={}, methods=methods))
     assert folder.method_names() == ["devise", "softmax", "random_vectors"]
     assert folder.hyperparameters("devise") == {"prior/weight": 0.5}
     back, sent = folder.embedded("devise"), embedded()
@@ -120,7 +120,7 @@ def _check_parts(back: MethodOutput, sent: MethodOutput) -> None:
 def test_a_file_that_is_gone_or_damaged_is_named(tmp_path: Path, name: str) -> None:
     folder = RunFolder(tmp_path)
     folder.save_classes(split(), resolutions(), VECTORS, ROWS)
-    folder.save_details(RunDetails({}))
+    folder.save_details(RunDetails(about={}))
     folder.save_embedded(embedded())
     readers: dict[str, Callable[[], object]] = {
         "classes.json": folder.classes,

@@ -21,7 +21,14 @@ OVERLAP = Overlap("dog", "is a kind of", "canine", "dog")
 
 def test_records_come_back_from_json() -> None:
     resolutions = [Resolution(name, (name,), "exact") for name in NAMES]
-    details = RunDetails({"data": "x"}, (OVERLAP,), ("a.png: broken",), {"devise": {"rate": 1}})
+    details = RunDetails(
+        about={"data": "x"},
+        overlaps=(OVERLAP,),
+        skipped=("a.png: broken",),
+        methods={"devise": {"rate": 1}},
+        unidentified=("zzyzx",),
+        stated_clean=("qqq",),
+    )
     for record in (*class_records(SPLIT, resolutions), SplitRecord.of(SPLIT, ROWS), details):
         content = json.loads(json.dumps(record.to_json()))
         assert type(record).from_json(content) == record
@@ -33,7 +40,9 @@ def test_the_keys_on_disk_stay() -> None:
     assert list(SplitRecord.of(SPLIT, ROWS).to_json()) == [
         "name", "seed", "fingerprint", "train", "val", "test", "unseen"
     ]  # fmt: skip
-    assert list(RunDetails({}).to_json()) == ["about", "leaks", "skipped", "methods"]
+    assert list(RunDetails(about={}).to_json()) == [
+        "about", "leaks", "skipped", "methods", "unidentified", "stated_clean",
+    ]  # fmt: skip
 
 
 def test_rows_of_a_part() -> None:
@@ -43,7 +52,7 @@ def test_rows_of_a_part() -> None:
 
 def test_the_strongest_relation_of_an_overlap_is_first() -> None:
     weaker = Overlap("dog", "includes", "pug", "dog")
-    details = RunDetails({}, (OVERLAP, weaker))
+    details = RunDetails(about={}, overlaps=(OVERLAP, weaker))
     assert details.relations == {"dog": ("is a kind of canine", "includes pug")}
 
 

@@ -127,6 +127,10 @@ def tiny_imagenet200(root: str | Path, strict: bool = False) -> ImageDataset:
         for file, (wnid, path) in validation.items()
         if wnid in names
     ]
+    notes = [
+        *notes,
+        *_unlisted({i.class_name for i in listed}, {i.class_name for i in images}, names),
+    ]
     return dataset_from_images("tiny_imagenet200", images, strict, notes)
 
 
@@ -155,3 +159,12 @@ def _tiny_validation(folder: Path) -> dict[str, tuple[str, str]]:
         if fields:
             images.setdefault(name, (fields[0], str(folder / "val/images" / name)))
     return images
+
+
+def _unlisted(folders: set[str], classes: set[str], names: dict[str, str]) -> list[str]:
+    """Name the folders that wnids.txt lacks, and its classes that have no image."""
+    extra = (f"train/{wnid}: wnids.txt does not list this class" for wnid in folders - names.keys())
+    lost = (
+        f"{wnid} ({n}): listed, but without images" for wnid, n in names.items() if n not in classes
+    )
+    return [*sorted(extra), *sorted(lost)]

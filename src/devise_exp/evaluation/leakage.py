@@ -3,16 +3,22 @@
 An unseen class overlaps if a pretraining class has its name (ewer: ImageNet's "pitcher, ewer"), is
 a kind of it (dolphin: killer whale), or if it is itself a kind of a pretraining class. Kinds are
 WordNet's noun hypernyms. Every sense of a name counts, so the audit errs on the side of an overlap.
-A class that WordNet does not name is checked by name only, and near twins are left to the eye.
+A class is clean only if it can be placed: its name or its alias is a noun of WordNet or the name of
+a pretraining class, apart from numbers, WordNet ids and qualifiers. Any other is not identified,
+unless a person states that it is clean. Near twins are left to the eye.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devise_exp.evaluation.kinds import IS, RELATIONS, KindTable, Sense
-from devise_exp.text.names import spelling_key, spelling_keys, split_synonyms
+from devise_exp.text.names import spelling_key, split_synonyms
+from devise_exp.text.wordnet.nouns import identify
+
+CLEAN, CLEAN_AS_STATED = "clean", "clean (as stated)"
+NOT_IDENTIFIED, NOT_CHECKED = "not identified", "not checked"
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,14 @@ class AuditReport:
         checked_by: "words" and "kinds", what was compared; empty if the pretraining classes are not
             known.
         overlaps: Every overlap.
+        unidentified: Classes without an overlap whose names say nothing to the audit.
+        stated_clean: Those of them of which a person states that the pretraining did not know them.
     """
 
     checked_by: tuple[str, ...]
     overlaps: tuple[Overlap, ...]
+    unidentified: tuple[str, ...] = ()
+    stated_clean: tuple[str, ...] = ()
 
     @property
     def overlapping(self) -> tuple[str, ...]:
@@ -62,21 +72,23 @@ class AuditReport:
             unseen: Names of unseen classes.
 
         Returns:
-            Name -> its strongest overlap, such as "is a kind of hook"; else "clean", or "not
-            checked" if the pretraining classes are not known.
+            Name -> its strongest overlap, such as "is a kind of hook"; else CLEAN, CLEAN_AS_STATED
+            or NOT_IDENTIFIED, or NOT_CHECKED if the pretraining classes are not known.
         """
-        none = "clean" if self.checked_by else "not checked"
-        verdicts = dict.fromkeys(unseen, none)
-        for overlap in sorted(self.overlaps, key=lambda o: RELATIONS.index(o.relation)):
-            if verdicts.get(overlap.name) == none:
-                verdicts[overlap.name] = f"{overlap.relation} {overlap.category}"
-        return verdicts
+        if not self.checked_by:
+            return dict.fromkeys(unseen, NOT_CHECKED)
+        weakest_last = sorted(self.overlaps, key=lambda o: RELATIONS.index(o.relation))
+        verdict = dict.fromkeys(self.unidentified, NOT_IDENTIFIED)
+        verdict |= dict.fromkeys(self.stated_clean, CLEAN_AS_STATED)
+        verdict |= {o.name: f"{o.relation} {o.category}" for o in reversed(weakest_last)}
+        return {name: verdict.get(name, CLEAN) for name in unseen}
 
 
 def audit(
     unseen: Mapping[str, str | Sequence[str]],
     categories: Sequence[str] | None,
     table: KindTable | None = None,
+    stated_clean: Collection[str] = (),
 ) -> AuditReport:
     """Find the unseen classes that the pretraining knows.
 
@@ -85,9 +97,10 @@ def audit(
             commas; the class name itself always counts.
         categories: Names of the pretraining classes in order, None if they are not known.
         table: Kinds of the pretraining classes, used if it describes them.
+        stated_clean: Classes that a person states to be clean, if the audit cannot place them.
 
     Returns:
-        The overlaps, and what was compared.
+        The overlaps, which classes could not be placed, and what was compared.
     """
     if categories is None:
         return AuditReport((), ())
@@ -96,13 +109,25 @@ def audit(
     for index, category in enumerate(categories):
         for key in {spelling_key(synonym) for synonym in split_synonyms(category)}:
             by_key.setdefault(key, []).append(index)
+    related = kinds.by_key if kinds else {}
+    known = by_key.keys() | related.keys()
     overlaps: list[Overlap] = []
+    unidentified: list[str] = []
     for name, further in unseen.items():
-        keys = spelling_keys([name, further] if isinstance(further, str) else [name, *further])
+        phrases = (name, further) if isinstance(further, str) else (name, *further)
+        keys, identified = identify(phrases, known)
         named = [Sense((categories[i],), IS, (i,)) for key in keys for i in by_key.get(key, ())]
-        senses = [sense for key in keys for sense in (kinds.by_key.get(key, ()) if kinds else ())]
+        senses = [sense for key in keys for sense in related.get(key, ())]
         overlaps += _strongest(name, [*named, *senses], categories)
-    return AuditReport(("words", "kinds") if kinds else ("words",), tuple(overlaps))
+        if categories and not identified:  # random weights knew no class, whatever its name
+            unidentified.append(name)
+    overlapping = {overlap.name for overlap in overlaps}
+    return AuditReport(
+        ("words", "kinds") if kinds else ("words",),
+        tuple(overlaps),
+        tuple(n for n in unidentified if n not in overlapping and n not in stated_clean),
+        tuple(n for n in unidentified if n not in overlapping and n in stated_clean),
+    )
 
 
 def _strongest(name: str, senses: Iterable[Sense], categories: Sequence[str]) -> list[Overlap]:

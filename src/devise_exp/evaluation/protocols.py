@@ -121,6 +121,7 @@ def standard_protocols(
     train: bool = False,
     overlapping: np.ndarray | None = None,
     calibrated: bool = False,
+    unidentified: np.ndarray | None = None,
 ) -> tuple[Protocol, ...]:
     """Make the protocols of a run.
 
@@ -131,10 +132,12 @@ def standard_protocols(
         train: Whether training images are evaluated too.
         overlapping: Ids of the unseen classes that the pretraining knew.
         calibrated: Whether a gamma was chosen.
+        unidentified: Ids of the unseen classes of which nobody knows whether the pretraining knew
+            them.
 
     Returns:
         Seen among seen, unseen among unseen, both among all labels (generalised), by calibrated
-        stacking, clean and overlapping unseen classes apart, extra labels, training images.
+        stacking, clean unseen classes and others apart, extra labels, training images.
     """
     both = np.concatenate([seen, unseen])
     protocols = [
@@ -144,8 +147,7 @@ def standard_protocols(
     ]
     if calibrated:
         protocols += _both_sides("calibrated", both, seen)
-    if overlapping is not None and len(overlapping):
-        protocols += _apart(unseen, overlapping)
+    protocols += _apart(unseen, overlapping, unidentified)
     if extra is not None and len(extra):
         protocols += _both_sides("extra", np.concatenate([both, extra]))
     if train:
@@ -218,11 +220,17 @@ def _both_sides(
     ]
 
 
-def _apart(unseen: np.ndarray, overlapping: np.ndarray) -> list[Protocol]:
-    """Images of clean and of overlapping unseen classes, each among all unseen labels."""
-    parts = {"clean": np.setdiff1d(unseen, overlapping), "leaked": overlapping}
+def _apart(
+    unseen: np.ndarray, overlapping: np.ndarray | None, unidentified: np.ndarray | None
+) -> list[Protocol]:
+    """Images of unseen classes by verdict, each among all unseen labels; none if all are clean."""
+    none = np.array([], dtype=np.int64)
+    known = none if overlapping is None else overlapping
+    unknown = none if unidentified is None else unidentified
+    clean = np.setdiff1d(unseen, np.concatenate([known, unknown]))
+    parts = {"clean": clean, "leaked": known, "unidentified": unknown}
     return [
         Protocol(name=f"unseen_{name}", images="unseen", candidates=unseen, classes=ids)
         for name, ids in parts.items()
-        if len(ids)
+        if len(ids) and (len(known) or len(unknown))
     ]

@@ -23,6 +23,7 @@ from devise_exp.pipelines.option_errors import as_written
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.reports.wandb import check_wandb
 from devise_exp.text import labels
+from devise_exp.text.distinct import near_classes
 from devise_exp.training.batches import image_inputs
 
 
@@ -91,15 +92,40 @@ def announce(data: ExperimentData) -> None:
         warn(f"skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
     for remark in (*data.dataset.remarks, *split.remarks):
         warn(remark)
+    _announce_words(data)
     if len(split.unseen) == 1:
         warn("among a single unseen label every hit@k is 100: hold out more classes")
     if data.audit.overlapping:
         warn(
-            f"{len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in the "
-            f"backbone's pretraining: {listed(data.audit.overlapping)} (about.json says how)"
+            f"{len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in "
+            f"the backbone's pretraining: {listed(data.audit.overlapping)} (about.json says how)"
+        )
+    if data.audit.unidentified:
+        warn(
+            f"{len(data.audit.unidentified)} of {len(split.unseen)} unseen classes are not "
+            f"identified, so the pretraining may have known them: {listed(data.audit.unidentified)}"
         )
     if not data.audit.checked_by:
         warn("the backbone's pretraining classes are unknown, so overlap was not audited")
+
+
+def _announce_words(data: ExperimentData) -> None:
+    """Warn of words that may not mean the classes."""
+    by_rule = {
+        rule: [r for r in data.resolutions if r.rule == rule] for rule in ("subword", "nearest")
+    }
+    if subword := by_rule["subword"]:
+        warn(
+            f"{len(subword)} of {len(data.resolutions)} classes have no word in "
+            f"{data.vocabulary.name}, only a vector of their letters, which any text has: "
+            f"{listed(r.name for r in subword)}: give them an alias (labels.aliases)"
+        )
+    if nearest := by_rule["nearest"]:
+        pairs = (f"{r.name} -> {r.display_name}" for r in nearest)
+        warn(f"{len(nearest)} classes have the words spelt most like their names: {listed(pairs)}")
+    near = near_classes([r.name for r in data.resolutions], data.class_vectors)
+    if near.n:
+        warn(f"{near.n} pairs of classes have nearly the same vector, so few images tell: {near}")
 
 
 def check_training(config: DictConfig, data: ExperimentData) -> None:

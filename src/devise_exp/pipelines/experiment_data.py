@@ -158,6 +158,7 @@ class ExperimentData:
             " and ".join(self.audit.checked_by) or "nothing (classes unknown)"
         )
         about["leak/unseen_leaked"] = len(self.audit.overlapping)
+        about["leak/unseen_unidentified"] = len(self.audit.unidentified)
         return about
 
 
@@ -177,14 +178,17 @@ def display_names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dic
     return {resolutions[c].name: resolutions[c].display_name for c in classes}
 
 
-def audit_classes(names: Mapping[str, str], backbone: Backbone) -> AuditReport:
+def audit_classes(
+    names: Mapping[str, str], backbone: Backbone, stated_clean: Collection[str] = ()
+) -> AuditReport:
     """Ask which classes the backbone's pretraining knew.
 
     Args:
         names: Name of each class -> its words.
         backbone: Its categories are those of the pretraining.
+        stated_clean: Classes that a person states to be clean.
 
     Returns:
-        The overlaps.
+        The overlaps, and the classes that cannot be placed.
     """
-    return leakage.audit(names, backbone.categories, imagenet1k_kinds())
+    return leakage.audit(names, backbone.categories, imagenet1k_kinds(), stated_clean)

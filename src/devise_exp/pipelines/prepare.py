@@ -9,6 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.core.name_files import listed
 from devise_exp.data.class_folds import draw_class_folds
 from devise_exp.data.dataset import labelled_rows, subset
 from devise_exp.data.splits import Split
@@ -23,9 +24,10 @@ from devise_exp.pipelines.experiment_data import (
     audit_classes,
     display_names,
 )
-from devise_exp.pipelines.label_entries import label_entries, with_file
+from devise_exp.pipelines.label_entries import label_entries, stated_clean, with_file
 from devise_exp.text import labels
 from devise_exp.text.distinct import require_distinct_vectors
+from devise_exp.text.label_options import alias_override
 from devise_exp.text.missing_words import MissingWordsError
 from devise_exp.text.names import split_synonyms
 from devise_exp.text.sentence_vectors import SentenceVectors
@@ -48,7 +50,8 @@ def prepare(config: DictConfig) -> ExperimentData:
     split = read_split(config, labelled)
     class_ids, resolutions = labelled.with_word_vectors(set(split.classes))
     backbone = read_backbone(config)
-    audit = audit_classes(display_names(resolutions, split.unseen), backbone)
+    stated = stated_clean(config.labels, labelled.whole.classes)
+    audit = audit_classes(display_names(resolutions, split.unseen), backbone, stated)
     if split.clean == "require":
         _require_clean(split, audit)
     seen_names = display_names(resolutions, split.seen)
@@ -82,11 +85,20 @@ def _require_clean(split: Split, audit: AuditReport) -> None:
         )
     if audit.overlaps:
         verdicts = audit.verdicts(audit.overlapping[:5])
-        listed = "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
+        overlapping = "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
         raise InputError(
             f"split.clean=require: the backbone's pretraining knew {len(audit.overlapping)} of "
-            f"{len(split.unseen)} unseen classes ({listed}): hold out other classes, or say "
+            f"{len(split.unseen)} unseen classes ({overlapping}): hold out other classes, or say "
             "split.clean=report to see clean and overlapping ones apart"
+        )
+    if audit.unidentified:
+        first = audit.unidentified[0]
+        raise InputError(
+            f"split.clean=require: {len(audit.unidentified)} of {len(split.unseen)} unseen classes "
+            f"are not identified, so no overlap can be ruled out ({listed(audit.unidentified)}): "
+            f"give each a noun that the audit knows ({alias_override(first)}), or state by hand "
+            "that the pretraining did not know it (labels.stated_clean=[NAME,NAME]), or say "
+            "split.clean=report"
         )
 
 

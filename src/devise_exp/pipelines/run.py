@@ -204,9 +204,16 @@ def _embed(
     save_galleries(run, data, state.task, projection, state.features, make_index)
     state.about["index"] = index_name(state.config.index)
     chosen = {method.name: method.hyperparameters for method in fits}
-    methods = {output.name: chosen.get(output.name, {}) for output in outputs}
-    skipped = tuple(data.dataset.skipped)
-    run.save_details(RunDetails(state.about, data.audit.overlaps, skipped, methods))
+    run.save_details(
+        RunDetails(
+            about=state.about,
+            overlaps=data.audit.overlaps,
+            skipped=tuple(data.dataset.skipped),
+            methods={output.name: chosen.get(output.name, {}) for output in outputs},
+            unidentified=data.audit.unidentified,
+            stated_clean=data.audit.stated_clean,
+        )
+    )
     return outputs
 
 

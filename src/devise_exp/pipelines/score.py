@@ -42,7 +42,14 @@ def protocols_of(
         The protocols, calibrated ones if the trained model has a gamma.
     """
     calibrated = models[0].gamma is not None
-    return standard_protocols(*run.class_ids(), extra, train, run.overlapping_ids(), calibrated)
+    return standard_protocols(
+        *run.class_ids(),
+        extra,
+        train,
+        run.overlapping_ids(),
+        calibrated,
+        run.unidentified_ids(),
+    )
 
 
 def evaluate_run(

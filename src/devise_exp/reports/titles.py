@@ -11,6 +11,7 @@ PROTOCOL_TITLES = {
     "calibrated_unseen": "unseen among all, calibrated",
     "unseen_clean": "clean unseen among unseen",
     "unseen_leaked": "overlapping unseen among unseen",
+    "unseen_unidentified": "not identified unseen among unseen",
     "train": "training images among seen",
     "extra_seen": "seen among all + extra",
     "extra_unseen": "unseen among all + extra",

@@ -247,3 +247,12 @@ class RunFolder(RunContents):
         """
         names = self.details().relations
         return np.array([i for i, c in enumerate(self.classes()) if c.name in names], dtype=int)
+
+    def unidentified_ids(self) -> np.ndarray:
+        """List the unseen classes that the overlap audit could not place.
+
+        Returns:
+            Their ids.
+        """
+        names = set(self.details().unidentified)
+        return np.array([i for i, c in enumerate(self.classes()) if c.name in names], dtype=int)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from devise_exp.data.splits import Split
-from devise_exp.evaluation.leakage import Overlap
+from devise_exp.evaluation.leakage import AuditReport, Overlap
 from devise_exp.runs.checked import flag, number, scalars, text, texts
 from devise_exp.text.labels import Resolution
 
@@ -143,7 +143,7 @@ class SplitRecord:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunDetails:
     """What the metrics of a run rest on: about.json.
 
@@ -152,12 +152,16 @@ class RunDetails:
         overlaps: Unseen classes that the pretraining knew, the strongest relation of each first.
         skipped: Images that could not be read, "name: reason".
         methods: Hyperparameters that each method selected; the trained model is one of them.
+        unidentified: Unseen classes that the overlap audit could not place.
+        stated_clean: Those of which a person states that the pretraining did not know them.
     """
 
     about: dict[str, Any]
     overlaps: tuple[Overlap, ...] = ()
     skipped: tuple[str, ...] = ()
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unidentified: tuple[str, ...] = ()
+    stated_clean: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunDetails:
@@ -177,6 +181,8 @@ class RunDetails:
             overlaps=tuple(Overlap(**_texts_of(overlap)) for overlap in content["leaks"]),
             skipped=texts(content["skipped"]),
             methods={name: dict(values) for name, values in methods.items()},
+            unidentified=texts(content.get("unidentified", [])),
+            stated_clean=texts(content.get("stated_clean", [])),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -190,7 +196,23 @@ class RunDetails:
             "leaks": [asdict(overlap) for overlap in self.overlaps],
             "skipped": list(self.skipped),
             "methods": self.methods,
+            "unidentified": list(self.unidentified),
+            "stated_clean": list(self.stated_clean),
         }
+
+    def verdicts(self, unseen: Iterable[str]) -> dict[str, str]:
+        """Give each class the verdict of the overlap audit.
+
+        Args:
+            unseen: Names of unseen classes.
+
+        Returns:
+            Name -> as AuditReport.verdicts has it.
+        """
+        checked = str(self.about.get("leak/checked_by", "nothing"))
+        by = () if checked.startswith("nothing") else (checked,)
+        audit = AuditReport(by, self.overlaps, self.unidentified, self.stated_clean)
+        return audit.verdicts(unseen)
 
     @property
     def relations(self) -> dict[str, tuple[str, ...]]:

@@ -80,7 +80,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result, neighbours = actual.report, actual.neighbours
     run.save_classes(split, [Resolution(n, (n,), "exact") for n in NAMES], vectors, rows)
     overlap = Overlap("okapi", "is a kind of", "giraffe", "okapi")
-    run.save_details(RunDetails(ABOUT, (overlap,), (f"{EVIL}: broken",)))
+    run.save_details(RunDetails(about=ABOUT, overlaps=(overlap,), skipped=(f"{EVIL}: broken",)))
     (run.path / "config.yaml").write_text("seed: 0\nnote: <b>bold</b>\n", encoding="utf-8")
     run.save_arrays("neighbours", neighbours)
     for item in models:

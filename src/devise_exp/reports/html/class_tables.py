@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from devise_exp.evaluation.leakage import AuditReport
+from devise_exp.evaluation.leakage import CLEAN, CLEAN_AS_STATED, NOT_CHECKED, NOT_IDENTIFIED
 from devise_exp.evaluation.records import flatten
 from devise_exp.reports.html.confusions import confusions
 from devise_exp.reports.html.shown_run import ShownRun, reading
@@ -18,7 +18,8 @@ from devise_exp.reports.titles import protocol_title
 from devise_exp.runs.records import ClassRecord, RunDetails
 
 _BAR = Markup('<span class="bar{}" aria-hidden="true"><i style="width: {:.1f}%"></i></span>{}')
-_CLEAN = Markup('<span class="clean">✓ clean</span>')
+_CLEAN = Markup('<span class="clean">✓ {}</span>')
+_UNIDENTIFIED = Markup('<span class="unidentified">? not identified</span>')
 _OVERLAPPING = Markup('<span class="overlapping">✕ overlapping</span>: {}')
 
 
@@ -33,7 +34,8 @@ def class_tables(run: ShownRun) -> dict[str, Any]:
         file with them.
     """
     records, details, diagnostics = run.classes, run.details, run.diagnostics
-    verdicts = _verdicts(records, details) if details.about else {}
+    unseen = [record.name for record in records if not record.seen]
+    verdicts = details.verdicts(unseen) if details.about else {}
     index = flatten(r for r in run.results.records if r.protocol == "index")
     with reading(run.path, "diagnostics.json"):
         return {
@@ -161,13 +163,6 @@ def _similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
-def _verdicts(records: Sequence[ClassRecord], details: RunDetails) -> dict[str, str]:
-    """Unseen class -> what the pretraining knew of it."""
-    checked = str(details.about.get("leak/checked_by", "nothing"))
-    report = AuditReport(() if checked.startswith("nothing") else (checked,), details.overlaps)
-    return report.verdicts(record.name for record in records if not record.seen)
-
-
 def _audit(
     records: Sequence[ClassRecord], details: RunDetails, verdicts: Mapping[str, str]
 ) -> Table:
@@ -217,9 +212,11 @@ def _bar(share: float, text: str, second: bool = False) -> Markup:
 
 def _verdict(overlap: str) -> Markup | str:
     """What the pretraining knew of a class, as a cell; "" and "clean" for nothing."""
-    if overlap in ("", "clean"):
-        return _CLEAN
-    return overlap if overlap == "not checked" else _OVERLAPPING.format(overlap)
+    if overlap in ("", CLEAN, CLEAN_AS_STATED):
+        return _CLEAN.format(overlap or CLEAN)
+    if overlap == NOT_IDENTIFIED:
+        return _UNIDENTIFIED
+    return overlap if overlap == NOT_CHECKED else _OVERLAPPING.format(overlap)
 
 
 def _whole(share: float | None) -> str:

@@ -60,7 +60,7 @@ class ShownRun:
     def details(self) -> RunDetails:
         """What the metrics rest on."""
         if not (self.path / "about.json").is_file():
-            return RunDetails({})
+            return RunDetails(about={})
         return RunDetails.from_json(_printable(self.folder.details().to_json()))
 
     @cached_property

@@ -1,15 +1,28 @@
-"""The words of all of WordNet's noun synsets: which names are nouns, and what an id means."""
+"""The words of all of WordNet's noun synsets: which names are nouns, and what an id means.
+
+A name is identified if it is a noun in one of its readings: as it is, without numbers, ids and
+qualifiers, or, of three words or more, by a run of two or more of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from devise_exp.core.files import gzipped_table
-from devise_exp.text.names import ID_IN_NAME, lemma_keys, split_synonyms
+from devise_exp.text.names import (
+    ID_IN_NAME,
+    lemma_keys,
+    readings,
+    spelling_keys,
+    split_synonyms,
+    split_words,
+)
+
+_PLACEHOLDERS = {"category", "class", "cluster", "folder", "group", "label", "object", "type"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,51 @@ class Nouns:
             for id in ID_IN_NAME.findall(name)
             for word in split_synonyms(self.words.get(id, ""))
         )
+
+
+def identify(phrases: Sequence[str], known: Collection[str]) -> tuple[tuple[str, ...], bool]:
+    """Find the nouns that class names consist of.
+
+    Args:
+        phrases: Names of one class, with synonyms between commas.
+        known: Spelling keys of names that need not be nouns of WordNet.
+
+    Returns:
+        The spelling keys of the names and of the nouns in them; and whether one of them is known
+        or a noun.
+    """
+    keys: dict[str, None] = dict.fromkeys(spelling_keys(phrases))
+    by_id = [word for phrase in phrases for word in _words_of_ids(phrase)]
+    identified = bool(by_id)
+    for phrase in phrases:
+        for synonym in split_synonyms(phrase):
+            first = next(filter(None, (_nouns(r, known) for r in _candidates(synonym))), ())
+            keys |= dict.fromkeys(first)
+            identified |= bool(first)
+    return tuple(keys | dict.fromkeys(spelling_keys(by_id))), identified
+
+
+def _words_of_ids(phrase: str) -> tuple[str, ...]:
+    return shipped_nouns().words_of_ids(phrase) if ID_IN_NAME.search(phrase) else ()
+
+
+def _candidates(name: str) -> Iterator[tuple[str, ...]]:
+    """Yield what may be the noun of a name, the whole name first: alternatives, in order."""
+    for i, reading in enumerate(readings(name)):
+        letters = "".join(filter(str.isalpha, reading))
+        # A letter, a number, and the "class" of class_7 are nouns that mean nothing here.
+        if len(letters.encode()) > 1 and not (i and letters.lower() in _PLACEHOLDERS):
+            yield (reading,)
+    words = split_words(readings(name)[-1])
+    for n in range(len(words) - 1, 1, -1):
+        yield tuple(" ".join(words[i : i + n]) for i in range(len(words) - n + 1))
+
+
+def _nouns(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
+    """The spelling keys of those names that are known or nouns."""
+    keys = [key for key in spelling_keys(names) if key]
+    first = tuple(key for key in keys if key in known)
+    return first or tuple(key for key in keys if key in shipped_nouns().keys)
 
 
 @cache

@@ -36,10 +36,12 @@ def classes(run: RunArgument) -> None:
     from devise_exp.reports.tables import Column, Table
     from devise_exp.runs.folder import RunFolder
 
-    folder = RunFolder(run)
-    relations, rows = folder.details().relations, []
-    for record in sorted(folder.classes(), key=lambda record: record.seen):
-        overlaps = "; ".join(relations.get(record.name, ())[:3])
+    folder, rows = RunFolder(run), []
+    records, details = folder.classes(), folder.details()
+    verdicts = details.verdicts(record.name for record in records if not record.seen)
+    for record in sorted(records, key=lambda record: record.seen):
+        relations = details.relations.get(record.name, ())[:3]
+        overlaps = "; ".join(relations) or verdicts.get(record.name, "")
         side = "seen" if record.seen else "unseen"
         rows.append((record.name, side, " ".join(record.words), record.rule, overlaps))
     headings = ("class", "", "words", "how", "known to the pretraining")
