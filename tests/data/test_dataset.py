@@ -27,7 +27,7 @@ from devise_exp.data.scan import images_fingerprint
         ("okapi/text.jpg", "not an image", lambda path: path.write_text("an okapi")),
         ("okapi/empty.jpg", "not an image", lambda path: path.touch()),
         ("okapi/bomb.png", "too large", bomb),
-        ("okapi/half bomb.png", "too large", lambda p: image_of(p, (10_000, 9_000))),
+        ("okapi/bomb of greys.png", "too large", lambda p: bomb(p, (20_000, 20_000), colour=0)),
         ("okapi/nowhere.jpg", "cannot be read", lambda path: path.symlink_to("gone.jpg")),
         ("okapi/pipe.jpg", "cannot be read", os.mkfifo),
     ],

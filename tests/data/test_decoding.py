@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +15,7 @@ from helpers.images import bomb, noise_image, truncate
 from PIL import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.decoding import open_image
+from devise_exp.data.decoding import decode, open_image
 from devise_exp.data.folders import image_folder
 from devise_exp.data.images import ImageFiles
 
@@ -90,7 +90,7 @@ def test_any_image_file_is_opened_as_the_dataset_has_it(tree: Path) -> None:
     [
         (lambda path: path.write_bytes(b"text"), "not an image that Pillow can open"),
         (lambda path: truncate(noise_image(path, 7, (200, 150))), "damaged"),
-        (bomb, "too large: over"),
+        (bomb, "too large: over 268,435,456 pixels (data.max_pixels=268435456)"),
         (lambda path: path.mkdir(), "cannot be read: not a file"),
         (lambda path: None, "cannot be read: No such file"),
         (lambda path: os.mkfifo(path), "cannot be read: not a file"),
@@ -128,7 +128,7 @@ def test_threads_that_overlap_refuse_bombs_and_leave_the_warnings_alone(
         name = stream.read().decode()
         reached[name].set()
         assert go_on[name].wait(60)
-        return Image.new("L", (20, 20) if name == "second" else (2, 2))
+        return Image.new("L", (20, 40) if name == "second" else (2, 2))
 
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
     monkeypatch.setattr(Image, "ID", [*Image.ID, "HELD"])
@@ -136,13 +136,15 @@ def test_threads_that_overlap_refuse_bombs_and_leave_the_warnings_alone(
     with warnings.catch_warnings(), ThreadPoolExecutor(2) as pool:
         warnings.simplefilter("default")
         filters = [*warnings.filters]
-        opened = []
+        opened: list[Future[Image.Image | str]] = []
         for name in names:
-            opened.append(pool.submit(open_image, name.encode()))
+            opened.append(pool.submit(decode, name.encode(), max_pixels=300))
             assert reached[name].wait(60)
         go_on["first"].set()
-        assert opened[0].result().size == (2, 2)
+        small = opened[0].result()
+        assert isinstance(small, Image.Image)
+        assert small.size == (2, 2)
         go_on["second"].set()
-        with pytest.raises(InputError, match=r"too large: over 300 pixels"):
-            opened[1].result()
+        assert opened[1].result() == "too large: over 300 pixels (data.max_pixels=300)"
         assert [*warnings.filters] == filters
+        assert Image.MAX_IMAGE_PIXELS == 300

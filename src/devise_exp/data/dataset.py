@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.decoding import MAX_PIXELS
 from devise_exp.data.images import ImageArrays, ImageFiles
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.scan import images_fingerprint, scan_images
@@ -123,6 +124,7 @@ def dataset_from_images(
     strict: bool,
     notes: Iterable[str] = (),
     remarks: tuple[str, ...] = (),
+    max_pixels: int = MAX_PIXELS,
 ) -> ImageDataset:
     """Scan images and make a dataset of the good ones, sorted by row name.
 
@@ -132,20 +134,24 @@ def dataset_from_images(
         strict: Whether a broken image is an error instead of skipped.
         notes: What was skipped before.
         remarks: What a person should know of how the images were listed.
+        max_pixels: Images of more pixels count as broken.
 
     Returns:
         The dataset.
 
     Raises:
-        InputError: If no image is good, or one is broken with `strict`.
+        InputError: If no image is good, one is broken with `strict`, or `max_pixels` is not a
+            number of pixels.
     """
+    if type(max_pixels) is not int or max_pixels < 1:
+        raise InputError(f"data.max_pixels={max_pixels!r}: give a whole number from 1 on")
     listed: dict[str, ImageEntry] = {}
     skipped = list(notes)
     for image in images:
         # Two file names may differ in their Unicode form alone.
         if listed.setdefault(image.row, image) is not image:
             skipped.append(f"{image.row}: a second file of this name")
-    scan = scan_images({row: image.path for row, image in listed.items()})
+    scan = scan_images({row: image.path for row, image in listed.items()}, max_pixels)
     broken = [f"{row}: {reason}" for row, reason in scan.broken.items()]
     good = [listed[row] for row in sorted(listed) if row not in scan.broken]
     some = "; ".join(broken[:3]) + (" ..." if len(broken) > 3 else "")
@@ -165,7 +171,7 @@ def dataset_from_images(
         labels=np.array([number[image.class_name] for image in good], dtype=np.int64),
         rows=tuple(image.row for image in good),
         fingerprint=scan.fingerprint,
-        images=ImageFiles(image.path for image in good),
+        images=ImageFiles((image.path for image in good), max_pixels=max_pixels),
         skipped=(*(f"{name}: no good image" for name in sorted(lost)), *skipped, *broken),
         contents=tuple(scan.contents[image.row] for image in good),
         parts=tuple(image.part for image in good) if any(image.part for image in good) else None,

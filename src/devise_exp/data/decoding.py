@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 import io
-import math
 import stat
+import threading
 import warnings
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import PIL
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.deep_colours import with_all_bits
+from devise_exp.data.file_kinds import add_heif, file_kind
+from devise_exp.data.png_chunks import is_png, without_metadata
+from devise_exp.data.rgb import FULL_SIZE, as_rgb, scale_down
 
-LARGEST_FILE = 2**30  # bytes; a file is read whole, and none of the allowed pixel count is larger
+LARGEST_FILE = 2**30  # bytes; a file is read whole
+MAX_PIXELS = 2**28  # 268,435,456: photographs of 200 megapixels, at 1 GiB of memory
+# These formats are decoded in buffers of their libraries, which hold the image several times.
+WHOLE = frozenset(("WEBP", "AVIF", "HEIF", "JPEG2000", "ICNS", "ICO"))
+LARGE = 2**25  # pixels from which images are decoded one at a time
 UNREADABLE = "cannot be read"
-# decode() refuses what Pillow only warns of.
+# A drawing's program is not run, and of the others Pillow only knows the names.
+NOT_DECODED = {"EPS": "a PostScript drawing", "WMF": "a Windows drawing", "MPEG": "a video"}
+_PILLOW_LIMIT = threading.Lock()
+# decode() refuses what Pillow only warns of, and says nothing about metadata.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image to upright 8-bit RGB.
-
-    Args:
-        image: Any image: EXIF turns it, 16 bits are scaled, transparency is put on white.
-
-    Returns:
-        The image in mode RGB.
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # convert() would clip all but the darkest of 16 bits to white
-        grey = np.clip(np.asarray(image, dtype=np.float64) / 257, 0, 255)
-        image = Image.fromarray(grey.round().astype(np.uint8))
-    elif image.mode == "F":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        spread = max(float(np.ptp(values)), np.finfo(np.float32).tiny)
-        image = Image.fromarray(np.uint8(255 * (values - values.min()) / spread))
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = Image.new("RGBA", layered.size, "white")
-        image = Image.alpha_composite(white, layered)
-    return image if image.mode == "RGB" else image.convert("RGB")
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
@@ -87,29 +76,110 @@ def read_whole(path: Path) -> bytes | str:
         return f"{UNREADABLE}: {error.strerror}"
 
 
-def decode(content: bytes, draft: tuple[int, int] | None = None) -> Image.Image | str:
+def decode(
+    content: bytes,
+    draft: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
+    when_large: AbstractContextManager[object] | None = None,
+) -> Image.Image | str:
     """Decode the bytes of an image file.
+
+    Memory: of an image with P pixels at most 24 P bytes if P is under `FULL_SIZE`, and for larger
+    ones 10 P and 200 MB: Pillow keeps 4 P, decoders keep up to 6 P (16-bit TIFF in one strip,
+    progressive JPEG). Larger ones are returned at a half, a quarter ... of their size, so that
+    P is under `FULL_SIZE`. Formats that are decoded as a whole may have a third of max_pixels.
 
     Args:
         content: The bytes.
         draft: The size in pixels that suffices of a JPEG, which is then faster to decode.
+        max_pixels: Images of more pixels are not decoded.
+        when_large: Entered while an image of more than LARGE pixels is decoded; None: nothing.
 
     Returns:
         The upright RGB image, or why it cannot be used.
     """
+    options = _Options(draft=draft, max_pixels=max_pixels, when_large=when_large or nullcontext())
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            # Up to twice the limit Pillow only warns, and a warning filter is no thread's alone.
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-                raise Image.DecompressionBombError
-            if draft:
-                image.draft("RGB", draft)
-            return as_rgb(image)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        return f"too large: over {Image.MAX_IMAGE_PIXELS:,} pixels"
-    except PIL.UnidentifiedImageError:
-        return "not an image that Pillow can open"
+        return _with_limit(content, options)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if not is_png(content) or isinstance(error, Image.DecompressionBombError):
+            return _reason(error, content, max_pixels)
+    # Text, profiles and times are not needed, and libpng would only warn of their faults.
+    try:
+        return _with_limit(without_metadata(content), options)
     except MemoryError:
         raise
     except Exception as error:  # decoders meet damaged bytes with nearly any exception
-        return f"damaged: {' '.join(str(error).split())}"
+        return _reason(error, content, max_pixels)
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How to decode, as `decode` describes it."""
+
+    draft: tuple[int, int] | None
+    max_pixels: int
+    when_large: AbstractContextManager[object]
+
+
+def _with_limit(content: bytes, options: _Options) -> Image.Image | str:
+    """Decode with our limit of pixels instead of Pillow's."""
+    try:
+        return _decode(content, options)
+    except Image.DecompressionBombError:
+        # Pillow's limit belongs to the process and guards images within images too, so it is
+        # lifted to ours, for as long as it takes and for one image at a time.
+        with _PILLOW_LIMIT:
+            limit = Image.MAX_IMAGE_PIXELS
+            Image.MAX_IMAGE_PIXELS = max(limit or 0, options.max_pixels // 2)
+            try:
+                return _decode(content, options)
+            finally:
+                Image.MAX_IMAGE_PIXELS = limit
+
+
+def _decode(content: bytes, options: _Options) -> Image.Image | str:
+    """Decode bytes; any exception says that they are damaged, or no image."""
+    with _opened(content) as image:
+        kind = str(image.format)
+        if kind in NOT_DECODED or isinstance(image, ImageFile.StubImageFile):
+            return _no_image(NOT_DECODED.get(kind, f"a file of the format {kind}"))
+        pixels = image.width * image.height
+        if pixels > (options.max_pixels // 3 if kind in WHOLE else options.max_pixels):
+            return _too_large(options.max_pixels, kind)
+        is_shrunk = scale_down(image, options.draft)
+        is_large = pixels > (FULL_SIZE if is_shrunk else LARGE)
+        with options.when_large if is_large else nullcontext():
+            return as_rgb(with_all_bits(image, content))
+
+
+def _opened(content: bytes) -> Image.Image:
+    """Read the header of an image, in any format that Pillow opens."""
+    try:
+        return Image.open(io.BytesIO(content))
+    except PIL.UnidentifiedImageError:
+        if not add_heif(content):
+            raise
+        return Image.open(io.BytesIO(content))
+
+
+def _too_large(max_pixels: int, kind: str = "") -> str:
+    limit, share = max_pixels, ""
+    if kind in WHOLE:
+        limit, share = max_pixels // 3, f", of which {kind} may have a third"
+    return f"too large: over {limit:,} pixels (data.max_pixels={max_pixels}{share})"
+
+
+def _no_image(kind: str) -> str:
+    return f"not an image that Pillow can open{f' ({kind})' if kind else ''}"
+
+
+def _reason(error: Exception, content: bytes, max_pixels: int) -> str:
+    """Say why bytes could not be decoded."""
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return _no_image(file_kind(content))
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large(max_pixels)
+    return f"damaged: {' '.join(str(error).split())[:200] or type(error).__name__}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
-from devise_exp.data.decoding import UNREADABLE
+from devise_exp.data.decoding import MAX_PIXELS, UNREADABLE
 from devise_exp.data.file_names import portable
 from devise_exp.data.image_tree import (
     FileTree,
@@ -97,6 +97,7 @@ def image_folder(
     name: str = "image_folder",
     levels: Levels = None,
     parts: PartOption = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> ImageDataset:
     """Read ROOT/<class>/**/<image>, in any format that Pillow opens, or class folders elsewhere.
 
@@ -110,6 +111,8 @@ def image_folder(
             holds images is a class. None: 1, of folders that hold images themselves.
         parts: What to do with ROOT/{train,val,test}/<class>: "keep" the parts for
             `folders_split`, or "join" them. None: raise.
+        max_pixels: Images of more pixels count as broken; `devise_exp.data.decoding.decode` says
+            what memory they take.
 
     Returns:
         The dataset.
@@ -138,7 +141,8 @@ def image_folder(
         notes.append(f"{beside} images beside the class folders, such as {tree[()][0]}: left out")
     notes += left_out_notes(counts, layout)
     images = image_entries(root, tree, layout, parts)
-    return dataset_from_images(name, images, strict, notes, layout_remarks(layout, parts))
+    remarks = layout_remarks(layout, parts)
+    return dataset_from_images(name, images, strict, notes, remarks, max_pixels)
 
 
 def read_tree(root: Path) -> tuple[FileTree, list[str]]:

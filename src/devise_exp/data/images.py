@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import SupportsIndex, overload
 
 import numpy as np
 from PIL import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.decoding import as_rgb
+from devise_exp.data.decoding import MAX_PIXELS, decode, read_whole
 
 
 class ImageFiles(Sequence[Image.Image]):
@@ -19,10 +20,13 @@ class ImageFiles(Sequence[Image.Image]):
         paths: The files.
         min_side: Pixels that the shorter side of a JPEG keeps; larger JPEGs are decoded at a half,
             a quarter or an eighth of their size. None: at full size.
+        max_pixels: Larger images are refused.
     """
 
-    def __init__(self, paths: Iterable[str], min_side: int | None = None) -> None:
-        self.paths, self.min_side = tuple(paths), min_side
+    def __init__(
+        self, paths: Iterable[str], min_side: int | None = None, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        self.paths, self.min_side, self.max_pixels = tuple(paths), min_side, max_pixels
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -33,18 +37,17 @@ class ImageFiles(Sequence[Image.Image]):
     def __getitem__(self, index: slice) -> ImageFiles: ...
     def __getitem__(self, index: SupportsIndex | slice) -> Image.Image | ImageFiles:
         if isinstance(index, slice):
-            return ImageFiles(self.paths[index], self.min_side)
+            return ImageFiles(self.paths[index], self.min_side, self.max_pixels)
         path = self.paths[index]
-        try:
-            with Image.open(path) as image:
-                if self.min_side is not None:
-                    image.draft(None, (self.min_side, self.min_side))
-                return as_rgb(image)
-        except OSError as error:
+        content = read_whole(Path(path))
+        draft = None if self.min_side is None else (self.min_side, self.min_side)
+        image = content if isinstance(content, str) else decode(content, draft, self.max_pixels)
+        if isinstance(image, str):
             raise InputError(
                 f"{path}: the image could be opened when the dataset was scanned but not now "
-                f"({error.strerror or error}); restore it or start again without it"
-            ) from error
+                f"({image}); restore it or start again without it"
+            )
+        return image
 
     def take(self, indices: Iterable[int]) -> ImageFiles:
         """Select images.
@@ -55,7 +58,8 @@ class ImageFiles(Sequence[Image.Image]):
         Returns:
             The images in this order.
         """
-        return ImageFiles((self.paths[index] for index in indices), self.min_side)
+        paths = (self.paths[index] for index in indices)
+        return ImageFiles(paths, self.min_side, self.max_pixels)
 
     def reduced(self, min_side: int) -> ImageFiles:
         """Decode JPEGs at a reduced size.
@@ -66,7 +70,7 @@ class ImageFiles(Sequence[Image.Image]):
         Returns:
             The same files.
         """
-        return ImageFiles(self.paths, min_side)
+        return ImageFiles(self.paths, min_side, self.max_pixels)
 
 
 class ImageArrays(Sequence[Image.Image]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,11 @@ import PIL
 
 from devise_exp.core.console import progress
 from devise_exp.core.files import cache_dir, file_lock, file_stamp, fingerprint, write_text
-from devise_exp.data.decoding import UNREADABLE, decode, read_whole
+from devise_exp.data.decoding import MAX_PIXELS, UNREADABLE, decode, read_whole
+from devise_exp.data.file_kinds import heif_support
 
-VERSION = "2"  # of what a stored scan holds
+VERSION = "3"  # of what a stored scan holds, and of which files can be decoded
+_ONE_LARGE = threading.Lock()  # memory is bounded although as many are decoded as there are cores
 
 
 def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
@@ -46,24 +49,26 @@ class ImageScan(NamedTuple):
     contents: dict[str, str]
 
 
-def scan_images(files: dict[str, str]) -> ImageScan:
+def scan_images(files: dict[str, str], max_pixels: int = MAX_PIXELS) -> ImageScan:
     """Read and decode every image once.
 
-    The outcome is kept in the cache under the paths, sizes and times of the files (and the version
-    of Pillow, which decides what decodes), so a later scan of them only asks for size and time.
+    The outcome is kept in the cache under the paths, sizes and times of the files (and what decides
+    which of them decode), so a later scan of them only asks for size and time.
 
     Args:
         files: Row name -> path.
+        max_pixels: Larger images are broken.
 
     Returns:
         The fingerprint of the good images, and the broken ones.
     """
-    memo = cache_dir() / "scans" / f"{fingerprint(VERSION, PIL.__version__, _stamps(files))}.json"
+    decoder = f"{VERSION} {PIL.__version__} {heif_support()} {max_pixels}"
+    memo = cache_dir() / "scans" / f"{fingerprint(decoder, _stamps(files))}.json"
     with file_lock(memo):
         stored = _stored_scan(memo)
         if stored is not None:
             return stored
-        scan = _scan(files)
+        scan = _scan(files, max_pixels)
         # Permissions may change without size or time: look again the next time.
         if not any(reason.startswith(UNREADABLE) for reason in scan.broken.values()):
             write_text(memo, json.dumps(scan._asdict()))
@@ -89,7 +94,7 @@ def _stored_scan(memo: Path) -> ImageScan | None:
         return None
 
 
-def _scan(files: dict[str, str]) -> ImageScan:
+def _scan(files: dict[str, str], max_pixels: int) -> ImageScan:
     """Read and decode the files with as many threads as there are cores."""
     rows = sorted(files)
     good: list[tuple[str, bytes]] = []
@@ -102,7 +107,8 @@ def _scan(files: dict[str, str]) -> ImageScan:
         task = bar.add_task(f"scanning {len(rows):,} images", total=len(rows))
         for start in range(0, len(rows), 512):  # a block at a time: map() queues all
             block = rows[start : start + 512]
-            checked = pool.map(_content_or_reason, (files[row] for row in block))
+            paths = (files[row] for row in block)
+            checked = pool.map(lambda path: _content_or_reason(path, max_pixels), paths)
             for row, outcome in zip(block, checked, strict=True):
                 if isinstance(outcome, bytes):
                     good.append((row, outcome))
@@ -113,12 +119,13 @@ def _scan(files: dict[str, str]) -> ImageScan:
     return ImageScan(images_fingerprint(good), broken, contents)
 
 
-def _content_or_reason(path: str) -> bytes | str:
+def _content_or_reason(path: str, max_pixels: int) -> bytes | str:
     """Return the hash of the image's bytes, or why it cannot be used."""
     content = read_whole(Path(path))
     if isinstance(content, str):
         return content
-    image = decode(content, draft=(64, 64))  # still read to its end, but at an eighth the size
+    # With a draft it is still read to its end, but at an eighth the size.
+    image = decode(content, draft=(64, 64), max_pixels=max_pixels, when_large=_ONE_LARGE)
     return image if isinstance(image, str) else bytes.fromhex(fingerprint(content))
 
 

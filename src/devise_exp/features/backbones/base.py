@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from devise_exp.core.files import fingerprint
+from devise_exp.features.backbones.extreme import is_extreme, resized_centre, resized_exactly
 
 # torchvision and timm are imported only where an image is transformed or a network is built: both
 # take seconds and 230 MB, which a run on a feature bank and each worker of a sweep do without.
@@ -58,9 +59,20 @@ class Preprocess:
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms import functional as TF
 
-        size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
-        resized = TF.resize(image, size, InterpolationMode(self.interpolation))
+        mode = InterpolationMode(self.interpolation)
+        if is_extreme(image):
+            resized = self._resized_extreme(image)
+        else:
+            size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
+            resized = TF.resize(image, size, mode)
         return _to_tensor(TF.center_crop(resized, [self.crop, self.crop]))
+
+    def _resized_extreme(self, image: Image.Image) -> Image.Image:
+        """Resize what the crop will keep, in memory that the aspect does not raise."""
+        resample = Image.Resampling[self.interpolation.upper().partition("-")[0]]
+        if isinstance(self.resize, int):
+            return resized_centre(image, self.resize, self.crop, resample)
+        return resized_exactly(image, *self.resize, resample)
 
     @property
     def shorter_side(self) -> int:
