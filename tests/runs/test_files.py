@@ -25,6 +25,13 @@ def test_json_and_arrays_come_back(tmp_path: Path) -> None:
     assert {name: array.tolist() for name, array in some.items()} == {"x": [1, 2]}
 
 
+def test_an_editor_may_have_put_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"x": 1}')
+    assert files.read_json(tmp_path, "a.json", dict) == {"x": 1}
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfname,k\r\nokapi,1\r\n")
+    assert files.read_rows(tmp_path, "a.csv") == [{"name": "okapi", "k": "1"}]
+
+
 def test_what_may_be_absent_is_none_or_empty(tmp_path: Path) -> None:
     assert files.read_rows(tmp_path, "a.csv") == []
     assert files.read_some_arrays(tmp_path, "b.npz", (), np.asarray) == {}

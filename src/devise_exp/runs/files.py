@@ -92,7 +92,7 @@ def read_json(folder: Path, name: str, parse: Callable[[Any], T]) -> T:
         InputError: If the file is not there or damaged.
     """
     with reading(folder, name) as file:
-        return parse(json.loads(file.read_text(encoding="utf-8")))
+        return parse(json.loads(file.read_text(encoding="utf-8-sig")))
 
 
 def write_arrays(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -181,5 +181,5 @@ def read_rows(folder: Path, name: str) -> list[dict[str, str]]:
     """
     if not (folder / name).is_file():
         return []
-    with reading(folder, name) as file, file.open(encoding="utf-8", newline="") as stream:
+    with reading(folder, name) as file, file.open(encoding="utf-8-sig", newline="") as stream:
         return list(csv.DictReader(stream))

@@ -118,7 +118,7 @@ def read(folder: Path) -> RunResults:
         InputError: The folder has no metrics.json, or one of its files is damaged.
     """
     with reading(folder, "metrics.json", missing=_NO_METRICS) as file:
-        metrics = scalars(json.loads(file.read_text(encoding="utf-8")))
+        metrics = scalars(json.loads(file.read_text(encoding="utf-8-sig")))
         text(metrics["split/fingerprint"])
     config = OmegaConf.to_container(RunFolder(folder).config())
     return RunResults(folder, flat_settings(config), metrics)

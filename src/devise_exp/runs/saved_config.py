@@ -32,7 +32,7 @@ def read_config(folder: Path, name: str, missing: str = "") -> DictConfig:
     with reading(folder, name, missing=missing) as file:
         if file.stat().st_size > LARGEST:
             raise ValueError("too large")
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         if "*" in text and any(isinstance(t, yaml.AliasToken) for t in yaml.scan(text)):
             raise ValueError("it has aliases")
         config = OmegaConf.create(text)

@@ -83,8 +83,17 @@ def _answer(
     except Exception as error:  # scipy meets damaged bytes with nearly any exception
         if isinstance(error, OSError) and error.errno:
             return {"errno": error.errno, "writing": False}, ()
-        return {"error": "damaged, or not of MATLAB 5 to 7: get the published file again"}, ()
+        return {"error": _damage(Path(file))}, ()
     return answer, [arrays[key] for key in numbers]
+
+
+def _damage(file: Path) -> str:
+    """Say what is wrong with a file that scipy cannot read."""
+    with file.open("rb") as stream:
+        head = stream.read(6)
+    if head == b"MATLAB":
+        return "damaged: get the published file again"
+    return f"{'no MATLAB file of version 5 to 7' if head else 'the file is empty'}: {PUBLISHED}"
 
 
 def _heads(stream: BinaryIO) -> Heads:
@@ -140,7 +149,9 @@ def _check_numbers(
     fits = len(shape) == 2 and all(
         want in (None, n) for n, want in zip(shape, expected, strict=True)
     )
-    if not fits or not 0 < math.prod(shape) <= largest:
+    if not math.prod(shape):
+        raise _ContentError(f"{key} is {_times(shape)}, so it holds no number: {PUBLISHED}")
+    if not fits or math.prod(shape) > largest:
         wanted = " x ".join("any" if n is None else str(n) for n in expected)
         raise _ContentError(
             f"{key} is {_times(shape)}, not {wanted} (and no more than {largest:,} numbers): "
