@@ -232,15 +232,17 @@ SPLITS = [o for o in OPTIONS if o.split("/")[0] == "split" and o != "split/xlsa1
 def test_splits_build(composed: Callable[..., DictConfig], option: str) -> None:
     config = composed_with(composed, option)
     animals = ("okapi", "cat", "dog", "emu", "fox", "gnu", "hen", "yak")
-    classes = sorted({*animals, *config.split.get("unseen", ())})
+    classes = sorted({*animals, *(config.split.get("unseen") or ())})
     labels = torch.arange(len(classes)).repeat_interleave(5).numpy()
     rows = [f"{classes[c]}/{i}" for i, c in enumerate(labels)]
     if option == "split/caltech101_clean":
         classes = [c for c in classes if c != "okapi"] + ["okapi"]
         classes.sort()
-    split = instantiate(config.split)(LabelledRows(classes=classes, labels=labels, rows=rows))
+    parts = ["train", "train", "train", "val", "test"] * len(classes)
+    data = LabelledRows(classes=classes, labels=labels, rows=rows, parts=parts)
+    split = instantiate(config.split)(data)
     assert len(split.unseen) >= 1
-    if "unseen" in config.split:
+    if config.split.get("unseen"):
         assert {classes[i] for i in split.unseen} == set(config.split.unseen)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from torchvision import models
 
@@ -57,12 +58,39 @@ def wide_tree(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 def refusal(config: DictConfig, folder: Path) -> str:
     """The line that a run ends in, with nothing written."""
-    with pytest.raises(InputError) as caught:
+    with pytest.raises((InputError, InstantiationException)) as caught:
         run.train(config, folder)
     assert not folder.exists()
     line = user_message(caught.value)
     assert line is not None
     return line
+
+
+# Parts of a published split
+
+
+def test_a_published_split_is_used_as_the_line_says(
+    config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path
+) -> None:
+    for folder in image_tree.iterdir():
+        for image in folder.iterdir():
+            part = {"8": "valid", "9": "test"}.get(image.stem[-1], "train")
+            target = tmp_path / "data" / part / folder.name / image.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, target)
+    root = tmp_path / "data"
+    line = refusal(config(root=root), tmp_path / "run")
+    assert "give data.parts=keep split=folders (8 classes" in line
+    line = refusal(config("data.parts=keep", root=root), tmp_path / "run")
+    assert "give split=folders, or data.parts=join" in line
+    line = refusal(config("data.parts=join", "split=folders", root=root), tmp_path / "run")
+    assert "give data.parts=keep" in line
+    data = prepare(config("split=folders", "split.n_unseen=2", "class_folds=0", root=root))
+    split, rows = data.split, data.dataset.rows
+    assert [len(part) for part in (split.train, split.val, split.test)] == [48, 6, 6]
+    assert {rows[i].split("/")[1] for i in split.test} == {"test"}
+    few = config("split=folders", "subset.limit_per_class=1", "class_folds=0", root=root)
+    assert len(prepare(few).split.train) == 6
 
 
 # Overlaps

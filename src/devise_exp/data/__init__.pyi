@@ -6,6 +6,7 @@ from .imagenet_sets import imagenet as imagenet
 from .imagenet_sets import tiny_imagenet200 as tiny_imagenet200
 from .intel import intel_scenes as intel_scenes
 from .labelled_rows import LabelledRows as LabelledRows
+from .published_split import folders_split as folders_split
 from .splits import Split as Split
 from .splits import named_split as named_split
 from .splits import random_split as random_split

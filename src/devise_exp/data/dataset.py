@@ -187,8 +187,8 @@ def subset(
     Args:
         dataset: The dataset; features that come with it are not kept.
         min_images: Classes of fewer images are left out and named in `skipped`. None: no limit.
-        limit_per_class: So many images of each class are kept, the first by row name; min_images
-            counts before this limit. None: no limit.
+        limit_per_class: So many images of each class, and of each of its parts if there are any,
+            are kept, the first by row name; min_images counts before this limit. None: no limit.
 
     Returns:
         The subset. Its fingerprint differs from the dataset's if any row was left out.
@@ -231,13 +231,17 @@ def subset(
 def _kept_rows(
     dataset: ImageDataset, is_kept: np.ndarray, limit_per_class: int | None
 ) -> list[int]:
-    """Return the rows of the kept classes (C,) bool in order, up to a limit by row name."""
-    counts: Counter[int] = Counter()
+    """Return the rows of the kept classes (C,) bool in order, up to a limit by row name.
+
+    The limit is that of each part, if there are parts.
+    """
+    counts: Counter[tuple[int, str | None]] = Counter()
     kept = []
     for index in sorted(range(len(dataset.rows)), key=dataset.rows.__getitem__):
         label = int(dataset.labels[index])
-        if is_kept[label] and (limit_per_class is None or counts[label] < limit_per_class):
-            counts[label] += 1
+        key = label, dataset.parts[index] if dataset.parts else None
+        if is_kept[label] and (limit_per_class is None or counts[key] < limit_per_class):
+            counts[key] += 1
             kept.append(index)
     return sorted(kept)
 

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.name_files import listed
 from devise_exp.data.class_folds import draw_class_folds
-from devise_exp.data.dataset import labelled_rows, subset
+from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.leakage import AuditReport
 from devise_exp.features.backbones.base import Backbone
@@ -132,7 +132,7 @@ def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> L
     Returns:
         The images with the words of their classes.
     """
-    whole = instantiate(config.data)
+    whole = read_images(config)
     with as_input_error("subset"):
         dataset = subset(whole, **config.subset)
     entries = partial(label_entries, config.labels, classes=whole.classes, kept=dataset.classes)
@@ -150,6 +150,36 @@ def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> L
         resolutions=resolutions,
         vocabulary=vocabulary,
     )
+
+
+def read_images(config: DictConfig) -> ImageDataset:
+    """Read the images of a config; split=folders implies data.parts=keep.
+
+    Args:
+        config: Of train.py.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        InputError: If parts are kept that the split would not use.
+    """
+    target = str(config.split.get("_target_"))
+    takes_parts = target.endswith(".folders_split")
+    parts = config.data.get("parts")
+    if parts == "keep" and target.startswith("devise_exp.") and not takes_parts:
+        raise InputError(
+            "data.parts=keep: this split deals the images anew, across the parts: give "
+            "split=folders, or data.parts=join"
+        )
+    if parts == "join" and takes_parts:
+        raise InputError(
+            "data.parts=join: split=folders takes the parts as they are: give data.parts=keep, or "
+            "another split, such as split=random"
+        )
+    implied = {"parts": "keep"} if takes_parts and "parts" in config.data and not parts else {}
+    dataset: ImageDataset = instantiate(config.data, **implied)
+    return dataset
 
 
 def read_split(config: DictConfig, labelled: LabelledImages) -> Split:

@@ -1,0 +1,137 @@
+"""A published split of folders: its parts as they are, with some classes held out as unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from devise_exp.core.errors import InputError
+from devise_exp.core.name_files import listed
+from devise_exp.data.class_sides import choose_sides, draw_unseen
+from devise_exp.data.dealing import class_rng
+from devise_exp.data.labelled_rows import LabelledRows
+from devise_exp.data.splits import Split, given_split
+
+
+def folders_split(
+    data: LabelledRows,
+    n_unseen: int | None = None,
+    unseen: Sequence[str] | None = None,
+    seed: int = 0,
+    val_share: float = 0.1,
+    clean: str = "report",
+    n_seen: int | None = None,
+    train_per_class: int | None = None,
+) -> Split:
+    """Take the rows of seen classes as published; all rows of unseen classes test.
+
+    No row of an unseen class trains, of whatever part it is, so all of them are unseen rows. If
+    no test part was published, val tests. A seen class without val rows validates with a share of
+    its train rows.
+
+    Args:
+        data: The rows, their classes and their parts: train, val and test.
+        n_unseen: How many classes are unseen, drawn as by random_split; None: a fifth of them.
+        unseen: The names of the unseen classes, instead of drawn ones.
+        seed: Draws the unseen classes and deals rows that no part decides.
+        val_share: Share of the train rows of a class that validate if it has no val rows.
+        clean: "report" or "require", see Split.
+        n_seen: So many seen classes take part, smaller sets within larger ones; None: all.
+        train_per_class: At most so many rows of a class train, nested alike; None: all.
+
+    Returns:
+        The split.
+
+    Raises:
+        InputError: If the data come without parts, a seen class has no rows to train or test on,
+            or an option has a wrong value.
+    """
+    if not 0 < val_share < 1:
+        raise InputError(f"split.val_share={val_share}: give a share between 0 and 1")
+    if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
+        raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
+    if unseen is not None and n_unseen is not None:
+        raise InputError("split.unseen and split.n_unseen: give one of them, the other one null")
+    if data.parts is None:
+        raise InputError(
+            "split=folders: these data come without published parts: choose split=random or "
+            "split=named, or data=image_folder with a data.root that holds train and test folders"
+        )
+    names = draw_unseen(data.classes, n_unseen, seed) if unseen is None else unseen
+    data, is_unseen = choose_sides(data, names, n_seen, seed)
+    train, val, test, remarks = _published(data, is_unseen)
+    train, val, more = _deal(data, train, val, seed, val_share, train_per_class)
+    unseen_rows = np.flatnonzero(np.isin(data.labels, np.flatnonzero(is_unseen)))
+    title = f"folders{int(is_unseen.sum())}"
+    split = given_split(data, (train, val, test, unseen_rows), title, seed, clean, is_unseen)
+    return replace(split, remarks=(*split.remarks, *remarks, *more))
+
+
+def _published(
+    data: LabelledRows, is_unseen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Return the rows of seen classes in train, val and test, and what to know of them."""
+    is_seen_row = np.isin(data.labels, np.flatnonzero(~is_unseen))
+    parts = np.array([str(part) for part in data.parts or ()])
+    train, val, test = (
+        np.flatnonzero(is_seen_row & (parts == part)) for part in ("train", "val", "test")
+    )
+    remarks = []
+    if not len(test):
+        val, test = test, val
+        remarks.append("split=folders: no test part was published, so the val part tests")
+    for part, rows in (("train", train), ("test" if len(val) or not remarks else "val", test)):
+        counts = np.bincount(data.labels[rows], minlength=len(data.classes))
+        empty = [data.classes[c] for c in np.flatnonzero((counts == 0) & ~is_unseen).tolist()]
+        if empty:
+            raise InputError(
+                f"split=folders: no {part} images of {listed(empty)}: name them in split.unseen, "
+                "or join the parts with data.parts=join split=random"
+            )
+    return train, val, test, remarks
+
+
+def _deal(
+    data: LabelledRows,
+    train: np.ndarray,
+    val: np.ndarray,
+    seed: int,
+    val_share: float,
+    train_per_class: int | None,
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Let train rows of classes without val rows validate; train with at most so many of a class.
+
+    Returns the rows to train and validate, and what to know of them.
+    """
+    with_val = set(data.labels[val].tolist())
+    kept: list[int] = []
+    validating = val.tolist()
+    without: list[str] = []
+    by_class: dict[int, list[int]] = {}
+    for row in train.tolist():
+        by_class.setdefault(int(data.labels[row]), []).append(row)
+    for c, rows in by_class.items():
+        order = class_rng(seed, data.classes[c]).permutation(len(rows))
+        ordered = [sorted(rows, key=data.rows.__getitem__)[i] for i in order]
+        if c not in with_val:
+            if len(rows) < 2:
+                raise InputError(
+                    f"split=folders: a single train image of {data.classes[c]}, which has no val "
+                    "image: leave such classes out with subset.min_images, or name it in "
+                    "split.unseen"
+                )
+            n_val = min(max(1, round(len(rows) * val_share)), len(rows) - 1)
+            validating += ordered[:n_val]
+            ordered = ordered[n_val:]
+            without.append(data.classes[c])
+        kept += ordered[:train_per_class]
+    remarks = []
+    if without:
+        which = "the seen classes" if not with_val else listed(sorted(without), 3)
+        remarks.append(
+            f"split=folders: no val images of {which} were published, so {val_share:.0%} of their "
+            "train images validate"
+        )
+    return np.sort(np.array(kept, int)), np.sort(np.array(validating, int)), remarks
