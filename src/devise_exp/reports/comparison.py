@@ -11,6 +11,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName
 from devise_exp.reports.comparison_cells import Cell, Subject, column_cells
+from devise_exp.reports.option_names import typed
 from devise_exp.runs.results import RunResults, differing, group_by_seed, runs_in
 
 COMPARED = {
@@ -92,7 +93,7 @@ def compare(runs: Sequence[RunResults], methods: bool = False) -> Comparison:
     lines = []
     for group in groups:
         settings = group[0].settings
-        difference = " ".join(f"{key}={settings[key]}" for key in keys if key in settings)
+        difference = " ".join(typed(key, settings[key]) for key in keys if key in settings)
         names = (_folder_name(group), difference, str(len(group)))
         for method in group[0].methods if methods else [MODEL]:
             lines.append((Subject(group, method), (*names, method)))

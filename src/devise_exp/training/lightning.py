@@ -139,3 +139,6 @@ def _trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=1,
     )
+
+
+silence_lightning()  # before any trainer is made, also one that only looks at the options

@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from devise_exp.ui.cli import hydra_commands, images, runs, search, sweep
+from devise_exp.ui.cli.one_line_group import OneLineGroup
 from devise_exp.ui.cli.query_command import QueryCommand
 
 app = typer.Typer(
+    cls=OneLineGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Train, evaluate, compare and search runs (devise-exp COMMAND --help).",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from devise_exp.core.errors import InputError
 
@@ -26,3 +27,20 @@ def writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{out}: {error.strerror or error}: choose another --out") from error
+
+
+def check_out(out: Path | None) -> None:
+    """Check that a folder can be written, before anything is looked for.
+
+    Args:
+        out: The folder that --out names, which may not exist; None: none is named.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if out is None:
+        return
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=out):
+            pass

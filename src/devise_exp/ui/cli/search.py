@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from devise_exp.core.command import command, prints_result
-from devise_exp.core.console import notify, print_content, printable
+from devise_exp.core.console import notify, print_content, printable, warn
 from devise_exp.core.errors import InputError
-from devise_exp.ui.cli.output import writing
+from devise_exp.ui.cli.output import check_out, writing
+from devise_exp.ui.cli.search_folder import search_folder
 
 if TYPE_CHECKING:
     from devise_exp.search.answers import Answer
-
-MAX_NAME_LENGTH = 80  # letters of a folder that is named after a query
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
 K = Annotated[
@@ -60,10 +58,9 @@ def search(
     from devise_exp.search.answers import find_images
     from devise_exp.search.saved_run import Run
 
+    check_out(out)
     answer = find_images(Run.open(run), text, image, gallery, k, image_root=image_root)
-    _show(
-        answer, out or _search_folder(run, text, image.stem if image else "", _full_name(gallery))
-    )
+    _show(answer, out, search_folder(run, text, image, gallery))
 
 
 @command
@@ -81,9 +78,10 @@ def similar(
     from devise_exp.search.answers import find_images
     from devise_exp.search.saved_run import Run
 
+    check_out(out)
     saved = Run.open(run)
     answer = find_images(saved, "", file, gallery, k, space, image_root)
-    _show(answer, out or _search_folder(run, "like", file.stem, _full_name(gallery), space))
+    _show(answer, out, search_folder(run, "", file, gallery, space))
 
 
 @command
@@ -166,8 +164,8 @@ def _vocabulary_size(vocabulary: str | None) -> int | None:
     return int(str(vocabulary))
 
 
-def _show(answer: Answer, out: Path) -> None:
-    """The hits as a table, and as a contact sheet in `out`."""
+def _show(answer: Answer, out: Path | None, usual: Path) -> None:
+    """The hits as a table, and as a contact sheet in `out`, by default in the run folder."""
     labelled = any(hit.row.label for hit in answer.hits)
     rows = [
         (number, hit.row.name, *([hit.row.label] if labelled else []), f"{hit.similarity:.3f}")
@@ -184,8 +182,14 @@ def _show(answer: Answer, out: Path) -> None:
             f"{absent} of these {len(answer.hits)} images are not on disk, so the sheet has "
             "their names: --image-root FOLDER says where they are"
         )
-    with writing(out):
-        _write_sheet(answer, title, out)
+    if out is not None:
+        with writing(out):
+            _write_sheet(answer, title, out)
+        return
+    try:
+        _write_sheet(answer, title, usual)
+    except OSError as error:  # a run that others may only read
+        warn(f"{usual}: no sheet of these images: {error.strerror}: --out FOLDER takes one")
 
 
 def _write_sheet(answer: Answer, title: str, out: Path) -> None:
@@ -204,21 +208,6 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
         draw_sheet(tiles, title).save(path)
     write_text(out / "page.html", sheet_html(tiles, answer.reading, title))
     print_content(str(out / "grid.png"), str(out / "page.html"))
-
-
-def _search_folder(run: Path, *query: str) -> Path:
-    """RUN/searches/<name>, named after the query; a minus becomes the word."""
-    parts = [part for part in query if part not in ("", "all", "devise")]
-    plain = re.sub(r"(?:^|(?<=\s))[-−]\s*", "minus ", " ".join(parts)).replace("*", "x")
-    name = re.sub(r"[^\w.+-]+", "_", plain).strip("._")[:MAX_NAME_LENGTH]
-    return run / "searches" / (name or "search")
-
-
-def _full_name(gallery: str) -> str:
-    """A part of the run, or the absolute path of a folder."""
-    from devise_exp.search.saved_run import PARTS
-
-    return gallery if gallery in PARTS else str(Path(gallery).expanduser().resolve())
 
 
 def _print_neighbours(neighbours: list[tuple[str, float]], heading: str) -> None:
