@@ -26,10 +26,12 @@ def claiming(shape: str, dtype: str = "<f4", content: bytes = b"1234") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + content
 
 
+REASON = "no array|not what|larger than|compressed|[Hh]eader|magic|[Dd]escr|shape|[Ff]ailed"
 LIES = [
     claiming("(50000000000, 1000)"), claiming("(2,)"), claiming("()", content=b"12345"),
-    claiming("(-1,)"), claiming("(10**9,)"), claiming("(100000000000000,)", "<U0", b""),
-    claiming("(1,)", "|O"), claiming("(7,)", "|V0", b""), claiming("(1000000000000, 0)", content=b""),
+    claiming("(-1,)"), claiming("(1000000000,)"), claiming("(100000000000000,)", "<U0", b""),
+    claiming("(1,)", "|O"), claiming("(7,)", "|V0", b""),
+    claiming("(1000000000000, 0)", content=b""),
     claiming("((((1,),),),)"), claiming("[1]"), claiming("(1,)", "nonsense"), b"", b"\x93NUMPY",
     b"\x93NUMPY\x09\x09junk", b"PK\x03\x04", np.array([1.0]).tobytes(),
 ]  # fmt: skip
@@ -52,23 +54,23 @@ def test_arrays_come_back(tmp_path: Path) -> None:
 def test_a_claim_is_refused_without_its_memory(tmp_path: Path, content: bytes) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (tmp_path / "a.npy").write_bytes(content)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=REASON):
         load_array(tmp_path / "a.npy")
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("a.npy", content)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=REASON):
         load_arrays(tmp_path / "a.npz")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # KiB
 
 
 def test_an_archive_that_grows_as_it_is_read_is_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", a=np.zeros(10**6))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=REASON):
         load_arrays(tmp_path / "a.npz")
     stream = io.BytesIO()
     np.save(stream, np.zeros(10**6))
     with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("a.npy", stream.getvalue())
         archive.writestr("b.npy", stream.getvalue())
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=REASON):
         load_arrays(tmp_path / "b.npz", ("b",))

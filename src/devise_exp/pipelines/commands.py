@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from devise_exp.core.command import command
@@ -24,8 +25,6 @@ from devise_exp.core.config import check_group_options
 from devise_exp.core.errors import InputError
 from devise_exp.core.paths import CONF
 from devise_exp.pipelines.distributed_main import distributed_main
-
-_BEFORE = "nothing had begun; the same command starts it"
 
 
 def _train(config: DictConfig) -> float:
@@ -55,9 +54,17 @@ def _hydra_main(function: Callable[[DictConfig], Any], config_name: str) -> Call
             _check_flags()
             main()
         except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(str(error) or _BEFORE) from error
+            raise KeyboardInterrupt(str(error) or _how_to_go_on()) from error
 
     return run
+
+
+def _how_to_go_on() -> str:
+    """What to do after a stop before, between or after the runs of a command."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return "nothing had begun; the same command starts it"
+    folder = Path(HydraConfig.get().sweep.dir).absolute()
+    return f"the grid is not finished; the same command with hydra.sweep.dir={folder} goes on"
 
 
 def _check_flags() -> None:
