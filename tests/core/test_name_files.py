@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import listed, name_of, read_names, read_pairs
+from devise_exp.core.name_files import NameIndex, listed, name_of, read_names, read_pairs
 
 TYPED = ["null", "true", "no", "1e5", "007", "1_000", "12:30", "0x1f", "inf", "-0", "2.50"]
 
@@ -88,3 +88,15 @@ def test_what_is_no_table_is_one_line(
 def test_a_folder_is_no_file_of_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split.unseen_file=.*directory"):
         read_names(tmp_path, "split.unseen_file")
+
+
+def test_many_names_in_another_form_are_found_at_once() -> None:
+    """Without an index each of them would be compared with all names: minutes."""
+    names = [f"Bücher {i}" for i in range(21_841)]
+    index = NameIndex(names)
+    decomposed = [unicodedata.normalize("NFD", name) for name in names]
+    assert [index.find(name) for name in decomposed] == names
+    assert index.find("Bücher") == "Bücher"
+    numbers = NameIndex([f"{i}e1" for i in range(2_000)])
+    assert [numbers.find(10 * i) for i in range(1_000)] == [f"{i}e1" for i in range(1_000)]
+    assert NameIndex(["2026-13-45", "[[["]).find(7) == "7"

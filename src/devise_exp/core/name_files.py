@@ -6,6 +6,7 @@ import csv
 import io
 import unicodedata
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +37,66 @@ def name_of(value: object, names: Collection[str]) -> str:
         >>> name_of(100000.0, ["1e5", "cat"]), name_of(None, ["null"]), name_of(7, ["cat"])
         ('1e5', 'null', '7')
     """
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    text = "null" if value is None else text
-    if text in names:
-        return text
-    if isinstance(value, str):
-        composed = unicodedata.normalize("NFC", value)
-        if composed in names:  # as a scan of folders has it
-            return composed
-        alike = () if value.isascii() else names
-        return next((n for n in alike if unicodedata.normalize("NFC", n) == composed), value)
-    return next((name for name in names if _reads_as(name, value)), text)
+    return NameIndex(names).find(value)
+
+
+class NameIndex:
+    """The names that a config may mean, made once for many values.
+
+    Args:
+        names: The names that there are; of several that a value may mean the first counts.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names if isinstance(names, dict | set | frozenset) else dict.fromkeys(names)
+
+    def find(self, value: object) -> str:
+        """Find the name that a config means by a value, as `name_of` says.
+
+        Args:
+            value: A key or a value of a config.
+
+        Returns:
+            One of the names, or the value as text if it means none of them.
+        """
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = "null" if value is None else text
+        if text in self._names:
+            return text
+        if isinstance(value, str):
+            composed = unicodedata.normalize("NFC", value)
+            return value if value.isascii() else self._by_composed.get(composed, value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._by_number.get(float(value), text)
+        return self._by_reading.get((type(value), str(value)), text)
+
+    @cached_property
+    def _by_composed(self) -> dict[str, str]:
+        """The names by their composed form."""
+        return {unicodedata.normalize("NFC", name): name for name in reversed([*self._names])}
+
+    @cached_property
+    def _by_number(self) -> dict[float, str]:
+        """The names that are numbers to YAML, Hydra or OmegaConf, which take 1e5 for one."""
+        numbers: dict[float, str] = {}
+        for name in self._names:
+            for read in (float, _yaml_reading):
+                try:
+                    number = read(name)
+                    if isinstance(number, int | float) and not isinstance(number, bool):
+                        numbers.setdefault(float(number), name)
+                except (ValueError, OverflowError):
+                    continue
+        return numbers
+
+    @cached_property
+    def _by_reading(self) -> dict[tuple[type, str], str]:
+        """The names by what YAML makes of them: type and text."""
+        readings: dict[tuple[type, str], str] = {}
+        for name in self._names:
+            read = _yaml_reading(name)
+            readings.setdefault((type(read), str(read)), name)
+        return readings
 
 
 def listed(names: Iterable[str], n: int = MAX_LISTED) -> str:
@@ -173,17 +223,9 @@ def _rows(text: str, where: str) -> Iterable[tuple[int, list[str]]]:
         raise InputError(f"{where}, line {reader.line_num}: {error}: correct the line") from None
 
 
-def _reads_as(name: str, value: object) -> bool:
-    """Whether YAML makes this value of a name."""
+def _yaml_reading(name: str) -> Any:
+    """What YAML makes of a name; the name itself if that is no YAML."""
     try:
-        read = yaml.safe_load(name)
-    except yaml.YAMLError:
-        return False
-    if type(read) is type(value):
-        return bool(read == value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:  # Hydra and OmegaConf take 1e5 for a number, plain YAML does not
-        return float(name) == float(value)
-    except ValueError:
-        return False
+        return yaml.safe_load(name)
+    except (yaml.YAMLError, ValueError, RecursionError):  # 2026-13-45 is a date that is none
+        return name

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import cache_dir, fingerprint, write_text
-from devise_exp.core.name_files import listed, name_of, read_pairs
+from devise_exp.core.name_files import NameIndex, listed, read_pairs
 from devise_exp.text.label_options import as_names, require_classes
 from devise_exp.text.missing_words import MissingWordsError
 
@@ -43,8 +43,8 @@ def label_entries(
         require_classes(from_file, classes, f"{option}_file")
         entries |= from_file
     if option == "merges":
-        known = dict.fromkeys(classes)
-        entries = {key: name_of(value, known) for key, value in entries.items()}
+        index = NameIndex(classes)
+        entries = {key: index.find(value) for key, value in entries.items()}
     gone = set(classes) - set(kept)
     present = {k: v for k, v in entries.items() if k not in gone and v not in gone}
     return _without_unknown(options, option, present, classes)
@@ -60,17 +60,17 @@ def _without_unknown(
     if on_unknown == "error":
         return entries
     known = set(classes)
-    unknown = [
-        key
+    unknown = {
+        key: value
         for key, value in entries.items()
         if key not in known or (option == "merges" and value not in known)
-    ]
+    }
     if unknown:
         notify(
             f"{len(unknown)} of {len(entries)} labels.{option} are of no class of this data: "
             f"{listed(unknown, 3)}"
         )
-    return {key: value for key, value in entries.items() if key not in set(unknown)}
+    return {key: value for key, value in entries.items() if key not in unknown}
 
 
 def stated_clean(options: DictConfig, classes: Sequence[str]) -> tuple[str, ...]:
@@ -89,8 +89,8 @@ def stated_clean(options: DictConfig, classes: Sequence[str]) -> tuple[str, ...]
     stated = options.get("stated_clean") or []
     if not OmegaConf.is_list(stated) and not isinstance(stated, list):
         raise InputError(f"labels.stated_clean={stated}: give a list of class names, [NAME,NAME]")
-    known = dict.fromkeys(classes)
-    names = [name_of(name, known) for name in stated]
+    index = NameIndex(classes)
+    names = [index.find(name) for name in stated]
     require_classes(names, classes, "stated_clean")
     return tuple(names)
 

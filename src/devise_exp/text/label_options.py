@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import name_of
+from devise_exp.core.name_files import NameIndex, name_of
 from devise_exp.core.spelling import nearest_spellings
 
 ALIAS_OVERRIDE = "++labels.aliases.NAME=WORD"
@@ -29,9 +29,9 @@ def as_names(options: Mapping[Any, Any], classes: Sequence[str] = ()) -> dict[st
     Returns:
         Text -> text, or a value that is neither a text nor a number.
     """
-    known = dict.fromkeys(classes)
+    index = NameIndex(classes)
     return {
-        name_of(key, known): str(value) if type(value) in (int, float) else value
+        index.find(key): str(value) if type(value) in (int, float) else value
         for key, value in options.items()
     }
 
@@ -106,8 +106,8 @@ def merge_classes(
     Raises:
         InputError: `merges` names no class, or joins a class to one that is itself joined.
     """
-    known = dict.fromkeys(classes)
-    merges = {name: name_of(v, known) for name, v in as_names(merges, classes).items()}
+    known = NameIndex(classes)
+    merges = {name: known.find(v) for name, v in as_names(merges, classes).items()}
     require_classes([*merges, *merges.values()], classes, "merges")
     for old, target in merges.items():
         if target in merges:
