@@ -13,6 +13,7 @@ import resource
 import tempfile
 import traceback
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,7 +42,9 @@ class Outcome:
     text: str
 
 
-def run_case(cases: ModuleType, seed: int, number: int, folder: Path) -> Outcome:
+def run_case(
+    cases: ModuleType, seed: int, number: int, folder: Path, announce: Callable[[str], None]
+) -> Outcome:
     """Make one case in an empty folder and read it.
 
     Args:
@@ -49,11 +52,13 @@ def run_case(cases: ModuleType, seed: int, number: int, folder: Path) -> Outcome
         seed: Of the job.
         number: Of the case.
         folder: An empty folder.
+        announce: Gets the sort of case before it is read.
 
     Returns:
         What became of it.
     """
     label: str = cases.make(folder, random.Random(f"{seed}/{number}"), number)
+    announce(label)
     try:
         return Outcome(label=label, result="read", text=str(cases.read(folder)))
     except InputError as error:
@@ -72,7 +77,7 @@ def serve(connection: Connection, kind: str, seed: int) -> None:
     """Run the cases whose numbers come through a connection, until None comes.
 
     Args:
-        connection: Gets "ready", then an Outcome per number.
+        connection: Gets "ready", then the sort of case and an Outcome per number.
         kind: Whose module is cases_KIND.
         seed: Of the job.
     """
@@ -87,7 +92,7 @@ def serve(connection: Connection, kind: str, seed: int) -> None:
         connection.send("ready")
         while (number := connection.recv()) is not None:
             with tempfile.TemporaryDirectory() as folder:
-                outcome = run_case(cases, seed, number, Path(folder))
+                outcome = run_case(cases, seed, number, Path(folder), connection.send)
             connection.send(outcome)
 
 
