@@ -151,9 +151,7 @@ def main() -> None:
     print("# Three layouts of folders: the first try, its line, and the try that the line names\n")
     print(f"`python experiments/robustness/layouts.py ROOT --images {arguments.images}`; paths are")
     print("below a temporary folder; hit@1 in percent, among labels of one side, then of both.\n")
-    print(
-        "| layout | try | options | the line it ends with | seen | unseen | seen of all | unseen of all |"
-    )
+    print("| layout | try | options | its line | seen | unseen | seen of all | unseen of all |")
     print("| --- | ---: | --- | --- | ---: | ---: | ---: | ---: |")
     for name, (make, description) in layouts.items():
         with tempfile.TemporaryDirectory() as scratch:

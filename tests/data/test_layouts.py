@@ -208,3 +208,8 @@ def test_a_link_loop_and_a_file_without_ending_do_not_change_the_layout(tmp_path
     (root / "train" / "notes").mkdir()
     (root / "train" / "notes" / "README").write_text("text")
     assert image_folder(root, parts="keep").classes == ANIMALS
+
+
+@pytest.mark.parametrize("root", ["/proc", "/proc/self", "/sys"])
+def test_folders_of_the_system_are_not_walked(root: str) -> None:
+    assert "is a folder of the operating system: set data.root" in refusal(Path(root))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from pathlib import Path
 
 from PIL import Image
 
@@ -33,3 +34,14 @@ def image_endings() -> frozenset[str]:
         The endings in lower case, with their dots.
     """
     return _OTHER_IMAGES.union(Image.registered_extensions()) - _DOCUMENTS
+
+
+@cache
+def system_devices() -> frozenset[int]:
+    """List the devices of folders that show the state of the system, and hold no files of people.
+
+    Returns:
+        Their numbers, as st_dev of a status; none on systems without such folders.
+    """
+    shown = {path.stat().st_dev for path in (Path("/proc"), Path("/sys")) if path.is_dir()}
+    return frozenset(shown - {Path("/").stat().st_dev})

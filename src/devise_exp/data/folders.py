@@ -9,7 +9,7 @@ from pathlib import Path
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
 from devise_exp.data.decoding import MAX_PIXELS, UNREADABLE
-from devise_exp.data.file_names import portable
+from devise_exp.data.file_names import portable, system_devices
 from devise_exp.data.image_tree import (
     FileTree,
     image_counts,
@@ -131,6 +131,11 @@ def image_folder(
         raise InputError(f"{title} does not exist: set data.root to a folder of class folders")
     if not root.is_dir():
         raise InputError(f"{title} is a file: set data.root to a folder of class folders")
+    if root.stat().st_dev in system_devices():
+        raise InputError(
+            f"{title} is a folder of the operating system: set data.root to a folder of class "
+            "folders"
+        )
     tree, notes = read_tree(root)
     counts = image_counts(tree)
     beside = counts.pop((), 0)
@@ -160,13 +165,13 @@ def read_tree(root: Path) -> tuple[FileTree, list[str]]:
     for entry in sorted(root.iterdir()):
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if entry.is_dir() and entry.stat().st_dev not in system_devices():
             files = files_below(entry, notes)
             if not files:
                 notes.append(f"{portable(entry.name)}: no images in this class folder")
             for file in files:
                 *within, name = file.split("/")
                 tree.setdefault((entry.name, *within), []).append(name)
-        elif entry.suffix.lower() not in NOT_IMAGES:
+        elif entry.is_file() and entry.suffix.lower() not in NOT_IMAGES:
             tree.setdefault((), []).append(entry.name)
     return tree, notes
