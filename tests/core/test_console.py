@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 from rich.table import Table
 
 from devise_exp.core.console import (
@@ -17,6 +20,9 @@ from devise_exp.core.console import (
     warn,
 )
 from devise_exp.core.errors import InputError
+from devise_exp.reports.table_views import to_rich
+from devise_exp.reports.tables import Column
+from devise_exp.reports.tables import Table as TableRecord
 
 
 def test_notes_go_to_stderr_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +33,20 @@ def test_notes_go_to_stderr_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"{line}\nwarning: look\nerror: wrong\n"
+
+
+def test_no_text_of_a_table_or_a_bar_is_markup() -> None:
+    name = "[red]a[/red] :dog:.jpg"
+    out = io.StringIO()
+    rows = TableRecord(columns=(Column(name),), rows=((name,),), title=name, note=name)
+    Console(file=out, width=120).print(to_rich(rows))
+    assert out.getvalue().count(name) == 4
+    for columns in (None, ["{task.description}"]):
+        bar = progress("pace", columns=columns)
+        bar.add_task(name, total=1, pace=name)
+        out = io.StringIO()
+        Console(file=out, width=200).print(bar.get_renderable())
+        assert out.getvalue().count(name) == 2
 
 
 def test_a_file_name_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

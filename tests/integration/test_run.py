@@ -181,7 +181,9 @@ def test_extra_labels_from_a_list_and_from_a_file(
     folder, values = trained
     listed = again(folder, "extra_labels=[table, river, ice cream, cat]")
     file = tmp_path / "labels.txt"
-    file.write_text("table\n\n  river \nice cream\ncat\ntable\n", encoding="utf-8")
+    file.write_text(
+        "\ufeff# further labels\ntable\n\n  river \nice cream\ncat\ntable\n", encoding="utf-8"
+    )
     assert again(folder, f"extra_labels={file}") == listed
     # The run's own class cat and the repeated table are no further candidates: 8 + 3.
     assert listed["method/chance/extra_unseen/hit@1"] == 1 / 11

@@ -112,6 +112,11 @@ def test_without_images_there_is_the_report_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     assert report(tmp_path)["anchor"]["words"] == "ship anchor"
     assert "no images to show" in capsys.readouterr().err
+    anchor = report(tmp_path)["anchor"]
+    assert anchor["nearest words"]
+    assert anchor["rank"].replace(",", "").isdigit()
+    assert anchor["pretraining"] == "is a kind of hook"
+    assert report(tmp_path)["dollar_bill"]["suspect"] == "far from the other classes"
 
 
 @pytest.mark.parametrize("trainable", ["false", "true"])

@@ -125,8 +125,12 @@ def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None)
     """
     from rich.progress import Progress, TextColumn
 
-    fields = [TextColumn(f"{{task.fields[{name}]}}") for name in extra]
-    shown = Progress.get_default_columns() if columns is None else columns
+    fields = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in extra]
+    if columns is None:  # rich's, but a name of a file in them is no markup
+        style = "progress.description"
+        first = TextColumn("{task.description}", style=style, markup=False)
+        columns = (first, *Progress.get_default_columns()[1:])
+    shown = [TextColumn(c, markup=False) if isinstance(c, str) else c for c in columns]
     console = _stderr()
     return Progress(
         *shown, *fields, console=console, transient=True, disable=not console.is_terminal
@@ -143,11 +147,16 @@ def track(items: Iterable[Item], description: str) -> Iterable[Item]:
     Returns:
         The same items.
     """
+    from rich.markup import escape
     from rich.progress import track as rich_track
 
     console = _stderr()
     return rich_track(
-        items, description, transient=True, console=console, disable=not console.is_terminal
+        items,
+        escape(printable(description)),
+        transient=True,
+        console=console,
+        disable=not console.is_terminal,
     )
 
 
@@ -160,7 +169,9 @@ def spinner(description: str) -> AbstractContextManager[Any]:
     Returns:
         A context manager; it shows nothing if stderr is not a terminal.
     """
-    return _stderr().status(description)
+    from rich.text import Text
+
+    return _stderr().status(Text(printable(description)))
 
 
 def _stderr() -> Console:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, ListConfig
 
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import listed
+from devise_exp.core.name_files import listed, read_names
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, select_protocols
 from devise_exp.pipelines.score import evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import read_evaluation
@@ -21,6 +21,7 @@ from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.search.saved_run import Run
 from devise_exp.text import labels
 from devise_exp.text.labels import class_vectors
+from devise_exp.text.name_lookup import suggest_words
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
@@ -115,7 +116,7 @@ def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarr
         list(dict.fromkeys(_names(extra_labels))), vocabulary, on_missing="drop"
     )
     if missing := [r.name for r in resolutions if r.rule == "missing"]:
-        near = ", ".join(vocabulary.near_spellings(missing[0].lower(), 3)) or "none"
+        near = ", ".join(suggest_words(missing[0], vocabulary)) or "none"
         raise InputError(
             f"extra_labels: no word vector for {listed(missing)} (near {missing[0]}: "
             f"{near}): take them out, or give other words"
@@ -127,14 +128,7 @@ def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarr
 
 
 def _names(extra_labels: ListConfig | str) -> list[str]:
-    """Names from a list or a text file."""
+    """Names from a list or a file."""
     if not isinstance(extra_labels, str):
         return [str(name) for name in extra_labels]
-    try:
-        lines = Path(extra_labels).expanduser().read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"extra_labels={extra_labels}: give a list, a text file of names or a number of words "
-            f"({error})"
-        ) from error
-    return [line.strip() for line in lines if line.strip()]
+    return read_names(extra_labels, "extra_labels")

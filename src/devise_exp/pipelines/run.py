@@ -36,6 +36,7 @@ from devise_exp.reports.run_tables import run_title
 from devise_exp.reports.wandb import log_run
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
+from devise_exp.text.word_checks import check_words
 from devise_exp.training.lightning import silence_lightning
 from devise_exp.training.module import DeviseModule
 
@@ -105,7 +106,10 @@ def _prepare(
     if features is None:
         features = distributed.features(config, data)
     run.begin(config)
-    run.save_classes(data.split, data.resolutions, data.class_vectors, data.dataset.rows)
+    word_checks = check_words(data.resolutions, data.class_vectors, data.vocabulary)
+    run.save_classes(
+        data.split, data.resolutions, data.class_vectors, data.dataset.rows, word_checks
+    )
     hierarchy = data.hierarchy()
     run.save_hierarchy(hierarchy)
     task = data.task(features, settings.seed)

@@ -67,13 +67,13 @@ def to_rich(table: Table, *, ruled: bool = False) -> rich.table.Table:
         What a rich console prints.
     """
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    note = table.explained("*", "~")
     shown = RichTable(
-        title=escape(printable(table.title)) or None,
-        caption=escape(printable(table.explained("*", "~"))) or None,
+        title=Text(printable(table.title), "table.title") if table.title else None,
+        caption=Text(printable(note), "table.caption") if note else None,
         caption_justify="left",
         box=SIMPLE_HEAD if ruled else None,
         pad_edge=ruled,

@@ -25,6 +25,7 @@ from devise_exp.runs.records import (
     classes_from_json,
 )
 from devise_exp.text.labels import Resolution
+from devise_exp.text.word_checks import WordCheck
 from devise_exp.text.wordnet.hierarchy import Hierarchy, hierarchy_from_dict
 
 
@@ -44,6 +45,7 @@ class RunContents:
         resolutions: Sequence[Resolution],
         class_vectors: np.ndarray,
         rows: Sequence[str],
+        checks: Sequence[WordCheck] = (),
     ) -> None:
         """Write the classes with their vectors, and the split by row names.
 
@@ -52,8 +54,9 @@ class RunContents:
             resolutions: The words of every class, in the order of the classes.
             class_vectors: (C, D) unit rows.
             rows: Names of all rows of the dataset.
+            checks: What tells whether the words are the right ones, () for nothing.
         """
-        records = [record.to_json() for record in class_records(split, resolutions)]
+        records = [record.to_json() for record in class_records(split, resolutions, checks)]
         files.write_json(self.path, "classes.json", records)
         files.write_json(self.path, "split.json", SplitRecord.of(split, rows).to_json())
         with atomic_path(self.path / "class_vectors.npy") as path:

@@ -11,9 +11,10 @@ from devise_exp.data.splits import Split
 from devise_exp.evaluation.leakage import AuditReport, Overlap
 from devise_exp.runs.checked import flag, number, scalars, text, texts
 from devise_exp.text.labels import Resolution
+from devise_exp.text.word_checks import WordCheck
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassRecord:
     """One class of a run: an entry of classes.json.
 
@@ -22,12 +23,14 @@ class ClassRecord:
         seen: Whether the model is trained on it.
         words: Words whose mean vector stands for it.
         rule: How the words were resolved, one of text.labels.RULES.
+        check: What tells whether the words are the right ones; None in older runs.
     """
 
     name: str
     seen: bool
     words: tuple[str, ...]
     rule: str
+    check: WordCheck | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ClassRecord:
@@ -44,6 +47,7 @@ class ClassRecord:
             seen=flag(content["seen"]),
             words=texts(content["words"]),
             rule=text(content["how"]),
+            check=_check_of(content["check"]) if "check" in content else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -52,28 +56,44 @@ class ClassRecord:
         Returns:
             The entry as JSON has it.
         """
-        return {
+        entry = {
             "name": self.name,
             "seen": self.seen,
             "words": list(self.words),
             "how": self.rule,
         }
+        return entry | ({"check": asdict(self.check)} if self.check else {})
 
 
-def class_records(split: Split, resolutions: Sequence[Resolution]) -> tuple[ClassRecord, ...]:
+def class_records(
+    split: Split, resolutions: Sequence[Resolution], checks: Sequence[WordCheck] = ()
+) -> tuple[ClassRecord, ...]:
     """Describe the classes of a split.
 
     Args:
         split: The split, whose classes are described.
         resolutions: The words of every class, in the order of the classes.
+        checks: What tells whether they are the right ones, () for nothing.
 
     Returns:
         A record for every class, in the order of their ids.
     """
     seen = set(split.seen.tolist())
+    of_class = checks or [None] * len(resolutions)
     return tuple(
-        ClassRecord(name=name, seen=i in seen, words=tuple(r.words), rule=r.rule)
-        for i, (name, r) in enumerate(zip(split.classes, resolutions, strict=True))
+        ClassRecord(name=name, seen=i in seen, words=tuple(r.words), rule=r.rule, check=check)
+        for i, (name, r, check) in enumerate(zip(split.classes, resolutions, of_class, strict=True))
+    )
+
+
+def _check_of(content: Mapping[str, Any]) -> WordCheck:
+    """Read what the words of a class were checked for."""
+    rank, distance = content["rank"], content["distance"]
+    return WordCheck(
+        nearest=texts(content["nearest"]),
+        rank=None if rank is None else int(number(rank)),
+        distance=None if distance is None else number(distance),
+        suspect=text(content["suspect"]),
     )
 
 

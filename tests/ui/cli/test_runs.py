@@ -50,6 +50,30 @@ def call(*arguments: object) -> str:
     return result.output
 
 
+def test_classes_prints_names_as_they_are_with_their_words_and_verdicts(tmp_path: Path) -> None:
+    check = {"nearest": ["[b]", "forum"], "rank": 447, "distance": 0.948, "suspect": "far"}
+    classes = [
+        {"name": "[red]x[/red] :smile:", "seen": False, "words": ["[u]"], "how": "exact",
+         "check": check},
+        {"name": "zzyzx", "seen": False, "words": ["said"], "how": "alias"},
+        {"name": "ewer", "seen": False, "words": ["jug"], "how": "alias"},
+        {"name": "cat", "seen": True, "words": ["cat"], "how": "exact"},
+    ]  # fmt: skip
+    overlap = {"name": "ewer", "relation": "is", "category": "pitcher", "sense": "pitcher"}
+    details = {"about": {"data": "d", "backbone": "b", "word_vectors": "w", "split/name": "s",
+                         "leak/checked_by": "words and kinds"},
+               "leaks": [overlap], "skipped": [], "methods": {},
+               "unidentified": ["zzyzx"]}  # fmt: skip
+    (tmp_path / "classes.json").write_text(json.dumps(classes))
+    (tmp_path / "about.json").write_text(json.dumps(details))
+    lines = {line.split("  ")[0].strip(): line for line in call("classes", tmp_path).splitlines()}
+    named = lines["[red]x[/red] :smile:"]
+    for part in ("[u]", "[b], forum", "448", "0.95", "far", "clean"):
+        assert part in named
+    assert "not identified" in lines["zzyzx"]
+    assert "is pitcher" in lines["ewer"]
+
+
 def test_show_prints_the_figures_of_the_run(runs: list[Path]) -> None:
     metrics = json.loads((runs[0] / "metrics.json").read_text())
     output = call("show", runs[0])

@@ -34,6 +34,7 @@ def classes(run: RunArgument) -> None:
     """How the classes of a run got their word vectors, and which of them the backbone knew."""
     from devise_exp.reports.table_views import to_rich
     from devise_exp.reports.tables import Column, Table
+    from devise_exp.reports.word_cells import CHECK_HEADINGS, check_cells
     from devise_exp.runs.folder import RunFolder
 
     folder, rows = RunFolder(run), []
@@ -43,8 +44,9 @@ def classes(run: RunArgument) -> None:
         relations = details.relations.get(record.name, ())[:3]
         overlaps = "; ".join(relations) or verdicts.get(record.name, "")
         side = "seen" if record.seen else "unseen"
-        rows.append((record.name, side, " ".join(record.words), record.rule, overlaps))
-    headings = ("class", "", "words", "how", "known to the pretraining")
+        row = record.name, side, " ".join(record.words), record.rule
+        rows.append((*row, *check_cells(record.check), overlaps))
+    headings = ("class", "", "words", "how", *CHECK_HEADINGS, "known to the pretraining")
     print_content(to_rich(Table(columns=tuple(map(Column, headings)), rows=tuple(rows))))
 
 
