@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,22 @@ def test_a_class_called_by_a_number_can_be_unseen() -> None:
     data = LabelledRows(classes=["42", "cat", "dog"], labels=np.repeat(np.arange(3), 4), rows=rows)
     split = named_split(data, [42])  # type: ignore
     assert [split.classes[i] for i in split.unseen] == ["42"]
+
+
+def test_names_that_yaml_reads_otherwise_can_be_unseen(tmp_path: Path) -> None:
+    classes = ["1e5", "Bu\u0308cher", "cat", "dog", "null", "true"]
+    rows = [f"{c}/{i}" for c in classes for i in range(4)]
+    data = LabelledRows(classes=classes, labels=np.repeat(np.arange(6), 4), rows=rows)
+    named = named_split(data, [1e5, None, True, "B\u00fccher"])  # type: ignore
+    assert [classes[i] for i in named.unseen] == ["1e5", "Bu\u0308cher", "null", "true"]
+    file = tmp_path / "unseen.txt"
+    file.write_text("# of YAML's words\nnull\n1e5\n\ntrue\n", encoding="utf-8")
+    of_file = named_split(data, ["B\u00fccher"], unseen_file=str(file))
+    assert of_file.fingerprint == named.fingerprint
+    with pytest.raises(InputError, match=r"split\.unseen_file=.*nowhere.txt"):
+        named_split(data, unseen_file=str(tmp_path / "nowhere.txt"))
+    with pytest.raises(InputError, match=r"split\.unseen_file=FILE"):
+        named_split(data, None)
 
 
 def test_what_clean_can_be(animals: LabelledRows) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import listed
+from devise_exp.core.name_files import listed, name_of
 from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dealing import draw_seen_classes
 from devise_exp.data.labelled_rows import LabelledRows
@@ -60,7 +60,8 @@ def choose_sides(
     """
     _check_seed(seed)
     classes, labels = data.classes, data.labels
-    unseen = [str(name) for name in unseen]  # a class called 42 comes as a number from the config
+    known = dict.fromkeys(classes)
+    unseen = [name_of(name, known) for name in unseen]  # 42 and null come as no texts from a config
     _check_unseen(unseen, classes)
     names = set(unseen)
     is_unseen = np.array([c in names for c in classes])

@@ -9,6 +9,7 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
+from devise_exp.core.name_files import read_names
 from devise_exp.data.class_sides import choose_sides, draw_unseen
 from devise_exp.data.dealing import deal_rows
 from devise_exp.data.labelled_rows import LabelledRows
@@ -100,7 +101,7 @@ def random_split(
 
 def named_split(
     data: LabelledRows,
-    unseen: Sequence[str] = (),
+    unseen: Sequence[str] | None = (),
     name: str = "named",
     seed: int = 0,
     val_share: float = 0.1,
@@ -108,6 +109,7 @@ def named_split(
     clean: str = "report",
     n_seen: int | None = None,
     train_per_class: int | None = None,
+    unseen_file: str | None = None,
 ) -> Split:
     """Make the listed classes unseen and all others seen.
 
@@ -124,6 +126,7 @@ def named_split(
         clean: "report" or "require", see Split.
         n_seen: So many seen classes take part, smaller sets within larger ones; None: all.
         train_per_class: At most so many rows of a class train, nested alike; None: all.
+        unseen_file: A file with further names of unseen classes: a name a line, CSV or YAML.
 
     Returns:
         The split.
@@ -139,7 +142,14 @@ def named_split(
         )
     if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
         raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
-    data, is_unseen = choose_sides(data, unseen, n_seen, seed)
+    names = list(unseen or ())
+    names += read_names(unseen_file, "split.unseen_file") if unseen_file is not None else []
+    if not names:
+        raise InputError(
+            f"split.unseen names none of the {len(data.classes)} classes: name some, "
+            "split.unseen=[NAME,NAME], or give a file with a name a line, split.unseen_file=FILE"
+        )
+    data, is_unseen = choose_sides(data, names, n_seen, seed)
     parts = deal_rows(data, ~is_unseen, seed, val_share, test_share, train_per_class)
     unseen_rows = np.flatnonzero(np.isin(data.labels, np.flatnonzero(is_unseen)))
     return given_split(data, (*parts, unseen_rows), name, seed, clean, is_unseen)

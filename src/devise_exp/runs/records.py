@@ -79,7 +79,7 @@ def class_records(
         A record for every class, in the order of their ids.
     """
     seen = set(split.seen.tolist())
-    of_class = checks or [None] * len(resolutions)
+    of_class: Sequence[WordCheck | None] = checks or [None] * len(resolutions)
     return tuple(
         ClassRecord(name=name, seen=i in seen, words=tuple(r.words), rule=r.rule, check=check)
         for i, (name, r, check) in enumerate(zip(split.classes, resolutions, of_class, strict=True))
