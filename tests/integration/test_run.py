@@ -193,8 +193,8 @@ def test_extra_labels_from_a_list_and_from_a_file(
     assert listed["extra_seen/hit@1"] <= listed["all_seen/hit@1"]
     for given, words in (
         ("[riverr, table]", "no word vector for riverr .near riverr: river"),
-        ("[cat, dog]", "no label that is not a class"),
-        ("[]", "no label"),
+        ("[cat, dog]", "every label is a class of the run"),
+        ("[]", "every label is a class of the run"),
         (str(tmp_path / "nowhere.txt"), "nowhere.txt"),
     ):
         with pytest.raises(InputError, match=words):
