@@ -142,6 +142,51 @@ def test_a_class_that_is_not_identified_is_not_clean(
     assert "did you mean zzqx?" in line
 
 
+# Aliases and merges from files
+
+
+def test_missing_words_end_in_a_file_that_is_corrected_and_given_back(
+    config: Callable[..., DictConfig],
+    image_tree: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = shutil.copytree(image_tree, tmp_path / "pictures")
+    for old, new in (("cat", "大熊猫"), ("dog", "ampute football"), ("lion", "it's, a lyon")):
+        (root / old).rename(root / new)
+    glove = ("word_vectors=glove_6b_50d", *strict("ship", "boat"), "split.clean=report")
+    with monkeypatch.context() as patch:
+        patch.setenv("DEVISE_CACHE", str(tmp_path / "cache"))
+        line = refusal(config(*glove, root=root), tmp_path / "run")
+    (file,) = (tmp_path / "cache" / "labels").glob("*.csv")
+    assert f"labels.aliases_file={file}" in line
+    text = file.read_text(encoding="utf-8")
+    assert "\nampute football,amputee football\n" in text
+    file.write_text(text.replace("大熊猫,", "大熊猫,panda"), encoding="utf-8")
+    result = prepare(config(*glove, f"labels.aliases_file={file}", root=root))
+    words = {r.name: r.words for r in result.resolutions}
+    assert words["大熊猫"] == ("panda",)
+    assert words["ampute football"] == ("amputee", "football")
+
+
+def test_aliases_and_merges_of_files_go_before_those_of_the_config(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    aliases, merges = tmp_path / "aliases.yaml", tmp_path / "merges.csv"
+    aliases.write_text("cat: kitten\n", encoding="utf-8")
+    merges.write_text("class,other\nboat,ship\n", encoding="utf-8")
+    files = (f"labels.aliases_file={aliases}", f"labels.merges_file={merges}")
+    result = prepare(config(*strict(*CLEAN), "+labels.aliases.cat=tom", *files))
+    words = {r.name: r.words for r in result.resolutions}
+    assert words["cat"] == ("kitten",)
+    assert "boat" not in words
+    aliases.write_text("catt: kitten\n", encoding="utf-8")
+    line = refusal(config(*strict(*CLEAN), files[0]), tmp_path / "run")
+    assert "labels.aliases_file names 'catt', none of the 8 classes: did you mean cat?" in line
+    dropped = config(*strict(*CLEAN), "+labels.aliases.catt=tom", "labels.on_unknown=drop")
+    assert "catt" not in {r.name for r in prepare(dropped).resolutions}
+
+
 def test_where_the_pretraining_is_unknown_no_split_is_clean(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
