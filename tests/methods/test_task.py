@@ -183,6 +183,22 @@ def test_a_class_fold_inside_a_class_fold_closes_the_classes_of_both() -> None:
     assert set(task.class_ids[created.unseen_rows].tolist()) == set(task.seen[2:4].tolist())
 
 
+def test_a_class_fold_shows_no_image_of_the_classes_held_out() -> None:
+    """A copy in another class is closed too; a class that has nothing else makes no whole fold."""
+    task = case(0, 12, 2).task
+    held_out, other = task.seen[:2], task.seen[2]
+    images = np.arange(len(task.class_ids))
+    twins = task.train[task.class_ids[task.train] == held_out[0]]
+    copies = task.train[task.class_ids[task.train] == other]
+    images[copies[:1]] = twins[0]
+    created = class_fold(task, held_out, images=images)
+    assert had(created.task) == sorted(set(had(class_fold(task, held_out).task)) - {copies[0]})
+    assert created.is_whole
+    assert set(images[created.unseen_rows]) & set(images[had(created.task)]) == set()
+    images[copies] = twins[0]
+    assert not class_fold(task, held_out, images=images).is_whole
+
+
 def test_a_task_without_a_pretraining_has_class_folds_without_one() -> None:
     task = replace(case(0, 10, 2).task, pretraining=None)
     assert class_fold(task, task.seen[:2], {"category 1"}).task.pretraining is None

@@ -38,7 +38,7 @@ def report(folder: Path) -> dict[str, dict[str, str]]:
 def tiles(tree: Path, seed: int, *more: str) -> list[Tile]:
     config = compose_config(options(tree, *more))
     labelled = prepare.read_labelled(config, "drop")
-    split, backbone = prepare.read_split(config, labelled), prepare.read_backbone(config)
+    split, backbone = prepare.read_split(config, labelled).split, prepare.read_backbone(config)
     return training_tiles(labelled, split, backbone, 12, seed)
 
 

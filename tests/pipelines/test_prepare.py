@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.images import COLOURS, draw
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from torchvision import models
 
 from devise_exp.core.errors import InputError, user_message
-from devise_exp.pipelines import reevaluation, run
+from devise_exp.pipelines import checks, reevaluation, run
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.runs.folder import RunFolder
@@ -46,13 +47,12 @@ def config(composed: Callable[..., DictConfig], image_tree: Path) -> Callable[..
 
 
 @pytest.fixture(scope="module")
-def wide_tree(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wide_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve classes that ImageNet does not know and twelve that it does, of three images."""
     root = tmp_path_factory.mktemp("wide")
-    for name in (*KNOWN, *UNKNOWN):
-        (root / name).mkdir()
+    for c, name in enumerate((*KNOWN, *UNKNOWN)):
         for i in range(3):
-            shutil.copy(image_tree / "cat" / f"{i:02}.png", root / name)
+            draw(root / name / f"{i:02}.png", COLOURS["cat"], seed=10 * c + i)
     return root
 
 
@@ -311,3 +311,40 @@ def test_classes_and_images_that_take_no_part_are_nowhere_in_the_run(
     )
     assert again["all/H@1"] == pytest.approx(figures["all/H@1"])
     assert again["unseen/hit@1"] == figures["unseen/hit@1"]
+
+
+def test_copies_are_on_one_side_counted_named_and_dropped_on_request(
+    config: Callable[..., DictConfig],
+    image_tree: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of the split and of class folds, for a split of a person's own too."""
+    root = shutil.copytree(image_tree, tmp_path / "photos")
+    for i in range(4):
+        shutil.copy(root / f"cat/0{i}.png", root / f"cat/0{i} copy.png")
+    for i in range(3):
+        shutil.copy(root / f"cat/0{i + 4}.png", root / f"helicopter/cat {i}.png")
+        shutil.copy(root / f"boat/0{i}.png", root / f"dog/boat {i}.png")
+    options = ("split=named", "split.unseen=[helicopter]", "class_folds=1")
+    data = prepare(config(*options, root=root))
+    about, rows = data.about(), data.dataset.rows
+    content = [(root / row).read_bytes() for row in rows]
+    parts = [data.split.train, data.split.val, data.split.test, data.split.unseen_rows]
+    shown = [{content[row] for row in part} for part in parts]
+    assert sum(map(len, shown)) == len(set().union(*shown)) == 80
+    assert (about["data/copies"], about["data/copies_in_two_classes"]) == (10, 6)
+    checks.announce(data)
+    output = capsys.readouterr().err
+    assert "10 copies of images, kept on one side of the split" in output
+    assert "6 images are in two classes: boat/00.png = dog/boat 0.png; boat/01.png" in output
+    task = data.task(np.zeros((len(rows), 4), np.float32), 0)
+    for fold in data.class_folds(task):
+        trained = {content[row] for row in (*fold.task.train, *fold.seen_rows)}
+        assert not trained & {content[row] for row in fold.unseen_rows}
+    dropped = prepare(config(*options, "copies.in_two_classes=drop", root=root))
+    split = dropped.split
+    taken = np.concatenate([split.train, split.val, split.test, split.unseen_rows])
+    assert dropped.about()["data/copies_left_out"] == 12
+    assert not {"boat/00.png", "dog/boat 0.png"} & {rows[row] for row in taken}
+    assert prepare(config(root=image_tree)).about()["data/copies"] == 0

@@ -73,6 +73,8 @@ def test_every_number_of_the_plain_sections_is_among_them(plain: DictConfig) -> 
         ("trainer.max_epochs=true", "trainer.max_epochs=true: give a whole number from 1 on"),
         ("train_metrics=1", "train_metrics=1: give true or false"),
         ("report=pdf", "report=pdf: give html or none"),
+        ("copies.near=ignore", "copies.near=ignore: give count or group"),
+        ("copies.in_two_classes=true", "copies.in_two_classes=true: give keep or drop"),
         ("spaces=backbone", "spaces=backbone: give a list of backbone and classifier, or []"),
         ("spaces=[words]", "spaces=[words]: give a list of backbone and classifier, or []"),
         ("features.dtype=int8", "features.dtype=int8: give float16 or float32"),

@@ -28,6 +28,7 @@ def test_records_come_back_from_json() -> None:
         methods={"devise": {"rate": 1}},
         unidentified=("zzyzx",),
         stated_clean=("qqq",),
+        copies=("a.png = b.png",),
     )
     for record in (*class_records(SPLIT, resolutions), SplitRecord.of(SPLIT, ROWS), details):
         content = json.loads(json.dumps(record.to_json()))
@@ -41,7 +42,7 @@ def test_the_keys_on_disk_stay() -> None:
         "name", "seed", "fingerprint", "train", "val", "test", "unseen"
     ]  # fmt: skip
     assert list(RunDetails(about={}).to_json()) == [
-        "about", "leaks", "skipped", "methods", "unidentified", "stated_clean",
+        "about", "leaks", "skipped", "methods", "unidentified", "stated_clean", "copies",
     ]  # fmt: skip
 
 

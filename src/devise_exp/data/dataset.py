@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,8 +15,6 @@ from devise_exp.data.decoding import MAX_PIXELS
 from devise_exp.data.images import ImageArrays, ImageFiles
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.scan import images_fingerprint, scan_images
-
-T = TypeVar("T")
 
 
 class PrecomputedFeatures(NamedTuple):
@@ -45,7 +43,9 @@ class ImageDataset:
         images: (N,) RGB images, opened on access; None if only features are there.
         skipped: "path: reason" of everything that was left out.
         features: The features that come with the data, if any.
-        contents: (N,) hash of each row's content; None if the contents are unknown.
+        contents: (N,) hash of each image's pixels, the same for copies of one image; None if they
+            are unknown.
+        looks: (N, 72) uint8, how each image looks, see perceptual_hash; None if that is unknown.
         parts: (N,) the part that the publisher of the data gave each row, None for a row without
             one; None if the data come without parts.
         remarks: What a person should know of how the data were read.
@@ -60,6 +60,7 @@ class ImageDataset:
     skipped: tuple[str, ...] = field(default=(), repr=False)
     features: PrecomputedFeatures | None = field(default=None, repr=False)
     contents: tuple[str, ...] | None = field(default=None, repr=False)
+    looks: np.ndarray | None = field(default=None, repr=False)
     parts: tuple[str | None, ...] | None = field(default=None, repr=False)
     remarks: tuple[str, ...] = field(default=(), repr=False)
 
@@ -72,7 +73,7 @@ class ImageDataset:
             raise ValueError(f"{self.name}: a label lies outside the {len(self.classes)} classes")
         if len(set(self.rows)) != len(self.rows):
             raise ValueError(f"{self.name}: row names are not unique")
-        for fact in ("images", "contents", "parts"):
+        for fact in ("images", "contents", "looks", "parts"):
             values = getattr(self, fact)
             if values is not None and len(values) != len(self.rows):
                 raise ValueError(f"{self.name}: {len(values)} {fact} for {len(self.rows)} rows")
@@ -173,7 +174,8 @@ def dataset_from_images(
         fingerprint=scan.fingerprint,
         images=ImageFiles((image.path for image in good), max_pixels=max_pixels),
         skipped=(*(f"{name}: no good image" for name in sorted(lost)), *skipped, *broken),
-        contents=tuple(scan.contents[image.row] for image in good),
+        contents=scan.contents,
+        looks=scan.looks,
         parts=tuple(image.part for image in good) if any(image.part for image in good) else None,
         remarks=remarks,
     )
@@ -186,7 +188,8 @@ def subset(
 
     Args:
         dataset: The dataset; features that come with it are not kept.
-        min_images: Classes of fewer images are left out and named in `skipped`. None: no limit.
+        min_images: Classes of fewer images, copies not counted, are left out and named in
+            `skipped`. None: no limit.
         limit_per_class: So many images of each class, and of each of its parts if there are any,
             are kept, the first by row name; min_images counts before this limit. None: no limit.
 
@@ -201,7 +204,7 @@ def subset(
             raise InputError(
                 f"subset.{option}={value}: give a number from 1 on, or null for no limit"
             )
-    counts = np.bincount(dataset.labels, minlength=len(dataset.classes))
+    counts = _count_images(dataset)
     large = counts >= (min_images or 0)
     kept = _kept_rows(dataset, large, limit_per_class)
     if not kept:
@@ -222,10 +225,20 @@ def subset(
         fingerprint=fingerprint,
         images=None if dataset.images is None else _take(dataset.images, kept),
         skipped=(*dataset.skipped, *(f"{note}, min_images={min_images}" for note in small)),
-        contents=None if dataset.contents is None else _chosen(dataset.contents, kept),
-        parts=None if dataset.parts is None else _chosen(dataset.parts, kept),
+        contents=None if dataset.contents is None else tuple(dataset.contents[i] for i in kept),
+        looks=None if dataset.looks is None else dataset.looks[kept],
+        parts=None if dataset.parts is None else tuple(dataset.parts[i] for i in kept),
         remarks=dataset.remarks,
     )
+
+
+def _count_images(dataset: ImageDataset) -> np.ndarray:
+    """Return how many different images each class has."""
+    labels = dataset.labels
+    if dataset.contents is not None:
+        numbers = np.unique(np.asarray(dataset.contents), return_inverse=True)[1]
+        labels = np.unique(np.stack([labels, numbers]), axis=1)[0]
+    return np.bincount(labels, minlength=len(dataset.classes))
 
 
 def _kept_rows(
@@ -244,11 +257,6 @@ def _kept_rows(
             counts[key] += 1
             kept.append(index)
     return sorted(kept)
-
-
-def _chosen(values: Sequence[T], kept: list[int]) -> tuple[T, ...]:
-    """Return the values of the kept rows."""
-    return tuple(values[index] for index in kept)
 
 
 def _take(images: Sequence[Image.Image], kept: list[int]) -> Sequence[Image.Image]:

@@ -69,7 +69,8 @@ def deal_rows(
     """Deal the rows of seen classes, stratified: a class gives its share, at least one image.
 
     Classes that were merged may hold one photograph twice under one name (Caltech-101's
-    Faces/image_0001.jpg and its crop Faces_easy/image_0001.jpg): both go to the same part.
+    Faces/image_0001.jpg and its crop Faces_easy/image_0001.jpg): both go to the same part. So do
+    the copies of an image within a class, which count as one.
 
     Args:
         data: The rows and their classes.
@@ -90,7 +91,7 @@ def deal_rows(
     if small:
         raise InputError(
             f"too few images to train, validate and test on in {listed(small)}: add images "
-            "(3 or more a class), or leave such classes out with subset.min_images=3"
+            "(3 or more a class, no copies), or leave such classes out with subset.min_images=3"
         )
     train: list[int] = []
     val: list[int] = []
@@ -115,4 +116,26 @@ def _images_by_name(data: LabelledRows, is_seen: np.ndarray) -> dict[int, dict[s
         if c in images:
             name = data.rows[row].partition("/")[2] or data.rows[row]
             images[c].setdefault(name, []).append(row)
-    return images
+    if data.contents is None:
+        return images
+    return {c: _join_copies(by_name, data.contents) for c, by_name in images.items()}
+
+
+def _join_copies(by_name: dict[str, list[int]], contents: Sequence[str]) -> dict[str, list[int]]:
+    """Put the rows of one content under one name, the first of theirs."""
+    above = {name: name for name in by_name}
+
+    def first(name: str) -> str:
+        while above[name] != name:
+            name = above[name]
+        return name
+
+    name_of: dict[str, str] = {}
+    for name in sorted(by_name):
+        for row in by_name[name]:
+            low, high = sorted((first(name), first(name_of.setdefault(contents[row], name))))
+            above[high] = low
+    joined: dict[str, list[int]] = {}
+    for name in sorted(by_name):
+        joined.setdefault(first(name), []).extend(by_name[name])
+    return joined

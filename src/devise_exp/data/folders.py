@@ -20,6 +20,7 @@ from devise_exp.data.image_tree import (
 )
 from devise_exp.data.layout import Levels
 from devise_exp.data.layout_choice import PartOption, choose_layout
+from devise_exp.data.system_files import image_files, is_system_folder
 
 # Only what people keep beside images; whatever else a class folder holds is tried as an image.
 # fmt: off
@@ -37,7 +38,7 @@ def class_folders(
     """List the images of ROOT/<class>/**/<image>.
 
     Args:
-        root: The folder of class folders. Names with a leading dot are hidden.
+        root: The folder of class folders. Hidden and system folders are left out.
         pattern: What the whole path of a file below its class folder must match; None: anything.
 
     Returns:
@@ -46,7 +47,7 @@ def class_folders(
     images: list[ImageEntry] = []
     notes: list[str] = []
     for folder in sorted(root.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir():
+        if is_system_folder(folder.name) or not folder.is_dir():
             continue
         class_name = portable(folder.name)
         files = files_below(folder, notes)
@@ -83,10 +84,10 @@ def files_below(folder: Path, notes: list[str]) -> list[str]:
             folders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_system_folder(name))
         within = Path(path).relative_to(folder).as_posix()
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() not in NOT_IMAGES:
+        for name in image_files(names):
+            if Path(name).suffix.lower() not in NOT_IMAGES:
                 files.append(name if within == "." else f"{within}/{name}")
     return sorted(files)
 
@@ -162,9 +163,9 @@ def read_tree(root: Path) -> tuple[FileTree, list[str]]:
     """
     tree: FileTree = {}
     notes: list[str] = []
-    for entry in sorted(root.iterdir()):
-        if entry.name.startswith("."):
-            continue
+    entries = sorted(entry for entry in root.iterdir() if not is_system_folder(entry.name))
+    beside = set(image_files(entry.name for entry in entries))
+    for entry in entries:
         if entry.is_dir() and entry.stat().st_dev not in system_devices():
             files = files_below(entry, notes)
             if not files:
@@ -172,6 +173,6 @@ def read_tree(root: Path) -> tuple[FileTree, list[str]]:
             for file in files:
                 *within, name = file.split("/")
                 tree.setdefault((entry.name, *within), []).append(name)
-        elif entry.is_file() and entry.suffix.lower() not in NOT_IMAGES:
+        elif entry.is_file() and entry.name in beside and entry.suffix.lower() not in NOT_IMAGES:
             tree.setdefault((), []).append(entry.name)
     return tree, notes

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import fingerprint
 from devise_exp.core.name_files import read_names
 from devise_exp.data.class_sides import choose_sides, draw_unseen
 from devise_exp.data.dealing import deal_rows
-from devise_exp.data.labelled_rows import LabelledRows
+from devise_exp.data.labelled_rows import LabelledRows, split_fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +112,8 @@ def named_split(
 ) -> Split:
     """Make the listed classes unseen and all others seen.
 
-    Names alone decide the dealing and the fingerprint, so both are the same on every machine, in
-    whatever order classes and rows come.
+    Names and copies alone decide the dealing and the fingerprint, so both are the same on every
+    machine, in whatever order classes and rows come.
 
     Args:
         data: The rows and their classes.
@@ -176,11 +175,9 @@ def given_split(
     Returns:
         The split.
     """
-    if is_unseen is None:
-        is_unseen = np.isin(np.arange(len(data.classes)), data.labels[parts[3]])
     train, val, test, unseen_rows = parts
-    sides = sorted((c, bool(u)) for c, u in zip(data.classes, is_unseen, strict=True))
-    names = (repr(sorted(data.rows[row] for row in part)) for part in parts)
+    if is_unseen is None:
+        is_unseen = np.isin(np.arange(len(data.classes)), data.labels[unseen_rows])
     return Split(
         name=name,
         seed=seed,
@@ -191,6 +188,6 @@ def given_split(
         val=val,
         test=test,
         unseen_rows=unseen_rows,
-        fingerprint=fingerprint(repr(sides), names, size=8),
+        fingerprint=split_fingerprint(data.classes, is_unseen, data.rows, parts),
         clean=clean,
     )

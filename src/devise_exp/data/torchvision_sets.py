@@ -12,6 +12,7 @@ from devise_exp.core.files import fingerprint
 from devise_exp.data.dataset import ImageDataset, ImageEntry, dataset_from_images
 from devise_exp.data.folders import class_folders
 from devise_exp.data.images import ImageArrays
+from devise_exp.data.perceptual_hash import looks_of_grey
 from devise_exp.data.scan import images_fingerprint
 from devise_exp.data.sources import DatasetSource
 
@@ -68,7 +69,15 @@ def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
         fingerprint=images_fingerprint(zip(rows, map(bytes.fromhex, contents), strict=True)),
         images=ImageArrays(images),
         contents=contents,
+        looks=_looks(images),
     )
+
+
+def _looks(images: np.ndarray) -> np.ndarray:
+    """How (N, 32, 32, 3) images look, a block at a time."""
+    luma = np.array([0.299, 0.587, 0.114], np.float32)
+    blocks = np.array_split(images, max(1, len(images) // 4096))
+    return np.concatenate([looks_of_grey(block @ luma) for block in blocks])
 
 
 def food101(root: str | Path, download: bool = False, strict: bool = False) -> ImageDataset:

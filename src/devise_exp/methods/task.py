@@ -151,6 +151,12 @@ class ClassFold:
     seen_rows: np.ndarray
     unseen_rows: np.ndarray
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every seen class has training rows, and there are rows to choose by."""
+        trained = np.unique(self.task.class_ids[self.task.train])
+        return len(trained) == len(self.task.seen) and len(self.seen_rows) > 0
+
 
 def make_task(
     split: Split,
@@ -186,21 +192,31 @@ def make_task(
     )
 
 
-def class_fold(task: Task, held_out: np.ndarray, overlapping: Collection[str] = ()) -> ClassFold:
+def class_fold(
+    task: Task,
+    held_out: np.ndarray,
+    overlapping: Collection[str] = (),
+    images: np.ndarray | None = None,
+) -> ClassFold:
     """Let some seen classes of a task play the unseen ones.
 
     Args:
         task: The whole task.
         held_out: Ids of the seen classes to hold out.
         overlapping: Names of the pretraining classes to leave out, as those classes overlap them.
+        images: (N,) the lowest row that shows the same image: rows that show an image of the
+            classes held out are left out. None: no image is in two classes.
 
     Returns:
         The class fold. The rows to choose by are the validation rows of the classes left, and the
         training and validation rows of the classes held out.
     """
     is_held_out = np.isin(task.class_ids, held_out)
-    train, val = (rows[~is_held_out[rows]] for rows in (task.train, task.val))
     both = np.concatenate([task.train, task.val])
+    is_shown = is_held_out
+    if images is not None:
+        is_shown = is_held_out | np.isin(images, images[both[is_held_out[both]]])
+    train, val = (rows[~is_shown[rows]] for rows in (task.train, task.val))
     opened = np.zeros_like(task.features.open)
     opened[train] = opened[val] = True
     inner = replace(

@@ -14,6 +14,7 @@ from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.name_files import listed
+from devise_exp.data.copies import CopyReport
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
 from devise_exp.pipelines import reused_hyperparameters
 from devise_exp.pipelines.build import build_module, seen_vectors
@@ -90,6 +91,8 @@ def announce(data: ExperimentData) -> None:
     if data.dataset.skipped:
         shown = "; ".join(data.dataset.skipped[:3])
         warn(f"skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
+    if data.copies is not None:
+        _announce_copies(data.copies)
     for remark in (*data.dataset.remarks, *split.remarks):
         warn(remark)
     _announce_words(data)
@@ -126,6 +129,28 @@ def _announce_words(data: ExperimentData) -> None:
     near = near_classes([r.name for r in data.resolutions], data.class_vectors)
     if near.n:
         warn(f"{near.n} pairs of classes have nearly the same vector, so few images tell: {near}")
+
+
+def _announce_copies(copies: CopyReport) -> None:
+    """Say how many images are copies, and which are in two classes."""
+    if copies.copies:
+        left_out = f", {copies.left_out} of which take no part" if copies.left_out else ""
+        notify(
+            f"{copies.copies} copies of images, kept on one side of the split{left_out} "
+            "(about.json lists them)"
+        )
+    if copies.ambiguous:
+        shown = "; ".join(copies.ambiguous[:3]) + (" ..." if len(copies.ambiguous) > 3 else "")
+        warn(
+            f"{copies.in_two_classes} images are in two classes: {shown} (all in about.json): "
+            "correct their folders, or leave them out with copies.in_two_classes=drop"
+        )
+    if copies.near_on_two_sides:
+        warn(
+            f"{copies.near_on_two_sides} images look like one on another side of the split: "
+            "resized, encoded anew or photographed in series (about.json lists them): "
+            "copies.near=group keeps such images together"
+        )
 
 
 def check_training(config: DictConfig, data: ExperimentData) -> None:

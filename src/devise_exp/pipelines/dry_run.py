@@ -46,7 +46,7 @@ def preview(overrides: Sequence[str], folder: Path, n: int = 24, seed: int = 0) 
     labelled = read_labelled(config, config.labels.on_missing, strict=False)
     split, failure = None, ""
     try:
-        split = read_split(config, labelled)
+        split = read_split(config, labelled).split
     except InputError as error:
         failure = str(error)
     for remark in (*labelled.dataset.remarks, *(split.remarks if split else ())):

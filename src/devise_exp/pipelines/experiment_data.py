@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from devise_exp.data.copies import CopyReport
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.splits import Split
 from devise_exp.evaluation import leakage
@@ -79,6 +80,8 @@ class ExperimentData:
         pretraining: What the backbone's own classifier knows beside the unseen classes; None if
             that is unknown, or the network is trained.
         held_out: Seen classes that play the unseen ones, per class fold.
+        images: (N,) the lowest row that shows the same image; None if that is unknown.
+        copies: The copies among the images; None if they are unknown.
     """
 
     whole: ImageDataset
@@ -93,6 +96,8 @@ class ExperimentData:
     audit: AuditReport
     pretraining: PretrainedClassifier | None
     held_out: tuple[np.ndarray, ...]
+    images: np.ndarray | None = None
+    copies: CopyReport | None = None
 
     def task(self, features: np.ndarray, seed: int) -> Task:
         """Make the task that a method may learn from.
@@ -110,8 +115,9 @@ class ExperimentData:
     def class_folds(self, task: Task) -> tuple[ClassFold, ...]:
         """Hold out some seen classes of a task, once per set of held_out.
 
-        What the pretraining knows of them is taken out as well. If that is all it knows (a class
-        called "entity"), the fold is left out.
+        What the pretraining knows of them is taken out as well, and so are copies of their images.
+        If that is all it knows (a class called "entity"), or all the training images of another
+        class, the fold is left out.
 
         Args:
             task: Of this data.
@@ -123,9 +129,13 @@ class ExperimentData:
         for held_out in self.held_out:
             names = display_names(self.resolutions, held_out)
             overlapping = audit_classes(names, self.backbone).categories
-            folds.append(class_fold(task, held_out, overlapping))
+            folds.append(class_fold(task, held_out, overlapping, self.images))
         needed = task.pretraining is not None
-        return tuple(fold for fold in folds if not needed or fold.task.pretraining is not None)
+        return tuple(
+            fold
+            for fold in folds
+            if (not needed or fold.task.pretraining is not None) and fold.is_whole
+        )
 
     def hierarchy(self) -> Hierarchy:
         """Place the classes in WordNet.
@@ -154,12 +164,25 @@ class ExperimentData:
         }
         about |= {f"labels/{name}": n for name, n in rules.items() if n and name != "missing"}
         about["data/skipped"] = len(self.dataset.skipped)
+        about |= self._about_copies()
         about["leak/checked_by"] = (
             " and ".join(self.audit.checked_by) or "nothing (classes unknown)"
         )
         about["leak/unseen_leaked"] = len(self.audit.overlapping)
         about["leak/unseen_unidentified"] = len(self.audit.unidentified)
         return about
+
+    def _about_copies(self) -> dict[str, str | int | float]:
+        """How many copies there are, "not checked" for data without contents."""
+        if self.copies is None:
+            return {"data/copies": "not checked"}
+        return {
+            "data/copies": self.copies.copies,
+            "data/copies_in_two_classes": self.copies.in_two_classes,
+            "data/copies_left_out": self.copies.left_out,
+            "data/near_copies": self.copies.near_copies,
+            "data/near_copies_on_two_sides": self.copies.near_on_two_sides,
+        }
 
 
 Ready = tuple[ExperimentData, np.ndarray]  # with the features (N, feature_dim) of its rows

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.name_files import listed
 from devise_exp.data.class_folds import draw_class_folds
+from devise_exp.data.copies import SplitImages, split_images
 from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.leakage import AuditReport
@@ -47,7 +48,8 @@ def prepare(config: DictConfig) -> ExperimentData:
         InputError: If parts do not fit together.
     """
     labelled = read_labelled(config, config.labels.on_missing)
-    split = read_split(config, labelled)
+    images = read_split(config, labelled)
+    split = images.split
     class_ids, resolutions = labelled.with_word_vectors(set(split.classes))
     backbone = read_backbone(config)
     stated = stated_clean(config.labels, labelled.whole.classes)
@@ -73,6 +75,8 @@ def prepare(config: DictConfig) -> ExperimentData:
         audit=audit,
         pretraining=_pretraining(backbone, labelled.vocabulary, audit),
         held_out=held_out,
+        images=images.images,
+        copies=images.report,
     )
 
 
@@ -182,21 +186,21 @@ def read_images(config: DictConfig) -> ImageDataset:
     return dataset
 
 
-def read_split(config: DictConfig, labelled: LabelledImages) -> Split:
-    """Split the classes that have a word vector into seen and unseen.
+def read_split(config: DictConfig, labelled: LabelledImages) -> SplitImages:
+    """Split the classes that have a word vector into seen and unseen, no image on two sides.
 
     Args:
         config: Of train.py.
         labelled: The images.
 
     Returns:
-        The split, with its rows.
+        The split with its rows, and the copies among these.
     """
     class_ids, resolutions = labelled.with_word_vectors()
     data = labelled_rows(labelled.dataset, [r.name for r in resolutions], class_ids)
+    copies = config.get("copies") or {}  # a run of an earlier version has none
     with as_input_error("split"):
-        split: Split = instantiate(config.split)(data)
-    return split
+        return split_images(data, instantiate(config.split), labelled.dataset.looks, **copies)
 
 
 def read_backbone(config: DictConfig) -> Backbone:

@@ -216,6 +216,7 @@ def _embed(
             methods={output.name: chosen.get(output.name, {}) for output in outputs},
             unidentified=data.audit.unidentified,
             stated_clean=data.audit.stated_clean,
+            copies=() if data.copies is None else data.copies.lines,
         )
     )
     return outputs

@@ -31,6 +31,8 @@ _Engine = Annotated[
 _Device = Annotated[str, Field(min_length=1, description="auto, cpu, cuda or cuda:N")]
 _DType = Annotated[Literal["float16", "float32"], Field(description="float16 or float32")]
 _Report = Annotated[Literal["html", "none"], Field(description="html or none")]
+_InTwoClasses = Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
+_Near = Annotated[Literal["count", "group"], Field(description="count or group")]
 _WordCount = Annotated[int, Field(description="a number of words")]
 _Path = Annotated[str, Field(min_length=1, description="a path")]
 _Names = Annotated[list[str | int | float], Field(description="a list of names")]
@@ -51,6 +53,13 @@ class SubsetSettings(Section):
 
     min_images: FromOne | None
     limit_per_class: FromOne | None
+
+
+class CopySettings(Section):
+    """The section `copies`: what happens to copies of an image."""
+
+    in_two_classes: _InTwoClasses
+    near: _Near
 
 
 class FeatureSettings(Section):
@@ -105,6 +114,7 @@ class Settings(Section):
     spaces: _Spaces
     report: _Report
     subset: SubsetSettings
+    copies: CopySettings
     features: FeatureSettings
     training: TrainingSettings
     tuning: TuningSettings

@@ -174,6 +174,7 @@ class RunDetails:
         methods: Hyperparameters that each method selected; the trained model is one of them.
         unidentified: Unseen classes that the overlap audit could not place.
         stated_clean: Those of which a person states that the pretraining did not know them.
+        copies: A line for each image with copies or near copies: the names of its rows.
     """
 
     about: dict[str, Any]
@@ -182,6 +183,7 @@ class RunDetails:
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
     unidentified: tuple[str, ...] = ()
     stated_clean: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunDetails:
@@ -203,6 +205,7 @@ class RunDetails:
             methods={name: dict(values) for name, values in methods.items()},
             unidentified=texts(content.get("unidentified", [])),
             stated_clean=texts(content.get("stated_clean", [])),
+            copies=texts(content.get("copies", [])),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -218,6 +221,7 @@ class RunDetails:
             "methods": self.methods,
             "unidentified": list(self.unidentified),
             "stated_clean": list(self.stated_clean),
+            "copies": list(self.copies),
         }
 
     def verdicts(self, unseen: Iterable[str]) -> dict[str, str]:

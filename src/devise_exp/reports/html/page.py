@@ -67,6 +67,7 @@ def _content(run: ShownRun) -> dict[str, Any]:
         "model": MODEL,
         "about": about,
         "skipped": run.details.skipped,
+        "copies": run.details.copies,
         "config": config.read_text(encoding="utf-8") if config.is_file() else "",
         **metric_tables(run),
         **class_tables(run),
