@@ -187,6 +187,48 @@ def test_aliases_and_merges_of_files_go_before_those_of_the_config(
     assert "catt" not in {r.name for r in prepare(dropped).resolutions}
 
 
+# Class vectors
+
+
+def vector_file(path: Path, **rows: str) -> tuple[str, str]:
+    """Options of word vectors of the small images' classes: (1, 0 ...), (0, 1 ...) and so on."""
+    lines = {
+        name: " ".join("1" if i == j else "0" for j in range(len(COLOURS)))
+        for i, name in enumerate(COLOURS)
+    }
+    path.write_text("".join(f"{n} {row}\n" for n, row in (lines | rows).items()), encoding="utf-8")
+    return "word_vectors=glove", f"word_vectors.path={path}"
+
+
+def test_two_classes_of_one_vector_are_refused_and_near_ones_named(
+    config: Callable[..., DictConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = "1 0 0 0 0 0 0 0"
+    same = vector_file(tmp_path / "same.txt", cat=row, dog=row)
+    line = refusal(config(*strict(*CLEAN), *same), tmp_path / "run")
+    assert "classes 'cat' and 'dog' have the same vector for different words" in line
+    assert "++labels.merges.dog=cat" in line
+    near = vector_file(tmp_path / "near.txt", cat=row, dog="1 0.1 0 0 0 0 0 0")
+    checks.announce(prepare(config(*strict(*CLEAN), *near)))
+    assert "1 pairs of classes have nearly the same vector" in (err := capsys.readouterr().err)
+    assert "cat and dog (0.995)" in err
+
+
+def test_words_that_are_only_spelt_alike_are_named(
+    config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    root = shutil.copytree(image_tree, tmp_path / "pictures")
+    (root / "helicopter").rename(root / "helicoptr")
+    vectors = vector_file(tmp_path / "vectors.txt")
+    options = (*strict("helicoptr"), *vectors, "labels.on_missing=nearest", "split.clean=report")
+    data = prepare(config(*options, root=root))
+    checks.announce(data)
+    err = capsys.readouterr().err
+    assert "1 classes have the words spelt most like their names: helicoptr -> helicopter" in err
+    assert data.about()["labels/nearest"] == 1
+
+
 def test_where_the_pretraining_is_unknown_no_split_is_clean(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
