@@ -246,7 +246,7 @@ def _sign(file: Path) -> None:
     from devise_exp.core.files import checksum
 
     meta = file.parent / "meta.json"
-    if meta.is_file():
+    if meta.is_file() and file != meta:
         content = json.loads(meta.read_text())
         content["checksums"][file.name] = checksum(file)
         meta.write_text(json.dumps(content))
