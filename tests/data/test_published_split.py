@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,14 @@ def test_seen_rows_keep_their_part_and_all_rows_of_unseen_classes_test() -> None
     assert split.name == "folders2"
 
 
-def test_unseen_classes_may_be_named_and_training_may_be_limited() -> None:
+def test_unseen_classes_may_be_named_and_training_may_be_limited(tmp_path: Path) -> None:
     data = published({"train": 10, "val": 2, "test": 3})
     split = folders_split(data, unseen=["emu"], n_seen=3, train_per_class=4)
     assert [split.classes[c] for c in split.unseen] == ["emu"]
     assert counts_of(split) == (12, 6, 9, 15)
+    (tmp_path / "unseen.txt").write_text("emu\n")
+    listed = folders_split(data, unseen_file=str(tmp_path / "unseen.txt"), n_seen=3)
+    assert listed.unseen_rows.tolist() == split.unseen_rows.tolist()
     fewer = folders_split(data, unseen=["emu"], n_seen=3, train_per_class=2)
     assert set(fewer.train) < set(split.train)
 

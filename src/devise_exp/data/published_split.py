@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import listed
+from devise_exp.core.name_files import listed, read_names
 from devise_exp.data.class_sides import choose_sides, draw_unseen
 from devise_exp.data.dealing import class_rng
 from devise_exp.data.labelled_rows import LabelledRows
@@ -24,6 +24,7 @@ def folders_split(
     clean: str = "report",
     n_seen: int | None = None,
     train_per_class: int | None = None,
+    unseen_file: str | None = None,
 ) -> Split:
     """Take the rows of seen classes as published; all rows of unseen classes test.
 
@@ -40,6 +41,7 @@ def folders_split(
         clean: "report" or "require", see Split.
         n_seen: So many seen classes take part, smaller sets within larger ones; None: all.
         train_per_class: At most so many rows of a class train, nested alike; None: all.
+        unseen_file: A file with further names of unseen classes: a name a line, CSV or YAML.
 
     Returns:
         The split.
@@ -52,14 +54,16 @@ def folders_split(
         raise InputError(f"split.val_share={val_share}: give a share between 0 and 1")
     if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
         raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
-    if unseen is not None and n_unseen is not None:
+    named = [] if unseen is None else list(unseen)
+    named += read_names(unseen_file, "split.unseen_file") if unseen_file is not None else []
+    if named and n_unseen is not None:
         raise InputError("split.unseen and split.n_unseen: give one of them, the other one null")
     if data.parts is None:
         raise InputError(
             "split=folders: these data come without published parts: choose split=random or "
             "split=named, or data=image_folder with a data.root that holds train and test folders"
         )
-    names = draw_unseen(data.classes, n_unseen, seed) if unseen is None else unseen
+    names = named or draw_unseen(data.classes, n_unseen, seed)
     data, is_unseen = choose_sides(data, names, n_seen, seed)
     train, val, test, remarks = _published(data, is_unseen)
     train, val, more = _deal(data, train, val, seed, val_share, train_per_class)
