@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 
-from devise_exp.core.errors import InputError
+from devise_exp.core.errors import InputError, user_message
 
 LIMIT = 2 << 30  # bytes above the baseline
 LONGEST = 2000  # characters of a line for people
@@ -32,8 +32,8 @@ class Outcome:
     Attributes:
         label: Which sort of case it is, a row of the table.
         result: "read", "refused" (an InputError of one line), or a fault: "traceback", "memory",
-            "wrong" (an AssertionError of the case's own checks), "unclear" (an InputError that
-            is empty, too long or of several lines); the parent adds "hang" and "crash".
+            "wrong" (an AssertionError of the case's own checks), "unclear" (an InputError whose
+            line is empty or too long); the parent adds "hang" and "crash".
         text: What the reader returned, the message, or the end of the traceback.
     """
 
@@ -62,7 +62,7 @@ def run_case(
     try:
         return Outcome(label=label, result="read", text=str(cases.read(folder)))
     except InputError as error:
-        text = str(error)
+        text = user_message(error) or ""
         clear = text.strip() and "\n" not in text and len(text) <= LONGEST
         return Outcome(label=label, result="refused" if clear else "unclear", text=text)
     except MemoryError:
