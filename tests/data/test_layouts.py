@@ -134,6 +134,75 @@ def test_a_depth_takes_the_coarser_folders_as_classes(tmp_path: Path) -> None:
     assert "split=folders" not in refusal(root, parts="join")
 
 
+@pytest.mark.parametrize(
+    ("levels", "folders", "classes"),
+    [
+        (2, within(["train", "test"], ANIMALS), ANIMALS),
+        (4, within(["train", "test"], GROCERIES), VARIETIES),
+        (3, within(list(ANIMALS), ("train", "test")), ANIMALS),
+        (1, within(["train", "test"], GROCERIES), ("Fruit", "Packages")),
+    ],
+)
+def test_a_line_offers_a_depth_only_if_it_gives_classes(
+    levels: int, folders: list[str], classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    root = grow(tmp_path, *folders)
+    line = refusal(root, levels=levels)
+    assert "(0 classes" not in line
+    assert as_told(root, line).classes == tuple(sorted(classes))
+
+
+@pytest.mark.parametrize(
+    ("folders", "seen", "root"),
+    [
+        (within(["x/fold1", "x/fold2"], ANIMALS), "a single folder (x)", "x/fold1"),
+        (within(within(["photo", "sketch"], ("train", "test")), ANIMALS),
+         "parts (train, test) in the class folders", "photo"),
+        (within(["images/train", "images/val", "labels/train", "labels/val"], ANIMALS),
+         "parts (train, val) in the class folders", "images"),
+        (within(["train", "test"], ("site1/cat", "site1/dog", "site2/cat", "site2/dog")),
+         "parts (train, test)", "train/site1"),
+        (within(["train2017", "train2018"], ANIMALS), "(train2017, train2018)", "train2017"),
+        (["x/boat", "x/plane", "x/test"], "a single folder (x)", "x"),
+    ],
+)  # fmt: skip
+def test_a_tree_that_no_option_reads_as_a_whole_is_entered(
+    folders: list[str], seen: str, root: str, tmp_path: Path
+) -> None:
+    line = refusal(grow(tmp_path, *folders))
+    assert seen in line
+    assert line.endswith(f"data.root={tmp_path / root}")
+
+
+def test_no_option_of_a_line_ends_in_another_line(tmp_path: Path) -> None:
+    root = grow(tmp_path, "cat/train", "cat/test", "dog", "emu")  # leaf: classes train and test
+    line = refusal(root)
+    assert "leaf" not in line
+    assert as_told(root, line).classes == ANIMALS
+
+
+def test_images_above_the_parts_of_a_class_are_left_out(tmp_path: Path) -> None:
+    root = grow(tmp_path, "cat*1", *within(list(ANIMALS), ("train", "test")))
+    dataset = as_told(root, refusal(root))
+    assert (dataset.classes, set(dataset.parts or ())) == (ANIMALS, {"train", "test"})
+    assert dataset.skipped == ("cat: 1 images not in a class folder",)
+
+
+def test_parts_that_share_a_word_are_no_classes(tmp_path: Path) -> None:
+    line = refusal(grow(tmp_path / "domains", "trainA", "trainB", "testA", "testB"))
+    assert "holds parts (testA, testB, trainA, trainB) whose images lie directly in them" in line
+    line = refusal(grow(tmp_path / "one", *within(["train"], ANIMALS)), levels=1)
+    assert "classes named as parts of a split (train) and no others: set data.root" in line
+
+
+def test_a_file_that_may_be_an_image_does_not_change_what_a_class_is(tmp_path: Path) -> None:
+    root = grow(tmp_path, "okapi/images", "emu/images", "cat")
+    (root / "okapi" / "notes").mkdir()
+    (root / "okapi" / "notes" / "index").write_text("text")
+    classes = image_folder(root, levels="leaf").classes
+    assert classes == ("cat", "emu", "okapi")
+
+
 @pytest.mark.parametrize("folder", ["train", "Validation", "test_set", "dev-data", "HOLD OUT"])
 def test_parts_of_plain_images_are_no_classes(folder: str, tmp_path: Path) -> None:
     root = grow(tmp_path, folder, "testing")

@@ -19,7 +19,8 @@ from devise_exp.data.image_tree import (
     missing_classes,
 )
 from devise_exp.data.layout import Levels
-from devise_exp.data.layout_choice import PartOption, choose_layout
+from devise_exp.data.layout_advice import PartOption
+from devise_exp.data.layout_choice import choose_layout
 from devise_exp.data.system_files import image_files, is_system_folder
 
 # Only what people keep beside images; whatever else a class folder holds is tried as an image.

@@ -19,7 +19,8 @@ from devise_exp.data.layout import (
     class_names,
     without_parts,
 )
-from devise_exp.data.layout_choice import Layout, PartOption
+from devise_exp.data.layout_advice import PartOption
+from devise_exp.data.layout_choice import Layout
 
 FileTree = dict[Folder, list[str]]  # folder below the root -> the files in it that may be images
 
@@ -60,7 +61,8 @@ def image_entries(
     classes: Mapping[Folder, ClassFolder] = layout.classes
     if layout.parts is None:  # folders of files that only their content shows to be images, too
         counts = {folder: len(files) for folder, files in tree.items() if folder}
-        classes = class_folders_of(counts, without_parts(counts, None), layout.levels)
+        every = class_folders_of(counts, without_parts(counts, None), layout.levels)
+        classes = {**every, **classes}
     names = class_names(class_folder.path for class_folder in classes.values())
     for folder, (path, rest, part) in classes.items():
         class_name = portable(names[path])

@@ -81,13 +81,20 @@ def find_parts(counts: Counts) -> PartFolders | None:
     parts = {name: part for name, part in parts_among(names).items() if _has_folders(counts, name)}
     beside = tuple(name for name in names if name not in parts)
     plain = [name for name in beside if (name,) in counts and part_of(name) is None]
-    if parts and (len(set(parts.values())) > 1 or not plain):
+    # One part alone is a folder above the classes.
+    if len(set(parts.values())) > 1 or (parts and beside and not plain):
         return PartFolders(level=0, parts=parts, beside=beside)
-    for level in range(1, min(len(path) for path in counts)):
-        names = sorted({path[level] for path in counts})
+    for level in range(1, max(map(len, counts))):
+        below = [path for path in counts if len(path) > level]
+        names = sorted({path[level] for path in below})
         parts = parts_among(names)
         if len(parts) == len(names) and len(set(parts.values())) > 1:
-            return PartFolders(level=level, parts=parts)
+            above = {path[:depth] for path in below for depth in range(level + 1)}
+            return (
+                PartFolders(level=level, parts=parts)
+                if counts.keys() <= above.union(below)
+                else None
+            )
     return None
 
 
