@@ -17,12 +17,13 @@ from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.copies import SplitImages, split_images
-from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
+from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.folders import image_folder
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.published_split import folders_split
 from devise_exp.data.sides import is_earlier
 from devise_exp.data.splits import Split, given_split, named_split, random_split
+from devise_exp.data.subset import subset
 
 PARTS = ("train", "val", "test", "unseen")
 
@@ -284,6 +285,18 @@ def test_min_images_counts_no_copies(photos: Path) -> None:
         shutil.copy(photos / "cat/0.png", photos / f"cat/0 copy {i}.png")
     noise_image(photos / "dog/8.png", seed=999)
     assert subset(image_folder(photos), min_images=9).classes == ("dog",)
+
+
+def test_a_limit_counts_no_copies(photos: Path) -> None:
+    """So a class keeps the three images that a split needs."""
+    for i in range(3):
+        shutil.copy(photos / "cat/0.png", photos / f"cat/0 copy {i}.png")
+    dataset = subset(image_folder(photos), limit_per_class=3)
+    assert [row for row in dataset.rows if row.startswith("cat/0")] == [
+        "cat/0 copy 0.png", "cat/0 copy 1.png", "cat/0 copy 2.png", "cat/0.png"
+    ]  # fmt: skip
+    split = split_images(labelled_rows(dataset), random_split).split
+    assert {len(split.val), len(split.test)} <= {len(split.seen), len(split.seen) + 3}
 
 
 NAMES = st.sampled_from(["a", "b", "c", "copy (1)", "IMG_1", "x y", "é"])

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.dataset import ImageDataset, subset
+from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.folders import image_folder
 from devise_exp.data.images import ImageArrays
 from devise_exp.data.scan import images_fingerprint
+from devise_exp.data.subset import subset
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ import pytest
 from helpers.banks import FORK, bank_of, killed_extraction, left_in, opened, small_backbone
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.dataset import ImageDataset, subset
+from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.folders import image_folder
+from devise_exp.data.subset import subset
 from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.bank import FeatureBank, RemoteShards, shard_rows
 from devise_exp.features.extraction import ExtractionSettings

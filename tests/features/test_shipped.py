@@ -16,8 +16,9 @@ from hypothesis.extra.numpy import arrays
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.caltech import caltech101
-from devise_exp.data.dataset import ImageDataset, subset
+from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.images import ImageFiles
+from devise_exp.data.subset import subset
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.bank import FeatureBank, feature_bank

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 
 from devise_exp.data.caltech import caltech101
-from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
+from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.scan import images_fingerprint
 from devise_exp.data.splits import named_split, random_split
+from devise_exp.data.subset import subset
 from devise_exp.features.backbones.base import Backbone, Preprocess
 
 CLASSES = ("okapi", "yak", "zebra", "na\u00efve")

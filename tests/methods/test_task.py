@@ -191,12 +191,15 @@ def test_a_class_fold_shows_no_image_of_the_classes_held_out() -> None:
     twins = task.train[task.class_ids[task.train] == held_out[0]]
     copies = task.train[task.class_ids[task.train] == other]
     images[copies[:1]] = twins[0]
-    created = class_fold(task, held_out, images=images)
+    shared = replace(task, images=images)
+    created = class_fold(shared, held_out)
     assert had(created.task) == sorted(set(had(class_fold(task, held_out).task)) - {copies[0]})
     assert created.is_whole
     assert set(images[created.unseen_rows]) & set(images[had(created.task)]) == set()
+    within = class_fold(class_fold(shared, task.seen[3:5]).task, held_out)
+    assert set(images[within.unseen_rows]) & set(images[had(within.task)]) == set()
     images[copies] = twins[0]
-    assert not class_fold(task, held_out, images=images).is_whole
+    assert not class_fold(shared, held_out).is_whole
 
 
 def test_a_task_without_a_pretraining_has_class_folds_without_one() -> None:

@@ -117,8 +117,8 @@ def _deal(
     for row in train.tolist():
         by_class.setdefault(int(data.labels[row]), []).append(row)
     for c, rows in by_class.items():
-        order = class_rng(seed, data.classes[c]).permutation(len(rows))
-        ordered = [sorted(rows, key=data.rows.__getitem__)[i] for i in order]
+        by_name = sorted(rows, key=data.rows.__getitem__)
+        ordered = [by_name[i] for i in class_rng(seed, data.classes[c]).permutation(len(rows))]
         if c not in with_val:
             if len(rows) < 2:
                 raise InputError(

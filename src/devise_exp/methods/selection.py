@@ -89,7 +89,8 @@ def calibrate(method: Method, task: Task, folds: Sequence[ClassFold]) -> Calibra
     can_name = method.names_unseen and fitted.class_vectors[task.unseen].any(axis=1).all()
     gammas = []
     for fold in folds if can_name else ():
-        others = [_within(fold, other) for other in folds if other is not fold]
+        within = [_within(fold, other) for other in folds if other is not fold]
+        others = [other for other in within if other.is_whole]
         gammas.append(best_gamma(fold_curve(fit_method(method, fold.task, others), task, fold)))
     return calibrated(method, fitted, float(np.mean(gammas)) if gammas else None)
 

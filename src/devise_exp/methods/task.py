@@ -113,6 +113,7 @@ class Task:
         val: Validation rows, all of seen classes.
         seed: Seed of the training.
         pretraining: The backbone's own classifier, None if that is unknown.
+        images: (N,) the lowest row that shows the same image; None: no image is in two classes.
     """
 
     features: GuardedFeatures
@@ -124,6 +125,7 @@ class Task:
     val: np.ndarray
     seed: int
     pretraining: PretrainedClassifier | None = None
+    images: np.ndarray | None = None
 
     def targets(self, rows: np.ndarray) -> np.ndarray:
         """Number the classes of rows among the seen classes.
@@ -165,6 +167,7 @@ def make_task(
     features: np.ndarray,
     seed: int,
     pretraining: PretrainedClassifier | None = None,
+    images: np.ndarray | None = None,
 ) -> Task:
     """Make the task of a split, with test rows and rows of unseen classes closed.
 
@@ -175,6 +178,7 @@ def make_task(
         features: (N, feature_dim) features of all rows.
         seed: Seed of the training.
         pretraining: The backbone's own classifier, None if that is unknown.
+        images: (N,) the lowest row that shows the same image; None: no image is in two classes.
 
     Returns:
         The task.
@@ -189,23 +193,19 @@ def make_task(
         val=split.val,
         seed=seed,
         pretraining=pretraining,
+        images=images,
     )
 
 
-def class_fold(
-    task: Task,
-    held_out: np.ndarray,
-    overlapping: Collection[str] = (),
-    images: np.ndarray | None = None,
-) -> ClassFold:
+def class_fold(task: Task, held_out: np.ndarray, overlapping: Collection[str] = ()) -> ClassFold:
     """Let some seen classes of a task play the unseen ones.
+
+    Rows of other classes that show an image of the classes held out are left out.
 
     Args:
         task: The whole task.
         held_out: Ids of the seen classes to hold out.
         overlapping: Names of the pretraining classes to leave out, as those classes overlap them.
-        images: (N,) the lowest row that shows the same image: rows that show an image of the
-            classes held out are left out. None: no image is in two classes.
 
     Returns:
         The class fold. The rows to choose by are the validation rows of the classes left, and the
@@ -214,8 +214,8 @@ def class_fold(
     is_held_out = np.isin(task.class_ids, held_out)
     both = np.concatenate([task.train, task.val])
     is_shown = is_held_out
-    if images is not None:
-        is_shown = is_held_out | np.isin(images, images[both[is_held_out[both]]])
+    if task.images is not None:
+        is_shown = is_held_out | np.isin(task.images, task.images[both[is_held_out[both]]])
     train, val = (rows[~is_shown[rows]] for rows in (task.train, task.val))
     opened = np.zeros_like(task.features.open)
     opened[train] = opened[val] = True

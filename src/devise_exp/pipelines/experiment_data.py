@@ -110,7 +110,9 @@ class ExperimentData:
             A task that raises if rows other than training and validation rows are read.
         """
         vectors = self.class_vectors
-        return make_task(self.split, self.class_ids, vectors, features, seed, self.pretraining)
+        return make_task(
+            self.split, self.class_ids, vectors, features, seed, self.pretraining, self.images
+        )
 
     def class_folds(self, task: Task) -> tuple[ClassFold, ...]:
         """Hold out some seen classes of a task, once per set of held_out.
@@ -129,7 +131,7 @@ class ExperimentData:
         for held_out in self.held_out:
             names = display_names(self.resolutions, held_out)
             overlapping = audit_classes(names, self.backbone).categories
-            folds.append(class_fold(task, held_out, overlapping, self.images))
+            folds.append(class_fold(task, held_out, overlapping))
         needed = task.pretraining is not None
         return tuple(
             fold

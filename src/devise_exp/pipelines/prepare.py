@@ -12,8 +12,9 @@ from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.name_files import listed
 from devise_exp.data.class_folds import draw_class_folds
 from devise_exp.data.copies import SplitImages, split_images
-from devise_exp.data.dataset import ImageDataset, labelled_rows, subset
+from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.splits import Split
+from devise_exp.data.subset import subset
 from devise_exp.evaluation.leakage import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.bank import RemoteShards, feature_bank
