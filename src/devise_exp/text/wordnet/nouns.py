@@ -1,11 +1,14 @@
 """The words of all of WordNet's noun synsets: which names are nouns, and what an id means.
 
 A name is identified if it is a noun in one of its readings: as it is, without numbers, ids and
-qualifiers, or, of three words or more, by a run of two or more of them.
+qualifiers, or, of three words or more, by two or more words at its end or before a kind (water lily
+flower). What is left of a model number (DC-10, Falcon 2000) and other words of a name (the Monte
+Carlo of a car) do not say what it is, though they may say that a class is known.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -22,7 +25,18 @@ from devise_exp.text.names import (
     split_words,
 )
 
-_PLACEHOLDERS = {"category", "class", "cluster", "folder", "group", "label", "object", "type"}
+# Nouns that number things of any kind (class_7), or stand for what nobody has named.
+_PLACEHOLDERS = {
+    "background", "breed", "category", "class", "cluster", "family", "folder", "genus", "group",
+    "id", "image", "item", "kind", "label", "number", "object", "part", "photo", "photograph", "picture",
+    "sample", "set", "species", "specimen", "test", "thing", "train", "type", "unknown", "variety",
+}  # fmt: skip
+# Words that a name may end with and stay what it is without them: water lily flower.
+_KINDS = {
+    "animal", "apple", "berry", "bird", "butterfly", "cat", "dish", "dog", "fish", "flower", "food",
+    "fruit", "insect", "plant", "shrub", "snake", "tree", "turtle", "vegetable",
+}  # fmt: skip
+_MODEL_NUMBER = re.compile(r"(?<!\d)[1-9]\d{2,}\W*$")  # a longer count has zeros in front
 
 
 @dataclass(frozen=True)
@@ -64,17 +78,19 @@ def identify(phrases: Sequence[str], known: Collection[str]) -> tuple[tuple[str,
         known: Spelling keys of names that need not be nouns of WordNet.
 
     Returns:
-        The spelling keys of the names and of the nouns in them; and whether one of them is known
-        or a noun.
+        The spelling keys of the names and of the nouns in them; and whether those that
+        say what the class is are known or nouns.
     """
     keys: dict[str, None] = dict.fromkeys(spelling_keys(phrases))
     by_id = [word for phrase in phrases for word in _words_of_ids(phrase)]
     identified = bool(by_id)
     for phrase in phrases:
         for synonym in split_synonyms(phrase):
-            first = next(filter(None, (_nouns(r, known) for r in _candidates(synonym))), ())
-            keys |= dict.fromkeys(first)
-            identified |= bool(first)
+            for names, sufficient in _candidates(synonym):
+                if nouns := _nouns(names, known):
+                    keys |= dict.fromkeys(nouns)
+                    identified |= bool(_nouns(sufficient, known))
+                    break
     return tuple(keys | dict.fromkeys(spelling_keys(by_id))), identified
 
 
@@ -82,16 +98,28 @@ def _words_of_ids(phrase: str) -> tuple[str, ...]:
     return shipped_nouns().words_of_ids(phrase) if ID_IN_NAME.search(phrase) else ()
 
 
-def _candidates(name: str) -> Iterator[tuple[str, ...]]:
-    """Yield what may be the noun of a name, the whole name first: alternatives, in order."""
+def _candidates(name: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield what may be the noun of a name, the whole name first, and what of it says what it is.
+
+    Alternatives, in order.
+    """
+    is_model = _MODEL_NUMBER.search(name) is not None
     for i, reading in enumerate(readings(name)):
         letters = "".join(filter(str.isalpha, reading))
+        is_placeholder = letters.lower() in _PLACEHOLDERS
         # A letter, a number, and the "class" of class_7 are nouns that mean nothing here.
-        if len(letters.encode()) > 1 and not (i and letters.lower() in _PLACEHOLDERS):
-            yield (reading,)
+        if len(letters.encode()) > 1 and not (i and is_placeholder):
+            is_code = i > 0 and (is_model or len(letters) < 3 or _is_abbreviation(letters))
+            yield (reading,), () if is_code or is_placeholder else (reading,)
     words = split_words(readings(name)[-1])
     for n in range(len(words) - 1, 1, -1):
-        yield tuple(" ".join(words[i : i + n]) for i in range(len(words) - n + 1))
+        runs = tuple(" ".join(words[i : i + n]) for i in range(len(words) - n + 1))
+        is_kind = n == len(words) - 1 and words[-1].lower() in _KINDS
+        yield runs, () if is_model else runs if is_kind else runs[-1:]
+
+
+def _is_abbreviation(letters: str) -> bool:
+    return len(letters) < 4 and letters.isupper()
 
 
 def _nouns(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
