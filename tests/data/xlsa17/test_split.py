@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.xlsa17 import files
-from devise_exp.data.xlsa17.files import PARTS
+from devise_exp.data.xlsa17.listed_rows import PARTS
 from devise_exp.evaluation import published_results
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.prepare import prepare

@@ -9,24 +9,28 @@ published files have val_loc, which decides no row here. Arrays may stand the ot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import file_stamp
 from devise_exp.core.vectors import normalize_rows
+from devise_exp.data.xlsa17.listed_rows import (
+    PARTS,
+    VALIDATION,
+    check_parts,
+    positions,
+    row_names,
+)
 from devise_exp.data.xlsa17.matlab import PUBLISHED, MatlabArrays, read_arrays
 
 BACKBONE = "xlsa17_res101"
 NAMES = ("SUN", "CUB", "AWA1", "AWA2", "APY")
 FEATURE_DIM = 2048
 FEATURES, SPLITS = "res101.mat", "att_splits.mat"
-PARTS = ("trainval_loc", "test_seen_loc", "test_unseen_loc")
-VALIDATION = "val_loc"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -149,7 +153,7 @@ def _read_listing(name: str, folder: Path, *stamps: str) -> Listing:
         texts=["image_files"],
         shapes={"features": (None, None)},
     )
-    labels = _positions(features_file, images, "labels", len(classes), "classes")
+    labels = positions(features_file, images, "labels", len(classes), "classes")
     paths = images.texts["image_files"]
     n, rows_in_columns = _orientation(features_file, images.shapes["features"])
     for key, count in (("labels", len(labels)), ("image_files", len(paths))):
@@ -157,17 +161,17 @@ def _read_listing(name: str, folder: Path, *stamps: str) -> Listing:
             raise InputError(
                 f"{features_file}: {count} {key} for {n} rows of features: {PUBLISHED}"
             )
-    trainval, test, unseen = (_positions(splits_file, splits, key, n, "rows") for key in PARTS)
+    trainval, test, unseen = (positions(splits_file, splits, key, n, "rows") for key in PARTS)
     validation = np.empty(0, np.int64)
     if VALIDATION in splits.numbers:
-        validation = _positions(splits_file, splits, VALIDATION, n, "rows")
-    _check_parts(splits_file, classes, labels, (trainval, test, unseen), validation)
+        validation = positions(splits_file, splits, VALIDATION, n, "rows")
+    check_parts(splits_file, classes, labels, (trainval, test, unseen), validation)
     return Listing(
         name=name,
         folder=folder,
         classes=classes,
         labels=labels,
-        rows=_row_names([classes[label] for label in labels.tolist()], paths),
+        rows=row_names([classes[label] for label in labels.tolist()], paths),
         parts=(trainval, test, unseen),
         rows_in_columns=rows_in_columns,
     )
@@ -217,67 +221,3 @@ def _orientation(file: Path, shape: tuple[int, int]) -> tuple[int, bool]:
     raise InputError(
         f"{file}: features is {shape[0]} x {shape[1]}, not {FEATURE_DIM} x any: {PUBLISHED}"
     )
-
-
-def _positions(file: Path, arrays: MatlabArrays, key: str, n: int, what: str) -> np.ndarray:
-    """Turn numbers from 1 to n into (m,) int64 positions from 0."""
-    numbers = arrays.numbers[key]
-    if 1 not in numbers.shape:
-        raise InputError(f"{file}: {key} is not a single row or column of numbers: {PUBLISHED}")
-    values = numbers.ravel().astype(np.float64)
-    # NaN is in no range either.
-    wrong = values[~((values >= 1) & (values <= n) & (values == np.round(values)))]
-    if len(wrong):
-        remedy = "count from 1, as MATLAB does, or " if 0 in wrong else ""
-        raise InputError(
-            f"{file}: {key} has {wrong[0]:g}, which is none of the {what} 1 to {n}: "
-            f"{remedy}{PUBLISHED}"
-        )
-    return values.astype(np.int64) - 1
-
-
-def _row_names(classes: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
-    """Name rows <class>/<image> without the images' folders; number those of the same name."""
-    # As a path of Windows, so that both / and \ separate folders.
-    wanted = [
-        f"{class_name}/{PureWindowsPath(path).name}"
-        for class_name, path in zip(classes, paths, strict=True)
-    ]
-    taken, times = set(wanted), Counter[str]()
-    names = []
-    for name in wanted:
-        times[name] += 1
-        row = name
-        while times[name] > 1 and row in taken:
-            row = f"{name} {times[name]}"
-            times[name] += row in taken
-        taken.add(row)
-        names.append(row)
-    return tuple(names)
-
-
-def _check_parts(
-    file: Path,
-    classes: Sequence[str],
-    labels: np.ndarray,
-    parts: Sequence[np.ndarray],
-    validation: np.ndarray,
-) -> None:
-    """Refuse a row that is in two parts, and a class that is on both sides or on none."""
-    rows = np.concatenate(parts)
-    if len(np.unique(rows)) < len(rows):
-        twice = np.flatnonzero(np.bincount(rows) > 1)[0]
-        raise InputError(
-            f"{file}: row {twice + 1} is more than once in {', '.join(PARTS)}: {PUBLISHED}"
-        )
-    trainval, test, unseen, validated = (
-        set(labels[part].tolist()) for part in (*parts, validation)
-    )
-    for wrong, what in (
-        (trainval ^ test, f"is in only one of {PARTS[0]} and {PARTS[1]}"),
-        (trainval & unseen, f"is in both {PARTS[0]} and {PARTS[2]}"),
-        (set(range(len(classes))) - trainval - unseen, "is in no part"),
-        (validated - trainval, f"is in {VALIDATION} but not in {PARTS[0]}"),
-    ):
-        if wrong:
-            raise InputError(f"{file}: class {classes[min(wrong)]!r} {what}: {PUBLISHED}")
