@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+from helpers.images import draw
+from helpers.paths import ROOT
 
 
 def test_importing_what_needs_no_torch_is_light() -> None:
@@ -20,6 +24,48 @@ def test_importing_what_needs_no_torch_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+TREE = "train.py data=image_folder data.root=tree"
+WRONG = {
+    "train.py optimizer.lr=0": "optimizer.lr=0: give a number",
+    "train.py data=image_folder data.root=nowhere": "nowhere does not exist",
+    "train.py data=cifar100 data.root=nowhere": "cifar100: not found under nowhere",
+    f"{TREE} word_vectors=glove word_vectors.path=words.txt": "'zzqx'",
+    f"{TREE} word_vectors=random split=named split.unseen=[catt]": "no class catt",
+    "evaluate.py run_dir=nowhere": "nowhere: not a run folder",
+    "-m devise_exp.ui.cli.main look data=image_folder data.root=nowhere": "nowhere does not exist",
+    "-m devise_exp.ui.cli.main sweep study.trials=0": "study.trials=0: give a whole number",
+}
+HEAVY = {
+    "torch", "torchvision", "pytorch_lightning", "lightning_fabric", "gensim", "timm", "wandb",
+}  # fmt: skip
+
+
+def test_wrong_input_is_told_without_torch(tmp_path: Path) -> None:
+    """It takes most of the time of a start; -X importtime names every module on stderr."""
+    for name in ("cat", "dog", "emu", "zzqx"):
+        for i in range(4):
+            draw(tmp_path / "tree" / name / f"{i}.png", (9, 99, 9), seed=i)
+    (tmp_path / "words.txt").write_text("cat 1 2\ndog 2 1\nemu 3 4\n")
+    started = {}
+    for command in WRONG:
+        script, *rest = command.split(" ")
+        words = [script if script == "-m" else str(ROOT / script), *rest]
+        started[command] = subprocess.Popen(
+            [sys.executable, "-X", "importtime", *words],
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    for command, process in started.items():
+        lines = process.communicate()[1].splitlines()
+        (line,) = [line for line in lines if not line.startswith("import time:")]
+        assert line.startswith("error: "), command
+        assert WRONG[command] in line
+        assert process.returncode == 2
+        imported = {line.rpartition("|")[2].strip() for line in lines}
+        assert "omegaconf" in imported
+        assert imported.isdisjoint(HEAVY), command
+    assert not list((tmp_path / "outputs").iterdir())
 
 
 def test_a_worker_of_a_sweep_is_light() -> None:

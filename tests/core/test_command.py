@@ -17,12 +17,16 @@ import pytest
 import torch
 from helpers.configs import ALONE, SMALL_NETWORK
 from helpers.images import COLOURS, draw
-from helpers.options import options
+from helpers.options import last_given, options
 from helpers.own_process import OwnProcess
 from helpers.paths import ROOT
 from omegaconf import DictConfig
 
-from devise_exp.core.command import command, quoted, spelled
+from devise_exp.core.command import command, spelled, underlying_stop
+from devise_exp.core.config import check_given_once
+from devise_exp.core.errors import InputError
+from devise_exp.core.machine import processors
+from devise_exp.core.overrides import quoted
 
 SMALL = [
     "data=image_folder",
@@ -55,7 +59,7 @@ def ran(
     monkeypatch.chdir(tmp_path)
 
     def run(script: str, *arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        monkeypatch.setattr(sys, "argv", [script, *last_given(arguments)])
         capsys.readouterr()
         code: int | str | None = 0
         try:
@@ -122,6 +126,12 @@ HYDRA = [
     (["method=[ale,null]"], ["method=[ale,null]: choose an option of conf/method"]),
     (["+experiment=3"], ["experiment=3: choose an option of conf/experiment"]),
     (["hydra/launcher=null"], ["hydra/launcher=null: choose an option"]),
+    (["loss=[cosine,mse]"], ["loss=[cosine,mse]: choose an option of conf/loss"]),
+    (["-m", "loss=[cosine,mse],softmax"], ["choose an option of conf/loss"]),
+    (["loss=cosine,mse"], ["a comma divides the values of a grid: add -m", '"loss=[cosine,mse]"']),
+    (["hydra.run.dir="], ["hydra.run.dir=: no folder: give it a name"]),
+    (["-m", "hydra.sweep.dir=null"], ["hydra.sweep.dir=null: no folder"]),
+    (["++labels.aliases.crème=custard"], ["no key for the name crème", "labels.aliases_file=FILE"]),
 ]
 
 
@@ -149,7 +159,7 @@ def test_a_value_that_is_needed(ran: Command, tmp_path: Path) -> None:
 
 
 VALUES = [
-    (["split.n_unseen=0"], ["split.n_unseen=0", "at least one unseen"]),
+    (["split.n_unseen=0"], ["split.n_unseen=0: give a whole number from 1 on"]),
     (["split.n_unseen=7"], ["split.n_unseen=7 of 8 classes", "two seen ones"]),
     (["split=named", "split.unseen=[catt]"], ["no class catt", "near catt: cat"]),
     (
@@ -159,12 +169,12 @@ VALUES = [
     (["ks=[1000]"], ["hit@1000", "6 candidates of seen"]),
     (["ks=[3]"], ["hit@3", "2 candidates of unseen"]),
     (["ks=[]"], ["ks=[]"]),
-    (["loss=hinge_rank", "loss.violators=none"], ["loss.violators=none: choose all or first"]),
-    (["projection.hidden=-1"], ["projection", "-1"]),
-    (["projection.hidden=many"], ["projection", "str"]),
-    (["optimizer.lr=-1"], ["optimizer", "Invalid learning rate: -1"]),
+    (["loss=hinge_rank", "loss.violators=none"], ["loss.violators=none: give all or first"]),
+    (["projection.hidden=many"], ["projection.hidden=many: give a whole number from 1 to 100000"]),
+    (["optimizer.lr=-1"], ["optimizer.lr=-1: give a number from 1e-10 to 1000"]),
+    (["++optimizer.eps=-1"], ["optimizer", "Invalid epsilon value: -1"]),
     (["+optimizer.nosuch=1"], ["optimizer", "nosuch"]),
-    (["index.m=0"], ["index.m is 0"]),
+    (["index.m=0"], ["index.m=0: give a whole number from 2 to 1000"]),
     (["seed=abc"], ["seed", "abc"]),
     (["trainer.max_epochs=0"], ["trainer.max_epochs=0"]),
     (["trainer.max_epochs=-1"], ["trainer.max_epochs=-1"]),
@@ -191,6 +201,37 @@ def test_a_folder_of_the_users_stays_though_it_is_empty(train: Command, tmp_path
         (tmp_path / "mine").mkdir(exist_ok=True)
         assert_one_line(train("split.n_unseen=0", f"hydra.run.dir={run_dir}"), "split.n_unseen=0")
         assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+def test_a_key_is_given_once() -> None:
+    for arguments in (["++seed=3", "++seed=4"], ["-m", "seed=3", "loss=mse", "+seed=4"]):
+        with pytest.raises(InputError, match=r"^seed is given twice, seed=3 and seed=4: take one"):
+            check_given_once(arguments)
+    check_given_once(["seed=3", "seed=3", "~method.a", "~method.a=1", "--cfg", "job"])
+
+
+def test_a_folder_with_files_of_ones_own_becomes_no_run_folder(
+    train: Command, tmp_path: Path
+) -> None:
+    for name in ("thesis.tex", "b.txt", "c.txt", "d.txt"):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (tmp_path / "mine" / name).write_text("mine")
+    line = "mine: holds b.txt, c.txt, d.txt and 1 more, which no run has written: give a new"
+    assert_one_line(train("hydra.run.dir=mine"), line)
+    assert_one_line(train("hydra.run.dir=mine", "seeds=2"), line)
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        "b.txt", "c.txt", "d.txt", "thesis.tex",
+    ]  # fmt: skip
+    (tmp_path / "logged").mkdir()
+    (tmp_path / "logged/slurm-7.out").write_text("a scheduler's")
+    assert train("hydra.run.dir=logged").code == 0
+
+
+def test_more_processes_than_processors(train: Command, tmp_path: Path) -> None:
+    most = processors()
+    ended = train(f"trainer.devices={most + 3}", "trainer.strategy=ddp")
+    assert_one_line(ended, f"trainer.devices={most + 3}: more processes", f"give {most} or fewer")
+    assert_no_run_folder(tmp_path)
 
 
 def test_a_gpu_where_there_is_none(train: Command, tmp_path: Path) -> None:
@@ -283,7 +324,7 @@ def test_a_path_may_read_as_a_number(
     assert ended.code == 0, ended.stderr
     assert_one_line(train(f"resume={name}"), f"{name}: this run is finished")
     shutil.copytree(image_tree, tmp_path / "3_1")
-    assert_one_line(train("data.root=3_1", "split.n_unseen=0"), "at least one unseen")
+    assert_one_line(train("data.root=3_1", "split.n_unseen=7"), "at least one unseen")
     assert_one_line(
         train(f"hyperparameters_from={name}", "projection.hidden=9"),
         f"{name}: that run has another",
@@ -307,7 +348,7 @@ def test_a_run_folder_that_is_in_use_already(
 
 
 def test_a_loss_that_is_no_number_leaves_the_run_unfinished(train: Command, tmp_path: Path) -> None:
-    ended = train("optimizer=sgd", "optimizer.lr=1e30", "trainer.max_epochs=3")
+    ended = train("loss=mse", "optimizer=sgd", "optimizer.lr=1000", "trainer.max_epochs=30")
     assert_one_line(ended, "the loss became", "lower optimizer.lr")
     (folder,) = (tmp_path / "outputs").glob("*/*")
     assert (folder / "UNFINISHED").is_file()
@@ -401,7 +442,7 @@ def test_damaged_cache_entries_are_made_again(
 def test_the_same_in_processes_of_their_own(tmp_path: Path, image_tree: Path) -> None:
     arguments = {
         "option": ["train.py", "loss=nosuch"],
-        "value": ["train.py", *SMALL, f"data.root={image_tree}", "split.n_unseen=0"],
+        "value": ["train.py", *SMALL, f"data.root={image_tree}", "split.n_unseen=7"],
         "folder": ["evaluate.py", "run_dir=nowhere"],
     }
     running = {
@@ -463,3 +504,11 @@ def test_an_interrupted_command_ends_with_130(capsys: pytest.CaptureFixture[str]
         command(stopped)()
     assert end.value.code == 130
     assert capsys.readouterr().err == "interrupted: the run is not finished\n"
+
+
+def test_a_chain_of_errors_that_leads_back_to_itself_ends() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    assert underlying_stop(first) is None
+    second.__cause__ = KeyboardInterrupt()
+    assert underlying_stop(first) is second.__cause__

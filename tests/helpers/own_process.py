@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from helpers.options import last_given
+
 # Not from this process: torch trains in no fork of one that has trained.
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["devise_exp.pipelines.series", "timm"])
@@ -82,5 +84,5 @@ def _act(
         sys.argv = rest
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     else:
-        sys.argv = list(arguments)
+        sys.argv = last_given(arguments)
         runpy.run_path(kind, run_name="__main__")

@@ -15,9 +15,9 @@ from optuna.trial import TrialState
 
 from devise_exp.core.config import compose_config
 from devise_exp.pipelines.sweep import worker as worker_module
+from devise_exp.pipelines.sweep.storage import STORAGE, STUDY
 from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial_queue import TrialQueue
-from devise_exp.pipelines.sweep.worker import STORAGE, STUDY
 from devise_exp.pipelines.sweep.worker_id import worker_id
 from helpers.images import draw
 

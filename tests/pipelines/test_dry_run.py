@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from devise_exp.core import config
 from devise_exp.core.config import compose_config
 from devise_exp.core.errors import InputError
-from devise_exp.pipelines import dry_run, prepare
-from devise_exp.pipelines.dry_run import training_tiles
+from devise_exp.pipelines import dry_run, labelled, prepare
+from devise_exp.pipelines.training_sheet import training_tiles
 from devise_exp.reports.contact_sheet import Tile
 from devise_exp.ui.cli import images
 
@@ -37,9 +37,9 @@ def report(folder: Path) -> dict[str, dict[str, str]]:
 
 def tiles(tree: Path, seed: int, *more: str) -> list[Tile]:
     config = compose_config(options(tree, *more))
-    labelled = prepare.read_labelled(config, "drop")
-    split, backbone = prepare.read_split(config, labelled).split, prepare.read_backbone(config)
-    return training_tiles(labelled, split, backbone, 12, seed)
+    images = labelled.read_labelled(config, "drop")
+    split, backbone = labelled.read_split(config, images).split, prepare.read_backbone(config)
+    return training_tiles(images, split, backbone, 12, seed)
 
 
 def pixels(tile: Tile) -> np.ndarray:
@@ -80,6 +80,31 @@ def test_missing_classes_are_reported_with_near_spellings_and_by_their_alias(
     assert lines["elefantx"]["side"] == ""
     assert (lines["cat"]["words"], lines["cat"]["how"]) == ("kitten", "alias")
     assert "7 exact, 1 alias, 2 missing" in capsys.readouterr().out
+
+
+def test_an_alias_for_a_missing_class_deals_no_class_anew(image_tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(image_tree, tmp_path / "tree")
+    for i in range(4):
+        draw(tmp_path / "tree" / "elefantx" / f"{i}.png", (9, 9, 9), seed=i)
+    sides = []
+    for more in ([], ["++labels.aliases.elefantx=elephant"]):
+        dry_run.preview(options(tmp_path / "tree", *more), tmp_path / "out", n=1)
+        sides.append({name: line["side"] for name, line in report(tmp_path / "out").items()})
+    assert sides[0] == sides[1]
+    dry_run.preview(options(tmp_path / "tree", "labels.on_missing=drop"), tmp_path / "out", n=1)
+    assert report(tmp_path / "out")["elefantx"]["side"] == ""
+
+
+def test_options_of_ones_own(image_tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "own/split").mkdir(parents=True)
+    (tmp_path / "own/split/mine.yaml").write_text("defaults: [random]\nn_unseen: 3\n")
+    app = typer.Typer()
+    app.command()(images.look)
+    arguments = [*options(image_tree), "split=mine", "--config-dir", str(tmp_path / "own")]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out"), "-n", "1"])
+    assert result.exit_code == 0, result.output
+    sides = [line["side"] for line in report(tmp_path / "out").values()]
+    assert sides.count("unseen") == 3
 
 
 def test_a_class_name_is_no_markup_and_no_formula(

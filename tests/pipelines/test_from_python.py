@@ -33,7 +33,7 @@ def test_several_runs_are_refused() -> None:
     [
         (["los=cosine"], "no option los: did you mean loss"),
         (["data=image_folder", "data.root=/nowhere"], "/nowhere does not exist"),
-        (["optimizer.lr=-1"], "Invalid learning rate: -1"),
+        (["optimizer.lr=-1"], "optimizer.lr=-1: give a number from 1e-10 to 1000"),
     ],
 )
 def test_wrong_input_is_the_error_that_a_command_prints(

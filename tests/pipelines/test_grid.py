@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers.configs import ALONE, SMALL_NETWORK
+from helpers.options import last_given
 from helpers.paths import ROOT
 from helpers.wandb import wandb_group
 
@@ -44,7 +45,7 @@ def multirun(
 ) -> Ended:
     """python train.py -m, in this process."""
     arguments = ["-m", *SMALL, f"data.root={tree}", f"hydra.sweep.dir={folder}", *more]
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    monkeypatch.setattr(sys, "argv", ["train.py", *last_given(arguments)])
     code: object = 0
     try:
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.baselines import ALL
 from helpers.configs import CHOOSING, FEW
+from helpers.options import last_given
 from helpers.paths import ROOT
 from omegaconf import DictConfig
 
@@ -70,7 +71,7 @@ def test_a_single_run_with_these_choices_has_the_figures_of_the_series(
     monkeypatch.chdir(tmp_path)
     first, second = both
     options = ("seed=2", f"hyperparameters_from={first.path}", f"hydra.run.dir={tmp_path}/alone")
-    monkeypatch.setattr(sys, "argv", ["train.py", *CHOOSING, *options])
+    monkeypatch.setattr(sys, "argv", ["train.py", *last_given([*CHOOSING, *options])])
     runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     for name in ("metrics.json", "results.csv", "prior.npz", "embeddings/devise.npz"):
         assert (tmp_path / "alone" / name).read_bytes() == (second.path / name).read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import shlex
 import signal
 import sys
@@ -16,17 +15,13 @@ from typing import Any, ParamSpec
 
 from devise_exp.core.console import print_error, print_line
 from devise_exp.core.errors import Terminated, user_message
+from devise_exp.core.overrides import is_plain, quoted_arguments, quoted_value
 from devise_exp.core.streams import all_printed, lasting_streams
 
 Arguments = ParamSpec("Arguments")
 NOT_PRINTED, WRONG_INPUT = 1, 2
 INTERRUPTED = 130
 TERMINATED = 128 + signal.SIGTERM
-# Options whose value is a path, by the last part of their keys.
-_PATHS = {
-    "root", "path", "file", "dir", "folder", "storage",
-    "run_dir", "resume", "hyperparameters_from", "checkpoint",
-}  # fmt: skip
 
 
 def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
@@ -43,7 +38,7 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         # Hydra then raises its errors instead of printing them, so they end like ours do.
         os.environ["HYDRA_FULL_ERROR"] = "1"
-        sys.argv = [quoted(argument) for argument in sys.argv]
+        sys.argv = [*sys.argv[:1], *quoted_arguments(sys.argv[1:])]
         with lasting_streams(), _exit_codes(), raise_on_sigterm():
             main(*args, **kwargs)
 
@@ -125,7 +120,9 @@ def underlying_stop(error: BaseException | None) -> KeyboardInterrupt | None:
         The first stop among its causes, or None.
     """
     stop = None
-    while error is not None:
+    passed: set[int] = set()
+    while error is not None and id(error) not in passed:  # a chain may lead back to itself
+        passed.add(id(error))
         if isinstance(error, KeyboardInterrupt):
             stop = error
         error = error.__cause__ or error.__context__
@@ -161,50 +158,6 @@ def spelled(name: str, **options: object) -> str:
     is_script = script.name in ("train.py", "evaluate.py")
     words = ["python", str(script.with_name(f"{name}.py"))] if is_script else ["devise-exp", name]
     for key, value in options.items():
-        plain = re.fullmatch(r"[^'\"\\,(){}\[\]:=]*", str(value))
-        words.append(f"{key}={value}" if plain else f"{key}={quoted_value(str(value))}")
+        text = str(value)
+        words.append(f"{key}={text if is_plain(text) else quoted_value(text)}")
     return shlex.join(words)
-
-
-def quoted_value(text: str) -> str:
-    """Quote a text as Hydra reads it back.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The text in single quotes.
-    """
-    # Hydra takes a backslash as an escape only where backslashes end at a quote.
-    escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + m[2].replace("'", r"\'"), text)
-    return f"'{escaped}'"
-
-
-def quoted(argument: str) -> str:
-    """Quote the value of key=value where Hydra would not take it for the text that it is.
-
-    Args:
-        argument: One argument of a command.
-
-    Returns:
-        The argument; its value in quotes if it holds a = (run folders may be seed=0), or is a path
-        that reads as a number.
-
-    Example:
-        >>> quoted("run_dir=runs/seed=0"), quoted("resume=2026_11_27"), quoted("seed=7")
-        ("run_dir='runs/seed=0'", "resume='2026_11_27'", 'seed=7')
-    """
-    match = re.fullmatch(r"([\w.+@]+)=([^'\"\\,(){}\[\]]+)", argument)
-    if match is None:
-        return argument
-    key, value = match.groups()
-    is_path = key.rpartition(".")[2].lstrip("+") in _PATHS
-    return f"{key}='{value}'" if "=" in value or (is_path and _is_number(value)) else argument
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,19 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from devise_exp.core.command import quoted
 from devise_exp.core.errors import InputError
+from devise_exp.core.overrides import quoted_arguments, quoted_value
 from devise_exp.core.paths import CONF
+
+# Groups whose options stand beside each other; of any other a second would change the first.
+_TAKE_SEVERAL = ("method", "experiment")
+# Its keys are of ASCII.
+_NAME_AS_KEY = re.compile(r"\+*labels\.(aliases|merges)\.(.*)=")
+_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 
 def compose_config(
@@ -39,25 +46,26 @@ def compose_config(
         raise InputError(f"{more}: no such folder: give one that holds GROUP/NAME.yaml")
     if not (CONF / f"{name}.yaml").is_file():
         raise InputError(f"{CONF}: no configs there: install the package again")
-    overrides = [quoted(override) for override in overrides]
-    check_group_options(overrides)
+    overrides = quoted_arguments(overrides)
+    check_arguments(overrides)
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        search = [f"hydra.searchpath=['file://{more.absolute()}']"] if more else []
+        search = [f"hydra.searchpath=[{quoted_value(f'file://{more.absolute()}')}]"] if more else []
         return compose(name, overrides=[*overrides, *search])
 
 
-def check_group_options(arguments: Iterable[str]) -> None:
-    """Check that every group is given names of options, before Hydra fails without naming it.
+def check_arguments(arguments: Iterable[str]) -> None:
+    """Check what Hydra would take without a word, or fail at without naming it.
 
     Args:
         arguments: Hydra's, overrides and others; what cannot be read is left to Hydra.
 
     Raises:
-        InputError: If a group is given null, a number or a mapping.
+        InputError: If a group is given null, a number, a mapping or several options, or a folder of
+            Hydra's no name.
 
     Example:
-        >>> check_group_options(["prior=null"])
+        >>> check_arguments(["prior=null"])
         Traceback (most recent call last):
             ...
         devise_exp.core.errors.InputError: prior=null: choose an option of conf/prior, such as none
@@ -68,20 +76,56 @@ def check_group_options(arguments: Iterable[str]) -> None:
             continue
         try:
             override = parser.parse_override(argument)
-        except HydraException:
+        except HydraException as error:
+            if name := _NAME_AS_KEY.match(argument):
+                raise InputError(
+                    f"{argument}: Hydra has no key for the name {name[2]}: write a line NAME,WORD "
+                    f"into a file and give it as labels.{name[1]}_file=FILE"
+                ) from error
             continue
-        group, value = override.key_or_group, override.value()
-        is_group = group.startswith("hydra/") or (CONF / group).is_dir()
-        if is_group and not override.is_delete() and not _names_options(value):
-            options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-            example = "none" if "none" in options else ", ".join(options[:3])
-            such_as = f", such as {example}" if options else ""
-            raise InputError(f"{argument.lstrip('+')}: choose an option of conf/{group}{such_as}")
+        key = override.key_or_group
+        if key in _FOLDERS and override.value() in ("", None):
+            raise InputError(f"{argument}: no folder: give it a name, or leave {key} out")
+        _check_group(argument, override)
 
 
-def _names_options(value: Any) -> bool:
+def check_given_once(arguments: Iterable[str]) -> None:
+    """Check that a command line gives each key one value: Hydra would take the last one.
+
+    Args:
+        arguments: Of the command.
+
+    Raises:
+        InputError: If two arguments give one key different values.
+    """
+    earlier: dict[str, str] = {}
+    for argument in arguments:
+        key, equal, value = argument.lstrip("+").partition("=")
+        if not equal or key.startswith(("-", "~")):
+            continue
+        if earlier.setdefault(key, value) != value:
+            raise InputError(
+                f"{key} is given twice, {key}={earlier[key]} and {key}={value}: take one out"
+            )
+
+
+def _check_group(argument: str, override: Override) -> None:
+    """InputError if a group is given what names none of its options, or several."""
+    group, value = override.key_or_group, override.value()
+    is_group = group.startswith("hydra/") or (group != "" and (CONF / group).is_dir())
+    if is_group and not override.is_delete() and not _names_options(group, value):
+        options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        example = "none" if "none" in options else ", ".join(options[:3])
+        such_as = f", such as {example}" if options else ""
+        raise InputError(f"{argument.lstrip('+')}: choose an option of conf/{group}{such_as}")
+
+
+def _names_options(group: str, value: Any) -> bool:
     """Whether a group can take the value of an override; a sweep has several."""
     if isinstance(value, ChoiceSweep):
-        return all(map(_names_options, value.list))
+        return all(_names_options(group, item) for item in value.list)
+    is_one = not isinstance(value, list) or len(value) == 1 or group in _TAKE_SEVERAL
     items = value if isinstance(value, list) else [value]
-    return not any(item is None or isinstance(item, bool | int | float | dict) for item in items)
+    return is_one and not any(
+        item is None or isinstance(item, bool | int | float | dict) for item in items
+    )

@@ -98,6 +98,12 @@ def _config_line(error: Exception) -> str | None:
         return f"the argument {shown!r} is neither group=option nor key=value{quotes}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: add {error.full_key}=... to the command"
+    if several := re.match(r"Ambiguous value for argument '(.*)'$", str(error), re.MULTILINE):
+        key, _, values = several[1].partition("=")
+        return (
+            f"{several[1]}: a comma divides the values of a grid: add -m for one, or give one "
+            f'(a list is written "{key}=[{values}]")'
+        )
     if unknown := re.search(r"Could not override '([^']+)'", str(error)):
         return _unknown_option(unknown[1], getattr(error.__cause__, "parent_node", None))
     return None

@@ -13,6 +13,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.data.decoding import MAX_PIXELS
 from devise_exp.data.images import ImageFiles
 from devise_exp.data.labelled_rows import LabelledRows
+from devise_exp.data.listing import look_at
 from devise_exp.data.scan import scan_images
 
 
@@ -151,6 +152,7 @@ def dataset_from_images(
         # Two file names may differ in their Unicode form alone.
         if listed.setdefault(image.row, image) is not image:
             skipped.append(f"{image.row}: a second file of this name")
+    look_at((image.class_name, image.path) for image in listed.values())
     scan = scan_images({row: image.path for row, image in listed.items()}, max_pixels)
     broken = [f"{row}: {reason}" for row, reason in scan.broken.items()]
     good = [listed[row] for row in sorted(listed) if row not in scan.broken]

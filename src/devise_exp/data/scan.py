@@ -108,6 +108,19 @@ def scan_images(files: dict[str, str], max_pixels: int = MAX_PIXELS) -> ImageSca
     return scan
 
 
+def is_image(path: str) -> bool:
+    """Tell whether a file is a good image.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Whether it can be read and decoded.
+    """
+    with _quiet_decoding():
+        return not isinstance(_check(path, MAX_PIXELS), str)
+
+
 def _stamps(files: dict[str, str]) -> Iterator[bytes]:
     """Yield what changes with a file: its path, size and time."""
     for row in sorted(files):

@@ -47,6 +47,19 @@ class DatasetSource:
             f"get {self.source}{ask}"
         )
 
+    def check_folder(self, root: Path, download: bool) -> None:
+        """Check that the folder of the dataset is there, before torchvision is imported.
+
+        Args:
+            root: The folder that torchvision expects.
+            download: Whether the dataset is fetched if it is not there.
+
+        Raises:
+            InputError: If it is not.
+        """
+        if not download and not (root / Path(self.layout).parts[0]).is_dir():
+            raise self.missing_error(root)
+
     def open_dataset(
         self, kind: Callable[..., Any], root: Path, download: bool, **options: Any
     ) -> Any:

@@ -44,9 +44,10 @@ def cifar100(root: str | Path, download: bool = False) -> ImageDataset:
     Returns:
         The dataset, training and test images joined.
     """
-    import torchvision.datasets
-
     root = Path(root).expanduser()
+    CIFAR100.check_folder(root, download)
+    import torchvision.datasets  # late: a wrong root needs no torch
+
     arrays, rows, names = [], [], []
     for part, train in (("train", True), ("test", False)):
         data = CIFAR100.open_dataset(torchvision.datasets.CIFAR100, root, download, train=train)
@@ -92,7 +93,8 @@ def food101(root: str | Path, download: bool = False, strict: bool = False) -> I
     Returns:
         The dataset, training and test images joined.
     """
-    from torchvision.datasets import Food101
+    FOOD101.check_folder(Path(root).expanduser(), download)
+    from torchvision.datasets import Food101  # late: a wrong root needs no torch
 
     base = Path(root).expanduser() / "food-101"
     if not download and not (base / "meta").is_dir():
@@ -118,7 +120,8 @@ def flowers102(root: str | Path, download: bool = False, strict: bool = False) -
     Returns:
         The dataset, training, validation and test images joined.
     """
-    from torchvision.datasets import Flowers102
+    FLOWERS102.check_folder(Path(root).expanduser(), download)
+    from torchvision.datasets import Flowers102  # late: a wrong root needs no torch
 
     base = Path(root).expanduser() / "flowers-102"
     if not download and not (base / "jpg").is_dir():

@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from devise_exp.core.command import command
-from devise_exp.core.config import check_group_options
+from devise_exp.core.config import check_arguments, check_given_once
 from devise_exp.core.errors import InputError
 from devise_exp.core.paths import CONF
 from devise_exp.pipelines.distributed_main import distributed_main
@@ -29,10 +29,13 @@ from devise_exp.pipelines.distributed_main import distributed_main
 
 def _train(config: DictConfig) -> float:
     """Train and evaluate; the result is the seen validation hit@1, which a sweep may maximise."""
-    from devise_exp.pipelines.series import train_series  # late: a mistyped option needs no torch
+    from devise_exp.pipelines.labelled import first_look  # late: a mistyped option needs no numpy
 
     folder = Path(HydraConfig.get().runtime.output_dir)
-    return train_series(config, folder)["val/hit@1"]
+    labelled = first_look(config, folder)
+    from devise_exp.pipelines.series import train_series  # late: wrong input needs no torch
+
+    return train_series(config, folder, labelled)["val/hit@1"]
 
 
 def _evaluate(config: DictConfig) -> dict[str, float]:
@@ -50,7 +53,8 @@ def _hydra_main(function: Callable[[DictConfig], Any], config_name: str) -> Call
     def run() -> None:
         _quiet_matplotlib()
         try:
-            check_group_options(sys.argv[1:])
+            check_given_once(sys.argv[1:])
+            check_arguments(sys.argv[1:])
             _check_flags()
             main()
         except KeyboardInterrupt as error:

@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.core.machine import processors
 from devise_exp.features.bank import shard_rows
 from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.pipelines import distributed_main, fit
 from devise_exp.pipelines.build import untrained
 from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.option_errors import check_option
+from devise_exp.pipelines.option_kinds import FromOne
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.pipelines.recipe import recipe_of
-from devise_exp.pipelines.settings import FromOne, check_option
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.checkpoint import BEST, load_weights
 from devise_exp.training.distributed.launchers import from_environment
@@ -46,7 +49,8 @@ def processes_of(config: DictConfig) -> tuple[int, int]:
         Processes on each machine, and machines.
 
     Raises:
-        InputError: If config.trainer asks for devices that are not there.
+        InputError: If config.trainer asks for devices that are not there, or for more processes
+            than there are processors.
     """
     trainer = config.trainer
     machines = trainer.get("num_nodes", 1)
@@ -54,6 +58,13 @@ def processes_of(config: DictConfig) -> tuple[int, int]:
     with as_input_error("trainer.devices"):
         processes = processes_per_node(
             trainer.strategy, trainer.devices, trainer.accelerator, machines
+        )
+    most = processors()
+    has_gpu = trainer.accelerator != "cpu" and torch.cuda.is_available()
+    if trainer.accelerator in ("cpu", "auto") and not has_gpu and processes > most:
+        raise InputError(
+            f"trainer.devices={trainer.devices}: more processes than this machine's "
+            f"{most} processor{'s' * (most > 1)}: give {most} or fewer"
         )
     return processes, machines
 

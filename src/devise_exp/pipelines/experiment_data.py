@@ -24,45 +24,6 @@ from devise_exp.text.wordnet.hierarchy import Hierarchy, place_classes
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledImages:
-    """Images and the words of their classes, those without a word vector too.
-
-    Attributes:
-        whole: The dataset as it was read.
-        dataset: Without what config.subset leaves out.
-        class_ids: (N,) per row of dataset, positions in `resolutions`.
-        resolutions: The words of each class.
-        vocabulary: The word vectors.
-    """
-
-    whole: ImageDataset
-    dataset: ImageDataset
-    class_ids: np.ndarray
-    resolutions: tuple[Resolution, ...]
-    vocabulary: WordVectors
-
-    def with_word_vectors(
-        self, classes: Collection[str] | None = None
-    ) -> tuple[np.ndarray, tuple[Resolution, ...]]:
-        """Leave out classes without a word vector.
-
-        Args:
-            classes: Names of the classes to keep; None: all.
-
-        Returns:
-            (N,) class ids, -1 for a class left out, and the resolutions of the classes kept.
-        """
-        kept = [
-            i
-            for i, resolution in enumerate(self.resolutions)
-            if resolution.rule != "missing" and (classes is None or resolution.name in classes)
-        ]
-        position = np.full(len(self.resolutions), -1)
-        position[kept] = np.arange(len(kept))
-        return position[self.class_ids], tuple(self.resolutions[i] for i in kept)
-
-
-@dataclass(frozen=True, kw_only=True)
 class ExperimentData:
     """What training and evaluation need beside features. Class ids are positions in split.classes.
 

@@ -18,13 +18,8 @@ from devise_exp.core.command import WRONG_INPUT, underlying_stop
 from devise_exp.core.console import format_error, notify, print_error
 from devise_exp.core.errors import user_message
 from devise_exp.core.files import write_text
-from devise_exp.pipelines.grid_tables import (
-    NOTE,
-    TRACEBACK,
-    jobs_in,
-    lost_jobs,
-    write_tables,
-)
+from devise_exp.pipelines.grid_tables import jobs_in, lost_jobs, write_tables
+from devise_exp.pipelines.outputs import NOTE, TRACEBACK
 
 
 def grid_folder() -> Path | None:

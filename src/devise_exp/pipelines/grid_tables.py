@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from devise_exp.core.console import format_error, notify, printable
 from devise_exp.core.files import write_text
+from devise_exp.pipelines.outputs import NOTE, TRACEBACK
 
 if TYPE_CHECKING:
     from devise_exp.reports.comparison import Comparison, Line
     from devise_exp.runs.results import RunResults
-
-NOTE, TRACEBACK = "trial.json", "error.txt"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ import numpy as np
 from devise_exp.core.console import print_content, printable
 from devise_exp.data.splits import Split
 from devise_exp.features.backbones.base import Backbone
-from devise_exp.pipelines.experiment_data import LabelledImages, audit_classes
+from devise_exp.pipelines.experiment_data import audit_classes
+from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Column, Table
 from devise_exp.reports.word_cells import CHECK_HEADINGS, check_cells

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from omegaconf import OmegaConf
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from devise_exp.core.errors import InputError
@@ -95,3 +96,35 @@ def described(kind: Any) -> str:
             return note.description
     *first, last = map(described, get_args(kind))
     return f"{', '.join(first)}, or {last}"
+
+
+def check_option(key: str, value: Any, kind: Any) -> None:
+    """Check one option that no section holds.
+
+    Args:
+        key: Name of the option, for the message.
+        value: What the option was given.
+        kind: Its type, such as `FromOne` or `FromOne | None`.
+
+    Raises:
+        InputError: If `value` is not of that type.
+
+    Example:
+        >>> from devise_exp.pipelines.option_kinds import FromOne
+        >>> check_option("workers", 2, FromOne)
+        >>> check_option("workers", True, FromOne)
+        Traceback (most recent call last):
+            ...
+        devise_exp.core.errors.InputError: workers=true: give a whole number from 1 on
+    """
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value, resolve=True)
+    try:
+        _adapter(kind).validate_python(value)
+    except ValidationError:
+        raise InputError(f"{key}={as_written(value)}: give {described(kind)}") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind, config=ConfigDict(strict=True))

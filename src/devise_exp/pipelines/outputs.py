@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from devise_exp.core.console import format_error, warn
+from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 
 LATEST = Path("outputs/latest")
+RUN, SERIES = "config.yaml", "seeds.yaml"  # of a run and of a series, whose folders go on
+NOTE, TRACEBACK = "trial.json", "error.txt"  # of a job of a grid
+# What a shell or a scheduler may write there before the run begins.
+_LOGS = {".log", ".out", ".err"}
+_SHOWN = 3
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -42,3 +49,44 @@ def remove_empty(folder: Path) -> None:
         folder.rmdir()
         if _DATE.fullmatch(folder.absolute().parent.name):
             folder.parent.rmdir()
+
+
+def holds_run(folder: Path) -> bool:
+    """Tell whether a folder is that of a run or a series, finished or not.
+
+    Args:
+        folder: Which need not exist.
+
+    Returns:
+        Whether its config is there.
+    """
+    return any((folder / name).is_file() for name in (RUN, SERIES))
+
+
+def check_folder(
+    folder: Path, option: str = "hydra.run.dir", marks: Sequence[str] = (RUN, SERIES)
+) -> None:
+    """Check that a run may be written to a folder: new, empty, or that of a run.
+
+    Args:
+        folder: Which need not exist.
+        option: That names the folder.
+        marks: Files of which a folder that goes on has one.
+
+    Raises:
+        InputError: If a person's own files are in it.
+    """
+    if not folder.is_dir() or any((folder / mark).is_file() for mark in marks):
+        return
+    names = sorted(path.name for path in folder.iterdir())
+    theirs = [
+        name
+        for name in names
+        if not (name in (NOTE, TRACEBACK) or name.startswith(".") or Path(name).suffix in _LOGS)
+    ]
+    if theirs:
+        more = f" and {len(theirs) - _SHOWN} more" if len(theirs) > _SHOWN else ""
+        raise InputError(
+            f"{folder}: holds {', '.join(theirs[:_SHOWN])}{more}, which no run has written: give a "
+            f"new or an empty folder as {option}"
+        )

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed
 from devise_exp.data.class_folds import draw_class_folds
-from devise_exp.data.copies import SplitImages, split_images
-from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.splits import Split
-from devise_exp.data.subset import subset
 from devise_exp.evaluation.leakage import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.bank import RemoteShards, feature_bank
@@ -22,25 +17,25 @@ from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.methods.prior import PretrainedClassifier, pretrained_classifier
 from devise_exp.pipelines.experiment_data import (
     ExperimentData,
-    LabelledImages,
     audit_classes,
     display_names,
 )
-from devise_exp.pipelines.label_entries import label_entries, stated_clean, with_file
+from devise_exp.pipelines.label_entries import stated_clean
+from devise_exp.pipelines.labelled import LabelledImages, read_labelled, read_split
 from devise_exp.text import labels
 from devise_exp.text.distinct import require_distinct_vectors
 from devise_exp.text.label_options import alias_override
-from devise_exp.text.missing_words import MissingWordsError
 from devise_exp.text.names import split_synonyms
 from devise_exp.text.sentence_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
 
 
-def prepare(config: DictConfig) -> ExperimentData:
+def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> ExperimentData:
     """Read the data of a config. Nothing but caches is written.
 
     Args:
         config: Of train.py.
+        labelled: Its images with their words, if they have been read.
 
     Returns:
         The data.
@@ -48,7 +43,7 @@ def prepare(config: DictConfig) -> ExperimentData:
     Raises:
         InputError: If parts do not fit together.
     """
-    labelled = read_labelled(config, config.labels.on_missing)
+    labelled = labelled or read_labelled(config, config.labels.on_missing)
     images = read_split(config, labelled)
     split = images.split
     class_ids, resolutions = labelled.with_word_vectors(set(split.classes))
@@ -124,84 +119,6 @@ def _pretraining(
             known = bool(resolution.words)
             vectors.append(labels.class_vectors([resolution], vocabulary)[0] if known else None)
     return pretrained_classifier(backbone.categories, backbone.head, vectors, audit.categories)
-
-
-def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> LabelledImages:
-    """Read images, merge their classes and resolve those to words.
-
-    Args:
-        config: Of train.py.
-        on_missing: What happens to classes without a word vector: error, drop or nearest.
-        strict: Whether two classes of the same words, or one without any, are an error.
-
-    Returns:
-        The images with the words of their classes.
-    """
-    whole = read_images(config)
-    with as_input_error("subset"):
-        dataset = subset(whole, **config.subset)
-    entries = partial(label_entries, config.labels, classes=whole.classes, kept=dataset.classes)
-    classes, merged = labels.merge_classes(dataset.classes, entries(option="merges"))
-    vocabulary = instantiate(config.word_vectors)
-    aliases = entries(option="aliases")
-    try:
-        resolutions = labels.resolve(classes, vocabulary, aliases, on_missing, strict)
-    except MissingWordsError as error:
-        raise with_file(error, aliases, config.labels.get("aliases_file")) from None
-    return LabelledImages(
-        whole=whole,
-        dataset=dataset,
-        class_ids=merged[dataset.labels],
-        resolutions=resolutions,
-        vocabulary=vocabulary,
-    )
-
-
-def read_images(config: DictConfig) -> ImageDataset:
-    """Read the images of a config; split=folders implies data.parts=keep.
-
-    Args:
-        config: Of train.py.
-
-    Returns:
-        The dataset.
-
-    Raises:
-        InputError: If parts are kept that the split would not use.
-    """
-    target = str(config.split.get("_target_"))
-    takes_parts = target.endswith(".folders_split")
-    parts = config.data.get("parts")
-    if parts == "keep" and target.startswith("devise_exp.") and not takes_parts:
-        raise InputError(
-            "data.parts=keep: this split deals the images anew, across the parts: give "
-            "split=folders, or data.parts=join"
-        )
-    if parts == "join" and takes_parts:
-        raise InputError(
-            "data.parts=join: split=folders takes the parts as they are: give data.parts=keep, or "
-            "another split, such as split=random"
-        )
-    implied = {"parts": "keep"} if takes_parts and "parts" in config.data and not parts else {}
-    dataset: ImageDataset = instantiate(config.data, **implied)
-    return dataset
-
-
-def read_split(config: DictConfig, labelled: LabelledImages) -> SplitImages:
-    """Split the classes that have a word vector into seen and unseen, no image on two sides.
-
-    Args:
-        config: Of train.py.
-        labelled: The images.
-
-    Returns:
-        The split with its rows, and the copies among these.
-    """
-    class_ids, resolutions = labelled.with_word_vectors()
-    data = labelled_rows(labelled.dataset, [r.name for r in resolutions], class_ids)
-    copies = config.get("copies") or {}  # a run of an earlier version has none
-    with as_input_error("split"):
-        return split_images(data, instantiate(config.split), labelled.dataset.looks, **copies)
 
 
 def read_backbone(config: DictConfig) -> Backbone:

@@ -22,8 +22,10 @@ from devise_exp.pipelines.distributed import all_ranks, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
 from devise_exp.pipelines.fit import fit_to, methods_of
+from devise_exp.pipelines.labelled import LabelledImages
+from devise_exp.pipelines.learning import learned_nothing
 from devise_exp.pipelines.logger import run_logger
-from devise_exp.pipelines.outputs import point_latest, remove_empty
+from devise_exp.pipelines.outputs import check_folder, point_latest, remove_empty
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
@@ -38,14 +40,18 @@ from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
 from devise_exp.text.word_checks import check_words
 from devise_exp.training.lightning import silence_lightning
-from devise_exp.training.module import DeviseModule
+from devise_exp.training.module import SCORE, DeviseModule
 
 # CUDA reads it once, when it starts, and nowhere else: matrix products then repeat bit by bit.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def train(
-    config: DictConfig, folder: Path, quietly: bool = False, ready: Ready | None = None
+    config: DictConfig,
+    folder: Path,
+    quietly: bool = False,
+    ready: Ready | None = None,
+    labelled: LabelledImages | None = None,
 ) -> dict[str, float]:
     """Train, evaluate and fill the run folder. Wrong input ends before anything is written.
 
@@ -55,6 +61,7 @@ def train(
         folder: The run folder.
         quietly: Whether the tables are not printed, and outputs/latest stays.
         ready: What `prepare` gives for this config, with its features, if the caller has them.
+        labelled: The images with their words, if they have been read.
 
     Returns:
         The metrics, with val/hit@1 and the best epoch.
@@ -67,8 +74,9 @@ def train(
             config = run.config()
         settings = read_settings(config)
         run.check_free_for(config)
+        check_folder(run.path)
         with all_ranks(config):
-            state = _prepare(config, settings, run, ready)
+            state = _prepare(config, settings, run, ready, labelled)
             with run_logger(config, run) as logger:
                 module, best = _fit_model(state, logger or False)
                 projection, fits = _fit_methods(state, module)
@@ -97,10 +105,14 @@ def _what_is_left(run: RunFolder) -> str:
 
 
 def _prepare(
-    config: DictConfig, settings: Settings, run: RunFolder, ready: Ready | None
+    config: DictConfig,
+    settings: Settings,
+    run: RunFolder,
+    ready: Ready | None,
+    labelled: LabelledImages | None,
 ) -> RunState:
     """Read the data, build every part once, begin the run folder and draw the class folds."""
-    data, features = ready or (prepare(config), None)
+    data, features = ready or (prepare(config, labelled), None)
     run.check_same(data.split, data.class_vectors)
     checks.check(config, data)
     if features is None:
@@ -148,6 +160,9 @@ def _fit_model(state: RunState, logger: Any) -> fit.Trained:
     config, recipe, run, data = state.config, state.recipe, state.run, state.data
     with on_all_ranks("projection", config, run):
         module, best = fit.fit_projection(recipe, run, data, state.features, logger)
+    nothing = learned_nothing(recipe, state.task, module.projection, best[SCORE])
+    if nothing is not None:
+        state.about["training"] = nothing
     if data.backbone.trainable:
         state.pretrained = TrainedProjection(module.projection), state.features
         with on_all_ranks("network", config, run):
@@ -247,6 +262,8 @@ def _show(state: RunState, report: EvalReport) -> None:
     """Print the tables, and let outputs/latest name the run."""
     folder = state.run.path
     point_latest(folder)
+    if nothing := state.about.get("training"):
+        warn(f"the training {nothing}: raise optimizer.lr or trainer.max_epochs")
     run_tables.show(report, run_title(state.about))
     page = " (report.html shows its metrics)" if state.settings.report == "html" else ""
     notify(f"run folder: {folder}{page}")

@@ -19,20 +19,26 @@ from devise_exp.core.files import write_text
 from devise_exp.pipelines import checks, distributed, run
 from devise_exp.pipelines.distributed import all_ranks
 from devise_exp.pipelines.grid import grid_folder
-from devise_exp.pipelines.outputs import point_latest, remove_empty
+from devise_exp.pipelines.labelled import LabelledImages
+from devise_exp.pipelines.option_errors import check_option
+from devise_exp.pipelines.option_kinds import Seed
+from devise_exp.pipelines.outputs import SERIES as CONFIG
+from devise_exp.pipelines.outputs import check_folder, point_latest, remove_empty
 from devise_exp.pipelines.prepare import prepare
-from devise_exp.pipelines.settings import FromZero, check_option, read_settings
+from devise_exp.pipelines.settings import read_settings
 from devise_exp.reports import comparison
 from devise_exp.reports.comparison_formats import FORMATS, rich_table
 from devise_exp.runs import results
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.saved_config import read_config
+from devise_exp.training.lightning import silence_lightning
 
-CONFIG = "seeds.yaml"
 ENDINGS = {"md": "markdown", "csv": "csv", "tex": "latex", "html": "html"}
 
 
-def train_series(config: DictConfig, folder: Path) -> dict[str, float]:
+def train_series(
+    config: DictConfig, folder: Path, labelled: LabelledImages | None = None
+) -> dict[str, float]:
     """Train one run, or with config.seeds or config.split_seeds above 1 as many as they say.
 
     A job that was finished before its grid was stopped is not trained again.
@@ -41,6 +47,7 @@ def train_series(config: DictConfig, folder: Path) -> dict[str, float]:
         config: Of train.py. If its `resume` names the folder of an unfinished series, that goes on,
             with `seeds` above 1 to so many seeds; finished runs stay.
         folder: Of the run, or of the series.
+        labelled: The images with their words, if they have been read.
 
     Returns:
         The metrics; over several seeds their means.
@@ -48,13 +55,14 @@ def train_series(config: DictConfig, folder: Path) -> dict[str, float]:
     Raises:
         InputError: If an option has a wrong value, or the folder holds something else.
     """
+    silence_lightning()  # before the first trainer, which checks build
     config, folder = _resumed(config, folder)
     try:
         read_settings(config)
         if config.seeds == config.split_seeds == 1 and not (folder / CONFIG).is_file():
-            return _finished_job(config, folder) or run.train(config, folder)
-        return _train_runs(config, folder.resolve())
-    except InputError:
+            return _finished_job(config, folder) or run.train(config, folder, labelled=labelled)
+        return _train_runs(config, folder.resolve(), labelled)
+    except Exception:
         remove_empty(folder)
         raise
     except KeyboardInterrupt as error:
@@ -80,14 +88,16 @@ def _resumed(config: DictConfig, folder: Path) -> tuple[DictConfig, Path]:
     return saved, series
 
 
-def _train_runs(config: DictConfig, folder: Path) -> dict[str, float]:
+def _train_runs(
+    config: DictConfig, folder: Path, labelled: LabelledImages | None
+) -> dict[str, float]:
     """All runs of a series, and its table."""
     _check(config, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     try:
         with all_ranks(config):
-            splits = [_train_split(config, folder, i) for i in range(config.split_seeds)]
+            splits = [_train_split(config, folder, i, labelled) for i in range(config.split_seeds)]
     except Exception:  # wrong input too: Hydra wraps what a part that it builds has raised
         if not any(path.is_dir() for path in folder.iterdir()):  # nothing was begun
             (folder / CONFIG).unlink()
@@ -112,7 +122,8 @@ def _finished_job(config: DictConfig, folder: Path) -> dict[str, float] | None:
 
 def _check(config: DictConfig, folder: Path) -> None:
     """InputError for a seed of the split that is none, or if the folder holds something else."""
-    check_option("split.seed", OmegaConf.select(config, "split.seed"), FromZero)
+    check_folder(folder)
+    check_option("split.seed", OmegaConf.select(config, "split.seed"), Seed)
     if config.resume is not None:
         raise InputError(
             f"resume={config.resume}: no series (it has no {CONFIG}): leave seeds and split_seeds "
@@ -140,7 +151,9 @@ def _check(config: DictConfig, folder: Path) -> None:
             )
 
 
-def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
+def _train_split(
+    config: DictConfig, folder: Path, i: int, labelled: LabelledImages | None
+) -> list[Path]:
     """The run folders of all seeds on the split i."""
     seed_config = config.copy()
     seed_config.update(seeds=1, split_seeds=1, resume=None)
@@ -156,7 +169,7 @@ def _train_split(config: DictConfig, folder: Path, i: int) -> list[Path]:
         if _is_finished(path):
             continue
         if ready is None or seed_config.backbone.trainable:  # training changes the network in place
-            data = prepare(seed_config)
+            data = prepare(seed_config, labelled)
             checks.check(seed_config, data)  # before features are extracted, which may take long
             ready = data, distributed.features(seed_config, data)
         notify(f"{path.relative_to(folder.parent)}:")

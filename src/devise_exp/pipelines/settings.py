@@ -1,7 +1,7 @@
 """The plain options of a config, checked and typed before a run writes anything.
 
-What Hydra builds from a `_target_` is checked by its constructor; every other section of
-conf/config.yaml has its model here.
+What Hydra builds from a `_target_` is in `part_options`; every other section of conf/config.yaml
+has its model here.
 """
 
 from __future__ import annotations
@@ -9,20 +9,26 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from devise_exp.core.errors import InputError
-from devise_exp.pipelines.option_errors import as_written, described, option_error
+from devise_exp.pipelines.option_errors import option_error
+from devise_exp.pipelines.option_kinds import (
+    Factor,
+    FromOne,
+    FromZero,
+    Ks,
+    Names,
+    NotNegative,
+    Path,
+    PathOrNumber,
+    Seed,
+    Switch,
+    Text,
+    Workers,
+)
+from devise_exp.pipelines.part_options import check_parts
 from devise_exp.runs.folder import SPACES
 
-FromOne = Annotated[int, Field(ge=1, description="a whole number from 1 on")]
-FromZero = Annotated[int, Field(ge=0, description="a whole number from 0 on")]
-NotNegative = Annotated[
-    float, Field(ge=0, allow_inf_nan=False, description="a finite number from 0 on")
-]
-Switch = Annotated[bool, Field(description="true or false")]
-Text = Annotated[str, Field(min_length=1, description="a name")]
-_Ks = Annotated[list[FromOne], Field(min_length=1, description="a list of one or more of them")]
 _Space = Annotated[str, Field(pattern="|".join(rf"^{space}$" for space in SPACES[1:]))]
 _Spaces = Annotated[list[_Space], Field(description=f"a list of {' and '.join(SPACES[1:])}, or []")]
 _Engine = Annotated[
@@ -34,11 +40,7 @@ _Report = Annotated[Literal["html", "none"], Field(description="html or none")]
 _InTwoClasses = Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
 _Near = Annotated[Literal["count", "group"], Field(description="count or group")]
 _WordCount = Annotated[int, Field(description="a number of words")]
-_Path = Annotated[str, Field(min_length=1, description="a path")]
-_Names = Annotated[list[str | int | float], Field(description="a list of names")]
 _Protocols = Annotated[list[str], Field(description="a list of names")]
-# Hydra reads the name of a folder such as 0 as a number.
-PathOrNumber = Annotated[_Path | int | float, Field(description="a path")]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -66,7 +68,7 @@ class FeatureSettings(Section):
     """The section `features`: how features are extracted."""
 
     batch_size: FromOne
-    num_workers: FromZero | None
+    num_workers: Workers | None
     dtype: _DType
     device: _Device
     engine: _Engine
@@ -78,7 +80,7 @@ class TrainingSettings(Section):
 
     batch_size: FromOne
     patience: FromOne | None
-    num_workers: FromZero
+    num_workers: Workers
 
 
 class TuningSettings(Section):
@@ -86,8 +88,8 @@ class TuningSettings(Section):
 
     max_epochs: FromOne
     batch_size: FromOne
-    num_workers: FromZero
-    backbone_lr_factor: NotNegative
+    num_workers: Workers
+    backbone_lr_factor: Factor
 
 
 class TrainerSettings(Section):
@@ -105,8 +107,8 @@ class Settings(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    seed: FromZero
-    ks: FromOne | _Ks | None
+    seed: Seed
+    ks: FromOne | Ks | None
     class_folds: FromZero
     seeds: FromOne
     split_seeds: FromOne
@@ -119,6 +121,8 @@ class Settings(Section):
     training: TrainingSettings
     tuning: TuningSettings
     trainer: TrainerSettings
+    resume: PathOrNumber | None = None
+    hyperparameters_from: PathOrNumber | None = None
 
 
 class EvaluationSettings(Section):
@@ -127,26 +131,28 @@ class EvaluationSettings(Section):
     model_config = ConfigDict(extra="ignore")
 
     run_dir: PathOrNumber
-    ks: FromOne | _Ks | None
+    ks: FromOne | Ks | None
     protocols: Text | _Protocols | None
-    extra_labels: _WordCount | _Path | _Names | None
+    extra_labels: _WordCount | Path | Names | None
     checkpoint: PathOrNumber | None
 
 
 def read_settings(config: DictConfig) -> Settings:
-    """Check the plain options of a config.
+    """Check every option of a config, those of its parts too.
 
     Args:
         config: Of train.py.
 
     Returns:
-        The options, typed.
+        The plain options, typed.
 
     Raises:
         InputError: If an option has a value that it cannot take; it names the option, its value and
             what to give instead.
     """
-    return _read(Settings, config)
+    settings = _read(Settings, config)
+    check_parts(config)
+    return settings
 
 
 def read_evaluation(config: DictConfig) -> EvaluationSettings:
@@ -178,27 +184,3 @@ def _read(model: type[Model], config: DictConfig) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         raise option_error(error, model, values) from None
-
-
-def check_option(key: str, value: Any, kind: Any) -> None:
-    """Check one option that no section holds.
-
-    Args:
-        key: Name of the option, for the message.
-        value: What the option was given.
-        kind: Its type, such as `FromOne` or `FromOne | None`.
-
-    Raises:
-        InputError: If `value` is not of that type.
-
-    Example:
-        >>> check_option("workers", 2, FromOne)
-        >>> check_option("workers", True, FromOne)
-        Traceback (most recent call last):
-            ...
-        devise_exp.core.errors.InputError: workers=true: give a whole number from 1 on
-    """
-    try:
-        TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python(value)
-    except ValidationError:
-        raise InputError(f"{key}={as_written(value)}: give {described(kind)}") from None

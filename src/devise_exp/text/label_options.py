@@ -11,6 +11,7 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import NameIndex, name_of
+from devise_exp.core.overrides import read_override
 from devise_exp.core.spelling import nearest_spellings
 
 ALIAS_OVERRIDE = "++labels.aliases.NAME=WORD"
@@ -68,23 +69,18 @@ def merge_override(name: str, target: str) -> str:
 
 def _override(option: str, name: str, value: str) -> str | None:
     """An argument that Hydra reads as this name and value, None if there is none."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser  # late: for messages
-    from hydra.errors import HydraException
-
-    parser = OverridesParser.create()
     texts = (value, f"'{value}'")
     simple = [f"++labels.{option}.{name}={text}" for text in texts if _SIMPLE.fullmatch(name)]
     key = _ESCAPED.sub(r"\\\1", name)
     for argument in (*simple, *(f"++labels.{option}={{{key}: {text}}}" for text in texts)):
-        try:
-            override = parser.parse_override(argument)
-        except HydraException:
+        key_and_value = read_override(argument)
+        if key_and_value is None:
             continue
-        read = override.value()
+        path, read = key_and_value
         if isinstance(read, dict):
             matches = {name_of(k, [name]): v for k, v in read.items()} == {name: value}
         else:
-            matches = override.key_or_group.endswith(f".{name}") and read == value
+            matches = path.endswith(f".{name}") and read == value
         if matches:
             return argument if argument in simple[:1] else shlex.quote(argument)
     return None

@@ -179,3 +179,19 @@ def test_a_folder_may_be_a_number_and_null_is_none(
         run_sweep(["study=small", "folder=null"], studies)
     with pytest.raises(InputError, match=r"^study=null: choose an option of conf/study"):
         run_sweep(["study=null"], studies)
+
+
+def test_wrong_input_is_told_before_anything_is_written(
+    studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").touch()
+    with pytest.raises(InputError, match=r"^mine: holds thesis\.tex, which no run has written"):
+        run_sweep(["study=small", "folder=mine"], studies)
+    space = "study.space={optimizer.lr: {low: 0.1, high: 2000}}"
+    with pytest.raises(InputError, match=r"^optimizer\.lr=2000.*: give a number from 1e-10 to 10"):
+        run_sweep(["study=small", space], studies)
+    with pytest.raises(InputError, match=r"^seed=4294967296: give a whole number"):
+        run_sweep(["study=small", "++study.space.seed=[1,4294967296]"], studies)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

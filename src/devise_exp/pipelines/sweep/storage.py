@@ -21,6 +21,8 @@ from sqlalchemy.exc import DBAPIError
 from devise_exp.core.command import underlying_stop
 from devise_exp.core.errors import InputError
 
+STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
+STUDY = "DEVISE_STUDY"  # its config, as YAML: a file in the folder another sweep could replace
 _ATTEMPTS = 5  # two processes that create the tables of an empty database disturb each other
 _CREATED_BY_ANOTHER = re.compile("already exists|duplicate key|UNIQUE constraint|is locked")
 

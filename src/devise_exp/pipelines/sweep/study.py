@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from devise_exp.core.command import quoted_value
+from devise_exp.core.overrides import quoted_value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,9 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from devise_exp.core.errors import InputError, as_input_error
-from devise_exp.pipelines.option_errors import as_written
-from devise_exp.pipelines.settings import FromOne, FromZero, check_option
+from devise_exp.pipelines.option_errors import as_written, check_option
+from devise_exp.pipelines.option_kinds import FromOne, Seed
+from devise_exp.pipelines.part_options import check_part
 from devise_exp.pipelines.sweep.study import Study, plain_values
 
 # What a trial can be judged by: seen classes only, and what it costs.
@@ -56,11 +57,14 @@ def study_of(config: DictConfig) -> Study:
     if not space:
         raise InputError(f"study {config.name}: its space is empty: give a key and its values")
     objectives = _objectives(config)
-    for key, kind in (("trials", FromOne), ("round", FromOne), ("seed", FromZero)):
+    for key, kind in (("trials", FromOne), ("round", FromOne), ("seed", Seed)):
         check_option(f"study.{key}", config[key], kind)
     for override in config.overrides:
         if re.match(r"~|experiment=|hydra|resume=", str(override)):
             raise InputError(f"study.overrides: {override}: say what it changes, key by key")
+    for key in ("sampler", "pruner"):
+        if OmegaConf.is_dict(config[key]) and "_target_" in config[key]:
+            check_part(f"study.{key}", config[key])
     sampler, pruner = _planner(config)
     return Study(
         name=str(config.name),

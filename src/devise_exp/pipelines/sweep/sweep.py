@@ -22,15 +22,19 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
-from devise_exp.pipelines.settings import FromOne, PathOrNumber, check_option
+from devise_exp.core.machine import processors
+from devise_exp.pipelines.option_errors import check_option
+from devise_exp.pipelines.option_kinds import FromOne, PathOrNumber
+from devise_exp.pipelines.outputs import check_folder
+from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.sweep import report
-from devise_exp.pipelines.sweep.storage import masked
+from devise_exp.pipelines.sweep.storage import STORAGE, STUDY, masked
 from devise_exp.pipelines.sweep.study import Study
 from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial_queue import TrialQueue
-from devise_exp.pipelines.sweep.worker import STORAGE, STUDY
 
 LOG = "workers.log"
+_STUDY, _JOURNAL = "study.yaml", "journal.log"
 _DEATHS = 10  # as many workers may die before a sweep gives up
 _GRACE = 20.0  # seconds for workers to release their trials
 
@@ -53,11 +57,12 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
     check_option("workers", config.workers, FromOne | None)
     check_option("folder", config.folder, PathOrNumber)
     check_space(study)
+    check_folder(Path(str(config.folder)).expanduser(), "folder", (_STUDY, _JOURNAL))
     folder, storage = _locations(config)
     queue = TrialQueue.open(study, storage)
     folder.mkdir(parents=True, exist_ok=True)
     config.storage = masked(storage)
-    write_text(folder / "study.yaml", OmegaConf.to_yaml(config, resolve=True))
+    write_text(folder / _STUDY, OmegaConf.to_yaml(config, resolve=True))
     before = queue.finished()
     if before > study.trials:
         raise InputError(
@@ -81,22 +86,11 @@ def _locations(config: DictConfig) -> tuple[Path, str]:
     folder = Path(str(config.folder)).expanduser().absolute()
     if config.storage is None:
         folder.mkdir(parents=True, exist_ok=True)
-        return folder, str(folder / "journal.log")
+        return folder, str(folder / _JOURNAL)
     storage = str(config.storage)
     if "://" not in storage:
         storage = str(Path(storage).expanduser().absolute())
     return folder, storage
-
-
-def processors() -> int:
-    """Count the processors that this process may use.
-
-    Returns:
-        Those that the system allows, if it says so; else all.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def check_space(study: Study) -> None:
@@ -105,14 +99,15 @@ def check_space(study: Study) -> None:
     Args:
         study: Its space is composed into configs.
     """
-    first = {
-        key: item.choices[0] if isinstance(item, CategoricalDistribution) else item.low  # type: ignore[attr-defined]
+    values = {
+        key: item.choices if isinstance(item, CategoricalDistribution) else (item.low, item.high)  # type: ignore[attr-defined]
         for key, item in study.space.items()
     }
-    compose_config(study.overrides_of(first))
-    for key, item in study.space.items():
-        for value in item.choices[1:] if isinstance(item, CategoricalDistribution) else ():
-            compose_config(study.overrides_of({**first, key: value}))
+    first = {key: choices[0] for key, choices in values.items()}
+    read_settings(compose_config(study.overrides_of(first)))
+    for key, choices in values.items():
+        for value in choices[1:]:
+            read_settings(compose_config(study.overrides_of({**first, key: value})))
 
 
 def _work(queue: TrialQueue, n: int, folder: Path, environment: dict[str, str]) -> None:

@@ -21,15 +21,12 @@ from devise_exp.core.command import command, underlying_stop
 from devise_exp.core.config import compose_config
 from devise_exp.core.console import format_error
 from devise_exp.core.errors import is_full_disk
-from devise_exp.pipelines.sweep.storage import StorageError
+from devise_exp.pipelines.sweep.storage import STORAGE, STUDY, StorageError
 from devise_exp.pipelines.sweep.study import ClaimedTrial
 from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.trial import DataCache, run_trial
 from devise_exp.pipelines.sweep.trial_queue import HEARTBEAT_SECONDS, TrialQueue
 from devise_exp.pipelines.sweep.worker_id import worker_id
-
-STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
-STUDY = "DEVISE_STUDY"  # its config, as YAML: a file in the folder another sweep could replace
 
 
 def work() -> None:

@@ -19,11 +19,17 @@ def look(
     n: Annotated[int, typer.Option("-n", help="How many images.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("look"),
     seed: Annotated[int, typer.Option(help="Draws and augments the images.")] = 0,
+    config_dir: Annotated[
+        Path | None,
+        typer.Option(help="A folder of your own options, FOLDER/GROUP/NAME.yaml."),
+    ] = None,
 ) -> None:
     """Before training: how each class gets its words, and a sheet of training images."""
-    from devise_exp.pipelines import dry_run  # late: torch
+    from devise_exp.core.config import check_given_once  # late: Hydra
+    from devise_exp.pipelines import dry_run
 
-    dry_run.preview(overrides or [], out, n, seed)
+    check_given_once(overrides or [])
+    dry_run.preview(overrides or [], out, n, seed, config_dir)
 
 
 @command

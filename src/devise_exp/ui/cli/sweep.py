@@ -32,9 +32,11 @@ def sweep(
 
 def _run_sweep(overrides: list[str], config_dir: Path | None) -> None:
     try:
-        from devise_exp.pipelines.sweep.sweep import run_sweep  # late: torch and optuna
+        from devise_exp.core.config import check_given_once  # late: Hydra and optuna
+        from devise_exp.pipelines.sweep.sweep import run_sweep
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "optuna":
             raise
         raise InputError("sweeps need optuna: pip install 'devise-exp[sweep]'") from error
+    check_given_once(overrides)
     run_sweep(overrides, config_dir)

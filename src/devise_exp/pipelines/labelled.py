@@ -1,0 +1,231 @@
+"""What a run looks at first: images, the words of their classes and the split, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.data.copies import SplitImages, split_images
+from devise_exp.data.dataset import ImageDataset, labelled_rows
+from devise_exp.data.labelled_rows import LabelledRows
+from devise_exp.data.listing import Listed, on_listing
+from devise_exp.data.scan import is_image
+from devise_exp.data.subset import subset
+from devise_exp.pipelines.label_entries import label_entries, with_file
+from devise_exp.pipelines.outputs import check_folder, holds_run, remove_empty
+from devise_exp.pipelines.settings import read_settings
+from devise_exp.text import labels
+from devise_exp.text.missing_words import MissingWordsError
+from devise_exp.text.resolution import Resolution
+from devise_exp.text.word_vectors.vectors import WordVectors
+
+Words = tuple[Resolution, ...]
+_TRIED = 5  # files of a class that are opened to see whether it has an image
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """Images and the words of their classes, those without a word vector too.
+
+    Attributes:
+        whole: The dataset as it was read.
+        dataset: Without what config.subset leaves out.
+        class_ids: (N,) per row of dataset, positions in `resolutions`.
+        resolutions: The words of each class.
+        vocabulary: The word vectors.
+    """
+
+    whole: ImageDataset
+    dataset: ImageDataset
+    class_ids: np.ndarray
+    resolutions: tuple[Resolution, ...]
+    vocabulary: WordVectors
+
+    def with_word_vectors(
+        self, classes: Collection[str] | None = None
+    ) -> tuple[np.ndarray, tuple[Resolution, ...]]:
+        """Leave out classes without a word vector.
+
+        Args:
+            classes: Names of the classes to keep; None: all.
+
+        Returns:
+            (N,) class ids, -1 for a class left out, and the resolutions of the classes kept.
+        """
+        kept = [
+            i
+            for i, resolution in enumerate(self.resolutions)
+            if resolution.rule != "missing" and (classes is None or resolution.name in classes)
+        ]
+        position = np.full(len(self.resolutions), -1)
+        position[kept] = np.arange(len(kept))
+        return position[self.class_ids], tuple(self.resolutions[i] for i in kept)
+
+
+def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
+    """Check what a person most often gets wrong, in the time that importing torch would take.
+
+    Options come first, then the folder of the images, then the words of their classes.
+
+    Args:
+        config: Of train.py.
+        folder: Of the run; removed if it is empty and something is wrong.
+
+    Returns:
+        The images; None of a run that goes on, whose config may be another.
+
+    Raises:
+        InputError: If an option is wrong, or images, words and split do not fit together.
+    """
+    try:
+        if config.resume is None:
+            read_settings(config)
+            check_folder(folder)
+        if config.resume is not None or holds_run(folder):
+            return None
+        labelled = read_labelled(config, config.labels.on_missing)
+        with as_input_error("split"):  # copies are looked for later, which may take longer
+            instantiate(config.split)(_rows(labelled, with_missing=False))
+    except BaseException:
+        remove_empty(folder)
+        raise
+    return labelled
+
+
+def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> LabelledImages:
+    """Read images, merge their classes and resolve those to words.
+
+    Args:
+        config: Of train.py.
+        on_missing: What happens to classes without a word vector: error, drop or nearest.
+        strict: Whether two classes of the same words, or one without any, are an error.
+
+    Returns:
+        The images with the words of their classes.
+    """
+    words = _ClassWords(config, on_missing, strict)
+    with on_listing(words.look_at) if words.all_count else nullcontext():
+        whole = read_images(config)
+    with as_input_error("subset"):
+        dataset = subset(whole, **config.subset)
+    merged, resolutions = words.of(whole.classes, dataset.classes)
+    return LabelledImages(
+        whole=whole,
+        dataset=dataset,
+        class_ids=merged[dataset.labels],
+        resolutions=resolutions,
+        vocabulary=words.vocabulary,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _ClassWords:
+    """The words of classes, by config.labels and config.word_vectors."""
+
+    config: DictConfig
+    on_missing: str
+    strict: bool
+
+    @property
+    def all_count(self) -> bool:
+        """Whether every class has to have words, as far as its images let it take part."""
+        all_known = self.config.labels.get("on_unknown", "error") == "error"
+        return all_known and self.on_missing == "error" and self.config.subset.min_images is None
+
+    @cached_property
+    def vocabulary(self) -> WordVectors:
+        vocabulary: WordVectors = instantiate(self.config.word_vectors)
+        return vocabulary
+
+    def of(self, classes: Sequence[str], kept: Sequence[str]) -> tuple[np.ndarray, Words]:
+        """The number of the merged class of each class that is kept, and the words of those."""
+        options = self.config.labels
+        entries = partial(label_entries, options, classes=classes, kept=kept)
+        names, merged = labels.merge_classes(kept, entries(option="merges"))
+        vocabulary, aliases = self.vocabulary, entries(option="aliases")
+        try:
+            resolutions = labels.resolve(names, vocabulary, aliases, self.on_missing, self.strict)
+        except MissingWordsError as error:
+            raise with_file(error, aliases, options.get("aliases_file")) from None
+        return merged, resolutions
+
+    def look_at(self, listed: Listed) -> None:
+        """Raise what is wrong with the names of classes before their images are read."""
+        try:
+            self.of(sorted(listed), sorted(listed))
+        except InputError:
+            # A class of no good image is left out later, and with it what is wrong with its name.
+            if all(any(map(is_image, files[:_TRIED])) for files in listed.values()):
+                raise
+
+
+def read_images(config: DictConfig) -> ImageDataset:
+    """Read the images of a config; split=folders implies data.parts=keep.
+
+    Args:
+        config: Of train.py.
+
+    Returns:
+        The dataset.
+
+    Raises:
+        InputError: If parts are kept that the split would not use.
+    """
+    target = str(config.split.get("_target_"))
+    takes_parts = target.endswith(".folders_split")
+    parts = config.data.get("parts")
+    if parts == "keep" and target.startswith("devise_exp.") and not takes_parts:
+        raise InputError(
+            "data.parts=keep: this split deals the images anew, across the parts: give "
+            "split=folders, or data.parts=join"
+        )
+    if parts == "join" and takes_parts:
+        raise InputError(
+            "data.parts=join: split=folders takes the parts as they are: give data.parts=keep, or "
+            "another split, such as split=random"
+        )
+    implied = {"parts": "keep"} if takes_parts and "parts" in config.data and not parts else {}
+    try:
+        dataset: ImageDataset = instantiate(config.data, **implied)
+        return dataset
+    except InstantiationException as error:
+        wrong = error.__cause__
+        if not isinstance(wrong, InputError):
+            raise
+    raise wrong  # not above: each of the two would be the reason of the other
+
+
+def read_split(
+    config: DictConfig, labelled: LabelledImages, with_missing: bool = False
+) -> SplitImages:
+    """Split the classes that have a word vector into seen and unseen, no image on two sides.
+
+    Args:
+        config: Of train.py.
+        labelled: The images.
+        with_missing: Whether classes without one take part, as they will once they have an alias.
+
+    Returns:
+        The split with its rows, and the copies among these.
+    """
+    data = _rows(labelled, with_missing)
+    copies = config.get("copies") or {}  # a run of an earlier version has none
+    with as_input_error("split"):
+        return split_images(data, instantiate(config.split), labelled.dataset.looks, **copies)
+
+
+def _rows(labelled: LabelledImages, with_missing: bool) -> LabelledRows:
+    """What a split may know of the images."""
+    class_ids, resolutions = labelled.class_ids, labelled.resolutions
+    if not with_missing:
+        class_ids, resolutions = labelled.with_word_vectors()
+    return labelled_rows(labelled.dataset, [r.name for r in resolutions], class_ids)
