@@ -6,13 +6,13 @@ import pytest
 from helpers.vocabulary import WORD
 from hypothesis import given
 
+from devise_exp.text.name_marks import strip_marks
 from devise_exp.text.names import (
     inflections,
     spelling_key,
     spelling_keys,
     split_synonyms,
     split_words,
-    strip_marks,
 )
 
 

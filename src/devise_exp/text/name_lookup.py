@@ -8,16 +8,13 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from operator import itemgetter
 
+from devise_exp.text.name_marks import ID_IN_NAME, strip_marks, unnumbered, unqualified
 from devise_exp.text.names import (
-    ID_IN_NAME,
     inflected,
     inflections,
     separated,
     split_synonyms,
     split_words,
-    strip_marks,
-    unnumbered,
-    unqualified,
 )
 from devise_exp.text.vocabulary import Vocabulary
 from devise_exp.text.wordnet.nouns import shipped_nouns

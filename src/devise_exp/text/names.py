@@ -1,12 +1,12 @@
-"""How class names are written: their parts, words, inflections and spelling keys."""
+"""How class names are written: their synonyms, words, inflections and spelling keys."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-_NUMBER_PREFIX = re.compile(r"^\d{3}\.(?=\S)")  # Caltech-256 and CUB number their classes: 001.ak47
-_SUFFIX_101 = re.compile(r"(?<=[^\W\d_]{2})-101$")  # Caltech-256 marks Caltech-101's classes
+from devise_exp.text.name_marks import strip_marks
+
 _POSSESSIVE = re.compile(r"['’]s\b|(?<=s)['’](?!\w)", re.IGNORECASE)
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9]{2})(?=[A-Z][a-z])|(?<=[A-Z]{2})(?=[A-Z][a-z])")  # not iPod
 _SEPARATORS = re.compile(r"[\W_]+")
@@ -17,17 +17,6 @@ _PLURALS = {
     "ox": "oxen", "person": "people", "tooth": "teeth", "woman": "women",
 }  # fmt: skip
 _SINGULARS = {plural: singular for singular, plural in _PLURALS.items()}
-
-
-# What numbers classes, before a name (01_llama, 1. llama) or behind it (llama_2, llama (2)).
-_LEADING_NUMBER = re.compile(r"^[\s(\[#]*\d+[\s_.)\]:-]+(?=.*[^\W\d_])")
-_LEADING_ZEROS = re.compile(r"^0\d+(?=[^\W\d_]{2})")
-_SHORT_ENDING = re.compile(r"(?<=[\w)\]])[\s_.(#-]+\d{1,2}[\s)]*$")  # longer: boeing_747
-_ANY_ENDING = re.compile(r"(?<=[\w)\]])[\s_.(#-]+\d+[\s)]*$|(?<=[^\W\d_]{3})\d+$")
-_QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\})\s*")
-_EMPTY_BRACKETS = re.compile(r"\(\s*\)|\[\s*\]")
-_SYNSET = re.compile(r"\.n\.\d+$")  # nltk's names: llama.n.01
-ID_IN_NAME = re.compile(r"(?<![^\W_])n\d{8}(?![^\W_])")  # of WordNet: n02437616-llama
 
 
 def split_synonyms(name: str) -> tuple[str, ...]:
@@ -112,79 +101,6 @@ def inflected(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """
     for last in (words[-1], *inflections(words[-1])) if words else ():
         yield (*words[:-1], last)
-
-
-def strip_marks(name: str) -> str:
-    """Remove the marks of Caltech-256 and CUB from a class name.
-
-    Args:
-        name: A class name.
-
-    Returns:
-        The name without a leading "001." and a trailing "-101".
-    """
-    return _SUFFIX_101.sub("", _NUMBER_PREFIX.sub("", name.strip()))
-
-
-def unnumbered(name: str) -> str:
-    """Remove what a data set adds to sort or to number its classes.
-
-    Args:
-        name: A class name, one synonym.
-
-    Returns:
-        The name without WordNet ids, a leading number and a number of one or two digits behind it;
-        the name as it is if no letter would be left.
-
-    Example:
-        >>> [unnumbered(name) for name in ("01_llama", "1. llama", "n02437616-llama", "llama (2)")]
-        ['llama', 'llama', 'llama', 'llama']
-    """
-    return _without(name, _SYNSET, ID_IN_NAME, _LEADING_NUMBER, _LEADING_ZEROS, _SHORT_ENDING)
-
-
-def unqualified(name: str) -> str:
-    """Remove what stands in brackets.
-
-    Args:
-        name: A class name, one synonym.
-
-    Returns:
-        The name without its qualifiers, or as it is if no letter would be left.
-
-    Example:
-        >>> unqualified("crane (machine)")
-        'crane'
-    """
-    return _without(name, _QUALIFIER)
-
-
-def readings(name: str) -> tuple[str, ...]:
-    """List what a class name may mean: as it is, and without numbers, ids and qualifiers.
-
-    Args:
-        name: A class name, one synonym.
-
-    Returns:
-        Distinct names, the whole one first.
-
-    Example:
-        >>> readings("007 crane (bird)_12")
-        ('007 crane (bird)_12', 'crane (bird)', 'crane')
-    """
-    plain = _without(name, _SYNSET, ID_IN_NAME, _LEADING_NUMBER, _LEADING_ZEROS, _ANY_ENDING)
-    return tuple(dict.fromkeys((name, plain, unqualified(plain))))
-
-
-def _without(name: str, *patterns: re.Pattern[str]) -> str:
-    """A name without what matches, unless no letter or one of the alphabet alone would remain."""
-    for pattern in patterns:
-        rest = pattern.sub(" ", name)
-        if rest != name:
-            rest = _EMPTY_BRACKETS.sub("", rest).strip(" _-.,")
-            letters = "".join(filter(str.isalpha, rest))
-            name = rest if len(letters.encode()) > 1 else name
-    return name
 
 
 def lemma_keys(lines: str) -> str:

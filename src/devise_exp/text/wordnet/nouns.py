@@ -16,10 +16,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from devise_exp.core.files import gzipped_table
+from devise_exp.text.name_marks import ID_IN_NAME, readings
 from devise_exp.text.names import (
-    ID_IN_NAME,
     lemma_keys,
-    readings,
     spelling_keys,
     split_synonyms,
     split_words,
@@ -28,8 +27,9 @@ from devise_exp.text.names import (
 # Nouns that number things of any kind (class_7), or stand for what nobody has named.
 _PLACEHOLDERS = {
     "background", "breed", "category", "class", "cluster", "family", "folder", "genus", "group",
-    "id", "image", "item", "kind", "label", "number", "object", "part", "photo", "photograph", "picture",
-    "sample", "set", "species", "specimen", "test", "thing", "train", "type", "unknown", "variety",
+    "id", "image", "item", "kind", "label", "number", "object", "part", "photo", "photograph",
+    "picture", "sample", "set", "species", "specimen", "test", "thing", "train", "type",
+    "unknown", "variety",
 }  # fmt: skip
 # Words that a name may end with and stay what it is without them: water lily flower.
 _KINDS = {

@@ -14,8 +14,8 @@ from itertools import product
 from pathlib import Path
 
 from devise_exp.core.files import gzipped_table
+from devise_exp.text.name_marks import ID_IN_NAME
 from devise_exp.text.names import (
-    ID_IN_NAME,
     inflected,
     spelling_key,
     spelling_keys,
