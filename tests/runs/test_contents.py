@@ -16,8 +16,9 @@ from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split, named_split
 from devise_exp.evaluation.leakage import Overlap
 from devise_exp.evaluation.protocols import EmbeddedImages, MethodOutput
+from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.records import ClassRecord, RunDetails
+from devise_exp.runs.records import RunDetails
 from devise_exp.text.labels import Resolution
 
 NAMES = ["cat", "dog", "ship", "éclair"]

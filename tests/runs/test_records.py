@@ -10,7 +10,8 @@ import pytest
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split
 from devise_exp.evaluation.leakage import Overlap
-from devise_exp.runs.records import ClassRecord, RunDetails, SplitRecord, class_records
+from devise_exp.runs.class_records import ClassRecord, class_records
+from devise_exp.runs.records import RunDetails, SplitRecord
 from devise_exp.text.labels import Resolution
 
 NAMES = ["cat", "dog", "ship"]
@@ -64,3 +65,15 @@ def test_a_wrong_entry_is_an_error(change: dict[str, object]) -> None:
         ClassRecord.from_json(entry | change)
     with pytest.raises(KeyError):
         ClassRecord.from_json({"name": "cat"})
+
+
+@pytest.mark.parametrize("name", ["my-method", "ridge 0.5", "Köln"])
+def test_methods_of_any_name_that_can_name_a_file_are_read(name: str) -> None:
+    details = RunDetails(about={}, methods={name: {"ridge": 0.5}})
+    assert RunDetails.from_json(details.to_json()) == details
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".", "a\\b", "a\0"])
+def test_a_method_that_names_no_file_of_the_run_is_an_error(name: str) -> None:
+    with pytest.raises(ValueError, match="no names of methods"):
+        RunDetails.from_json(RunDetails(about={}, methods={name: {}}).to_json())

@@ -16,14 +16,8 @@ from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.prior import Prior
 from devise_exp.runs import checked, files
 from devise_exp.runs.arrays import from_output, from_prior, to_classifier, to_output, to_prior
-from devise_exp.runs.records import (
-    ClassRecord,
-    RunDetails,
-    SplitRecord,
-    about_from_json,
-    class_records,
-    classes_from_json,
-)
+from devise_exp.runs.class_records import ClassRecord, class_records, classes_from_json
+from devise_exp.runs.records import RunDetails, SplitRecord, about_from_json
 from devise_exp.text.labels import Resolution
 from devise_exp.text.word_checks import WordCheck
 from devise_exp.text.wordnet.hierarchy import Hierarchy, hierarchy_from_dict

@@ -15,7 +15,8 @@ from devise_exp.reports.html.shown_run import ShownRun, reading
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import protocol_title
-from devise_exp.runs.records import ClassRecord, RunDetails
+from devise_exp.runs.class_records import ClassRecord
+from devise_exp.runs.records import RunDetails
 
 _BAR = Markup('<span class="bar{}" aria-hidden="true"><i style="width: {:.1f}%"></i></span>{}')
 _CLEAN = Markup('<span class="clean">✓ {}</span>')

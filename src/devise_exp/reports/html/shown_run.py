@@ -17,8 +17,9 @@ from devise_exp.reports.figures.style import Plot
 from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.titles import protocol_title
 from devise_exp.runs import files, results
+from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.records import ClassRecord, RunDetails
+from devise_exp.runs.records import RunDetails
 from devise_exp.runs.results import RunResults
 
 _CURVES = ("seen", "unseen", "all_seen", "all_unseen", "calibrated_seen", "calibrated_unseen")
