@@ -58,3 +58,14 @@ def test_no_pickle_is_read(searchable: Path, tmp_path: Path, group: str, content
     OmegaConf.save(config, folder / "config.yaml")
     with pytest.raises(InputError, match=f"as the {group}, which is not built unasked"):
         trusted_group(RunFolder(folder).config(), group, folder)
+
+
+@pytest.mark.parametrize(
+    "flags", [{"_partial_": [True]}, {"_partial_": "yes"}, {"_args_": [1]}, {"_convert_": "x"}]
+)
+def test_keys_of_hydra_are_those_of_this_project(tmp_path: Path, flags: dict[str, object]) -> None:
+    config = OmegaConf.create({"index": {"_target_": "devise_exp.index.ExactIndex", **flags}})
+    with pytest.raises(InputError, match="as the index, which is not built unasked"):
+        trusted_group(config, "index", tmp_path)
+    config.index = {"_target_": "devise_exp.index.ExactIndex", "_partial_": True}
+    assert trusted_group(config, "index", tmp_path) == config.index

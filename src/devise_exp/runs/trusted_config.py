@@ -65,9 +65,16 @@ def trusted_group(config: DictConfig, group: str, folder: Path) -> DictConfig:
         and target in TRUSTED[group]
         and not nested
         and not content.get(_PICKLE)
+        and _has_plain_flags(content)
     ):
         return OmegaConf.create(content)
     raise InputError(
         f"{folder}: its config names {str(target)!r} as the {group}, which is not built unasked: "
         f"{_REMEDIES.get(group, _REMEDY)}"
     )
+
+
+def _has_plain_flags(content: dict[Any, Any]) -> bool:
+    """Tell whether Hydra's own keys are those that this project writes."""
+    flags = {str(key) for key in content if str(key).startswith("_")}
+    return flags <= {"_target_", "_partial_"} and isinstance(content.get("_partial_", False), bool)
