@@ -20,6 +20,11 @@ def test_a_name_that_yaml_takes_for_something_else_is_meant(name: str) -> None:
     assert name_of(value, [*TYPED, "cat"]) == name
 
 
+def test_a_class_called_nan_is_meant_by_what_hydra_makes_of_it() -> None:
+    assert name_of(float("nan"), ["cat", "Nan"]) == "Nan"
+    assert name_of(float("nan"), ["cat"]) == "nan"
+
+
 def test_nfc_and_nfd_are_one_name() -> None:
     names = [unicodedata.normalize(form, "Bücher") for form in ("NFC", "NFD")]
     assert name_of(names[0], [names[1]]) == names[1]
@@ -100,3 +105,10 @@ def test_many_names_in_another_form_are_found_at_once() -> None:
     numbers = NameIndex([f"{i}e1" for i in range(2_000)])
     assert [numbers.find(10 * i) for i in range(1_000)] == [f"{i}e1" for i in range(1_000)]
     assert NameIndex(["2026-13-45", "[[["]).find(7) == "7"
+
+
+def test_a_name_in_quotes_may_begin_like_a_comment(tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text('class,word\n# note\n"#1",one\n#2,two\n', encoding="utf-8")
+    assert read_pairs(path, "labels.aliases_file") == {"#1": "one"}
+    assert read_names(path, "split.unseen_file") == ["#1"]

@@ -67,7 +67,7 @@ class NameIndex:
             composed = unicodedata.normalize("NFC", value)
             return value if value.isascii() else self._by_composed.get(composed, value)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return self._by_number.get(float(value), text)
+            return self._by_number.get(_number_key(value), text)
         return self._by_reading.get((type(value), str(value)), text)
 
     @cached_property
@@ -76,15 +76,15 @@ class NameIndex:
         return {unicodedata.normalize("NFC", name): name for name in reversed([*self._names])}
 
     @cached_property
-    def _by_number(self) -> dict[float, str]:
+    def _by_number(self) -> dict[str, str]:
         """The names that are numbers to YAML, Hydra or OmegaConf, which take 1e5 for one."""
-        numbers: dict[float, str] = {}
+        numbers: dict[str, str] = {}
         for name in self._names:
             for read in (float, _yaml_reading):
                 try:
                     number = read(name)
                     if isinstance(number, int | float) and not isinstance(number, bool):
-                        numbers.setdefault(float(number), name)
+                        numbers.setdefault(_number_key(number), name)
                 except (ValueError, OverflowError):
                     continue
         return numbers
@@ -97,6 +97,11 @@ class NameIndex:
             read = _yaml_reading(name)
             readings.setdefault((type(read), str(read)), name)
         return readings
+
+
+def _number_key(number: float) -> str:
+    """A text that equal numbers share, NaN too, which Hydra takes a class called Nan for."""
+    return str(float(number) + 0.0)
 
 
 def listed(names: Iterable[str], n: int = MAX_LISTED) -> str:
@@ -212,12 +217,15 @@ def _yaml(text: str, where: str) -> Any:
 
 def _rows(text: str, where: str) -> Iterable[tuple[int, list[str]]]:
     """The lines of a table with their numbers, without empty and comment lines."""
-    first = next((line for line in text.splitlines() if line.strip() and line[0] != "#"), "")
+    stream = io.StringIO(text, newline="")
+    # Comments become empty lines; "#1" in quotes is a name.
+    lines = ["\n" if line[0] == "#" else line for line in stream]
+    first = next(filter(str.strip, lines), "")
     separator = max("\t;,", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     try:
         for fields in reader:
-            if any(map(str.strip, fields)) and not fields[0].startswith("#"):
+            if any(map(str.strip, fields)):
                 yield reader.line_num, fields
     except csv.Error as error:
         raise InputError(f"{where}, line {reader.line_num}: {error}: correct the line") from None

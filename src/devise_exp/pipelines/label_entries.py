@@ -109,7 +109,10 @@ def with_file(error: MissingWordsError, aliases: Mapping[str, str], path: object
     rows = [("class", "words"), *aliases.items()] if path else [("class", "words")]
     rows += [(name, error.suggestions.get(name, "")) for name in error.names if name not in aliases]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    if any(name.startswith("#") for name, _ in rows):  # a comment unless it is in quotes
+        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
+    else:
+        csv.writer(text, lineterminator="\n").writerows(rows)
     # Named by its content: a file that was edited since is never written over.
     file = cache_dir() / "labels" / f"words-{fingerprint(text.getvalue(), size=6)}.csv"
     try:
