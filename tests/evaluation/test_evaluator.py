@@ -314,3 +314,14 @@ def test_a_method_output_needs_seen_and_unseen_images() -> None:
     for parts in ({"seen": model.seen}, {**model.parts, "test": model.seen}):
         with pytest.raises(ValueError, match="give seen, unseen, train"):
             replace(model, parts=parts)
+
+
+def test_a_seen_class_without_a_test_image_is_seen_in_the_trade_off() -> None:
+    """Its label is nearest to the unseen image; with seen labels far away the image is right."""
+    vectors = unit(np.array([[1, 0, 0], [0, 1, 0], [0, 0.9, 0.1], [0, 0, 1]]))
+    seen, unseen = np.array([0, 1]), np.array([2, 3])
+    images = vectors[[0]], np.array([0]), unit(np.array([[0, 1.0, 0]])), np.array([2])
+    model = method_output("devise", vectors, *images)
+    curve = evaluator.evaluate([model], standard_protocols(seen, unseen), ExactIndex).curves
+    assert curve["devise"].unseen[[0, -1]].tolist() == [0, 1]
+    assert curve["devise"].seen[0] == 1

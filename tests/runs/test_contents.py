@@ -116,6 +116,17 @@ def _check_parts(back: MethodOutput, sent: MethodOutput) -> None:
         np.testing.assert_array_equal(back.parts[part].class_ids, images.class_ids)
 
 
+def test_contents_of_training_images_come_back_if_they_are_known(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.training_contents() is None
+    folder.save_training_contents(["b2", "a1", "b2"])
+    assert folder.training_contents() == {"a1", "b2"}
+    for damaged in ("[1]", "{", '"a1"'):
+        (tmp_path / "training_contents.json").write_text(damaged)
+        with pytest.raises(InputError, match=r"training_contents\.json: damaged"):
+            folder.training_contents()
+
+
 @pytest.mark.parametrize("name", ["classes.json", "class_vectors.npy", "embeddings/devise.npz",
                                   "about.json", "split.json"])  # fmt: skip
 def test_a_file_that_is_gone_or_damaged_is_named(tmp_path: Path, name: str) -> None:

@@ -105,6 +105,8 @@ class Protocol:
         classes: (c,) ids of the classes whose images count, None for all.
         calibrated_candidates: (m,) ids of those candidates from whose similarity a method's gamma
             is subtracted (calibrated stacking), None for none.
+        seen_candidates: (m,) ids of the candidates that are seen classes, where both kinds are
+            ranked; None elsewhere. If it is not given, the classes that have seen images count.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Protocol:
     candidates: np.ndarray
     classes: np.ndarray | None = None
     calibrated_candidates: np.ndarray | None = None
+    seen_candidates: np.ndarray | None = None
 
 
 def standard_protocols(
@@ -143,13 +146,13 @@ def standard_protocols(
     protocols = [
         Protocol(name="seen", images="seen", candidates=seen),
         Protocol(name="unseen", images="unseen", candidates=unseen),
-        *_both_sides("all", both),
+        *_both_sides("all", both, seen),
     ]
     if calibrated:
-        protocols += _both_sides("calibrated", both, seen)
+        protocols += _both_sides("calibrated", both, seen, calibrated=True)
     protocols += _apart(unseen, overlapping, unidentified)
     if extra is not None and len(extra):
-        protocols += _both_sides("extra", np.concatenate([both, extra]))
+        protocols += _both_sides("extra", np.concatenate([both, extra]), seen)
     if train:
         protocols.append(Protocol(name="train", images="train", candidates=seen))
     return tuple(protocols)
@@ -206,7 +209,7 @@ def ks_of(protocol: Protocol, ks: Sequence[int] | int | None) -> tuple[int, ...]
 
 
 def _both_sides(
-    name: str, candidates: np.ndarray, calibrated_candidates: np.ndarray | None = None
+    name: str, candidates: np.ndarray, seen: np.ndarray, calibrated: bool = False
 ) -> list[Protocol]:
     """Seen and unseen images among the same candidates."""
     return [
@@ -214,7 +217,8 @@ def _both_sides(
             name=f"{name}_{side}",
             images=side,
             candidates=candidates,
-            calibrated_candidates=calibrated_candidates,
+            calibrated_candidates=seen if calibrated else None,
+            seen_candidates=seen,
         )
         for side in ("seen", "unseen")
     ]

@@ -91,14 +91,15 @@ class Ranker:
         """Compute the trade-off between seen and unseen classes, by each image's best answers.
 
         Args:
-            protocols: Protocols, all_seen and all_unseen among them.
+            protocols: all_seen and all_unseen.
 
         Returns:
             The curve.
         """
-        labels = {p.name: p.candidates for p in protocols}
-        unseen = np.setdiff1d(labels["all_unseen"], np.unique(self.model.seen.class_ids))
-        seen = np.setdiff1d(labels["all_seen"], unseen)
+        both, with_images = protocols[0], self.model.seen.class_ids
+        # Better known than guessed by images: a seen class may be without a test image.
+        seen = np.unique(with_images if both.seen_candidates is None else both.seen_candidates)
+        unseen = np.setdiff1d(both.candidates, seen)
         answers = []
         for part in ("seen", "unseen"):
             best_seen, best_unseen = (self.among(part, side, 1) for side in (seen, unseen))

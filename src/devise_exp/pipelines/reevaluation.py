@@ -1,8 +1,12 @@
-"""Evaluate a finished run again from its folder alone: other ks, index, candidates, checkpoint."""
+"""Evaluate a finished run again: with other ks, index, candidates, checkpoint, or other images."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -11,11 +15,13 @@ from omegaconf import DictConfig, ListConfig
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed, read_names
-from devise_exp.evaluation.protocols import MODEL, MethodOutput, select_protocols
-from devise_exp.pipelines.score import evaluate_run, index_name, protocols_of
-from devise_exp.pipelines.settings import read_evaluation
+from devise_exp.evaluation.evaluator import EvalReport
+from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, select_protocols
+from devise_exp.pipelines.score import Spaces, evaluate_run, index_name, protocols_of
+from devise_exp.pipelines.settings import EvaluatedFolder, read_evaluation
 from devise_exp.reports import run_tables
 from devise_exp.reports.run_tables import run_title
+from devise_exp.runs.files import write_json
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.search.saved_run import Run
@@ -36,34 +42,86 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Raises:
         InputError: If an option is wrong, or the run folder is damaged.
     """
-    read_evaluation(config)
+    settings = read_evaluation(config)
     saved = Run.open(str(config.run_dir))
     run = saved.folder
-    models = run.embeddings()
     # An empty group means the run's own.
     index_config = config.index or trusted_group(run.config(), "index", run.path)
-    about = run.about() | {"index": index_name(index_config)}
-    if config.checkpoint is not None:
-        checkpoint = run.find(str(config.checkpoint))
-        models[0] = _embed_checkpoint(run, checkpoint)
-        about["checkpoint"] = str(checkpoint)
-    extra = None
+    if settings.data.root is None:
+        source = _run_images(run, config.checkpoint)
+    else:
+        source = _other_images(run, settings.data, config.checkpoint)
+    about = source.about | {"index": index_name(index_config)}
+    models, extra = list(source.models), None
     if config.extra_labels is not None:
         vectors = _extra_vectors(saved, config.extra_labels)
         extra = len(models[0].class_vectors) + np.arange(len(vectors))
         models[0] = models[0].with_labels(vectors)
         about["extra_labels"] = len(vectors)
-    train = "train" in models[0].parts
-    available = protocols_of(run, models, extra, train)
+    available = protocols_of(run, models, extra, "train" in models[0].parts)
+    if settings.data.root is not None:
+        available = tuple(p for p in available if _has_images(models[0], p))
     chosen = select_protocols(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().get("ks")
-    result, _ = evaluate_run(run, models, chosen, instantiate(index_config), ks, about)
-    folder = run.new_evaluation()
-    title = run_title(about)
+    make_index = instantiate(index_config)
+    result, _ = evaluate_run(run, models, chosen, make_index, ks, about, source.spaces)
+    _report(run, result, source.content)
+    return result.values
+
+
+def _report(run: RunFolder, result: EvalReport, content: dict[str, Any] | None) -> None:
+    """Write the tables into a new folder, and print them."""
+    folder, title = run.new_evaluation(), run_title(result.about)
     run_tables.write(result, folder, title)
+    if content is not None:
+        write_json(folder, "images.json", content)
     run_tables.show(result, title)
     notify(f"written to {folder}")
-    return result.values
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Source:
+    """What is evaluated: method outputs, that of the trained model first, and what they rest on.
+
+    `spaces` and `content` (of images.json) are those of other images than the run's.
+    """
+
+    models: Sequence[MethodOutput]
+    about: dict[str, Any]
+    spaces: Spaces | None = None
+    content: dict[str, Any] | None = None
+
+
+def _run_images(run: RunFolder, checkpoint: str | None) -> _Source:
+    """The run's own test images."""
+    models, about = run.embeddings(), run.about()
+    if checkpoint is not None:
+        file = run.find(str(checkpoint))
+        models[0] = _embed_checkpoint(run, file)
+        about["checkpoint"] = str(file)
+    return _Source(models=models, about=about)
+
+
+def _other_images(run: RunFolder, options: EvaluatedFolder, checkpoint: str | None) -> _Source:
+    """The images of a folder, under the trained model: other methods keep no weights."""
+    from devise_exp.pipelines.embed_folder import embed_folder  # late: torch
+    from devise_exp.pipelines.evaluated_folder import read_other_images
+
+    file = None if checkpoint is None else run.find(str(checkpoint))
+    images = read_other_images(run, options)
+    if others := run.method_names()[1:]:
+        notify(f"without {listed(others)}: a run keeps nothing that embeds new images by these")
+    output = embed_folder(run, images, file)
+    replaced = re.compile(r"data|(data|split)/.*")
+    about = {k: v for k, v in run.about().items() if not replaced.fullmatch(k)}
+    about = images.about | about | ({} if file is None else {"checkpoint": str(file)})
+    return _Source(models=[output.model], about=about, spaces=output.spaces, content=images.content)
+
+
+def _has_images(model: MethodOutput, protocol: Protocol) -> bool:
+    """Whether there is an image for a protocol."""
+    ids = model.parts[protocol.images].class_ids
+    return bool(len(ids) if protocol.classes is None else np.isin(ids, protocol.classes).any())
 
 
 def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:

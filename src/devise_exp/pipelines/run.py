@@ -122,6 +122,9 @@ def _prepare(
     run.save_classes(
         data.split, data.resolutions, data.class_vectors, data.dataset.rows, word_checks
     )
+    if data.dataset.contents is not None:
+        rows = (*data.split.train, *data.split.val)
+        run.save_training_contents(data.dataset.contents[row] for row in rows)
     hierarchy = data.hierarchy()
     run.save_hierarchy(hierarchy)
     task = data.task(features, settings.seed)

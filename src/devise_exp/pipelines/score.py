@@ -23,6 +23,8 @@ from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.names import split_words
 
+Spaces = dict[str, tuple[np.ndarray, np.ndarray]]  # space -> of seen test, and of unseen images
+
 
 def protocols_of(
     run: RunFolder,
@@ -59,6 +61,7 @@ def evaluate_run(
     make_index: Callable[[np.ndarray], Index],
     ks: Sequence[int] | int | None,
     about: dict[str, Any],
+    spaces: Spaces | None = None,
 ) -> tuple[EvalReport, Evaluation]:
     """Measure all methods of a run.
 
@@ -69,6 +72,8 @@ def evaluate_run(
         make_index: Builds the index of (C, D) class vectors.
         ks: The ks of hit@k, None for the default ones.
         about: What the metrics rest on.
+        spaces: Embeddings of the seen and of the unseen images in the other spaces of the run;
+            None: those of its gallery.
 
     Returns:
         The report of hit@k, of searches and of published results; and the evaluation of the
@@ -80,7 +85,8 @@ def evaluate_run(
     compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
     of_words = evaluate_word_queries(searched, *run.class_ids(), compound)
     truths = models[0].seen.class_ids, models[0].unseen.class_ids
-    of_images = evaluate_image_queries(_spaces(run, models[0]), *truths)
+    others = _gallery_spaces(run) if spaces is None else spaces
+    of_images = evaluate_image_queries(_model_space(run, models[0]) | others, *truths)
     report = evaluated.report.with_records(*of_words).with_records(*of_images)
     measured = {record.name for record in report.records if record.method == MODEL}
     published = published_results.published(about["split/name"])
@@ -88,11 +94,16 @@ def evaluate_run(
     return report.with_records(known, {}), evaluated
 
 
-def _spaces(run: RunFolder, model: MethodOutput) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The embeddings of seen test and of unseen images in every space of the run."""
+def _model_space(run: RunFolder, model: MethodOutput) -> Spaces:
+    """The embeddings of the trained model, about their centre."""
     centre = centre_of(model.class_vectors, run.class_ids()[0])
     seen, unseen = (centre_rows(part.vectors, centre) for part in (model.seen, model.unseen))
-    spaces = {MODEL: (seen, unseen)}
+    return {MODEL: (seen, unseen)}
+
+
+def _gallery_spaces(run: RunFolder) -> Spaces:
+    """The embeddings of the run's own images in its other spaces."""
+    spaces: Spaces = {}
     for space in run.spaces()[1:]:
         stored = gallery_files.load(run.gallery, space)
         spaces[space] = stored.part("test").index.vectors, stored.part("unseen").index.vectors

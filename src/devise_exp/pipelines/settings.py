@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from devise_exp.core.errors import InputError
 from devise_exp.pipelines.option_errors import option_error
 from devise_exp.pipelines.option_kinds import (
     Factor,
@@ -39,6 +40,9 @@ _DType = Annotated[Literal["float16", "float32"], Field(description="float16 or 
 _Report = Annotated[Literal["html", "none"], Field(description="html or none")]
 _InTwoClasses = Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
 _Near = Annotated[Literal["count", "group"], Field(description="count or group")]
+_Leaf = Annotated[Literal["leaf"], Field(description="leaf")]
+_Join = Annotated[Literal["join"], Field(description="join")]
+_OnUnknown = Annotated[Literal["error", "drop"], Field(description="error or drop")]
 _WordCount = Annotated[int, Field(description="a number of words")]
 _Protocols = Annotated[list[str], Field(description="a list of names")]
 Model = TypeVar("Model", bound=BaseModel)
@@ -125,6 +129,15 @@ class Settings(Section):
     hyperparameters_from: PathOrNumber | None = None
 
 
+class EvaluatedFolder(Section):
+    """The section `data` of evaluate.py: a folder of other images."""
+
+    root: PathOrNumber | None
+    levels: FromOne | _Leaf | None
+    parts: _Join | None
+    unknown: _OnUnknown
+
+
 class EvaluationSettings(Section):
     """The plain options of evaluate.py."""
 
@@ -135,6 +148,7 @@ class EvaluationSettings(Section):
     protocols: Text | _Protocols | None
     extra_labels: _WordCount | Path | Names | None
     checkpoint: PathOrNumber | None
+    data: EvaluatedFolder
 
 
 def read_settings(config: DictConfig) -> Settings:
@@ -167,7 +181,12 @@ def read_evaluation(config: DictConfig) -> EvaluationSettings:
     Raises:
         InputError: If an option has a value that it cannot take.
     """
-    return _read(EvaluationSettings, config)
+    settings = _read(EvaluationSettings, config)
+    data = settings.data
+    for key, value in (("levels", data.levels), ("parts", data.parts)):
+        if data.root is None and value is not None:
+            raise InputError(f"data.{key}={value}: of which folder? add data.root=FOLDER")
+    return settings
 
 
 def _read(model: type[Model], config: DictConfig) -> Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ from devise_exp.runs.records import RunDetails, SplitRecord, about_from_json
 from devise_exp.text.labels import Resolution
 from devise_exp.text.word_checks import WordCheck
 from devise_exp.text.wordnet.hierarchy import Hierarchy, hierarchy_from_dict
+
+TRAINING_CONTENTS = "training_contents.json"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,25 @@ class RunContents:
         return files.read_vectors(
             self.path, "class_vectors.npy", lambda vectors: checked.matrix(vectors, rows=rows)
         )
+
+    def save_training_contents(self, contents: Iterable[str]) -> None:
+        """Write training_contents.json: other images may be copies of these.
+
+        Args:
+            contents: Hash of the pixels of each image that the model is trained or validated on.
+        """
+        files.write_json(self.path, TRAINING_CONTENTS, sorted(set(contents)))
+
+    def training_contents(self) -> frozenset[str] | None:
+        """Read training_contents.json.
+
+        Returns:
+            What was saved; None if the run does not know what its images hold.
+        """
+        if not (self.path / TRAINING_CONTENTS).is_file():
+            return None
+        read = files.read_json(self.path, TRAINING_CONTENTS, checked.texts)
+        return frozenset(read)
 
     def _n_classes(self) -> int | None:
         """How many classes there are, None before they are written."""

@@ -30,6 +30,7 @@ class RunFolder(RunContents):
     - config.yaml (resolved); UNFINISHED while the run is not done
     - classes.json (name, seen, words, how each was resolved), class_vectors.npy (C, D)
     - split.json (row names per part), hierarchy.json (the classes in WordNet)
+    - training_contents.json (hashes of the pixels of the images that it was trained on), if known
     - about.json (what the metrics rest on, overlaps, skipped images, hyperparameters)
     - checkpoints/{best,last}.ckpt; if the network was trained too, those of the projection alone in
       checkpoints/map/
