@@ -6,6 +6,7 @@ import resource
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -512,3 +513,22 @@ def test_a_chain_of_errors_that_leads_back_to_itself_ends() -> None:
     assert underlying_stop(first) is None
     second.__cause__ = KeyboardInterrupt()
     assert underlying_stop(first) is second.__cause__
+
+
+def test_nothing_speaks_after_the_line_of_a_stop() -> None:
+    program = """
+from devise_exp.core.command import command
+
+class Worker:
+    def __del__(self):
+        raise RuntimeError("killed by the same signal")
+
+@command
+def main():
+    worker = Worker()
+    raise KeyboardInterrupt("the same command starts it")
+
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "interrupted: the same command starts it\n")

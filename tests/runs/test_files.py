@@ -39,6 +39,11 @@ def test_what_may_be_absent_is_none_or_empty(tmp_path: Path) -> None:
     assert files.read_some_arrays(tmp_path, "b.npz", ("y",), np.asarray) == {}
 
 
+def test_a_folder_that_is_not_there_is_no_run_to_train_again(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: no such folder: give a run folder"):
+        files.read_json(tmp_path / "nowhere", "a", dict)
+
+
 @pytest.mark.parametrize("read", [files.read_json, files.read_arrays])
 @pytest.mark.parametrize("content", [b"", b"junk", b"PK\3\4 cut short", b"[" * 100_000])
 def test_a_damaged_file_is_one_line(

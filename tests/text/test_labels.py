@@ -104,6 +104,8 @@ def test_the_remedy_for_a_name_can_be_typed_as_it_stands(name: str) -> None:
 def test_a_name_that_no_argument_can_hold_gets_a_file(name: str) -> None:
     assert alias_override(name) == "labels.aliases_file=FILE.csv with lines NAME,WORD"
     assert merge_override(name, "x") == "labels.merges_file=FILE.csv with lines NAME,OTHER"
+    with pytest.raises(InputError, match=r"a known word \(labels.aliases_file=FILE.csv with lines"):
+        resolve([name], Words.of("okapi"))
 
 
 def test_a_class_called_null_is_aliased_and_merged() -> None:

@@ -136,6 +136,8 @@ def _stop(error: KeyboardInterrupt) -> None:
     else:
         word, code = "interrupted", INTERRUPTED
     print_line(f"{word}{f': {error}' if str(error) else ''}")
+    # Workers of a DataLoader that got the signal too would be mourned with a traceback.
+    sys.unraisablehook = lambda _: None
     sys.exit(code)
 
 

@@ -113,6 +113,11 @@ class Run:
             return load(self.folder.gallery, space).part(name)
         folder = self._gallery_folder(Path(name))
         if not folder.is_dir():
+            if not Path(name).expanduser().is_dir():
+                raise InputError(
+                    f"{name}: no such folder: give a folder of images, or choose among "
+                    f"{', '.join(PARTS)}"
+                )
             raise InputError(
                 f"{name}: not indexed yet: devise-exp index {self.folder.path} {name} (or "
                 f"choose among {', '.join(PARTS)})"

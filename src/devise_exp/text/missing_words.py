@@ -59,11 +59,13 @@ def missing_words_error(
         for name in missing[:MAX_HINTED]
     }
     override = alias_override(missing[0])
-    example = "" if override == FILES else f", for the first {override}"
+    remedy = (
+        FILES if override == FILES else f"{ALIAS_OVERRIDE}, for the first {override}; or {FILES}"
+    )
     return MissingWordsError(
         f"{len(missing)} of {n_classes} classes have no word vector: {'; '.join(notes)}. Give each "
-        f"a known word ({ALIAS_OVERRIDE}{example}; or {FILES}), take the nearest spellings as they "
-        "are (labels.on_missing=nearest), or leave them out (labels.on_missing=drop)",
+        f"a known word ({remedy}), take the nearest spellings as they are "
+        "(labels.on_missing=nearest), or leave them out (labels.on_missing=drop)",
         missing,
         suggestions,
     )
