@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.configs import ALONE, SMALL_NETWORK
+from helpers.options import last_given
 from helpers.own_process import OwnProcess
 from helpers.paths import ROOT
 
@@ -36,7 +37,8 @@ def train(target: str, tree: Path, folder: Path, *more: str, **environment: str)
     )
     flags = [word for word in more if word.startswith("-")]  # which come first
     more = tuple(word for word in more if word not in flags)
-    process = OwnProcess("-c", code, target, *flags, *quick, *more, cwd=folder, **environment)
+    arguments = last_given([*quick, *more])
+    process = OwnProcess("-c", code, target, *flags, *arguments, cwd=folder, **environment)
     _, err = process.communicate(timeout=300)
     assert process.returncode is not None
     return process.returncode, err

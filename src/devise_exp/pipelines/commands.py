@@ -30,12 +30,16 @@ from devise_exp.pipelines.distributed_main import distributed_main
 def _train(config: DictConfig) -> float:
     """Train and evaluate; the result is the seen validation hit@1, which a sweep may maximise."""
     from devise_exp.pipelines.labelled import first_look  # late: a mistyped option needs no numpy
+    from devise_exp.pipelines.outputs import remove_empty
 
     folder = Path(HydraConfig.get().runtime.output_dir)
-    labelled = first_look(config, folder)
-    from devise_exp.pipelines.series import train_series  # late: wrong input needs no torch
+    try:
+        labelled = first_look(config, folder)
+        from devise_exp.pipelines.series import train_series  # late: wrong input needs no torch
 
-    return train_series(config, folder, labelled)["val/hit@1"]
+        return train_series(config, folder, labelled)["val/hit@1"]
+    finally:
+        remove_empty(folder)
 
 
 def _evaluate(config: DictConfig) -> dict[str, float]:
