@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.configs import ALONE, SMALL_NETWORK
+from helpers.options import last_given
 from helpers.own_process import OwnProcess
 from helpers.paths import ROOT
 from helpers.wandb import wandb_inspect
@@ -488,7 +489,7 @@ def sweep(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     options = [o for o in SMALL if not o.startswith(("projection", "logger", "optimizer"))]
     options += ["trainer.max_epochs=2", "class_folds=0"]
     grid = ["loss=cosine,hinge_rank", "projection=linear"]
-    arguments = ["train.py", "-m", *options, f"data.root={image_tree}", *grid]
+    arguments = ["train.py", "-m", *last_given([*options, f"data.root={image_tree}", *grid])]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
             patch.delenv(name)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.configs import ALONE, CHOOSING, FEW, SMALL_NETWORK
+from helpers.options import last_given
 from helpers.paths import ROOT
 from omegaconf import DictConfig
 
@@ -223,7 +224,7 @@ def test_each_split_has_its_runs_and_its_table(splits: Series) -> None:
         (["seeds=true"], "seeds=true"),
         (["seeds=1.5"], "seeds=1.5"),
         (["split_seeds=-1"], "split_seeds=-1"),
-        (["seeds=2", "seed=-1"], "seed=-1: give a whole number from 0 on"),
+        (["seeds=2", "seed=-1"], "seed=-1: give a whole number from 0 to"),
         (["split_seeds=2", "split.seed=a"], "split.seed=a"),
         (["split_seeds=2", "hyperparameters_from=x"], "hyperparameters_from is a run on one split"),
         (["seeds=2", "hyperparameters_from=no/seed=1"], "no/seed=1: not a run folder"),
@@ -243,7 +244,7 @@ def test_what_cannot_be_ends_in_one_line_and_leaves_nothing_behind(
     words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["train.py", *QUICK, *options])
+    monkeypatch.setattr(sys, "argv", ["train.py", *last_given([*QUICK, *options])])
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     err = capsys.readouterr().err

@@ -58,7 +58,7 @@ def reading(
         InputError: If the file is not there, or cannot be what a run wrote.
     """
     file = folder / name
-    if not missing_ok and not folder.is_dir():
+    if not (missing_ok or missing or folder.is_dir()):
         raise InputError(f"{folder}: no such folder: give a run folder that a training has printed")
     if not missing_ok and not file.is_file():
         raise InputError(f"{folder}: {missing or f'the run folder lacks {name}: {remedy}'}")
