@@ -141,5 +141,5 @@ def test_flowers102_may_be_sorted_into_numbers(root: Path) -> None:
     dataset = flowers102(root)
     assert dataset.classes == ("blackberry lily", "pink primrose")
     assert dataset.rows[0] == "blackberry lily/image_08000.jpg"
-    with pytest.raises(InputError, match="not found or damaged"):
+    with pytest.raises(InputError, match="flowers102: not found under"):
         flowers102(root / "flowers-102")

@@ -244,7 +244,7 @@ def test_where_the_pretraining_is_unknown_no_split_is_clean(
 
 def test_a_wrong_word_for_clean(config: Callable[..., DictConfig], tmp_path: Path) -> None:
     line = refusal(config(*strict(*CLEAN), "split.clean=maybe"), tmp_path / "run")
-    assert "split.clean=maybe: choose report or require" in line
+    assert "split.clean=maybe: give report or require" in line
 
 
 # Class folds and priors

@@ -98,6 +98,8 @@ def _config_line(error: Exception) -> str | None:
         return f"the argument {shown!r} is neither group=option nor key=value{quotes}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: add {error.full_key}=... to the command"
+    if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(error)):
+        return f"{missing[1]} is needed: add {missing[1]}=... to the command"
     if several := re.match(r"Ambiguous value for argument '(.*)'$", str(error), re.MULTILINE):
         key, _, values = several[1].partition("=")
         return (

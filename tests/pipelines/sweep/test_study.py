@@ -51,7 +51,7 @@ WRONG = {
         ["study=small", "storage=postgresql://a:secret@secret@127.0.0.1:1/x"],
         "as %40",
     ),
-    "no quotes": (["study=small", "storage=postgresql://a:secret#x@127.0.0.1:1/x"], "quotes"),
+    "a bare #": (["study=small", "storage=postgresql://a:secret#x@127.0.0.1:1/x"], "storage="),
     "another sampler": (
         [
             "study=small",
