@@ -86,7 +86,7 @@ def test_a_failed_job_is_a_row_and_the_exit_code(
     (table,) = tables_of(jobs)
     assert table.n == 2  # both seeds on one line
     text = (ended.folder / "trials.md").read_text()
-    assert text.count("lower optimizer.lr") == 2
+    assert text.count("give a number from 1e-10") == 2
     assert "4 jobs, 2 failed" in ended.err
     for job in jobs[:2]:
         assert ended.err.count(f"{job.folder / 'error.txt'}\n") == 2  # when it fails, and at last
