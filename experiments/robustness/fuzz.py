@@ -44,9 +44,8 @@ FAULTS = ("traceback", "wrong", "unclear", "hang", "memory", "crash")
 class Child:
     """A worker process, started again when it hangs, crashes or has run many cases."""
 
-    def __init__(self, kind: str, seed: int, seconds: float) -> None:
+    def __init__(self, kind: str, seed: int) -> None:
         self.kind, self.seed, self.process, self.cases = kind, seed, None, 0
-        self.seconds = seconds
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -87,10 +86,8 @@ class Child:
         return Outcome(label=label, result=result, text=text)
 
 
-def run_all(
-    kind: str, n: int, seed: int, workers: int, seconds: float
-) -> Iterator[tuple[int, Outcome]]:
-    children = [Child(kind, seed, seconds) for _ in range(workers)]
+def run_all(kind: str, n: int, seed: int, workers: int) -> Iterator[tuple[int, Outcome]]:
+    children = [Child(kind, seed) for _ in range(workers)]
 
     def share(first: int) -> list[tuple[int, Outcome]]:
         rows = []
@@ -168,7 +165,6 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=300, help="number of cases")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="child processes at once")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="more on a busy machine")
     parser.add_argument("--out", type=Path, help="write the table to this file too")
     parser.add_argument("--case", type=int, help="run only this case, in this process")
     parser.add_argument("--keep", type=Path, help="with --case: make it in this folder")
@@ -177,7 +173,7 @@ def main() -> None:
         return one_case(options.kind, options.seed, options.case, options.keep)
     # Threads of numeric libraries reserve address space each, which is no use of memory.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MALLOC_ARENA_MAX="2")
-    rows = list(run_all(options.kind, options.n, options.seed, options.workers, options.seconds))
+    rows = list(run_all(options.kind, options.n, options.seed, options.workers))
     script = "python experiments/robustness/fuzz.py"
     text = table(rows, f"{script} {options.kind} --n {options.n} --seed {options.seed}")
     print(text)

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import listed, read_names
+from devise_exp.core.name_files import listed
 from devise_exp.data.class_sides import choose_sides, draw_unseen
 from devise_exp.data.dealing import class_rng
 from devise_exp.data.labelled_rows import LabelledRows
-from devise_exp.data.splits import Split, given_split
+from devise_exp.data.splits import Split, check_train_per_class, given_split, unseen_names
 
 
 def folders_split(
@@ -52,10 +52,8 @@ def folders_split(
     """
     if not 0 < val_share < 1:
         raise InputError(f"split.val_share={val_share}: give a share between 0 and 1")
-    if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
-        raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
-    named = [] if unseen is None else list(unseen)
-    named += read_names(unseen_file, "split.unseen_file") if unseen_file is not None else []
+    check_train_per_class(train_per_class)
+    named = unseen_names(unseen, unseen_file)
     if named and n_unseen is not None:
         raise InputError("split.unseen and split.n_unseen: give one of them, the other one null")
     if data.parts is None:

@@ -139,10 +139,8 @@ def named_split(
             f"split.val_share={val_share} and split.test_share={test_share}: give two shares above "
             "0, together below 1"
         )
-    if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
-        raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
-    names = list(unseen or ())
-    names += read_names(unseen_file, "split.unseen_file") if unseen_file is not None else []
+    check_train_per_class(train_per_class)
+    names = unseen_names(unseen, unseen_file)
     if not names:
         raise InputError(
             f"split.unseen names none of the {len(data.classes)} classes: name some, "
@@ -152,6 +150,33 @@ def named_split(
     parts = deal_rows(data, ~is_unseen, seed, val_share, test_share, train_per_class)
     unseen_rows = np.flatnonzero(np.isin(data.labels, np.flatnonzero(is_unseen)))
     return given_split(data, (*parts, unseen_rows), name, seed, clean, is_unseen)
+
+
+def unseen_names(unseen: Sequence[str] | None, unseen_file: str | None) -> list[str]:
+    """Join the names of unseen classes that an option and a file give.
+
+    Args:
+        unseen: The names of `split.unseen`.
+        unseen_file: The file of `split.unseen_file`.
+
+    Returns:
+        The names, those of the option first.
+    """
+    names = list(unseen or ())
+    return names + (read_names(unseen_file, "split.unseen_file") if unseen_file is not None else [])
+
+
+def check_train_per_class(train_per_class: int | None) -> None:
+    """Check the most rows of a class that train.
+
+    Args:
+        train_per_class: The option; None: all.
+
+    Raises:
+        InputError: If it is no whole number from 1 on.
+    """
+    if train_per_class is not None and (type(train_per_class) is not int or train_per_class < 1):
+        raise InputError(f"split.train_per_class={train_per_class}: give a whole number from 1 on")
 
 
 def given_split(

@@ -11,6 +11,7 @@ from pathlib import Path
 from devise_exp.core.console import format_error, warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
+from devise_exp.core.name_files import listed
 
 LATEST = Path("outputs/latest")
 RUN, SERIES = "config.yaml", "seeds.yaml"  # of a run and of a series, whose folders go on
@@ -85,8 +86,7 @@ def check_folder(
         if not (name in (NOTE, TRACEBACK) or name.startswith(".") or Path(name).suffix in _LOGS)
     ]
     if theirs:
-        more = f" and {len(theirs) - _SHOWN} more" if len(theirs) > _SHOWN else ""
         raise InputError(
-            f"{folder}: holds {', '.join(theirs[:_SHOWN])}{more}, which no run has written: give a "
+            f"{folder}: holds {listed(theirs, _SHOWN)}, which no run has written: give a "
             f"new or an empty folder as {option}"
         )
