@@ -161,9 +161,9 @@ def test_a_note_of_an_earlier_grid_that_stays_ends_the_new_one(
     (tmp_path / "g/7/trial.json").mkdir(parents=True)  # a folder cannot be unlinked, as by root
     done = multirun(tmp_path / "g", image_tree, monkeypatch, capsys, "seed=0,1")
     assert done.code == 2
-    (line,) = done.err.strip().splitlines()
-    assert line.startswith("error: ")
-    assert "trial.json: of an earlier grid, and cannot be removed" in line
+    assert done.err.count("\n") == 1, done.err
+    assert done.err.startswith("error: ")
+    assert "trial.json: of an earlier grid, and cannot be removed" in done.err
     assert not (tmp_path / "g/0").exists()
 
 

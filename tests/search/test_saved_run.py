@@ -35,7 +35,10 @@ def test_each_part_holds_its_rows_of_the_split(searchable: Path) -> None:
 
 def test_what_a_run_does_not_have_is_one_line(searchable: Path, tmp_path: Path) -> None:
     saved = Run.open(searchable)
-    with pytest.raises(InputError, match="devise-exp index"):
+    with pytest.raises(InputError, match="holiday: no such folder"):
+        saved.gallery(str(tmp_path / "holiday"))
+    (tmp_path / "holiday").mkdir()
+    with pytest.raises(InputError, match="not indexed yet: devise-exp index"):
         saved.gallery(str(tmp_path / "holiday"))
     plain = shutil.copytree(searchable, tmp_path / "plain")
     config = OmegaConf.load(plain / "config.yaml")
