@@ -199,7 +199,7 @@ def test_further_seeds_may_join(series: Series, composed: Config, tmp_path: Path
 
 def test_each_split_has_its_runs_and_its_table(splits: Series) -> None:
     folder, values = splits
-    assert names(folder) == ["seeds.yaml", "split=3", "split=4"]
+    assert names(folder) == ["seeds.yaml", "split=3", "split=4", *SUMMARIES]
     runs = []
     for split in (3, 4):
         base = folder / f"split={split}"

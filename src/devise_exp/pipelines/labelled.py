@@ -19,6 +19,7 @@ from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.listing import Listed, on_listing
 from devise_exp.data.scan import is_image
+from devise_exp.data.splits import Split
 from devise_exp.data.subset import subset
 from devise_exp.pipelines.label_entries import label_entries, with_file
 from devise_exp.pipelines.outputs import check_folder, holds_run, remove_empty
@@ -93,8 +94,7 @@ def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
         if config.resume is not None or holds_run(folder):
             return None
         labelled = read_labelled(config, config.labels.on_missing)
-        with as_input_error("split"):  # copies are looked for later, which may take longer
-            instantiate(config.split)(_rows(labelled, with_missing=False))
+        draw_split(config, labelled)
     except BaseException:
         remove_empty(folder)
         raise
@@ -221,6 +221,21 @@ def read_split(
     copies = config.get("copies") or {}  # a run of an earlier version has none
     with as_input_error("split"):
         return split_images(data, instantiate(config.split), labelled.dataset.looks, **copies)
+
+
+def draw_split(config: DictConfig, labelled: LabelledImages) -> Split:
+    """Split as `read_split`, but do not look for copies, which may take longer.
+
+    Args:
+        config: Of train.py.
+        labelled: The images.
+
+    Returns:
+        The split, with rows that copies may move.
+    """
+    with as_input_error("split"):
+        split: Split = instantiate(config.split)(_rows(labelled, with_missing=False))
+    return split
 
 
 def _rows(labelled: LabelledImages, with_missing: bool) -> LabelledRows:

@@ -12,9 +12,9 @@ from devise_exp.core.console import format_error, warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.core.name_files import listed
+from devise_exp.runs.config_names import RUN, SERIES
 
 LATEST = Path("outputs/latest")
-RUN, SERIES = "config.yaml", "seeds.yaml"  # of a run and of a series, whose folders go on
 NOTE, TRACEBACK = "trial.json", "error.txt"  # of a job of a grid
 # What a shell or a scheduler may write there before the run begins.
 _LOGS = {".log", ".out", ".err"}

@@ -1,4 +1,4 @@
-"""A series: a run over several seeds of the training and several splits, to one table.
+"""A series: a run over several seeds of the training and several splits, to one table of means.
 
 Each run has its run folder under the folder of the series, split=I/seed=J or seed=J. The first run
 on a split selects the hyperparameters for its other seeds too, so that the interval over seeds is
@@ -13,27 +13,25 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.command import spelled
-from devise_exp.core.console import notify, print_content
-from devise_exp.core.errors import InputError
+from devise_exp.core.console import notify, warn
+from devise_exp.core.errors import InputError, user_message
 from devise_exp.core.files import write_text
 from devise_exp.pipelines import checks, distributed, run
 from devise_exp.pipelines.distributed import all_ranks
 from devise_exp.pipelines.grid import grid_folder
-from devise_exp.pipelines.labelled import LabelledImages
+from devise_exp.pipelines.labelled import LabelledImages, draw_split, read_labelled
 from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import Seed
-from devise_exp.pipelines.outputs import SERIES as CONFIG
-from devise_exp.pipelines.outputs import check_folder, point_latest, remove_empty
+from devise_exp.pipelines.outputs import check_folder, remove_empty
 from devise_exp.pipelines.prepare import prepare
+from devise_exp.pipelines.series_tables import summarise, write_finished
 from devise_exp.pipelines.settings import read_settings
-from devise_exp.reports import comparison
-from devise_exp.reports.comparison_formats import FORMATS, rich_table
 from devise_exp.runs import results
+from devise_exp.runs.config_names import SERIES as CONFIG
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.saved_config import read_config
+from devise_exp.runs.series_folder import is_finished
 from devise_exp.training.lightning import silence_lightning
-
-ENDINGS = {"md": "markdown", "csv": "csv", "tex": "latex", "html": "html"}
 
 
 def train_series(
@@ -45,15 +43,16 @@ def train_series(
 
     Args:
         config: Of train.py. If its `resume` names the folder of an unfinished series, that goes on,
-            with `seeds` above 1 to so many seeds; finished runs stay.
+            with `seeds` or `split_seeds` above 1 to so many seeds or splits; finished runs stay.
         folder: Of the run, or of the series.
         labelled: The images with their words, if they have been read.
 
     Returns:
-        The metrics; over several seeds their means.
+        The metrics; over several seeds and splits their means.
 
     Raises:
-        InputError: If an option has a wrong value, or the folder holds something else.
+        InputError: If an option has a wrong value, the folder holds something else, or a split
+            has failed; the others are trained first.
     """
     silence_lightning()  # before the first trainer, which checks build
     config, folder = _resumed(config, folder)
@@ -85,6 +84,13 @@ def _resumed(config: DictConfig, folder: Path) -> tuple[DictConfig, Path]:
     saved = read_config(series, CONFIG)
     if config.seeds != 1:
         saved.seeds = config.seeds
+    if config.split_seeds != 1 and saved.split_seeds == 1:
+        raise InputError(
+            f"resume={config.resume} split_seeds={config.split_seeds}: that series has one split, "
+            "which others cannot join: begin a new series, or leave split_seeds=1"
+        )
+    if config.split_seeds != 1:
+        saved.split_seeds = config.split_seeds
     return saved, series
 
 
@@ -93,21 +99,34 @@ def _train_runs(
 ) -> dict[str, float]:
     """All runs of a series, and its table."""
     _check(config, folder)
+    splits = [_folders(config, folder, i) for i in range(config.split_seeds)]
+    if len(splits) > 1 and not all(is_finished(path) for paths in splits for path in paths):
+        labelled = labelled or read_labelled(config, config.labels.on_missing)
+        _check_splits_differ(config, labelled)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     try:
         with all_ranks(config):
-            splits = [_train_split(config, folder, i, labelled) for i in range(config.split_seeds)]
+            failures = _train_splits(config, splits, labelled)
     except Exception:  # wrong input too: Hydra wraps what a part that it builds has raised
         if not any(path.is_dir() for path in folder.iterdir()):  # nothing was begun
             (folder / CONFIG).unlink()
             remove_empty(folder)
+        write_finished(splits)
         raise
     except KeyboardInterrupt as error:
+        write_finished(splits)
         raise KeyboardInterrupt(
             f"the series is not finished; go on with: {spelled('train', resume=folder)}"
         ) from error
-    return _summarise(splits)
+    values = summarise([paths for i, paths in enumerate(splits) if i not in failures])
+    if failures:
+        first, line = next(iter(failures.items()))
+        raise InputError(
+            f"{len(failures)} of {len(splits)} splits failed, which the table over the others "
+            f"leaves out; {splits[first][0].parent.name}: {line}"
+        )
+    return values
 
 
 def _finished_job(config: DictConfig, folder: Path) -> dict[str, float] | None:
@@ -123,7 +142,10 @@ def _finished_job(config: DictConfig, folder: Path) -> dict[str, float] | None:
 def _check(config: DictConfig, folder: Path) -> None:
     """InputError for a seed of the split that is none, or if the folder holds something else."""
     check_folder(folder)
-    check_option("split.seed", OmegaConf.select(config, "split.seed"), Seed)
+    if "seed" in config.split:
+        check_option("split.seed", config.split.seed, Seed)
+    elif config.split_seeds > 1:
+        raise _same_splits(config, "this split has no seed")
     if config.resume is not None:
         raise InputError(
             f"resume={config.resume}: no series (it has no {CONFIG}): leave seeds and split_seeds "
@@ -141,8 +163,9 @@ def _check(config: DictConfig, folder: Path) -> None:
             OmegaConf.to_container(series, resolve=True)
             for series in (read_config(folder, CONFIG), config)
         ]
+        several = all(series.get("split_seeds") != 1 for series in settings)
         for series in settings:
-            for key in ("seeds", "report"):  # further seeds may join
+            for key in ("seeds", "report", *(["split_seeds"] if several else [])):  # more may join
                 series.pop(key, None)
         if settings[0] != settings[1]:
             raise InputError(
@@ -151,48 +174,69 @@ def _check(config: DictConfig, folder: Path) -> None:
             )
 
 
-def _train_split(
-    config: DictConfig, folder: Path, i: int, labelled: LabelledImages | None
-) -> list[Path]:
+def _check_splits_differ(config: DictConfig, labelled: LabelledImages) -> None:
+    """InputError if the seed of the split changes nothing."""
+    other = config.copy()
+    other.split.seed = config.split.seed + 1
+    first, second = (draw_split(of, labelled).fingerprint for of in (config, other))
+    if first == second:
+        raise _same_splits(config, "split.seed changes neither classes nor rows of this split")
+
+
+def _same_splits(config: DictConfig, reason: str) -> InputError:
+    n = config.split_seeds
+    return InputError(
+        f"split_seeds={n}: {reason}, so all splits would be the same: leave split_seeds=1 "
+        f"(seeds={n} trains so many times on it)"
+    )
+
+
+def _folders(config: DictConfig, folder: Path, i: int) -> list[Path]:
     """The run folders of all seeds on the split i."""
+    if config.split_seeds > 1:
+        folder = folder / f"split={config.split.seed + i}"
+    return [folder / f"seed={config.seed + j}" for j in range(config.seeds)]
+
+
+def _train_splits(
+    config: DictConfig, splits: list[list[Path]], labelled: LabelledImages | None
+) -> dict[int, str]:
+    """Train on all splits; the failures by number of the split.
+
+    What people can mend fails a split alone, as soon as another one is finished: before, it would
+    most likely fail all of them, and is raised.
+    """
+    failures = {}
+    for i, paths in enumerate(splits):
+        try:
+            _train_split(config, paths, i, labelled)
+        except Exception as error:
+            line = user_message(error)
+            if line is None or not any(all(map(is_finished, of)) for of in splits):
+                raise
+            failures[i] = line
+            warn(f"{paths[0].parent.name} failed: {line}")
+    return failures
+
+
+def _train_split(
+    config: DictConfig, paths: list[Path], i: int, labelled: LabelledImages | None
+) -> None:
+    """Train all seeds on the split i."""
     seed_config = config.copy()
     seed_config.update(seeds=1, split_seeds=1, resume=None)
     if config.split_seeds > 1:
         seed_config.split.seed = config.split.seed + i
-        folder = folder / f"split={seed_config.split.seed}"
-    paths = [folder / f"seed={config.seed + j}" for j in range(config.seeds)]
     ready = None
     for j, path in enumerate(paths):
         seed_config.seed = config.seed + j
         if j and config.hyperparameters_from is None:
             seed_config.hyperparameters_from = str(paths[0])
-        if _is_finished(path):
+        if is_finished(path):
             continue
         if ready is None or seed_config.backbone.trainable:  # training changes the network in place
             data = prepare(seed_config, labelled)
             checks.check(seed_config, data)  # before features are extracted, which may take long
             ready = data, distributed.features(seed_config, data)
-        notify(f"{path.relative_to(folder.parent)}:")
+        notify(f"{path.relative_to(path.parents[1])}:")
         run.train(seed_config, path, quietly=True, ready=ready)
-    return paths
-
-
-def _is_finished(path: Path) -> bool:
-    return (path / "metrics.json").is_file() and not RunFolder(path).unfinished
-
-
-def _summarise(splits: list[list[Path]]) -> dict[str, float]:
-    """The table of all methods, printed and written; over splits, a table for each."""
-    for paths in splits:
-        split_folder = paths[0].parent
-        table = comparison.summary(paths)
-        for ending, form in ENDINGS.items():
-            write_text(split_folder / f"summary.{ending}", FORMATS[form](table))
-        print_content(rich_table(table))
-        files = "summary.md, .csv, .tex and .html; a run folder per seed"
-        notify(f"written to {split_folder} ({files})")
-    point_latest(splits[0][0])
-    values = [results.read(path).metrics for paths in splits for path in paths]
-    numbers = [key for key, value in values[0].items() if isinstance(value, int | float)]
-    shared = [key for key in numbers if all(key in metrics for metrics in values)]
-    return {key: sum(metrics[key] for metrics in values) / len(values) for key in shared}

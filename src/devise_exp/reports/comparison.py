@@ -1,8 +1,8 @@
-"""Finished runs side by side: metrics over seeds, and which of them differ from the best."""
+"""Finished runs side by side: metrics over seeds and splits, and which differ from the best."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName
 from devise_exp.reports.comparison_cells import Cell, Subject, column_cells
 from devise_exp.reports.option_names import typed
+from devise_exp.reports.split_span import SplitSpan, split_span
 from devise_exp.runs.results import RunResults, differing, group_by_seed, runs_in
+from devise_exp.runs.split_groups import Splits, group_by_split
 
 COMPARED = {
     MetricName("val", "hit", 1, "image"): "val hit@1",
@@ -36,7 +38,11 @@ SUMMARISED = {
     MetricName("calibrated", "H", 1): "calibrated H",
     MetricName("all", "AUSUC"): "AUSUC",
 }
-_PLAIN = {"seeds": "1", "method": MODEL}  # a name that is the same everywhere is no column
+_PLAIN = {
+    "splits": "1",
+    "seeds": "1",
+    "method": MODEL,
+}  # a name that is the same everywhere is no column
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class Comparison:
         columns: The metrics, with their headings.
         lines: What is compared.
         n: The most seeds of a line.
-        fingerprint: That of the one split of all metrics.
+        fingerprint: That of the one split of all metrics; of several, all of them.
+        span: The splits that metrics are averaged over, None for one.
     """
 
     heads: tuple[str, ...]
@@ -69,6 +76,7 @@ class Comparison:
     lines: tuple[Line, ...]
     n: int
     fingerprint: str
+    span: SplitSpan | None = None
 
     def __post_init__(self) -> None:
         for line in self.lines:
@@ -77,27 +85,32 @@ class Comparison:
 
 
 def compare(runs: Sequence[RunResults], methods: bool = False) -> Comparison:
-    """Compare runs; those that differ in the seed alone are one line.
+    """Compare runs; those that differ in the seed alone, or in split.seed too, are one line.
 
     Args:
-        runs: Runs of one split, as `runs_in` reads them.
+        runs: Runs as `runs_in` reads them: of one split, or of the same splits for each recipe.
         methods: Make a line for each method within the runs too.
 
     Returns:
-        The runs by folder, by the settings that they differ in, and by their number of seeds.
+        The runs by folder, by the settings that they differ in, and by their number of splits and
+        seeds.
+
+    Raises:
+        InputError: Runs of different splits differ in more than split.seed.
     """
-    groups = group_by_seed(runs)
-    keys = [key for key in differing([group[0] for group in groups]) if key != "seed"]
-    if all(len(group) == 1 for group in groups):
+    groups = group_by_split(runs)
+    keys = [key for key in differing([group[0][0] for group in groups]) if key != "seed"]
+    if all(len(group) == len(group[0]) == 1 for group in groups):
         keys = differing(runs)
     lines = []
     for group in groups:
-        settings = group[0].settings
+        settings = group[0][0].settings
         difference = " ".join(typed(key, settings[key]) for key in keys if key in settings)
-        names = (_folder_name(group), difference, str(len(group)))
-        for method in group[0].methods if methods else [MODEL]:
+        sizes = (str(len(group)), _span_of({len(of_split) for of_split in group}))
+        names = (_folder_name(group), difference, *sizes)
+        for method in _methods(group) if methods else [MODEL]:
             lines.append((Subject(group, method), (*names, method)))
-    return _comparison(("run", "differs in", "seeds", "method"), COMPARED, lines)
+    return _comparison(("run", "differs in", "splits", "seeds", "method"), COMPARED, lines)
 
 
 def summary(folders: Sequence[Path]) -> Comparison:
@@ -132,7 +145,30 @@ def of_methods(runs: Sequence[RunResults]) -> Comparison:
     Returns:
         A line for each method.
     """
-    lines = [(Subject(tuple(runs), name), (name,)) for name in runs[0].methods]
+    lines = [(Subject((tuple(runs),), name), (name,)) for name in runs[0].methods]
+    return _comparison(("method",), SUMMARISED, lines)
+
+
+def over_splits(folders: Sequence[Path]) -> Comparison:
+    """Compare the methods of one recipe, over its splits.
+
+    Args:
+        folders: Run folders that differ in the seeds of the split and of the training alone.
+
+    Returns:
+        A line for each method: the mean over splits of the means over seeds.
+
+    Raises:
+        InputError: The runs differ in more than these seeds.
+    """
+    groups = group_by_split(runs_in(folders, several_splits=True))
+    if len(groups) > 1:
+        keys = ", ".join(differing([group[0][0] for group in groups]))
+        raise InputError(
+            f"a summary is over splits and seeds, but {groups[0][0][0].path} and others differ in "
+            f"{keys}: devise-exp compare shows them side by side"
+        )
+    lines = [(Subject(groups[0], name), (name,)) for name in _methods(groups[0])]
     return _comparison(("method",), SUMMARISED, lines)
 
 
@@ -146,13 +182,32 @@ def of_recipes(head: str, recipes: Mapping[str, Sequence[RunResults]]) -> Compar
     Returns:
         A line for each recipe.
     """
-    lines = [(Subject(tuple(runs), MODEL), (name,)) for name, runs in recipes.items()]
+    lines = [(Subject((tuple(runs),), MODEL), (name,)) for name, runs in recipes.items()]
     return _comparison((head,), SUMMARISED, lines)
 
 
-def _folder_name(group: Sequence[RunResults]) -> str:
-    """The folder of a run, or those of several seeds in a shell's braces."""
-    paths = [run.path for run in group]
+def _methods(splits: Splits) -> list[str]:
+    """The methods of all runs, in the order of evaluation."""
+    return list(dict.fromkeys(name for of in splits for run in of for name in run.methods))
+
+
+def _span_of(numbers: Iterable[int]) -> str:
+    """Such as "2", or "1 - 2" if they differ."""
+    ordered = sorted(numbers)
+    return " - ".join(str(n) for n in dict.fromkeys((ordered[0], ordered[-1])))
+
+
+def _folder_name(splits: Splits) -> str:
+    """The folder of a run, those of several seeds in a shell's braces, or that of a series."""
+    if len(splits) > 1:
+        above = {run.path.resolve().parents[1] for of_split in splits for run in of_split}
+        first = splits[0][0].path
+        return (
+            str(first.parents[1])
+            if len(above) == 1 and len(first.parents) > 1
+            else (f"{first} and {len(splits) - 1} other splits")
+        )
+    paths = [run.path for run in splits[0]]
     if len(paths) == 1:
         return str(paths[0])
     if len({path.parent for path in paths}) == 1:
@@ -167,6 +222,7 @@ def _comparison(
 ) -> Comparison:
     """Make a comparison without empty columns, and without names that are all plain."""
     subjects = [subject for subject, _ in lines]
+    splits = subjects[0].splits
     cells = {name: column_cells(subjects, name) for name in columns}
     cells = {name: column for name, column in cells.items() if any(column)}
     shown = [
@@ -184,6 +240,7 @@ def _comparison(
             )
             for row, (_, names) in enumerate(lines)
         ),
-        n=max(len(subject.runs) for subject in subjects),
-        fingerprint=printable(subjects[0].runs[0].fingerprint),
+        n=max(len(of_split) for subject in subjects for of_split in subject.splits),
+        fingerprint=printable(" ".join(of_split[0].fingerprint for of_split in splits)),
+        span=split_span(splits) if len(splits) > 1 else None,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_cells import Cell
 from devise_exp.reports.numbers import metric_cell
+from devise_exp.reports.split_rows import table_over_splits
 from devise_exp.reports.table_views import to_html_page, to_rich
 from devise_exp.reports.tables import (
     BEST,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import rich.table
 
 _PARTS = ("value", "sd", "lo", "hi", "mark")
+_OF_SPLITS = ("min", "max", "splits")
 
 
 def marked_cell(cell: Cell | None, *, intervals: bool = False) -> Marked | None:
@@ -53,8 +55,11 @@ def to_table(comparison: Comparison, *, intervals: bool = False) -> Table:
         intervals: Show every interval, not that of the best of a column alone.
 
     Returns:
-        A table in per cent, with a note that explains its marks.
+        A table in per cent, with a note that explains its marks; over splits, each line has three
+        rows: mean, interval and range.
     """
+    if comparison.span is not None:
+        return table_over_splits(comparison, comparison.span)
     cell = partial(marked_cell, intervals=intervals)
     return Table(
         columns=(*left(*comparison.heads), *right(*comparison.columns.values())),
@@ -65,15 +70,16 @@ def to_table(comparison: Comparison, *, intervals: bool = False) -> Table:
 
 def _data_table(comparison: Comparison) -> Table:
     """The table that a program reads: shares to the last digit, under the names of the metrics."""
+    parts = (*_PARTS, *(_OF_SPLITS if comparison.span else ()))
     names = [
         name.key if part == "value" else f"{name.key}/{part}"
         for name in comparison.columns
-        for part in _PARTS
+        for part in parts
     ]
     rows = [
         (
             *line.names,
-            *(getattr(cell, part, None) for cell in line.cells for part in _PARTS),
+            *(getattr(cell, part, None) for cell in line.cells for part in parts),
             comparison.fingerprint,
         )
         for line in comparison.lines

@@ -19,6 +19,7 @@ from devise_exp.evaluation.records import CHANCE, PUBLISHED, MetricName, MetricR
 from devise_exp.runs.checked import scalars, text
 from devise_exp.runs.files import reading
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.series_folder import run_folders
 
 _NO_METRICS = (
     "no finished run folder (it has no metrics.json): give one that a training has printed"
@@ -124,24 +125,21 @@ def read(folder: Path) -> RunResults:
     return RunResults(folder, flat_settings(config), metrics)
 
 
-def runs_in(paths: Iterable[Path]) -> list[RunResults]:
+def runs_in(paths: Iterable[Path], several_splits: bool = False) -> list[RunResults]:
     """Read the finished runs of these folders.
 
     Args:
-        paths: Run folders; one that holds runs by seed (seed=0, seed=1 ...) stands for them. Files
-            are passed over: a pattern also finds Hydra's multirun.yaml.
+        paths: Run folders; one that holds runs by seed or by split stands for them, as
+            `series_folder.run_folders` says.
+        several_splits: Whether the splits may differ.
 
     Returns:
-        The runs, all of one split.
+        The runs.
 
     Raises:
         InputError: No folder is left, a run is unfinished, or the splits differ.
     """
-    folders: list[Path] = []
-    for path in paths:
-        inner = [] if (path / "metrics.json").is_file() else list(path.glob("seed=*/"))
-        by_number = sorted(inner, key=lambda p: (len(p.name), p.name))
-        folders += by_number or ([] if path.is_file() else [path])
+    folders = [folder for path in paths for folder in run_folders(path)]
     if not folders:
         raise InputError("no run folder among these paths: give those of trained runs")
     unique: dict[Path, Path] = {}  # outputs/latest is a link to one of the others
@@ -151,7 +149,7 @@ def runs_in(paths: Iterable[Path]) -> list[RunResults]:
     for run in runs:
         RunFolder.existing(run.path)
     first = runs[0]
-    for other in runs[1:]:
+    for other in [] if several_splits else runs[1:]:
         if first.fingerprint != other.fingerprint:
             names = [printable(run.fingerprint) for run in (first, other)]
             raise InputError(

@@ -202,7 +202,7 @@ def _facts(values: Mapping[str, Any]) -> Table:
     return Table(
         columns=tuple(left("name", "value")),
         rows=tuple((k, f"{v:.4g}" if isinstance(v, float) else v) for k, v in values.items()),
-        title="What the figures rest on",
+        title="All values that the run has noted (about.json)",
     )
 
 

@@ -12,10 +12,13 @@ from devise_exp.core.console import printable
 from devise_exp.core.files import write_text
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.reports import table_views
+from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures import style
 from devise_exp.reports.html.class_tables import class_tables
+from devise_exp.reports.html.foundations import foundations
 from devise_exp.reports.html.metric_tables import metric_tables
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.html.split_answer import BEGIN, END, measured, splits_section
 
 PAGE = "report.html"
 _TITLE = ("data", "backbone", "word_vectors")
@@ -35,6 +38,21 @@ def write_html(run: ShownRun) -> Path:
     """
     write_text(run.path / PAGE, page(run))
     return run.path / PAGE
+
+
+def refresh_splits(path: Path, table: Comparison) -> None:
+    """Show in the page of a run what its series has measured over splits.
+
+    Args:
+        path: The run folder; nothing happens without a page, or to one of an earlier version.
+        table: The table over splits.
+    """
+    file = path / PAGE
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if begin and end:
+        write_text(file, f"{before}{splits_section(table)}{after}")
 
 
 def page(run: ShownRun) -> str:
@@ -68,6 +86,8 @@ def _content(run: ShownRun) -> dict[str, Any]:
         "about": about,
         "skipped": run.details.skipped,
         "copies": run.details.copies,
+        "foundations": foundations(run),
+        "splits_section": splits_section(measured(run.path)),
         "config": config.read_text(encoding="utf-8") if config.is_file() else "",
         **metric_tables(run),
         **class_tables(run),

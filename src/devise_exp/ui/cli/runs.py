@@ -72,7 +72,8 @@ def compare(
 ) -> None:
     """Put runs of one split side by side, in per cent.
 
-    Runs that differ in the seed alone are one line, mean ± standard deviation.
+    Runs that differ in the seed alone are one line, mean ± standard deviation; those that differ
+    in split.seed too are averaged over splits. One series over splits is a table of its methods.
     """
     form = form or (FORMAT_OF.get(out.suffix) if out else None)
     _check_format(form, out)
@@ -81,7 +82,9 @@ def compare(
     from devise_exp.reports.comparison_formats import FORMATS, rich_table
     from devise_exp.runs.results import runs_in
 
-    table = comparison.compare(runs_in(runs), methods)
+    table = comparison.compare(runs_in(runs, several_splits=True), methods)
+    if table.span is not None and len(table.lines) == 1:
+        table = comparison.over_splits(runs)
     if form is None:
         print_content(rich_table(table))
     elif out is None:

@@ -1,0 +1,64 @@
+"""How many images and classes stand behind the figures of a run, as a table of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from devise_exp.evaluation.leakage import CLEAN, CLEAN_AS_STATED, NOT_CHECKED, NOT_IDENTIFIED
+from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.tables import Table, left, right
+from devise_exp.reports.titles import protocol_title
+
+_COLUMNS = {  # of the table of methods, by the protocol whose images they are measured on
+    "seen": "seen hit@1",
+    "unseen": "unseen hit@1, hit@5",
+    "all_seen": "s; with u: H, AUSUC",
+    "all_unseen": "u; with s: H, AUSUC",
+    "calibrated_seen": "calibrated s, H",
+    "calibrated_unseen": "calibrated u, H",
+    "unseen_clean": "clean unseen hit@k",
+    "unseen_leaked": "overlapping unseen hit@k",
+    "unseen_unidentified": "not identified unseen hit@k",
+}
+
+
+def sizes(run: ShownRun) -> Table | None:
+    """Make the table.
+
+    Args:
+        run: The run.
+
+    Returns:
+        A row for each kind of figure; None if the run lacks its files.
+    """
+    rows = []
+    for protocol, title in _COLUMNS.items():
+        if protocol not in run.report.n:
+            continue
+        n_images, n_labels = run.report.n[protocol]
+        images = _images_by_class(run, protocol)
+        classes = f"{len(images)}" if images else ""
+        spread = f"{images[0]:,} – {images[-1]:,}" if images else ""
+        rows.append((title, protocol_title(protocol), f"{n_images:,}", classes, spread, n_labels))
+    if not rows:
+        return None
+    heads = right("images", "classes", "images a class", "labels to choose among")
+    return Table(columns=(*left("figure", "images among labels"), *heads), rows=tuple(rows))
+
+
+def _images_by_class(run: ShownRun, protocol: str) -> list[int]:
+    """The numbers of images of the classes of a protocol, lowest first."""
+    entries = [e for e in run.diagnostics.get("classes", ()) if e["images"]]
+    verdicts = run.details.verdicts(e["name"] for e in entries if not e["seen"])
+    groups: dict[str, Callable[[str], bool]] = {
+        "unseen_clean": lambda verdict: verdict in (CLEAN, CLEAN_AS_STATED),
+        "unseen_unidentified": lambda verdict: verdict == NOT_IDENTIFIED,
+        "unseen_leaked": lambda verdict: (
+            verdict not in (CLEAN, CLEAN_AS_STATED, NOT_IDENTIFIED, NOT_CHECKED)
+        ),
+    }
+    if protocol in groups:
+        chosen = [n for n, verdict in verdicts.items() if groups[protocol](verdict)]
+        return sorted(e["images"] for e in entries if e["name"] in chosen)
+    seen = not protocol.endswith("unseen")
+    return sorted(e["images"] for e in entries if e["seen"] == seen)

@@ -1,0 +1,114 @@
+"""What another split would give: an estimate from one run, or what a series has measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import MetricName
+from devise_exp.reports import comparison, table_views
+from devise_exp.reports.comparison import Comparison
+from devise_exp.reports.comparison_formats import to_table
+from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.numbers import bounds, to_precision
+from devise_exp.runs.series_folder import series_of
+
+BEGIN, END = "<!-- over splits: begin -->", "<!-- over splits: end -->"
+_UNSEEN = MetricName("unseen", "hit", 1, "class")
+_SHOWN = (_UNSEEN, MetricName("calibrated", "H", 1))
+_FEW = 20  # classes, below which a bootstrap over classes is too narrow
+
+
+def another_split(run: ShownRun) -> list[str]:
+    """Say what this run alone lets one expect of another split.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Sentences; none without an interval over classes.
+    """
+    record = run.results.record(MODEL, _UNSEEN)
+    if record is None or record.classes_low is None or record.classes_high is None:
+        return []
+    value, low, high = record.value, record.classes_low, record.classes_high
+    # Two draws of as many classes both vary: their difference has twice the variance.
+    wide = [max(0.0, value - 2**0.5 * (value - low)), min(1.0, value + 2**0.5 * (high - value))]
+    n = sum(not record.seen for record in run.classes)
+    sentences = [
+        f"From this run alone it can only be estimated, by drawing its {n} unseen classes again: "
+        f"unseen hit@1 is {to_precision(value, low, high)}, its mean over all such classes is "
+        f"within {bounds(value, low, high)} (the 95 % interval over classes), and another split of "
+        f"as many classes may well give {bounds(value, *wide)}. That the training on other seen "
+        "classes differs too is left out"
+        + (f", and with fewer than {_FEW} classes both are too narrow." if n < _FEW else ".")
+    ]
+    return [*sentences, _command(run)]
+
+
+def _command(run: ShownRun) -> str:
+    """How to measure it."""
+    settings = run.results.settings
+    if settings.get("split.unseen") or settings.get("split.unseen_file"):
+        return (
+            "This split names its unseen classes. Training with split=random split_seeds=10 "
+            "instead measures it: ten splits with other unseen classes, their mean, its interval "
+            "and the range."
+        )
+    return (
+        "The command of this run with split_seeds=10 measures it: ten splits with other unseen "
+        "classes, their mean, its interval and the range."
+    )
+
+
+def measured(path: Path) -> Comparison | None:
+    """Read what the series of a run has measured over its splits.
+
+    Args:
+        path: The run folder.
+
+    Returns:
+        The table over splits; None of a single run, and before the series has its table.
+    """
+    series = series_of(path)
+    if series is None or not (series / "summary.csv").is_file():
+        return None
+    table = comparison.over_splits([series])
+    return table if table.span is not None else None
+
+
+def splits_section(table: Comparison | None) -> Markup:
+    """Write the part of a page that is renewed when the series of its run is finished.
+
+    Args:
+        table: The table over splits, None for none.
+
+    Returns:
+        HTML between BEGIN and END.
+    """
+    inner = Markup("")
+    if table is not None and table.span is not None:
+        sentence = Markup("<p>Measured, in the series that this run belongs to: {}.</p>\n").format(
+            _means(table)
+        )
+        inner = sentence + Markup('<div class="wide">{}</div>\n').format(
+            table_views.to_html(to_table(table))
+        )
+    return Markup(BEGIN) + "\n" + inner + Markup(END)
+
+
+def _means(table: Comparison) -> str:
+    """The means of the trained model, with interval and range."""
+    cells = dict(zip(table.columns, table.lines[0].cells, strict=True))
+    parts = []
+    for name in _SHOWN:
+        cell = cells.get(name)
+        if cell is not None and cell.lo is not None:
+            mean = to_precision(cell.value, cell.lo, cell.hi)
+            interval = bounds(cell.value, cell.lo, cell.hi)
+            span = " - ".join(to_precision(v, cell.lo, cell.hi) for v in (cell.min, cell.max) if v)
+            parts.append(f"{table.columns[name]} {mean} (mean within {interval}; splits {span})")
+    count = table.span.count if table.span else ""
+    return f"over {count}, {' and '.join(parts)}"
