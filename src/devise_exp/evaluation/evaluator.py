@@ -12,6 +12,7 @@ from devise_exp.evaluation.protocol_metrics import (
     chance_records,
     generalised_records,
     ranking_records,
+    support_records,
 )
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, ks_of
 from devise_exp.evaluation.ranker import RECALL_AT, MakeIndex, Ranker, supports
@@ -131,6 +132,7 @@ def _evaluate_method(
         kept = rankings if method == MODEL else rankings[:, : ks[-1]]
         result.neighbours[method_key(method, protocol.name)] = _compact(kept)
         if method == MODEL:
+            records += support_records(method, protocol, truth, distances)
             result.truth[protocol.name] = truth
             result.report.n[protocol.name] = len(truth), len(protocol.candidates)
     records += generalised_records(method, records, model.gamma)

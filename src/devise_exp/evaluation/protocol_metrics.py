@@ -9,7 +9,7 @@ from typing import TypeGuard
 import numpy as np
 
 from devise_exp.evaluation.metrics import hits as hit_metrics
-from devise_exp.evaluation.metrics.hierarchical import chance_precision, precisions
+from devise_exp.evaluation.metrics.hierarchical import chance_precision, precisions, support
 from devise_exp.evaluation.metrics.hits import class_mean, harmonic_mean, hit_at_k, rank_of_truth
 from devise_exp.evaluation.metrics.intervals import class_interval, interval
 from devise_exp.evaluation.protocols import Protocol
@@ -81,6 +81,30 @@ def hit_records(
             )
         )
     return records
+
+
+def support_records(
+    method: str, protocol: Protocol, truth: np.ndarray, distances: np.ndarray | None
+) -> list[MetricRecord]:
+    """Count the classes and images that hierarchical precision rests on.
+
+    Args:
+        method: Name of the method; the counts are the same for each.
+        protocol: The protocol.
+        truth: (N,) class ids of its images.
+        distances: (C, C) hops between classes, None without a hierarchy.
+
+    Returns:
+        The two counts; nothing if the hierarchy does not hold all candidates.
+    """
+    if not _holds(distances, protocol.candidates):
+        return []
+    of_protocol = partial(MetricRecord, method=method, protocol=protocol.name)
+    classes, images = support(truth, distances)
+    return [
+        of_protocol(metric="hp_classes", value=float(classes)),
+        of_protocol(metric="hp_images", value=float(images)),
+    ]
 
 
 def chance_records(

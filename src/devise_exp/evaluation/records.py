@@ -18,7 +18,7 @@ from devise_exp.evaluation.protocols import MODEL
 
 CHANCE = "chance"
 PUBLISHED = "published_devise"
-METRICS = ("hit", "hp", "H", "AUSUC", "gamma", "recall", "P", "mAP")
+METRICS = (*("hit", "hp", "hp_classes", "hp_images", "H", "AUSUC", "gamma", "recall", "P", "mAP"),)
 _WORDS = {"gamma": "factor"}  # metrics whose word in a key is another
 _METRICS = {word: metric for metric, word in _WORDS.items()}
 _BOUNDS = {
@@ -32,7 +32,7 @@ _KEY = re.compile(
     r"(?:method/(?P<method>[^/]+)/)?"
     r"(?:(?P<task>search|similar)/(?:(?P<space>\w+)/)?)?(?P<side>\w+)"
     r"/(?:hit@(?P<hit_k>\d+)(?P<mean>/class_mean)?"
-    r"|(?P<word>hp|H|AUSUC|factor|recall|P|mAP)(?:@(?P<k>\d+))?)"
+    r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|recall|P|mAP)(?:@(?P<k>\d+))?)"
     r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi))?"
 )
 
@@ -46,7 +46,8 @@ class MetricName:
         metric: One of METRICS.
         k: Number of labels or images that count, None for a metric of the whole ranking.
         average: For hit@k, "image" (the share of images) or "class" (the mean over classes); None
-            for all other metrics.
+            for all other metrics. "hp_classes" and "hp_images" are how many classes and images
+            hierarchical precision rests on.
     """
 
     protocol: str

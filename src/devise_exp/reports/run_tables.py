@@ -13,6 +13,7 @@ from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, MetricName
 from devise_exp.reports import search_tables
+from devise_exp.reports.hierarchical_rows import left_out
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Heading, Table, left, right, to_csv, to_markdown
@@ -93,6 +94,7 @@ def caption(report: EvalReport) -> str:
     parts = [f"H@1 {100 * value:.1f}" for value in harmonic]
     parts += [f"{key} {_short(about[key])}" for key in about]
     parts += [f"{r.key} {r.value:.4g}" for r in report.records if r.protocol == "index"]
+    parts += filter(None, [left_out(report.records)])
     return " · ".join(parts)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.evaluator import EvalReport
+from devise_exp.evaluation.records import flatten
 from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.figures import style
+from devise_exp.reports.hierarchical_rows import left_out, without_thin
 from devise_exp.reports.html.page import PAGE
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.run_tables import hit_records
@@ -94,7 +96,9 @@ def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
     records = hit_records(report)
     cells = [[record[name] for name in records[0]] for record in records]
     run.log({"results": wandb.Table(columns=list(records[0]), data=cells)})
-    run.summary.update({**report.about, **report.values, "run_folder": str(folder)})
+    shown = flatten(without_thin(report.records))
+    thin = {"hierarchy/left_out": line} if (line := left_out(report.records)) else {}
+    run.summary.update({**report.about, **shown, **thin, "run_folder": str(folder)})
 
 
 _CLASS_COLUMNS = (

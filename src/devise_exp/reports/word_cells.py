@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from devise_exp.text.word_checks import WordCheck
 
+SENSE_HEADING = "in WordNet"
 CHECK_HEADINGS = ("nearest words", "rank", "distance", "suspect")
 
 

@@ -21,6 +21,7 @@ from devise_exp.runs.records import RunDetails, SplitRecord, about_from_json
 from devise_exp.text.labels import Resolution
 from devise_exp.text.word_checks import WordCheck
 from devise_exp.text.wordnet.hierarchy import Hierarchy, hierarchy_from_dict
+from devise_exp.text.wordnet.sense_notes import SenseNote, sense_notes
 
 TRAINING_CONTENTS = "training_contents.json"
 
@@ -173,6 +174,21 @@ class RunContents:
                 raise ValueError(f"{len(hierarchy.nodes)} nodes of {rows} classes")
             _ = hierarchy.distances  # damage may show here only
         return hierarchy
+
+    def sense_notes(self) -> dict[str, SenseNote]:
+        """Describe where the classes stand in WordNet.
+
+        Returns:
+            Class name -> its note, without classes that have no place; empty if there is no
+            hierarchy.json.
+        """
+        if not (self.path / "hierarchy.json").is_file():
+            return {}
+        records = self.classes()
+        names, words = [r.name for r in records], [" ".join(r.words) for r in records]
+        dataset = str(self.details().about.get("data", ""))
+        notes = sense_notes(names, words, self.hierarchy(), dataset)
+        return {name: note for name, note in zip(names, notes, strict=True) if note}
 
     def save_diagnostics(self, content: Mapping[str, Any]) -> None:
         """Write diagnostics.json.

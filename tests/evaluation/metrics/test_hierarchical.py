@@ -23,6 +23,7 @@ from devise_exp.evaluation.metrics.hierarchical import (
     correct_sets,
     hierarchical_precision,
     precisions,
+    support,
 )
 from devise_exp.evaluation.metrics.hits import hit_at_k, rank_of_truth
 from devise_exp.text.wordnet.hierarchy import (
@@ -172,3 +173,10 @@ def test_chance_is_the_mean_over_all_first_answers(task: tuple, k: int) -> None:
 def test_chance_by_eye() -> None:
     shares = chance_precision(np.array([CAT, LION, CAT]), np.arange(7), DISTANCES, 2)
     assert shares.tolist() == pytest.approx([3 / 7, 2 / 7, 3 / 7])
+
+
+def test_the_support_by_hand() -> None:
+    """Of lion, tiger, cat and a class without a place, three classes and five images count."""
+    truth = np.array([LION, LION, TIGER, CAT, CAT, UNKNOWN, UNKNOWN])
+    assert support(truth, DISTANCES) == (3, 5)
+    assert support(np.array([UNKNOWN]), DISTANCES) == (0, 0)

@@ -14,6 +14,8 @@ from devise_exp.evaluation.metrics.checks import check_truth
 from devise_exp.index.unit_rows import check_k
 from devise_exp.text.wordnet.hierarchy import UNPLACED
 
+MIN_CLASSES = 5  # precision over fewer classes says nothing of the others: tables leave it out
+
 
 def correct_sets(
     distances: np.ndarray, truth: np.ndarray, candidates: np.ndarray, k: int
@@ -95,6 +97,20 @@ def precisions(
     ks = [k for k in ks if k <= placed[candidates].sum()] if images.any() else []
     rankings, true = neighbours[images], truth[images]
     return {k: hierarchical_precision(rankings, true, candidates, distances, k) for k in ks}
+
+
+def support(truth: np.ndarray, distances: np.ndarray) -> tuple[int, int]:
+    """Count what hierarchical precision rests on.
+
+    Args:
+        truth: (N,) class ids.
+        distances: (C, C) hops between classes.
+
+    Returns:
+        The number of the images' classes that have a place in the hierarchy, and of their images.
+    """
+    rows = truth[distances.diagonal()[truth] != UNPLACED]
+    return len(np.unique(rows)), len(rows)
 
 
 def chance_precision(

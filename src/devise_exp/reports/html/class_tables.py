@@ -15,6 +15,7 @@ from devise_exp.reports.html.shown_run import ShownRun, reading
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import protocol_title
+from devise_exp.reports.word_cells import SENSE_HEADING
 from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.records import RunDetails
 
@@ -47,7 +48,7 @@ def class_tables(run: ShownRun) -> dict[str, Any]:
             "hubs": _hubs(diagnostics.get("hubness", {})),
             "similarity": _similarity(diagnostics.get("similarity", {})),
             "audit": _audit(records, details, verdicts) if records and details.about else None,
-            "words": _words(records) if records else None,
+            "words": _words(records, run.senses) if records else None,
             "facts": _facts(details.about | index),
         }
 
@@ -188,11 +189,14 @@ def _audit(
     )
 
 
-def _words(records: Sequence[ClassRecord]) -> Table:
-    """The words of all classes."""
+def _words(records: Sequence[ClassRecord], senses: Mapping[str, str]) -> Table:
+    """The words of all classes, and where these stand in WordNet, if that is known."""
+    headings = ("class", "side", "words", "found by", *([SENSE_HEADING] if senses else []))
+    rows = [(r.name, _side(r.seen), " ".join(r.words), r.rule) for r in records]
+    shown = [(*row, senses.get(row[0], "not placed")) if senses else row for row in rows]
     return Table(
-        columns=tuple(left("class", "side", "words", "found by")),
-        rows=tuple((r.name, _side(r.seen), " ".join(r.words), r.rule) for r in records),
+        columns=tuple(left(*headings)),
+        rows=tuple(shown),
         title=f"Words of all {len(records)} classes",
     )
 

@@ -11,13 +11,19 @@ from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_formats import to_table
+from devise_exp.reports.hierarchical_rows import (
+    hierarchical_rows,
+    left_out,
+    support_of,
+    support_text,
+)
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.search_tables import METRICS
 from devise_exp.reports.tables import Marked, Table, left, right
-from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES, protocol_title
+from devise_exp.reports.titles import AVERAGE_TITLES, protocol_title
 from devise_exp.runs.results import RunResults
 
 _HEADLINES = {
@@ -47,6 +53,7 @@ def metric_tables(run: ShownRun) -> dict[str, Any]:
         "methods": replace(to_table(run.comparison, intervals=True), note=""),
         "hits": _hits(run.report),
         "hierarchical": _hierarchical(run.results),
+        "hierarchical_left_out": left_out(run.results.records),
         "searches": _searches(run.report),
     }
 
@@ -82,17 +89,15 @@ def _headlines(comparison: Comparison, run: RunResults) -> list[dict[str, Any]]:
 
 
 def _hierarchical(run: RunResults) -> list[Table]:
-    """hp@k, a table for each protocol of the trained model."""
-    rows = metric_rows(run.records, "hp")
-    measured = {row.protocol for row in rows if row.method == MODEL}
-    tables = []
-    for protocol in (p for p in PROTOCOL_TITLES if p in measured):
-        of_protocol = [row for row in rows if row.protocol == protocol]
-        names = names_of(of_protocol)
+    """hp@k, a table for each protocol of the trained model that rests on enough classes."""
+    tables, support = [], support_of(run.records)
+    for protocol, of_protocol in hierarchical_rows(run.records).items():
+        names, rests_on = names_of(of_protocol), support_text(protocol, support)
+        title = f"Hierarchical precision, {protocol_title(protocol)}"
         table = Table(
             columns=(*left("method"), *right(*names)),
             rows=tuple((row.method, *_cells(row, names)) for row in of_protocol),
-            title=f"Hierarchical precision, {protocol_title(protocol)}",
+            title=f"{title} ({rests_on})" if rests_on else title,
         )
         tables.append(table)
     return tables

@@ -73,6 +73,14 @@ class ShownRun:
         return tuple(map(ClassRecord.from_json, records))
 
     @cached_property
+    def senses(self) -> dict[str, str]:
+        """Class -> where it stands in WordNet; empty if the run has no file that says so."""
+        if not all((self.path / name).is_file() for name in ("classes.json", "about.json")):
+            return {}
+        notes = self.folder.sense_notes()
+        return {printable(name): printable(note.text) for name, note in notes.items()}
+
+    @cached_property
     def diagnostics(self) -> dict[str, Any]:
         """The content of diagnostics.json."""
         content: dict[str, Any] = _printable(self.folder.diagnostics())

@@ -54,6 +54,23 @@ class Nouns:
         """The spelling keys of all words."""
         return frozenset(lemma_keys("\n".join(self.words.values()).replace(",", "\n")).split())
 
+    def senses(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Look up the senses of many words in one pass.
+
+        Args:
+            keys: Spelling keys.
+
+        Returns:
+            Key -> ids of the synsets with such a word; keys of no noun are left out.
+        """
+        lines = [lemma for lemmas in self.words.values() for lemma in lemmas.split(",")]
+        ids = [id for id, lemmas in self.words.items() for _ in lemmas.split(",")]
+        wanted, senses = set(keys), dict[str, dict[str, None]]()
+        for key, id in zip(lemma_keys("\n".join(lines)).split("\n"), ids, strict=True):
+            if key in wanted:
+                senses.setdefault(key, {})[id] = None
+        return {key: tuple(of_key) for key, of_key in senses.items()}
+
     def words_of_ids(self, name: str) -> tuple[str, ...]:
         """Look up the ids in a class name.
 

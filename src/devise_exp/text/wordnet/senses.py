@@ -27,6 +27,7 @@ from devise_exp.text.wordnet.database import Synset, WordNet
 _ANIMAL, _PHYSICAL = "n00015388", "n00001930"  # of WordNet 3.0: animal, physical entity
 HYPERNYMS_ROW = "is a kind of"  # marks a row of the table that holds hypernyms, not senses
 
+_Lookup = tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]]  # by name, by spelling key
 Hypernyms = Mapping[str, tuple[str, ...]]  # the ids that each sense is a kind or an instance of
 
 
@@ -53,13 +54,33 @@ class SenseTable:
         Returns:
             The id; "" for a class without a noun, None for an unknown one.
         """
-        for id in ID_IN_NAME.findall(name):
-            if id in self.hypernyms:
-                return str(id)
-        # Tiny ImageNet's classes are ImageNet's.
-        dataset = "imagenet" if "imagenet" in dataset else dataset
-        by_dataset = sorted(self._lookups.items(), key=lambda item: item[0] != dataset)
-        for _, (exact, by_key) in by_dataset:
+        return self._by_id(name) or self._find(name, self._first(dataset))
+
+    def is_stated(self, name: str, dataset: str = "") -> bool:
+        """Tell whether the images of a class decided its sense, not its name alone.
+
+        Args:
+            name: The class name.
+            dataset: The name of the data set.
+
+        Returns:
+            True for a class of this data set, and for an id in the name.
+        """
+        known = [lookup for lookup in self._first(dataset)[:1] if _of(dataset) in self.senses]
+        return bool(self._by_id(name)) or self._find(name, known) is not None
+
+    def _by_id(self, name: str) -> str | None:
+        """The id in a class name that is a sense; None without one."""
+        return next((str(id) for id in ID_IN_NAME.findall(name) if id in self.hypernyms), None)
+
+    def _first(self, dataset: str) -> list[_Lookup]:
+        """The lookups of all data sets, that of this one first."""
+        by_dataset = sorted(self._lookups.items(), key=lambda item: item[0] != _of(dataset))
+        return [lookup for _, lookup in by_dataset]
+
+    def _find(self, name: str, lookups: Iterable[_Lookup]) -> str | None:
+        """Look a class up in data sets, one after the other."""
+        for exact, by_key in lookups:
             if name in exact:
                 return exact[name]
             votes = Counter(
@@ -73,7 +94,7 @@ class SenseTable:
         return None
 
     @cached_property
-    def _lookups(self) -> Mapping[str, tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]]]:
+    def _lookups(self) -> Mapping[str, _Lookup]:
         """Data set -> class name -> sense, and spelling key of a synonym -> senses."""
         lookups = {}
         for dataset, senses in self.senses.items():
@@ -84,6 +105,11 @@ class SenseTable:
                     by_key[key] = (*by_key.get(key, ()), sense)
             lookups[dataset] = (exact, by_key)
         return lookups
+
+
+def _of(dataset: str) -> str:
+    """The data set whose classes a data set has: Tiny ImageNet's classes are ImageNet's."""
+    return "imagenet" if "imagenet" in dataset else dataset
 
 
 def likely_sense(wordnet: WordNet, name: str) -> Synset | None:

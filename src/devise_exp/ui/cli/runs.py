@@ -34,19 +34,22 @@ def classes(run: RunArgument) -> None:
     """How the classes of a run got their word vectors, and which of them the backbone knew."""
     from devise_exp.reports.table_views import to_rich
     from devise_exp.reports.tables import Column, Table
-    from devise_exp.reports.word_cells import CHECK_HEADINGS, check_cells
+    from devise_exp.reports.word_cells import CHECK_HEADINGS, SENSE_HEADING, check_cells
     from devise_exp.runs.folder import RunFolder
 
     folder, rows = RunFolder(run), []
     records, details = folder.classes(), folder.details()
+    senses = folder.sense_notes()
     verdicts = details.verdicts(record.name for record in records if not record.seen)
     for record in sorted(records, key=lambda record: record.seen):
         relations = details.relations.get(record.name, ())[:3]
         overlaps = "; ".join(relations) or verdicts.get(record.name, "")
         side = "seen" if record.seen else "unseen"
         row = record.name, side, " ".join(record.words), record.rule
-        rows.append((*row, *check_cells(record.check), overlaps))
-    headings = ("class", "", "words", "how", *CHECK_HEADINGS, "known to the pretraining")
+        sense = senses[record.name].text if record.name in senses else ""
+        rows.append((*row, *check_cells(record.check), sense, overlaps))
+    heads = ("class", "", "words", "how", *CHECK_HEADINGS, SENSE_HEADING)
+    headings = (*heads, "known to the pretraining")
     print_content(to_rich(Table(columns=tuple(map(Column, headings)), rows=tuple(rows))))
 
 
