@@ -214,6 +214,77 @@ def test_each_split_has_its_runs_and_its_table(splits: Series) -> None:
     assert values["all/AUSUC"] == pytest.approx(np.mean([run["all/AUSUC"] for run in runs]))
 
 
+def test_the_table_over_splits_has_their_mean_interval_and_range(splits: Series) -> None:
+    folder, _ = splits
+    runs = [metrics(folder / f"split={split}/seed=1") for split in (3, 4)]
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["devise", "devise_cosine", "chance"]
+    for method in ("devise", "devise_cosine"):
+        for key in shown_columns(runs):
+            both, row = figures(runs, method, key), rows[method]
+            assert float(row[key]) == pytest.approx(np.mean(both), abs=1e-12)
+            assert float(row[f"{key}/sd"]) == pytest.approx(np.std(both, ddof=1), abs=1e-12)
+            assert (float(row[f"{key}/min"]), float(row[f"{key}/max"])) == (min(both), max(both))
+    text = (folder / "summary.md").read_text(encoding="utf-8")
+    assert "over 2 splits" in text
+    assert "differ in split.seed alone (3, 4)" in text
+    assert "classes are unseen in at least one of the splits" in text
+
+
+def test_a_series_over_splits_goes_on_to_further_ones_past_one_that_fails(
+    splits: Series, composed: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(splits[0], tmp_path / "series"))
+    (folder / "split=5/seed=1").mkdir(parents=True)
+    (folder / "split=5/seed=1/mine.txt").write_text("no run has written this")
+    before = [state(folder / f"split={split}/seed=1") for split in (3, 4)]
+    with pytest.raises(InputError, match=r"1 of 4 splits failed.*split=5: .*mine\.txt"):
+        train_series(composed(f"resume={folder}", "split_seeds=4"), tmp_path / "unused")
+    assert [state(folder / f"split={split}/seed=1") for split in (3, 4)] == before
+    assert "split=5 failed: " in capsys.readouterr().err
+    text = (folder / "summary.md").read_text(encoding="utf-8")
+    assert "over 3 of 4 splits" in text
+    assert "split.seed alone (3, 4, 6; the others failed or are not finished)" in text
+    shutil.rmtree(folder / "split=5")
+    values = train_series(composed(f"resume={folder}"), tmp_path / "unused")  # goes on
+    runs = [metrics(folder / f"split={split}/seed=1") for split in (3, 4, 5, 6)]
+    assert values["all/AUSUC"] == pytest.approx(np.mean([run["all/AUSUC"] for run in runs]))
+    assert "over 4 splits" in (folder / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_series_over_splits_that_was_stopped_has_the_table_of_those_finished(
+    splits: Series, composed: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(splits[0], tmp_path / "series"))
+
+    def stop(self: Any, batch: Any, index: int) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DeviseModule, "training_step", stop)
+    with pytest.raises(KeyboardInterrupt, match=f"devise-exp train resume={folder}$"):
+        train_series(composed(f"resume={folder}", "split_seeds=3"), tmp_path / "unused")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Lightning had switched it off
+    assert "over 2 of 3 splits" in (folder / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "this split has no seed"),
+        ({"seed": 0}, "split.seed changes neither classes nor rows of this split"),
+    ],
+)
+def test_splits_that_would_all_be_the_same_are_refused(
+    composed: Config, tmp_path: Path, options: dict[str, int], words: str
+) -> None:
+    config = composed(*last_given([*QUICK, "split_seeds=3"]))
+    config.split = {"_target_": "helpers.splits.first_classes", "_partial_": True, **options}
+    with pytest.raises(InputError, match=f"^split_seeds=3: {words}.*leave split_seeds=1"):
+        train_series(config, tmp_path / "series")
+    assert names(tmp_path) == []
+
+
 # What is refused
 
 
