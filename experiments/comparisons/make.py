@@ -116,7 +116,8 @@ def table_of(plan: Plan, trials: list[GridJob]) -> Comparison:
     splits = {run.metrics["split/fingerprint"] for runs in done.values() for run in runs}
     alone = [{name: runs} for name, runs in done.items()] if len(splits) > 1 else [done]
     tables = [of_recipes(plan.head, each) for each in alone]
-    shown = {key: head for key, head in tables[0].columns.items() if head in COLUMNS}
+    headed = {head: key for key, head in tables[0].columns.items()}
+    shown = {headed[head]: head for head in COLUMNS if head in headed}
     cells = {
         line.names[0]: tuple(dict(zip(each.columns, line.cells, strict=True))[key] for key in shown)
         for each in tables

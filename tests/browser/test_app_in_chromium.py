@@ -149,11 +149,41 @@ def test_a_dropped_image_shows_tags_and_images_like_it(
     tags = page.find_elements(By.CSS_SELECTOR, "#tags .chips.classes li")
     assert {tag.text.split()[0] for tag in tags} == set(COLOURS)
     assert len(page.find_elements(By.CSS_SELECTOR, "#tags .chips.words li")) == 8
+    assert not page.find_elements(By.CSS_SELECTOR, "#calibrated")  # this run chose no gamma
     wait(page, lambda: images_drawn(page))
     wait(page, lambda: "boat" in colours_on_screen(page, tmp_path / "dropped-and-found.png"))
     ask(page, "cat")  # and both together
     wait(page, lambda: "dropped.png and cat" in line(page))
     wait(page, lambda: captions(page) == expected(saved, "cat", asked))
+
+
+def test_the_switch_shows_tags_without_calibration(
+    browser: Chrome, saved: Run, image_tree: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(saved.folder.path, tmp_path / "run")
+    with np.load(folder / "embeddings/devise.npz") as archive:
+        arrays = dict(archive)
+    np.savez(folder / "embeddings/devise.npz", **arrays, factor=np.array(1.5))
+
+    def tags() -> list[str]:
+        chips = browser.find_elements(By.CSS_SELECTOR, "#tags .chips.classes li")
+        return [chip.text.split()[0] for chip in chips]
+
+    def note() -> str:
+        return "".join(p.text for p in browser.find_elements(By.CSS_SELECTOR, "#tags .note"))
+
+    with serving(Run.open(folder)) as url:
+        browser.get(url)
+        wait(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#image button"))
+        drop(browser, image_tree / "boat" / "03.png")
+        wait(browser, lambda: note().startswith("calibrated: similarity of the 6 seen labels"))
+        calibrated = tags()
+        browser.find_element(By.CSS_SELECTOR, "#calibrated input").click()
+        wait(browser, lambda: tags() and note() == "")
+        assert sorted(tags()) == sorted(calibrated)
+        assert tags() != calibrated
+        browser.find_element(By.CSS_SELECTOR, "#calibrated input").click()
+        wait(browser, lambda: tags() == calibrated and note())
 
 
 def test_problems_are_told_on_the_page(page: Chrome, tmp_path: Path) -> None:

@@ -17,10 +17,13 @@ from PIL import Image
 
 
 class Shown(NamedTuple):
-    """What the page shows: the line above, tags, captions and addresses of images."""
+    """What the page shows: the line above, tags and the line below them, captions and addresses of
+    images.
+    """
 
     line: str
     tags: list[str]
+    note: str
     image: str | None
     captions: list[str]
     images: list[str]
@@ -34,15 +37,22 @@ class Page:
         self.client = Client(url, verbose=False, download_files=False, analytics_enabled=False)
 
     def ask(
-        self, text: str = "", image: Path | None = None, gallery: str = "all", k: int = 6
+        self,
+        text: str = "",
+        image: Path | None = None,
+        gallery: str = "all",
+        k: int = 6,
+        calibrated: bool = True,
     ) -> Shown:
         """What the page shows for a query."""
         file = None if image is None else handle_file(str(image))
-        line, tags, asked, hits = self.client.predict(text, file, gallery, k, api_name="/search")
+        values = (text, file, gallery, k, calibrated)
+        line, tags, asked, hits = self.client.predict(*values, api_name="/search")
         assert len(line.splitlines()) == 1
         return Shown(
             line,
             [unescape(tag) for tag in re.findall(r"<li>(.*?) <b>", tags)],
+            unescape("".join(re.findall(r'<p class="note">(.*?)</p>', tags))),
             asked["value"] and asked["value"]["url"],
             [hit["caption"] for hit in hits],
             [hit["image"]["url"] for hit in hits],
@@ -86,7 +96,7 @@ class Page:
         """What the server says to a question that names a file of its own."""
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
         address = f"{self.url}gradio_api/call/search"
-        body = json.dumps({"data": ["", file, "all", 3]}).encode()
+        body = json.dumps({"data": ["", file, "all", 3, True]}).encode()
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
             event = json.load(answer)["event_id"]

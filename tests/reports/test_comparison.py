@@ -133,12 +133,12 @@ def test_columns_without_a_figure_are_left_out_and_methods_are_listed(tmp_path: 
                "method/chance/unseen/hit@1": 0.04}  # fmt: skip
     runs = runs_in([make(tmp_path / "run", figures)])
     alone = comparison.compare(runs)
-    assert [name.key for name in alone.columns] == [UNSEEN, "calibrated/H@1", "all/AUSUC"]
+    assert [name.key for name in alone.columns] == ["calibrated/H@1", UNSEEN, "all/AUSUC"]
     assert alone.heads == ("run",)
     table = comparison.compare(runs, methods=True)
     assert [line.names[1] for line in table.lines] == ["devise", "conse", "chance"]
     assert [c and c.value for c in table.lines[1].cells] == [None, None, 0.1]
-    assert [c and c.value for c in table.lines[2].cells] == [0.04, None, None]
+    assert [c and c.value for c in table.lines[2].cells] == [None, 0.04, None]
 
 
 # What is marked
@@ -186,8 +186,8 @@ def test_a_summary_has_the_methods_in_their_order_and_the_columns_of_the_readme(
     table = comparison.summary(folders)
     assert [line.names for line in table.lines] == [("devise",), ("zeta",), ("alpha",)]
     assert list(table.columns.values()) == [
-        "seen hit@1", "unseen hit@1", "unseen hit@5", "u", "s", "H", "calibrated u",
-        "calibrated s", "calibrated H", "AUSUC",
+        "calibrated u", "calibrated s", "calibrated H", "seen hit@1", "unseen hit@1",
+        "unseen hit@5", "u", "s", "H", "AUSUC",
     ]  # fmt: skip
     assert [c.value for c in table.lines[1].cells if c] == pytest.approx(
         [(i + 0.5) / 100 for i in range(10)]

@@ -21,7 +21,7 @@ from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.image_retrieval import evaluate_image_queries, evaluate_word_queries
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
-from devise_exp.evaluation.records import parse
+from devise_exp.evaluation.records import MetricRecord, parse
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import run_tables, search_tables
 from devise_exp.reports.metric_rows import metric_rows, names_of
@@ -208,6 +208,30 @@ def test_the_markdown_table_shows_the_figures_in_per_cent(evaluated: EvalReport)
     assert f"H@1 {cell(evaluated.values, 'all/H@1')}" in text
     assert "split/fingerprint 0123456789abcdef" in text
     assert "index/recall@10 1" in text
+
+
+def test_all_tables_lead_with_what_a_user_of_the_model_gets() -> None:
+    order = ("calibrated_seen", "calibrated_unseen", "seen", "unseen", "all_seen", "all_unseen")
+    evaluated_in = (*order[2:], *order[:2], "unseen_clean")
+    records = [
+        MetricRecord(protocol=protocol, metric="hit", k=1, average=average, value=0.5)
+        for protocol in evaluated_in
+        for average in ("image", "class")
+    ]
+    combined = {("all", "H", 1): 0.05, ("calibrated", "H", 1): 0.4, ("calibrated", "gamma"): 0.2149}
+    records += [
+        MetricRecord(protocol=protocol, metric=metric, k=k[0] if k else None, value=value)
+        for (protocol, metric, *k), value in combined.items()
+    ]
+    report = EvalReport(tuple(records), dict(ABOUT), dict.fromkeys(evaluated_in, (90, 40)))
+    titles = [PROTOCOL_TITLES[protocol] for protocol in (*order, "unseen_clean")]
+    headings = [row[0].split(" (")[0] for row in run_tables.hit_table(report).rows if len(row) == 1]
+    assert headings == titles
+    lines = run_tables.markdown(report, TITLE).splitlines()
+    cells = [line.split("|")[1].strip() for line in lines if line.startswith("|")]
+    assert list(dict.fromkeys(cells[2:])) == titles
+    caption = "H@1, calibrated 40.0 · gamma 0.21 · H@1 5.0 · data caltech101 · "
+    assert run_tables.caption(report).startswith(caption)
 
 
 def printed(given: EvalReport, width: int) -> str:

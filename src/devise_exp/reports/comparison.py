@@ -18,24 +18,24 @@ from devise_exp.runs.split_groups import Splits, group_by_split
 
 COMPARED = {
     MetricName("val", "hit", 1, "image"): "val hit@1",
+    MetricName("calibrated", "H", 1): "calibrated H@1",
     MetricName("seen", "hit", 1, "image"): "seen hit@1",
     MetricName("unseen", "hit", 1, "class"): "unseen hit@1 per class",
     MetricName("unseen", "hit", 5, "class"): "unseen hit@5 per class",
     MetricName("all", "H", 1): "H@1",
-    MetricName("calibrated", "H", 1): "calibrated H@1",
     MetricName("all", "AUSUC"): "AUSUC",
     MetricName("search/unseen", "mAP"): "unseen search mAP",
 }
 SUMMARISED = {
+    MetricName("calibrated_unseen", "hit", 1, "class"): "calibrated u",
+    MetricName("calibrated_seen", "hit", 1, "class"): "calibrated s",
+    MetricName("calibrated", "H", 1): "calibrated H",
     MetricName("seen", "hit", 1, "class"): "seen hit@1",
     MetricName("unseen", "hit", 1, "class"): "unseen hit@1",
     MetricName("unseen", "hit", 5, "class"): "unseen hit@5",
     MetricName("all_unseen", "hit", 1, "class"): "u",
     MetricName("all_seen", "hit", 1, "class"): "s",
     MetricName("all", "H", 1): "H",
-    MetricName("calibrated_unseen", "hit", 1, "class"): "calibrated u",
-    MetricName("calibrated_seen", "hit", 1, "class"): "calibrated s",
-    MetricName("calibrated", "H", 1): "calibrated H",
     MetricName("all", "AUSUC"): "AUSUC",
 }
 _PLAIN = {

@@ -17,7 +17,7 @@ from devise_exp.reports.hierarchical_rows import left_out
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Heading, Table, left, right, to_csv, to_markdown
-from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES
+from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES, in_order
 
 _INTERVAL = "95 % of hit@1"
 
@@ -29,8 +29,8 @@ def shown_rows(report: EvalReport) -> dict[str, list[MetricRow]]:
         report: The metrics of a run.
 
     Returns:
-        Protocol -> rows; of other methods than the trained model, class means alone (of chance both
-        averages are the same).
+        Protocol -> rows, in the order of `titles`; of other methods than the trained model, class
+        means alone (of chance both averages are the same).
     """
     rows = metric_rows(report.records, "hit")
     return {
@@ -40,8 +40,7 @@ def shown_rows(report: EvalReport) -> dict[str, list[MetricRow]]:
             if row.protocol == protocol
             and (row.method in (MODEL, CHANCE) or row.average == "class")
         ]
-        for protocol in report.n
-        if protocol in PROTOCOL_TITLES
+        for protocol in in_order(report.n)
     }
 
 
@@ -86,12 +85,18 @@ def caption(report: EvalReport) -> str:
         report: The metrics of a run.
 
     Returns:
-        One line: H@1, then names with their values.
+        One line: H@1, calibrated and not, then names with their values.
     """
     about = report.about
-    wanted = MetricName("all", "H", 1)
-    harmonic = [r.value for r in report.records if (r.method, r.name) == (MODEL, wanted)]
-    parts = [f"H@1 {100 * value:.1f}" for value in harmonic]
+    values = {r.name: r.value for r in report.records if r.method == MODEL}
+    harmonic = {"H@1, calibrated": "calibrated", "H@1": "all"}
+    parts = [
+        f"{title} {100 * values[name]:.1f}"
+        for title, kind in harmonic.items()
+        if (name := MetricName(kind, "H", 1)) in values
+    ]
+    if (gamma := MetricName("calibrated", "gamma")) in values:
+        parts.insert(1, f"gamma {values[gamma]:.2g}")
     parts += [f"{key} {_short(about[key])}" for key in about]
     parts += [f"{r.key} {r.value:.4g}" for r in report.records if r.protocol == "index"]
     parts += filter(None, [left_out(report.records)])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+# In the order of all tables: first what a user of the model gets.
 PROTOCOL_TITLES = {
+    "calibrated_seen": "seen among all, calibrated",
+    "calibrated_unseen": "unseen among all, calibrated",
     "seen": "seen among seen",
     "unseen": "unseen among unseen",
     "all_seen": "seen among all",
     "all_unseen": "unseen among all",
-    "calibrated_seen": "seen among all, calibrated",
-    "calibrated_unseen": "unseen among all, calibrated",
     "unseen_clean": "clean unseen among unseen",
     "unseen_leaked": "overlapping unseen among unseen",
     "unseen_unidentified": "not identified unseen among unseen",
@@ -29,3 +32,16 @@ def protocol_title(protocol: str) -> str:
         Its title.
     """
     return PROTOCOL_TITLES.get(protocol, protocol.replace("_", " "))
+
+
+def in_order(protocols: Iterable[str]) -> list[str]:
+    """Put protocols into the order of all tables.
+
+    Args:
+        protocols: Such as "all_unseen".
+
+    Returns:
+        Those that have a title.
+    """
+    chosen = set(protocols)
+    return [protocol for protocol in PROTOCOL_TITLES if protocol in chosen]

@@ -54,7 +54,7 @@ def to_output(name: str, arrays: Mapping[str, np.ndarray], classes: int | None) 
             for part in PARTS
             if part in arrays or part != "train"
         },
-        gamma=checked.number(arrays["factor"]) if "factor" in arrays else None,
+        gamma=float(checked.gamma(arrays["factor"])) if "factor" in arrays else None,
         is_projection=checked.flag(arrays["trained_map"]),
         reports_search=checked.flag(arrays["reports_search"]),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 1e18  # the square of a larger number is near the end of float32
+LARGEST_GAMMA = 2.001  # the most that two cosines differ by, with their rounding
 
 
 def matrix(values: np.ndarray, *, rows: int | None = None, columns: int | None = None) -> Any:
@@ -108,6 +109,20 @@ def number(value: Any) -> float:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError(f"{value!r} is no number")
+    return value
+
+
+def gamma(value: np.ndarray) -> np.ndarray:
+    """Check the gamma of calibrated stacking.
+
+    Args:
+        value: A number as a file has it.
+
+    Returns:
+        The same array.
+    """
+    if abs(number(value)) > LARGEST_GAMMA:
+        raise ValueError(f"gamma {value}: two cosines do not differ by as much")
     return value
 
 

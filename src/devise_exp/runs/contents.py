@@ -246,6 +246,16 @@ class RunContents:
         parse = partial(to_output, name, classes=self._n_classes())
         return files.read_arrays(self.path, f"embeddings/{name}.npz", parse)
 
+    def gamma(self) -> float | None:
+        """Read the gamma of the trained model, and nothing else of its embeddings.
+
+        Returns:
+            What calibrated stacking lowers seen labels by, None if none was chosen or stored.
+        """
+        name = f"embeddings/{MODEL}.npz"
+        arrays = files.read_some_arrays(self.path, name, ("factor",), checked.gamma)
+        return float(arrays["factor"]) if arrays else None
+
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write NAME.npz.
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import uncentre_rows
 from devise_exp.data.decoding import open_image
 from devise_exp.data.file_names import portable
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.index.exact_search import search_unit_rows
 from devise_exp.runs.gallery import Gallery, GalleryRow
+from devise_exp.search.neighbours import Neighbours, checked_k, frequent_vectors, nearest
 from devise_exp.search.query import WordQuery, word_query
 from devise_exp.search.saved_run import Run
 
 DEFAULT_HITS = 12
 DEFAULT_WORDS = 10
-
-Neighbours = list[tuple[str, float]]  # words with their cosine, nearest first
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def find_images(
     searched = _open_gallery(run, gallery, space, image_root)
     row = None if image is None else searched.row_of(image)
     n_others = len(searched) - (row is not None)
-    k = _checked_k(k, DEFAULT_HITS, n_others, f"images to find among {gallery}")
+    k = checked_k(k, DEFAULT_HITS, n_others, f"images to find among {gallery}")
     vector = _query_vector(run, searched, query, image, space)
     texts = (image and portable(image.name), query and query.reading)
     return Answer(
@@ -114,38 +110,11 @@ def nearest_words(
     """
     query = word_query(text, run.vocabulary, run.classes)
     left_out = {word.casefold() for word in query.words}
-    table = _most_frequent(run, most_frequent)
-    k = _checked_k(k, DEFAULT_WORDS, len(table), "words")
+    table = frequent_vectors(run, most_frequent)
+    k = checked_k(k, DEFAULT_WORDS, len(table), "words")
     depth = min(len(table), k + 3 * len(left_out))  # room for other spellings of the query's words
-    (neighbours,) = _nearest(table, run.vocabulary.words.__getitem__, query.vector[None], depth)
+    (neighbours,) = nearest(table, run.vocabulary.words.__getitem__, query.vector[None], depth)
     return [(word, s) for word, s in neighbours if word.casefold() not in left_out][:k]
-
-
-def tag_images(
-    run: Run,
-    vectors: np.ndarray,
-    k: int | None = None,
-    vocabulary: bool = False,
-    most_frequent: int | None = None,
-) -> list[Neighbours]:
-    """Find the labels of a run nearest to images, by plain cosine as in hit@k.
-
-    Args:
-        run: The run.
-        vectors: (N, D) images as a gallery has them in the trained space.
-        k: Number of labels; None: 10.
-        vocabulary: Find words of the whole vocabulary instead of the run's labels.
-        most_frequent: With `vocabulary`, search its first words only.
-
-    Returns:
-        For every image, the labels with their cosine, nearest first.
-    """
-    if vocabulary:
-        table, name_of = _most_frequent(run, most_frequent), run.vocabulary.words.__getitem__
-    else:
-        table, name_of = run.class_vectors, list(run.classes).__getitem__
-    k = _checked_k(k, DEFAULT_WORDS, len(table), "words" if vocabulary else "labels")
-    return _nearest(table, name_of, uncentre_rows(vectors, run.centre), k)
 
 
 def _read(run: Run, text: str, image: Path | None, space: str) -> WordQuery | None:
@@ -185,39 +154,3 @@ def _query_vector(
     if query is not None and not np.linalg.norm(both) > 1e-6:
         raise InputError(f"{image.name} and {query.reading} cancel out: change a word or a weight")
     return both
-
-
-def _checked_k(k: int | None, default: int, n: int, what: str) -> int:
-    if not n:
-        raise InputError(f"there are no {what}: choose another gallery")
-    if k is None:
-        return min(default, n)
-    if not 1 <= k <= n:
-        raise InputError(f"k is {k}, but there are {n:,} {what}: give a number from 1 to {n}")
-    return k
-
-
-def _most_frequent(run: Run, most_frequent: int | None) -> np.ndarray:
-    """(V, D) the vectors of the vocabulary, or of its first words: a view, memory-mapped."""
-    vectors = run.vocabulary.vectors
-    if not len(vectors):
-        raise InputError(
-            f"the word vectors {run.vocabulary.name} list no words to search: ask a run with others"
-        )
-    if most_frequent is not None and not 1 <= most_frequent <= len(vectors):
-        raise InputError(
-            f"the {most_frequent} most frequent words: {run.vocabulary.name} has {len(vectors):,}, "
-            "give a number from 1 to that"
-        )
-    return vectors[:most_frequent]
-
-
-def _nearest(
-    table: np.ndarray, name_of: Callable[[int], str], queries: np.ndarray, k: int
-) -> list[Neighbours]:
-    """The k nearest rows of `table` (V, D), unit vectors, to every query, by name."""
-    ids, similarities = search_unit_rows(table, queries, k)
-    return [
-        [(name_of(int(i)), float(s)) for i, s in zip(row, cosines, strict=True)]
-        for row, cosines in zip(ids, similarities, strict=True)
-    ]

@@ -81,6 +81,11 @@ class Run:
         """(D,) the centre about which images and words are compared in the trained space."""
         return centre_of(self.class_vectors, self.folder.class_ids()[0])
 
+    @cached_property
+    def gamma(self) -> float | None:
+        """What calibrated stacking lowers seen labels by, None if the run chose none."""
+        return self.folder.gamma()
+
     def galleries(self) -> list[str]:
         """List the galleries that can be searched.
 

@@ -166,6 +166,40 @@ def test_images_get_words(trained: Path, image_tree: Path) -> None:
     assert call("tag", trained, files[0], "--vocabulary", "all")
 
 
+def test_tags_are_calibrated_and_say_so_unless_plain_ones_or_one_kind_are_asked_for(
+    trained: Path, image_tree: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained, tmp_path / "run")
+    with np.load(folder / "embeddings/devise.npz") as archive:
+        arrays = dict(archive)
+    np.savez(folder / "embeddings/devise.npz", **arrays, factor=np.array(1.5))
+    saved, file = Run.open(folder), image_tree / "cat" / "00.png"
+    seen, unseen = (saved.folder.class_ids()[side].size for side in (0, 1))
+    line = f"calibrated: similarity of the {seen} seen labels lowered by gamma 1.5, chosen on"
+
+    def kinds(*options: object) -> tuple[list[str], bool]:
+        lines = call("tag", folder, file, *options).splitlines()
+        assert lines[0] == str(file)
+        rows = [text.split() for text in lines[2:] if text[:1].isdigit()]
+        similarities = [float(row[-1]) for row in rows]
+        assert similarities == sorted(similarities, reverse=True)
+        assert lines[-1].startswith("calibrated: ") == (len(lines) > 2 + len(rows))
+        return [row[-2] for row in rows], lines[-1].startswith(line)
+
+    both = unseen * ["unseen"] + (8 - unseen) * ["seen"]  # gamma 1.5 is above any difference here
+    assert kinds() == (both[:5], True)
+    assert kinds("-k", 8, "--among", "all") == (both, True)
+    plain, said = kinds("-k", 8, "--plain")
+    assert (sorted(plain), said) == (sorted(both), False)
+    assert plain != both
+    assert kinds("--among", "unseen") == (unseen * ["unseen"], False)
+    assert kinds("--among", "seen", "--plain") == (5 * ["seen"], False)
+    words = call("tag", folder, file, "--vocabulary", 500).splitlines()
+    assert words[-1].startswith("not calibrated: gamma was chosen for the run's labels")
+    last = call("tag", trained, file).splitlines()[-1]
+    assert last.startswith("not calibrated: the run chose no gamma")
+
+
 def test_words_lists_neighbours(trained: Path) -> None:
     output = call("words", trained, "said", "-k", 3)
     assert [line.split()[1] for line in output.splitlines()[1:]] == ["told", "says", "spokesman"]
@@ -192,6 +226,8 @@ def test_what_cannot_be_asked_is_one_line(trained: Path, image_tree: Path, tmp_p
         (["tag", trained, image, tmp_path / "broken.png"], "broken.png: damaged"),
         (["tag", trained, image, "--vocabulary", "some"], "give all or a number"),
         (["tag", trained, image, "-k", "9"], "there are 8 labels"),
+        (["tag", trained, image, "--among", "test"], "choose among all, seen, unseen"),
+        (["tag", trained, image, "--among", "seen", "--vocabulary", "9"], "leave out one of the"),
         (["words", trained, "-man"], "only takes away"),
         (["words", trained, "man", "--most-frequent", "0"], "the 0 most frequent words"),
         (["index", trained, tmp_path / "nowhere"], "does not exist"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import struct
@@ -18,8 +19,9 @@ from helpers.served_page import Page, mean_colour
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.decoding import open_image
-from devise_exp.search.answers import find_images, tag_images
+from devise_exp.search.answers import find_images
 from devise_exp.search.saved_run import Run
+from devise_exp.search.tags import calibration_line, tag_images
 from devise_exp.ui.page.page import MAX_UPLOAD, serving
 
 
@@ -61,9 +63,31 @@ def test_an_image_finds_images_and_gets_tags(page: Page, saved: Run, images: Pat
     words = [name for name, _ in tag_images(saved, vector, 8, True, 50_000)[0]]
     assert shown.tags == [*classes, *words]
     assert sorted(classes) == sorted(COLOURS)
+    assert shown.note.startswith("not calibrated: the run chose no gamma")
     assert len(shown.captions) == 6
     assert shown.image is not None
     np.testing.assert_allclose(mean_colour(shown.image), COLOURS["boat"], atol=12)
+
+
+def test_tags_are_calibrated_unless_the_switch_is_off(
+    searchable: Path, images: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(searchable, tmp_path / "run")
+    with np.load(folder / "embeddings/devise.npz") as archive:
+        arrays = dict(archive)
+    np.savez(folder / "embeddings/devise.npz", **arrays, factor=np.array(1.5))
+    saved, asked = Run.open(folder), images / "boat" / "03.png"
+    unseen = {record.name for record in saved.folder.classes() if not record.seen}
+    vector = saved.embed([open_image(asked)])["devise"]
+    with serving(saved) as url:
+        served = Page(url)
+        calibrated, plain = (served.ask(image=asked, calibrated=on) for on in (True, False))
+    assert set(calibrated.tags[:2]) == unseen != set(plain.tags[:2])
+    assert plain.tags[:8] == [name for name, _ in tag_images(saved, vector, 8, plain=True)[0]]
+    assert calibrated.tags[8:] == plain.tags[8:]
+    assert calibrated.note == calibration_line(saved) != ""
+    assert plain.note == ""
+    assert calibrated.captions == plain.captions
 
 
 def test_words_and_an_image_are_asked_together(page: Page, images: Path) -> None:

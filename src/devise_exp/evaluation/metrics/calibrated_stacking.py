@@ -177,7 +177,27 @@ def points(curve: Curve) -> np.ndarray:
 def calibrate_results(
     among_seen: SearchResult, among_unseen: SearchResult, gamma: float, k: int
 ) -> np.ndarray:
-    """Merge two searches of the same images to the ranking among all labels at one gamma.
+    """Rank as `calibrated_search`.
+
+    Args:
+        among_seen: As there.
+        among_unseen: As there.
+        gamma: As there.
+        k: As there.
+
+    Returns:
+        (N, k) class ids, best first.
+
+    Raises:
+        InputError: As there.
+    """
+    return calibrated_search(among_seen, among_unseen, gamma, k)[0]
+
+
+def calibrated_search(
+    among_seen: SearchResult, among_unseen: SearchResult, gamma: float, k: int
+) -> SearchResult:
+    """Merge two searches of the same images to the search among all labels at one gamma.
 
     At the same similarity seen labels come first, and the labels of a side stay in their order.
 
@@ -188,7 +208,7 @@ def calibrate_results(
         k: Number of labels to rank.
 
     Returns:
-        (N, k) class ids, best first.
+        (N, k) class ids and similarities, those of seen labels lowered by gamma, best first.
 
     Raises:
         InputError: gamma is not finite, the searches are of different numbers of images, or k is
@@ -203,8 +223,9 @@ def calibrate_results(
     ids = np.concatenate([seen_ids, unseen_ids], axis=1)
     check_k(k, ids.shape[1])
     lowered = seen_score.astype(np.float64) - gamma
-    order = np.argsort(-np.concatenate([lowered, unseen_score], axis=1), axis=1, kind="stable")
-    return np.take_along_axis(ids, order[:, :k], axis=1)
+    scores = np.concatenate([lowered, unseen_score], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def _weight_at(side: TopAnswers, critical: np.ndarray) -> np.ndarray:

@@ -99,12 +99,14 @@ def _class_table(
     for e in entries:
         hit = "" if e["hit@1"] is None else _bar(e["hit@1"], _whole(e["hit@1"]), second=unseen)
         row = [e["name"], e["words"], f"{e['images']:,}", hit]
-        row += [_whole(e["hit@5"]), _whole(e["all_hit@1"])]
+        row += [_whole(e["hit@5"])]
         row += [_whole(e["calibrated_hit@1"])] if calibrated else []
+        row += [_whole(e["all_hit@1"])]
         row += [_verdict(verdicts.get(e["name"], e["leak"]))] if unseen else []
         rows.append(tuple(row))
     columns = [*left("class", "words"), *right("images"), *left(f"hit@1 among {side} labels")]
-    columns += right("hit@5", "hit@1 among all", *(["calibrated"] if calibrated else []))
+    among_all = [*(["hit@1 among all, calibrated"] if calibrated else []), "hit@1 among all"]
+    columns += right("hit@5", *among_all)
     columns += left("pretraining") if unseen else []
     return Table(columns=tuple(columns), rows=tuple(rows))
 

@@ -24,7 +24,7 @@ EXAMPLES = 3  # wrongly answered images beside each confusion
 PAIRS = 8
 _IMAGE = Markup('<img src="{}" alt="{}" title="{}">')
 _IMAGES = Markup('<div class="images">{}</div>')
-SHOWN_CONFUSIONS = ("unseen", "calibrated_unseen", "all_unseen", "seen")
+SHOWN_CONFUSIONS = ("calibrated_unseen", "unseen", "all_unseen", "seen")
 
 
 def confusions(folder: RunFolder, by_protocol: Mapping[str, Mapping[str, Any]]) -> list[Table]:

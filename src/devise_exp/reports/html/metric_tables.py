@@ -27,10 +27,10 @@ from devise_exp.reports.titles import AVERAGE_TITLES, protocol_title
 from devise_exp.runs.results import RunResults
 
 _HEADLINES = {
+    MetricName("calibrated", "H", 1): "H among all labels, calibrated",
     MetricName("seen", "hit", 1, "class"): "seen hit@1, mean over classes",
     MetricName("unseen", "hit", 1, "class"): "unseen hit@1, mean over classes",
     MetricName("all", "H", 1): "H among all labels",
-    MetricName("calibrated", "H", 1): "H among all labels, calibrated",
     MetricName("all", "AUSUC"): "AUSUC",
 }
 _SEARCHES = {

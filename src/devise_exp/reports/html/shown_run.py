@@ -22,7 +22,7 @@ from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
 from devise_exp.runs.results import RunResults
 
-_CURVES = ("seen", "unseen", "all_seen", "all_unseen", "calibrated_seen", "calibrated_unseen")
+_CURVES = ("calibrated_seen", "calibrated_unseen", "seen", "unseen", "all_seen", "all_unseen")
 _SIMILARITIES = ("seen", "unseen", "all_seen", "all_unseen")
 reading = partial(
     files.reading, remedy="evaluate or train the run again", missing_ok=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +89,15 @@ def similar(
 def tag(
     run: RunArgument,
     files: Annotated[list[Path], typer.Argument(help="Image files.", metavar="FILE...")],
-    k: Annotated[int, typer.Option("-k", help="How many labels for each.")] = 5,
+    k: Annotated[
+        int | None, typer.Option("-k", help="How many labels; 5, or all of fewer, unless given.")
+    ] = None,
+    among: Annotated[
+        str, typer.Option(help="Which labels: all, seen or unseen.", metavar="all|seen|unseen")
+    ] = "all",
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Do not lower seen labels by the gamma of the run.")
+    ] = False,
     vocabulary: Annotated[
         str | None,
         typer.Option(
@@ -97,22 +105,29 @@ def tag(
         ),
     ] = None,
 ) -> None:
-    """Words for images: the run's labels, or any words."""
+    """Words for images: the run's labels, or any words.
+
+    Where seen and unseen labels are ranked together, seen ones are lowered by the gamma that the
+    run chose. Searches are not: one word's similarity would fall alike for all images.
+    """
     from devise_exp.data.decoding import open_image
     from devise_exp.data.file_names import portable
-    from devise_exp.data.images import ImageFiles
-    from devise_exp.search.answers import tag_images
     from devise_exp.search.saved_run import Run
+    from devise_exp.search.tags import calibration_line, embed_files, tag_images
 
-    most_frequent = _vocabulary_size(vocabulary)
+    most_frequent, words = _vocabulary_size(vocabulary), vocabulary is not None
     saved = Run.open(run)
+    line = calibration_line(saved, words, among, plain)
     for file in files:  # before the network is built
         open_image(file)
-    vectors = saved.embed(ImageFiles(str(file) for file in files))["devise"]
-    tags = tag_images(saved, vectors, k, vocabulary is not None, most_frequent)
+    tags = tag_images(saved, embed_files(saved, files), k, words, most_frequent, among, plain)
+    records = () if words else saved.folder.classes()
+    kinds = {record.name: "seen" if record.seen else "unseen" for record in records}
     for file, neighbours in zip(files, tags, strict=True):
         print_content(printable(portable(str(file))))
-        _print_neighbours(neighbours, "word" if vocabulary else "label")
+        _print_neighbours(neighbours, "word" if words else "label", kinds)
+    if line:
+        print_content(line)
 
 
 @command
@@ -210,12 +225,15 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
     print_content(str(out / "grid.png"), str(out / "page.html"))
 
 
-def _print_neighbours(neighbours: list[tuple[str, float]], heading: str) -> None:
+def _print_neighbours(
+    neighbours: list[tuple[str, float]], heading: str, kinds: Mapping[str, str] | None = None
+) -> None:
+    """Print words, or labels with their kind."""
     rows = [
-        (number, name, f"{similarity:.3f}")
+        (number, name, *([kinds[name]] if kinds else []), f"{similarity:.3f}")
         for number, (name, similarity) in enumerate(neighbours, start=1)
     ]
-    _print_ranking([heading], rows)
+    _print_ranking([heading, *([""] if kinds else [])], rows)
 
 
 def _print_ranking(headings: list[str], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -13,8 +13,9 @@ from devise_exp.core.errors import user_message
 from devise_exp.data.decoding import open_image
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.reports.contact_sheet import THUMBNAIL, Tile, thumbnail
-from devise_exp.search.answers import Hit, find_images, tag_images
+from devise_exp.search.answers import Hit, find_images
 from devise_exp.search.saved_run import Run
+from devise_exp.search.tags import calibration_line, tag_images
 
 TAGS = 8
 DEFAULT_VOCABULARY = 50_000  # of rarer words, one is near any image by chance
@@ -24,7 +25,13 @@ Thumbnails = list[tuple[Image.Image, str]]  # thumbnails with their captions
 
 
 def answer_query(
-    run: Run, text: str, file: Path | None, gallery: str, k: int, image_root: Path | None
+    run: Run,
+    text: str,
+    file: Path | None,
+    gallery: str,
+    k: int,
+    calibrated: bool = True,
+    image_root: Path | None = None,
 ) -> tuple[str, str, Image.Image | None, Thumbnails]:
     """Answer a query of the page.
 
@@ -34,6 +41,7 @@ def answer_query(
         file: The image file.
         gallery: Name of the gallery that is searched.
         k: Largest number of hits.
+        calibrated: Whether the tags of the image are calibrated.
         image_root: Folder of the run's images, if they are elsewhere than in training.
 
     Returns:
@@ -46,7 +54,7 @@ def answer_query(
         if file is not None:
             image = open_image(file, file.name)
             thumb = thumbnail(Tile(image, file.name), THUMBNAIL)
-            tags = _tags(run, image)
+            tags = _tags(run, image, calibrated)
         n = min(k, len(run.gallery(gallery)))
         answer = find_images(run, text, file, gallery, n, image_root=image_root)
     except Exception as error:
@@ -65,18 +73,22 @@ def _thumbnail(hit: Hit) -> tuple[Image.Image, str]:
     return thumbnail(Tile(file, hit.row.name, similarity), THUMBNAIL), f"{similarity} {name}"
 
 
-def _tags(run: Run, image: Image.Image) -> str:
+def _tags(run: Run, image: Image.Image, calibrated: bool) -> str:
     """What the image may show: labels of the run, then words of its vocabulary."""
     vector = run.embed([image])[MODEL]  # (1, D)
-    named = {"classes": tag_images(run, vector, min(TAGS, len(run.class_vectors)))[0]}
+    plain, n_labels = not calibrated, min(TAGS, len(run.class_vectors))
+    labels = tag_images(run, vector, n_labels, plain=plain)[0]
+    html = _chips("classes", labels, calibration_line(run, plain=plain))
     if n := min(DEFAULT_VOCABULARY, len(run.vocabulary)):
-        named["words"] = tag_images(run, vector, min(TAGS, n), vocabulary=True, most_frequent=n)[0]
-    return "".join(_chips(kind, tags) for kind, tags in named.items())
+        words = tag_images(run, vector, min(TAGS, n), vocabulary=True, most_frequent=n)[0]
+        html += _chips("words", words)
+    return html
 
 
-def _chips(kind: str, tags: Sequence[tuple[str, float]]) -> str:
+def _chips(kind: str, tags: Sequence[tuple[str, float]], note: str = "") -> str:
     chips = (f"<li>{escape(name)} <b>{similarity:.2f}</b></li>" for name, similarity in tags)
-    return f'<h2>Nearest {kind}</h2><ul class="chips {kind}">{"".join(chips)}</ul>'
+    below = f'<p class="note">{escape(note)}</p>' if note else ""
+    return f'<h2>Nearest {kind}</h2><ul class="chips {kind}">{"".join(chips)}</ul>{below}'
 
 
 def line_html(line: str, kind: str = "answer") -> str:

@@ -140,10 +140,14 @@ def _answerer(run: Run, image_root: Path | None) -> Callable[..., tuple[str, str
     gradio = _gradio()
     busy = threading.Lock()  # the first answers load parts of the run, each once
 
-    def answer(text: str, file: str | None, gallery: str, k: float) -> tuple[str, str, Any, Any]:
+    def answer(
+        text: str, file: str | None, gallery: str, k: float, calibrated: bool
+    ) -> tuple[str, str, Any, Any]:
         with busy:
             image = Path(file) if file else None
-            line, tags, thumb, hits = answer_query(run, text, image, gallery, int(k), image_root)
+            line, tags, thumb, hits = answer_query(
+                run, text, image, gallery, int(k), calibrated, image_root
+            )
         return line, tags, gradio.Image(thumb, visible=thumb is not None), hits
 
     return answer
@@ -162,6 +166,12 @@ def _query_column(run: Run) -> tuple[list[Any], list[Any], Any]:
     galleries = run.galleries()
     gallery = gradio.Dropdown(galleries, value=galleries[0], label="Among", elem_id="gallery")
     k = gradio.Slider(1, MAX_HITS, DEFAULT_HITS, step=1, label="How many", elem_id="k")
+    calibrated = gradio.Checkbox(
+        value=True,
+        label="Calibrated classes",
+        visible=run.gamma is not None,
+        elem_id="calibrated",
+    )
     button = gradio.Button("Search", variant="primary", elem_id="search")
     image = gradio.Image(
         label="Asked by",
@@ -173,7 +183,8 @@ def _query_column(run: Run) -> tuple[list[Any], list[Any], Any]:
         elem_id="asked",
     )
     triggers = [text.submit, button.click, file.upload, file.clear, gallery.input, k.release]
-    return [text, file, gallery, k], triggers, image
+    triggers.append(calibrated.input)
+    return [text, file, gallery, k, calibrated], triggers, image
 
 
 def _answer_column() -> tuple[Any, Any, Any]:

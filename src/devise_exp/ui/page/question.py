@@ -11,7 +11,7 @@ from typing import Any
 from devise_exp.core.errors import InputError
 
 MAX_HITS = 60
-VALUES = "the words, the image, the gallery, the number of images"
+VALUES = "the words, the image, the gallery, the number of images, whether classes are calibrated"
 # Routes that ask, below /gradio_api/; and those that a browser also posts to.
 ASKING = ("queue/join", "call/search", "run/search", "api/search")
 OTHERS = ("reset", "cancel")
@@ -33,11 +33,11 @@ def check_question(body: bytes, galleries: Collection[str], uploads: Path) -> No
     except (ValueError, RecursionError) as error:
         raise InputError("the question is not JSON: send data, a list of values") from error
     values = question.get("data") if isinstance(question, dict) else None
-    if not isinstance(values, list) or len(values) != 4:
+    if not isinstance(values, list) or len(values) != 5:
         raise InputError(f"the question lacks values: send data, a list of {VALUES}")
     if question.get("fn_index", 0) != 0 or isinstance(question.get("fn_index"), bool):
         raise InputError("fn_index: the page answers one kind of question: leave it out")
-    text, file, gallery, k = values
+    text, file, gallery, k, calibrated = values
     _check_text(text)
     _check_file(file, uploads)
     if gallery not in galleries:
@@ -52,6 +52,8 @@ def check_question(body: bytes, galleries: Collection[str], uploads: Path) -> No
         raise InputError(
             f"the number of images is {_shown(k)}: give a whole number from 1 to {MAX_HITS}"
         )
+    if not isinstance(calibrated, bool):
+        raise InputError(f"calibrated is {_shown(calibrated)}: give true or false")
 
 
 def _check_text(text: Any) -> None:
