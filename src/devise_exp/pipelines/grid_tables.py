@@ -98,17 +98,18 @@ def tables_of(jobs: list[GridJob]) -> list[Comparison]:
         jobs: Its jobs.
 
     Returns:
-        A table for each split, the best run by seen validation images first.
+        A table for each split, or for the same splits of several series, the best run by seen
+        validation images first.
     """
     from devise_exp.reports import comparison
     from devise_exp.runs.results import runs_in
 
-    by_split: dict[str, list[RunResults]] = {}
+    by_splits: dict[frozenset[str], list[RunResults]] = {}
     for job in jobs:
         if not job.error:
-            for run in runs_in([job.folder]):
-                by_split.setdefault(run.fingerprint, []).append(run)
-    return [_sorted(comparison.compare(runs)) for runs in by_split.values()]
+            runs = runs_in([job.folder], several_splits=True)
+            by_splits.setdefault(frozenset(run.fingerprint for run in runs), []).extend(runs)
+    return [_sorted(comparison.compare(runs)) for runs in by_splits.values()]
 
 
 def _sorted(table: Comparison) -> Comparison:
@@ -131,7 +132,7 @@ def _csv(jobs: list[GridJob]) -> str:
         overrides = printable(" ".join(job.overrides))
         runs: list[RunResults | None] = [None]
         if not job.error:
-            runs = [*runs_in([job.folder])]
+            runs = [*runs_in([job.folder], several_splits=True)]
         for run in runs:
             records = [run.record(MODEL, name) if run else None for name in COMPARED]
             values = [

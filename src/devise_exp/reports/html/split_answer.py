@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from markupsafe import Markup
 
+from devise_exp.evaluation.metrics.intervals import seed_interval
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName
 from devise_exp.reports import comparison, table_views
@@ -34,16 +36,24 @@ def another_split(run: ShownRun) -> list[str]:
     if record is None or record.classes_low is None or record.classes_high is None:
         return []
     value, low, high = record.value, record.classes_low, record.classes_high
+    shares = [
+        entry["hit@1"]
+        for entry in run.diagnostics.get("classes", ())
+        if not entry["seen"] and entry["hit@1"] is not None
+    ]
+    n = len(shares)
+    if n < 2:
+        return []
     # Two draws of as many classes both vary: their difference has twice the variance.
-    wide = [max(0.0, value - 2**0.5 * (value - low)), min(1.0, value + 2**0.5 * (high - value))]
-    n = sum(not record.seen for record in run.classes)
+    half = 2**0.5 * (seed_interval(np.array(shares))[3] - float(np.mean(shares)))
+    wide = [max(0.0, value - half), min(1.0, value + half)]
     sentences = [
         f"From this run alone it can only be estimated, by drawing its {n} unseen classes again: "
         f"unseen hit@1 is {to_precision(value, low, high)}, its mean over all such classes is "
         f"within {bounds(value, low, high)} (the 95 % interval over classes), and another split of "
-        f"as many classes may well give {bounds(value, *wide)}. That the training on other seen "
-        "classes differs too is left out"
-        + (f", and with fewer than {_FEW} classes both are too narrow." if n < _FEW else ".")
+        f"as many classes may well give {bounds(value, *wide)}. The classes of a split "
+        "compete with one another, and other seen classes train another model: expect more rather "
+        f"than less of a difference{', with so few classes above all' if n < _FEW else ''}."
     ]
     return [*sentences, _command(run)]
 

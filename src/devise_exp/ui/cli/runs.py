@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from devise_exp.core.command import command, prints_result
-from devise_exp.core.console import print_content, print_file, printable
+from devise_exp.core.console import notify, print_content, print_file, printable
 from devise_exp.core.errors import InputError
 from devise_exp.ui.cli.output import writing
 from devise_exp.ui.cli.search import RunArgument
@@ -84,10 +84,14 @@ def compare(
     from devise_exp.reports import comparison
     from devise_exp.reports.comparison_formats import FORMATS, rich_table
     from devise_exp.runs.results import runs_in
+    from devise_exp.runs.series_folder import splits_ordered
 
-    table = comparison.compare(runs_in(runs, several_splits=True), methods)
+    finished = runs_in(runs, several_splits=True)
+    table = comparison.compare(finished, methods)
     if table.span is not None and len(table.lines) == 1:
         table = comparison.over_splits(runs)
+    elif table.span is None and (ordered := splits_ordered(finished[0].path)) > 1:
+        notify(f"one of the {ordered} splits of this series: give its folder for the others")
     if form is None:
         print_content(rich_table(table))
     elif out is None:
