@@ -151,3 +151,10 @@ def test_the_stream_of_a_class_is_that_of_its_seed_and_name(seed: int, name: str
     digits = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=64).digest()[:8]
     expected = np.random.default_rng([seed, *digits]).permutation(50)
     np.testing.assert_array_equal(class_rng(seed, name).permutation(50), expected)
+
+
+def test_leaving_classes_out_is_offered_only_if_classes_are_left() -> None:
+    with pytest.raises(InputError, match=r"cat \(2\): add images .*subset.min_images=3"):
+        random_split(data_of({"cat": 2, "dog": 9, "okapi": 9, "emu": 9}), seed=0, n_unseen=1)
+    with pytest.raises(InputError, match=r"no copies\)$"):
+        random_split(data_of({"cat": 1, "dog": 1, "okapi": 1, "emu": 1}), seed=0, n_unseen=1)

@@ -49,6 +49,9 @@ def test_a_folder_that_is_not_there_is_no_run_to_train_again(tmp_path: Path) -> 
 def test_a_damaged_file_is_one_line(
     tmp_path: Path, read: Callable[[Path, str, Callable[[Any], Any]], Any], content: bytes
 ) -> None:
+    with pytest.raises(InputError, match=r"not a run folder \(no config.yaml\)"):
+        read(tmp_path, "a", dict)
+    (tmp_path / "config.yaml").touch()
     with pytest.raises(InputError, match="lacks a: train the run again"):
         read(tmp_path, "a", dict)
     (tmp_path / "a").write_bytes(content)

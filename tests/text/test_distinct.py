@@ -25,7 +25,7 @@ def test_different_words_with_one_vector_are_an_error_that_names_them() -> None:
         require_distinct_vectors(NAMES, vectors)
     message = str(caught.value)
     assert "classes 'llama' and 'pigeon' have the same vector" in message
-    assert "1 more such pair" in message
+    assert "(likewise 'llama' and 'emu')" in message
     assert "++labels.merges.pigeon=llama" in message
     assert "++labels.aliases.pigeon=WORD" in message
 

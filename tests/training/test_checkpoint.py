@@ -59,10 +59,10 @@ def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path: Path) -> None:
         {"state_dict": [1, 2]},
         {"state_dict": {"projection.weight": 3}},
     ):
-        with pytest.raises(InputError, match="holds no Lightning checkpoint"):
+        with pytest.raises(InputError, match="no checkpoint of Lightning"):
             read_checkpoint(saved(tmp_path / "a.ckpt", **content))
     torch.save(torch.zeros(3), tmp_path / "tensor.ckpt")
-    with pytest.raises(InputError, match="holds no Lightning checkpoint"):
+    with pytest.raises(InputError, match="no checkpoint of Lightning"):
         read_checkpoint(tmp_path / "tensor.ckpt")
 
 

@@ -89,9 +89,14 @@ def deal_rows(
     images = _images_by_name(data, is_seen)
     small = [f"{data.classes[c]} ({len(names)})" for c, names in images.items() if len(names) < 3]
     if small:
+        rest = (
+            ", or leave such classes out with subset.min_images=3"
+            if len(small) < len(images)
+            else ""
+        )
         raise InputError(
             f"too few images to train, validate and test on in {listed(small)}: add images "
-            "(3 or more a class, no copies), or leave such classes out with subset.min_images=3"
+            f"(3 or more a class, no copies){rest}"
         )
     train: list[int] = []
     val: list[int] = []

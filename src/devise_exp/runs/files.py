@@ -61,6 +61,10 @@ def reading(
     if not (missing_ok or missing or folder.is_dir()):
         raise InputError(f"{folder}: no such folder: give a run folder that a training has printed")
     if not missing_ok and not file.is_file():
+        if not missing and not (folder / "config.yaml").is_file():
+            raise InputError(
+                f"{folder}: not a run folder (no config.yaml): give one that a training has printed"
+            )
         raise InputError(f"{folder}: {missing or f'the run folder lacks {name}: {remedy}'}")
     try:
         yield file

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import MAX_LISTED
+from devise_exp.core.name_files import MAX_LISTED, listed
 from devise_exp.text.label_options import alias_override, merge_override
 from devise_exp.text.resolution import Resolution
 
@@ -46,14 +46,15 @@ def require_distinct_words(resolutions: Sequence[Resolution]) -> None:
     """
     names: dict[tuple[str, ...], str] = {}
     pairs = []
+    words = ""
     for r in resolutions:
         key = tuple(sorted(r.words))  # a mean does not know the order of its words
         if key and key in names:
-            pairs.append((names[key], r.name, " ".join(key)))
+            words = words or " ".join(key)
+            pairs.append((names[key], r.name))
         names.setdefault(key, r.name)
     if pairs:
-        first, second, words = pairs[0]
-        raise InputError(_same(first, second, f"the same words ({words})", len(pairs)))
+        raise InputError(_same(pairs, f"the same words ({words})"))
 
 
 def require_distinct_vectors(names: Sequence[str], vectors: np.ndarray) -> None:
@@ -72,8 +73,8 @@ def require_distinct_vectors(names: Sequence[str], vectors: np.ndarray) -> None:
     earlier = first[index.ravel()]
     doubled = np.flatnonzero(earlier != np.arange(len(vectors)))
     if len(doubled):
-        one, other = names[earlier[doubled[0]]], names[doubled[0]]
-        raise InputError(_same(one, other, "the same vector for different words", len(doubled)))
+        pairs = [(names[earlier[i]], names[i]) for i in doubled]
+        raise InputError(_same(pairs, "the same vector for different words"))
 
 
 def near_classes(names: Sequence[str], vectors: np.ndarray) -> NearClasses:
@@ -99,9 +100,11 @@ def near_classes(names: Sequence[str], vectors: np.ndarray) -> NearClasses:
     return NearClasses(n, tuple(nearest[:MAX_LISTED]))
 
 
-def _same(one: str, other: str, what: str, n: int) -> str:
-    """The line about two classes that are one to every method."""
-    more = f" (and {n - 1:,} more such pairs)" if n > 1 else ""
+def _same(pairs: Sequence[tuple[str, str]], what: str) -> str:
+    """The line about pairs of classes that are one to every method."""
+    one, other = pairs[0]
+    rest = [f"{first!r} and {second!r}" for first, second in pairs[1:]]
+    more = f" (likewise {listed(rest)})" if rest else ""
     return (
         f"classes {one!r} and {other!r} have {what}{more}: merge them "
         f"({merge_override(other, one)}) or give one another word ({alias_override(other)})"

@@ -37,11 +37,14 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # damaged bytes make torch raise nearly anything
         raise InputError(
-            f"{checkpoint}: damaged, or not a checkpoint that torch loads safely"
+            f"{checkpoint}: damaged, or not a checkpoint that torch loads safely: train the run "
+            "again, or give another that a training has written"
         ) from error
     weights = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
-        raise InputError(f"{checkpoint}: holds no Lightning checkpoint")
+        raise InputError(
+            f"{checkpoint}: no checkpoint of Lightning: give one that a training has written"
+        )
     return dict(content)
 
 

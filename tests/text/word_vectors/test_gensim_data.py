@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import gensim.downloader
@@ -27,7 +28,7 @@ def test_gensim_names_use_the_data_folder(
 
 
 def test_gensim_download_without_network_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("GENSIM_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(gensim.downloader, "BASE_DIR", str(tmp_path / "data"))
@@ -42,5 +43,7 @@ def test_gensim_download_without_network_says_what_to_do(
     assert str(target) in message
     assert "word_vectors=glove_6b_50d" in message
     assert "\n" not in message
+    assert not caplog.records  # gensim logs tracebacks, which Hydra prints
+    assert not logging.getLogger("gensim.downloader").disabled
     with pytest.raises(InputError, match="known are glove-wiki-gigaword-50"):
         gensim_download("glove-wiki-gigaword-51")

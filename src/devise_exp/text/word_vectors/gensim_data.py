@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import sys
@@ -53,8 +54,10 @@ def _download(name: str, target: Path) -> Path:
 
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_PATIENCE)
+    log = logging.getLogger("gensim.downloader")
+    was_off, log.disabled = log.disabled, True
     try:
-        # Its tracebacks of a failed download say less than the line below.
+        # Its tracebacks of a failed download, printed and logged, say less than the line below.
         with redirect_stdout(sys.stderr), redirect_stderr(StringIO()):
             return Path(gensim.downloader.load(name, return_path=True))
     except Exception as error:  # gensim raises a bare Exception for a wrong checksum
@@ -63,4 +66,5 @@ def _download(name: str, target: Path) -> Path:
             f"project gensim-data at {target}, or use word_vectors=glove_6b_50d, which is offline"
         ) from error
     finally:
+        log.disabled = was_off
         socket.setdefaulttimeout(patience)

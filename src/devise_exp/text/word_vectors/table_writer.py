@@ -49,7 +49,9 @@ def write_table(folder: Path, source: VectorSource, limit: int | None, lower: bo
             if index.full:
                 break
     if not index.hashes:
-        raise InputError(f"{source.path}: holds no word with a vector; is it the right file?")
+        raise InputError(
+            f"{source.path}: holds no word with a vector other than zero: give another file"
+        )
     _write_index(folder, source, index)
 
 

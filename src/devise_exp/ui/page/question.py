@@ -34,7 +34,7 @@ def check_question(body: bytes, galleries: Collection[str], uploads: Path) -> No
         raise InputError("the question is not JSON: send data, a list of values") from error
     values = question.get("data") if isinstance(question, dict) else None
     if not isinstance(values, list) or len(values) != 5:
-        raise InputError(f"the question lacks values: send data, a list of {VALUES}")
+        raise InputError(f"the question needs five values: send data, a list of {VALUES}")
     if question.get("fn_index", 0) != 0 or isinstance(question.get("fn_index"), bool):
         raise InputError("fn_index: the page answers one kind of question: leave it out")
     text, file, gallery, k, calibrated = values
