@@ -17,6 +17,7 @@ from devise_exp.reports import comparison
 from devise_exp.reports.html.foundations import foundations
 from devise_exp.reports.html.page import PAGE, refresh_splits, write_html
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.titles import PROTOCOL_TITLES
 from devise_exp.runs.folder import RunFolder
 
 Series = tuple[Path, dict[str, float]]
@@ -77,6 +78,7 @@ def test_how_many_images_and_classes_stand_behind_each_figure(run: Path) -> None
         by_class[row.split("/")[0]] = by_class.get(row.split("/")[0], 0) + 1
     low, high = min(by_class.values()), max(by_class.values())
     assert rows["unseen among unseen"] == (str(len(split.unseen)), "3", f"{low} – {high}", 3)
+    assert list(rows) == [title for title in PROTOCOL_TITLES.values() if title in rows]
     assert rows["seen among all"][0] == str(len(split.test))
     assert rows["seen among all"][3] == len(classes)
 

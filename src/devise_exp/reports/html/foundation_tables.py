@@ -7,7 +7,7 @@ from collections.abc import Callable
 from devise_exp.evaluation.leakage import CLEAN, CLEAN_AS_STATED, NOT_CHECKED, NOT_IDENTIFIED
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.tables import Table, left, right
-from devise_exp.reports.titles import protocol_title
+from devise_exp.reports.titles import in_order, protocol_title
 
 _COLUMNS = {  # of the table of methods, by the protocol whose images they are measured on
     "seen": "seen hit@1",
@@ -32,9 +32,8 @@ def sizes(run: ShownRun) -> Table | None:
         A row for each kind of figure; None if the run lacks its files.
     """
     rows = []
-    for protocol, title in _COLUMNS.items():
-        if protocol not in run.report.n:
-            continue
+    for protocol in in_order(run.report.n.keys() & _COLUMNS.keys()):
+        title = _COLUMNS[protocol]
         n_images, n_labels = run.report.n[protocol]
         images = _images_by_class(run, protocol)
         classes = f"{len(images)}" if images else ""

@@ -107,8 +107,8 @@ def tag(
 ) -> None:
     """Words for images: the run's labels, or any words.
 
-    Where seen and unseen labels are ranked together, seen ones are lowered by the gamma that the
-    run chose. Searches are not: one word's similarity would fall alike for all images.
+    Seen labels beside unseen ones are lowered by the gamma that the run
+    chose. A search has nothing to lower: a word is the same for all images.
     """
     from devise_exp.data.decoding import open_image
     from devise_exp.data.file_names import portable
