@@ -72,7 +72,7 @@ def test_no_other_file_can_be_read(page: Page, saved: Run, images: Path, tmp_pat
         ({"data": ["cat", None, "/etc", 3, True]}, 'the gallery "/etc"'),
         ({"data": ["cat", None, "all", 3, 1]}, "calibrated is 1: give true or false"),
         ({"data": ["cat", None, "all", 3]}, "the question needs five values"),
-        ({"data": ["cat"]}, "the question needs five values: send data, a list of the words, the image"),
+        ({"data": ["cat"]}, "needs five values: send data, a list of the words, the image"),
         ({"data": ["cat", None, "all", 3, True], "fn_index": 9}, "fn_index"),
         ({}, "the question needs five values"),
         ([1], "the question needs five values"),
