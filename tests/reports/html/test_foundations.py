@@ -90,7 +90,21 @@ def test_what_random_vectors_mean_beside_chance(run: Path) -> None:
     change(run, "metrics.json", **{key: 0.33}, **bounds)
     text = answer(run, "What do random vectors")
     assert "chance, which is 33.3 for unseen hit@1" in text
-    assert "25 - 41 over classes" in text
+    assert "25 - 41 over classes, of one draw of the vectors, contains chance" in text
+    change(run, "metrics.json", **{f"{key}/lo": 0.2, f"{key}/hi": 0.3, f"{key}/draws": 10})
+    text = answer(run, "What do random vectors")
+    assert "20 - 30 over 10 draws of the vectors, does not contain chance" in text
+
+
+def test_how_sure_gamma_is(run: Path) -> None:
+    assert not any("gamma" in question for question in answers(run))
+    change(run, "metrics.json", **{"calibrated/factor": 0.2})
+    change(run, "about.json", rehearsals=4)
+    text = answer(run, "How sure is gamma")
+    assert "gamma is 0.200, chosen by 4 class folds" in text
+    change(run, "metrics.json", **{"calibrated/factor/lo": 0.05, "calibrated/factor/hi": 0.3})
+    text = answer(run, "How sure is gamma")
+    assert "within 0.050 to 0.300 (95 %), so that it is hardly known" in text
 
 
 def test_another_split_is_estimated_from_the_classes_of_one_run(run: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from devise_exp.evaluation.leakage import CLEAN, CLEAN_AS_STATED, NOT_CHECKED, NOT_IDENTIFIED
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import in_order, protocol_title
@@ -18,7 +17,7 @@ _COLUMNS = {  # of the table of methods, by the protocol whose images they are m
     "calibrated_unseen": "calibrated u, H",
     "unseen_clean": "clean unseen hit@k",
     "unseen_leaked": "overlapping unseen hit@k",
-    "unseen_unidentified": "not identified unseen hit@k",
+    "unseen_unidentified": "unseen without a sure verdict hit@k",
 }
 
 
@@ -49,12 +48,11 @@ def _images_by_class(run: ShownRun, protocol: str) -> list[int]:
     """The numbers of images of the classes of a protocol, lowest first."""
     entries = [e for e in run.diagnostics.get("classes", ()) if e["images"]]
     verdicts = run.details.verdicts(e["name"] for e in entries if not e["seen"])
+    undecided = ("possibly overlapping", "not identified", "not checked")
     groups: dict[str, Callable[[str], bool]] = {
-        "unseen_clean": lambda verdict: verdict in (CLEAN, CLEAN_AS_STATED),
-        "unseen_unidentified": lambda verdict: verdict == NOT_IDENTIFIED,
-        "unseen_leaked": lambda verdict: (
-            verdict not in (CLEAN, CLEAN_AS_STATED, NOT_IDENTIFIED, NOT_CHECKED)
-        ),
+        "unseen_clean": lambda verdict: verdict.startswith("clean"),
+        "unseen_unidentified": lambda verdict: verdict.startswith(undecided),
+        "unseen_leaked": lambda verdict: not verdict.startswith(("clean", *undecided)),
     }
     if protocol in groups:
         chosen = [n for n, verdict in verdicts.items() if groups[protocol](verdict)]

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from devise_exp.core.name_files import listed
-from devise_exp.evaluation.leakage import CLEAN, CLEAN_AS_STATED, NOT_CHECKED, NOT_IDENTIFIED
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import CHANCE, MetricName
+from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
 from devise_exp.reports.html.foundation_tables import sizes
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.html.split_answer import another_split
@@ -17,6 +16,15 @@ from devise_exp.reports.tables import Table
 
 CONTROL = "random_vectors"
 _UNSEEN = MetricName("unseen", "hit", 1, "class")
+# What the verdicts of the audit begin with -> what they mean; "" for those that name an overlap.
+_TITLES = {
+    "clean (as stated)": "clean because a person states so (labels.stated_clean)",
+    "clean": "clean, none of the pretraining's classes",
+    "possibly overlapping": "possibly overlapping, so nobody knows",
+    "not identified": "not identified (the check knows no such noun), so nobody knows",
+    "not checked": "not checked",
+    "": "overlapping, of which the backbone has seen images, so that their figures are too high",
+}
 _FEW = 5  # images; a class with fewer says little by itself
 
 
@@ -71,6 +79,7 @@ def _audit(run: ShownRun) -> list[str]:
     sentences = [
         f"{len(unseen)} of the {len(run.classes)} classes are unseen: the model was trained on "
         f"none of their images, and knows them by their words alone. {_choice(run)}"
+        f"{_aliases(run)}"
     ]
     about = run.details.about
     checked = str(about.get("leak/checked_by", "nothing"))
@@ -84,27 +93,45 @@ def _audit(run: ShownRun) -> list[str]:
     sentences.append(
         f"Their names were checked against the classes that the backbone "
         f"({about.get('backbone', 'unknown')}) was pretrained on, by {checked}: words compares "
-        "names, kinds asks WordNet whether one is a kind of the other. No image was looked at."
+        "names, kinds asks WordNet whether one is a kind of the other. It decides "
+        "by names, and looks at no image."
     )
-    groups = {
-        "clean, none of the pretraining's classes": [CLEAN],
-        "clean because a person states so (labels.stated_clean)": [CLEAN_AS_STATED],
-        "not identified (the check knows no such noun), so nobody knows": [NOT_IDENTIFIED],
-        "not checked": [NOT_CHECKED],
-    }
-    known = {verdict for group in groups.values() for verdict in group}
-    parts = []
-    for title, members in groups.items():
-        names = [name for name in unseen if verdicts[name] in members]
-        parts += [f"{len(names)} {title}: {listed(names)}"] if names else []
-    overlapping = [name for name in unseen if verdicts[name] not in known]
-    if overlapping:
-        shown = [f"{name} ({verdicts[name]})" for name in overlapping]
-        parts.append(
-            f"{len(overlapping)} overlapping, of which the backbone has seen images, so that their "
-            f"figures are too high: {listed(shown)}"
-        )
-    return [*sentences, f"The verdicts: {'; '.join(parts)}."]
+    by_title: dict[str, list[str]] = {}
+    for name, verdict in verdicts.items():
+        starts = [start for start in _TITLES if start and verdict.startswith(start)]
+        shown = name if starts and verdict in starts else f"{name} ({verdict})"
+        by_title.setdefault(_TITLES[starts[0] if starts else ""], []).append(shown)
+    parts = [
+        f"{len(by_title[title])} {title}: {listed(by_title[title])}"
+        for title in _TITLES.values()
+        if title in by_title
+    ]
+    return [*sentences, f"The verdicts: {'; '.join(parts)}.", *_images_called(run)]
+
+
+def _images_called(run: ShownRun) -> list[str]:
+    """Whether the backbone's own classifier contradicts a verdict."""
+    doubtful = run.details.about.get("leak/clean_called_one_name")
+    if doubtful is None:
+        return []
+    return [
+        "After all methods were fitted, the backbone's own classifier was asked what it calls the "
+        "images of each unseen class (Overlap audit, below). "
+        f"{doubtful} of the clean classes have one name for more than half of their images, which "
+        "speaks against their verdict."
+    ]
+
+
+def _aliases(run: ShownRun) -> str:
+    """How many unseen classes stand under words that a person has chosen."""
+    unseen = [record for record in run.classes if not record.seen]
+    named = sum(record.rule == "alias" for record in unseen)
+    if not named:
+        return ""
+    return (
+        f" {named} of the {len(unseen)} stand under an alias, words that a person has chosen in "
+        "place of the name."
+    )
 
 
 def _choice(run: ShownRun) -> str:
@@ -150,22 +177,29 @@ def _control(run: ShownRun) -> list[str]:
     record, chance = run.results.record(CONTROL, _UNSEEN), run.results.value(CHANCE, _UNSEEN)
     if record is None or chance is None:
         return []
-    interval = bounds(record.value, record.classes_low, record.classes_high)
+    draws = run.results.metrics.get(f"{record.key}/draws")
+    low, high, over = record.classes_low, record.classes_high, "classes, of one draw of the vectors"
+    if draws is not None:
+        low, high, over = record.low, record.high, f"{draws} draws of the vectors"
+    interval = bounds(record.value, low, high)
+    contains = low is not None and high is not None and low <= chance <= high
+    verdict = "contains" if contains else "does not contain"
     return [
         f"{CONTROL} is a control: the same training, but every class has a random vector instead "
         "of that of its words. For unseen classes it can only guess, so it has to come out near "
         f"chance, which is {to_precision(chance)} for unseen hit@1; what {MODEL} reaches above it "
         "is owed to the words.",
-        f"Here it has {to_precision(record.value, record.low, record.high)}"
-        f"{f' ({interval} over classes)' if interval else ''}.",
+        f"Here it has {to_precision(record.value, low, high)}"
+        + (f"; its 95 % interval, {interval} over {over}, {verdict} chance." if interval else "."),
     ]
 
 
 def _gamma(run: ShownRun) -> list[str]:
     """What chose the calibration."""
-    gamma = run.results.value(MODEL, MetricName("calibrated", "gamma"))
-    if gamma is None:
+    record = run.results.record(MODEL, MetricName("calibrated", "gamma"))
+    if record is None:
         return []
+    gamma = record.value
     about, folds = run.details.about, run.details.about.get("rehearsals")
     source = (
         f"the run {about['choices']}"
@@ -173,7 +207,30 @@ def _gamma(run: ShownRun) -> list[str]:
         else f"{folds} class folds: trainings without some of the seen classes, which play the "
         "unseen ones"
     )
-    return [
+    sentences = [
         f"The model finds seen classes too similar; gamma is taken off their similarity. gamma is "
         f"{gamma:.3f}, chosen by {source}. No unseen class and no test image had a part in it."
     ]
+    if record.low is not None and record.high is not None:
+        wide = record.high - record.low
+        sentences.append(
+            f"Other seen classes in these folds would have led to a gamma within {record.low:.3f} "
+            f"to {record.high:.3f} (95 %)"
+            + (", so that it is hardly known." if wide > abs(gamma) else ".")
+        )
+    others = {r.metric: r.value for r in run.results.records if _is_of_gamma(r)}
+    folds = [r.value for r in run.results.records if _is_of_gamma(r) and r.metric == "fold_gamma"]
+    if len(folds) > 1:
+        sentences.append(
+            f"The {len(folds)} folds had {', '.join(f'{value:.3f}' for value in folds)}."
+        )
+    if "regret" in others:
+        sentences.append(
+            f"In hindsight the best gamma of these very test images has "
+            f"{100 * others['regret']:.1f} more H: so much is lost by not knowing it."
+        )
+    return sentences
+
+
+def _is_of_gamma(record: MetricRecord) -> bool:
+    return record.method == MODEL and record.protocol == "calibrated"
