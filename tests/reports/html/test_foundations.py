@@ -102,6 +102,7 @@ def test_how_sure_gamma_is(run: Path) -> None:
     change(run, "about.json", rehearsals=4)
     text = answer(run, "How sure is gamma")
     assert "gamma is 0.200, chosen by 4 class folds" in text
+    assert "the run has not noted" in text
     change(run, "metrics.json", **{"calibrated/factor/lo": 0.05, "calibrated/factor/hi": 0.3})
     text = answer(run, "How sure is gamma")
     assert "within 0.050 to 0.300 (95 %), so that it is hardly known" in text

@@ -218,6 +218,8 @@ def _gamma(run: ShownRun) -> list[str]:
             f"to {record.high:.3f} (95 %)"
             + (", so that it is hardly known." if wide > abs(gamma) else ".")
         )
+    else:
+        sentences.append("How far the choice of these classes moves gamma, the run has not noted.")
     others = {r.metric: r.value for r in run.results.records if _is_of_gamma(r)}
     folds = [r.value for r in run.results.records if _is_of_gamma(r) and r.metric == "fold_gamma"]
     if len(folds) > 1:
