@@ -85,7 +85,8 @@ def nodes_of(config: DictConfig, group: str) -> list[tuple[str, DictConfig]]:
 
 
 def buildable(option: str) -> bool:
-    nothing = ("index/saved", "logger/none", "prior/none", "method/none", "method/random_vectors")
+    nothing = ("index/saved", "logger/none", "prior/none", "method/none", "method/random_vectors",
+               "method/unseen_plain_names")  # fmt: skip
     return option not in nothing and option.split("/")[0] not in ("labels", "experiment")
 
 
@@ -165,10 +166,15 @@ def test_what_a_method_does_not_build_is_the_runs_own_but_for_what_it_says(
         if "_target_" in spec:
             assert instantiate(spec).name == name
         else:
-            assert set(spec) in ({"loss"}, {"class_vectors"})
+            assert set(spec) in (
+                {"loss"},
+                {"class_vectors"},
+                {"class_vectors", "draws", "epochs_share"},
+            )
             assert str(name).removeprefix("devise_") in (
                 str(OmegaConf.select(spec, "loss._target_")).rsplit(".", 1)[-1],
                 f"{spec.get('class_vectors')}_vectors",
+                f"unseen_{spec.get('class_vectors')}",
             )
 
 
@@ -176,7 +182,9 @@ def test_every_method_is_among_all_of_them(composed: Callable[..., DictConfig]) 
     singles = {o.split("/")[1] for o in OPTIONS if o.split("/")[0] == "method"}
     assert set(composed("method=all").method) == singles - {"none", "controls", "all"}
     assert not composed("method=none").method
-    assert set(composed().method) == {"softmax", "conse", "conse_pretraining", "random_vectors"}
+    assert set(composed().method) == {
+        "unseen_plain_names", "softmax", "conse", "conse_pretraining", "random_vectors",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("option", [o for o in OPTIONS if o.split("/")[0] == "projection"])

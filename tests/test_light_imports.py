@@ -33,6 +33,7 @@ WRONG = {
     "train.py data=cifar100 data.root=nowhere": "cifar100: not found under nowhere",
     f"{TREE} word_vectors=glove word_vectors.path=words.txt": "'zzqx'",
     f"{TREE} word_vectors=random split=named split.unseen=[catt]": "no class catt",
+    f"{TREE} word_vectors=random": "split random1 has 3 seen and 1 unseen classes, too few",
     "evaluate.py run_dir=nowhere": "nowhere: not a run folder",
     "-m devise_exp.ui.cli.main look data=image_folder data.root=nowhere": "nowhere does not exist",
     "-m devise_exp.ui.cli.main sweep study.trials=0": "study.trials=0: give a whole number",

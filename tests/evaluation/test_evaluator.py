@@ -114,7 +114,7 @@ def test_every_metric_equals_plain_loops(seed: int) -> None:
             ("all_seen", "seen", np.arange(8)),
             ("all_unseen", "unseen", np.arange(8)),
         ):
-            for k in (k for k in (1, 2, 3, 5, 10, 20) if k <= len(candidates)):
+            for k in (k for k in (1, 2, 3, 5, 10, 20) if k < len(candidates)):
                 name = f"{prefix}{protocol}/hit@{k}"
                 metrics = by_hand(model, images, candidates.tolist(), k)
                 expected[name], expected[f"{name}/class_mean"] = metrics
@@ -135,7 +135,7 @@ def test_every_share_has_its_interval_around_it() -> None:
         for n in values
         if "/hit@" in n and "chance" not in n and n.rsplit("/", 1)[-1] not in BOUNDS
     ]
-    assert len(shares) == 2 * (4 + 3 + 4 + 4)  # per image and per class, ks up to the candidates
+    assert len(shares) == 2 * (3 + 2 + 4 + 4)  # per image and per class, ks below the candidates
     for name in shares:
         assert 0 <= values[f"{name}/lo"] <= values[name] <= values[f"{name}/hi"] <= 1
         over_classes = [f"{name}/classes_{bound}" in values for bound in ("lo", "hi")]
@@ -227,14 +227,27 @@ def test_extra_labels_give_two_more_protocols_and_change_no_other() -> None:
     assert values["extra_unseen/hit@1"] <= values["all_unseen/hit@1"]
 
 
-def test_ks_null_stops_at_the_number_of_candidates() -> None:
+def test_ks_null_stops_below_the_number_of_candidates() -> None:
     values = run(embedded()).report.values
     ks = {
         p: {n.split("@")[1].split("/")[0] for n in values if n.startswith(f"{p}/hit")}
         for p in ("seen", "unseen", "all_seen")
     }
-    assert ks == {"seen": {"1", "2", "3", "5"}, "unseen": {"1", "2", "3"},
+    assert ks == {"seen": {"1", "2", "3"}, "unseen": {"1", "2"},
                   "all_seen": {"1", "2", "3", "5"}}  # fmt: skip
+
+
+def test_what_is_100_for_every_method_is_no_metric() -> None:
+    """Among k labels every ranking has the right one among the first k."""
+    evaluation = run(embedded(), ks=[1, 3])
+    ks = {name: [r.k for r in evaluation.report.records if r.protocol == name and r.metric == "hit"
+                 and r.method == "devise" and r.average == "image"]
+          for name in ("seen", "unseen")}  # fmt: skip
+    assert ks == {"seen": [1, 3], "unseen": [1]}
+    single = run(embedded(), ks=3)
+    assert "unseen" not in single.report.n
+    assert not [name for name in single.report.values if name.startswith("unseen/")]
+    assert {"seen/hit@3", "all_unseen/hit@3", "all/AUSUC"} <= set(single.report.values)
 
 
 @pytest.mark.parametrize(

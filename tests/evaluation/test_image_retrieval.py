@@ -12,7 +12,7 @@ import pytest
 from helpers.outputs import method_output
 
 from devise_exp.core.errors import InputError
-from devise_exp.evaluation.image_ranking import NUMBERS_AT_ONCE
+from devise_exp.evaluation.image_ranking import NUMBERS_AT_ONCE, rank_images
 from devise_exp.evaluation.image_retrieval import (
     Sizes,
     evaluate_image_queries,
@@ -97,9 +97,7 @@ def figures_of(ranked: list[list[bool]]) -> dict[str, float]:
     """P@k and mAP of relevance in ranked order, in plain Python."""
     n = len(ranked[0])
     values = {
-        f"P@{k}": sum(sum(row[:k]) / k for row in ranked) / len(ranked)
-        for k in (1, 5, 10)
-        if k <= n
+        f"P@{k}": sum(sum(row[:k]) / k for row in ranked) / len(ranked) for k in (1, 5, 10) if k < n
     }
     averages = []
     for row in ranked:
@@ -227,15 +225,44 @@ def test_what_has_no_image_or_no_name_of_several_words_is_left_out() -> None:
     values, sizes = by_words([few], SEEN, UNSEEN, np.zeros(8, dtype=bool))
     assert sizes == {
         "search/seen": (5, 24),
-        "search/unseen": (1, 2),
         "search/all_seen": (5, 26),
         "search/all_unseen": (1, 26),
         "search/seen_pairs": (10, 24),
     }
-    assert "search/unseen/P@1" in values
-    assert "search/unseen/P@5" not in values  # of two images
-    assert values["search/unseen/mAP"] == values["method/chance/search/unseen/mAP"] == 1
     assert {name.split("/")[-2] for name in points(values)} == {n.split("/")[1] for n in sizes}
+
+
+def test_what_no_ranking_can_get_wrong_is_left_out() -> None:
+    """With two classes every image is relevant to their one pair; with one, to its name."""
+    model = embedded()
+    of_two = np.isin(model.unseen.class_ids, UNSEEN[:2])
+    for kept, left_out in (
+        (of_two, {"search/unseen_pairs"}),
+        (model.unseen.class_ids == UNSEEN[0], {"search/unseen", "search/unseen_compound"}),
+    ):
+        images = model.unseen.vectors[kept], model.unseen.class_ids[kept]
+        few = method_output(
+            "devise", model.class_vectors, model.seen.vectors, model.seen.class_ids, *images
+        )
+        values, sizes = by_words([few], SEEN, UNSEEN, np.ones(8, dtype=bool))
+        asked = {f"search/{q.name}" for q in word_queries(few, SEEN, UNSEEN, np.ones(8, bool))}
+        assert asked - set(sizes) == left_out
+        assert not [name for name in values if any(f"{p}/" in name for p in left_out)]
+    spaces = {"devise": (model.seen.vectors, few.unseen.vectors)}
+    _, sizes = evaluate_image_queries(spaces, model.seen.class_ids, few.unseen.class_ids)
+    assert set(sizes) == {"similar/seen"}
+
+
+def test_precision_of_a_whole_gallery_is_left_out() -> None:
+    """P@5 of five images is the share of relevant ones, whatever their order."""
+    rng = np.random.default_rng(0)
+    vectors, truth = unit(rng.normal(size=(5, 4))), np.array([0, 0, 1, 1, 1])
+    of_names = rank_images(vectors[:2], np.array([[0], [1]]), vectors, truth)
+    assert set(of_names) == {("P", 1), ("mAP", None)}
+    of_six = rank_images(
+        vectors[:1], np.array([[0]]), unit(rng.normal(size=(6, 4))), truth[[0, *range(5)]]
+    )
+    assert set(of_six) == {("P", 1), ("P", 5), ("mAP", None)}
 
 
 def test_further_labels_of_the_model_change_nothing() -> None:

@@ -1,5 +1,7 @@
 """Overrides that make a run quick."""
 
+# Data of too few classes for a table, where only what leads to one is of interest.
+TINY = ("few_classes=allow",)
 # A network of few weights, drawn at random, where the features are of no interest.
 SMALL_NETWORK = ("backbone=timm", "backbone.name=test_resnet", "backbone.pretrained=false")
 # The trained projection alone: no other method, no prior, nothing chosen on class folds.

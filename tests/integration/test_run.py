@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.configs import ALONE, SMALL_NETWORK
+from helpers.configs import ALONE, SMALL_NETWORK, TINY
 from helpers.options import last_given
 from helpers.own_process import OwnProcess
 from helpers.paths import ROOT
@@ -28,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError, user_message
 from devise_exp.evaluation import evaluator
+from devise_exp.evaluation.draws import split_draws
 from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.saved import load
@@ -124,7 +125,11 @@ def test_a_run_folder_is_complete(trained: tuple[Path, dict[str, float]]) -> Non
     saved = metrics(folder)
     figures = {name: v for name, v in saved.items() if name in values}
     assert {**figures, "val/hit@1": values["val/hit@1"], "epoch": values["epoch"]} == values
-    assert all(0 <= value <= 1 for name, value in values.items() if name != "epoch")
+    numbers = ("epoch", "draws", "hp_classes", "hp_images")
+    shares = {n: v for n, v in values.items() if n.rpartition("/")[2] not in numbers}
+    assert all(0 <= value <= 1 for value in shares.values())
+    assert values["method/random_vectors/unseen/hit@1/draws"] == 10
+    assert saved["method/random_vectors/control"].startswith(("at chance", "NOT at chance"))
     assert saved["data"] == "image_folder"
     assert saved["labels/exact"] == 8
     assert values["seen/hit@1"] > 2 * values["method/chance/seen/hit@1"]  # it has learnt something
@@ -318,11 +323,16 @@ def test_classes_of_the_control_share_no_vector(
     for c, name in enumerate(("red cat", "black cat", "red dog", "black dog")):
         shutil.copytree(sorted(image_tree.iterdir())[c], tree / name)
     this = ("method=random_vectors", "class_folds=0", "subset.limit_per_class=4",
-           "trainer.max_epochs=1", "report=none")  # fmt: skip
+           "trainer.max_epochs=1", "report=none", "method.random_vectors.draws=3",
+           *TINY)  # fmt: skip
     run.train(small(f"data.root={tree}", *this), tmp_path / "run")
-    vectors = RunFolder.existing(tmp_path / "run").embedded("random_vectors").class_vectors
-    cosines = (vectors @ vectors.T)[~np.eye(4, dtype=bool)]
-    assert np.abs(cosines).max() < 0.45  # 0.5 where half of the words are shared
+    draws = split_draws(RunFolder.existing(tmp_path / "run").embedded("random_vectors"))
+    vectors = np.stack([draw.class_vectors for draw in draws])  # (3, 4, D)
+    for one in vectors:
+        cosines = (one @ one.T)[~np.eye(4, dtype=bool)]
+        assert np.abs(cosines).max() < 0.45  # 0.5 where half of the words are shared
+    between = np.einsum("icd,jcd->ijc", vectors, vectors)[~np.eye(3, dtype=bool)]
+    assert np.abs(between).max() < 0.6  # nor does a class have its vector of another draw
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,3 +169,21 @@ def test_a_margin_or_temperature_that_teaches_nothing_is_refused(value: float) -
         hinge_rank(embeddings, targets, vectors, margin=value)
     with pytest.raises(InputError, match=r"loss\.temperature=.*above 0"):
         losses.softmax(embeddings, targets, vectors, temperature=value)
+
+
+@pytest.mark.parametrize("name", ["softmax", "hinge_rank", "cosine", "mse"])
+def test_draws_side_by_side_have_the_gradients_that_they_have_alone(name: str) -> None:
+    """A linear map of three draws learns what three linear maps do."""
+    loss = getattr(losses, name)
+    torch.manual_seed(0)
+    inputs, targets = torch.randn(12, 5), torch.arange(12) % 4
+    vectors = [F.normalize(torch.randn(4, 3)) for _ in range(3)]
+    weights = [torch.randn(3, 5, requires_grad=True) for _ in range(3)]
+    alone = [
+        torch.autograd.grad(loss(inputs @ w.T, targets, v), w)[0]
+        for w, v in zip(weights, vectors, strict=True)
+    ]
+    wide = torch.cat([w.detach() for w in weights]).requires_grad_()
+    total = losses.of_draws(loss, 3)(inputs @ wide.T, targets, torch.cat(vectors, dim=1))
+    (together,) = torch.autograd.grad(total, wide)
+    torch.testing.assert_close(together, torch.cat(alone))

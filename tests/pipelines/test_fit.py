@@ -58,7 +58,7 @@ def test_the_map_is_that_of_a_run_without_the_second_stage(
             before.embedded("frozen_backbone").parts[side].vectors,
             frozen.embedded("devise").parts[side].vectors,
         )
-        key = f"{side}/hit@2/class_mean"
+        key = f"{side}/hit@1/class_mean"
         assert tuned[1][f"method/frozen_backbone/{key}"] == figures[key]
     assert not any(name.startswith("backbone.") for name in weights(tuned[0], "map/best.ckpt"))
 

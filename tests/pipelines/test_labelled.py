@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.configs import TINY
 from helpers.images import draw
 from omegaconf import DictConfig
 
@@ -28,7 +29,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def config_of(composed: Config, folder: Path, *more: str) -> DictConfig:
     words = ("word_vectors=glove", f"word_vectors.path={folder / 'words.txt'}")
-    return composed("data=image_folder", f"data.root={folder / 'tree'}", *words, *more)
+    root = f"data.root={folder / 'tree'}"
+    return composed("data=image_folder", root, *words, *TINY, *more)
 
 
 def scans(folder: Path) -> list[Path]:

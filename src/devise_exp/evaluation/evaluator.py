@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from devise_exp.evaluation.draws import mean_records, split_draws
 from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc
+from devise_exp.evaluation.named_part import nameless, without_images, without_labels
 from devise_exp.evaluation.protocol_metrics import (
     chance_records,
     generalised_records,
@@ -86,7 +88,7 @@ def evaluate(
         models: Method outputs, that of the trained model first.
         protocols: Which images are ranked among which labels.
         make_index: Builds the trained model's index of (C, D) class vectors.
-        ks: The ks of hit@k; None for those of protocols.KS that a protocol has candidates for.
+        ks: The ks of hit@k; None for those of protocols.KS below a protocol's number of candidates.
         about: What the metrics rest on.
         distances: (C, C) hops between classes, for hierarchical precision; None leaves it out.
 
@@ -97,10 +99,21 @@ def evaluate(
         InputError: A k is above the number of candidates, or an image's class is no candidate.
     """
     result = Evaluation(EvalReport((), about or {}, {}))
-    asked = [(protocol, ks_of(protocol, ks)) for protocol in protocols]
+    asked = [
+        (protocol, of_protocol) for protocol in protocols if (of_protocol := ks_of(protocol, ks))
+    ]
     records: list[MetricRecord] = []
     recalls: list[float] = []
     for position, model in enumerate(models):
+        if model.draws > 1:
+            records += _evaluate_draws(result, model, asked, distances)
+            continue
+        if len(gone := nameless(model)):
+            rest = replace(result, neighbours={}, truth={})  # of fewer images than those of others
+            ranker = Ranker(without_images(model, gone), ExactIndex)
+            named = without_labels(asked, gone)
+            records += _evaluate_method(rest, ranker, model.name, named, distances)
+            continue
         # The index is a part of the trained model; the others are searched exactly.
         ranker = Ranker(model, make_index if position == 0 else ExactIndex)
         method = MODEL if position == 0 else model.name
@@ -120,6 +133,7 @@ def _evaluate_method(
     method: str,
     asked: Sequence[tuple[Protocol, tuple[int, ...]]],
     distances: np.ndarray | None,
+    intervals: bool = True,
 ) -> list[MetricRecord]:
     """Measure one method, and keep its rankings and its curve in `result`."""
     model, records = ranker.model, []
@@ -127,7 +141,7 @@ def _evaluate_method(
         if not supports(model, protocol):
             continue
         rankings, truth = ranker.ranked(protocol, max(*ks, RECALL_AT))
-        records += ranking_records(method, protocol, rankings, truth, ks, distances)
+        records += ranking_records(method, protocol, rankings, truth, ks, distances, intervals)
         # The diagnostics of the trained model may look deeper than its metrics.
         kept = rankings if method == MODEL else rankings[:, : ks[-1]]
         result.neighbours[method_key(method, protocol.name)] = _compact(kept)
@@ -142,6 +156,21 @@ def _evaluate_method(
         area = ausuc(curve)
         records.append(MetricRecord(method=method, protocol="all", metric="AUSUC", value=area))
     return records
+
+
+def _evaluate_draws(
+    result: Evaluation,
+    model: MethodOutput,
+    asked: Sequence[tuple[Protocol, tuple[int, ...]]],
+    distances: np.ndarray | None,
+) -> list[MetricRecord]:
+    """Measure a method of random draws; no one of its rankings or curves stands for all."""
+    of_draws = []
+    for draw in split_draws(model):
+        alone = replace(result, neighbours={}, truth={}, curves={})
+        ranker = Ranker(draw, ExactIndex)
+        of_draws.append(_evaluate_method(alone, ranker, model.name, asked, distances, False))
+    return mean_records(of_draws)
 
 
 def _compact(ids: np.ndarray) -> np.ndarray:

@@ -39,19 +39,39 @@ def rank_images(
     """
     vectors, queries = finite_unit_rows(vectors, "images"), finite_unit_rows(queries, "queries")
     n = len(vectors) - (query_rows is not None)
-    ks = [k for k in KS if k <= n]
+    ks = [k for k in KS if k < n]  # P@n is the share of relevant images, however they are ranked
     parts: list[list[np.ndarray]] = []
     step = max(1, NUMBERS_AT_ONCE // len(vectors))
     for block in (slice(start, start + step) for start in range(0, len(queries), step)):
         similarity = _cosines(queries[block], vectors)  # (B, N)
+        is_relevant = np.zeros(similarity.shape, dtype=bool)
+        for named in classes[block].T:
+            is_relevant |= truth == named[:, None]
         if query_rows is not None:  # the query itself comes last, and is cut off
-            similarity[np.arange(len(similarity)), query_rows[block]] = -np.inf
-        order = np.argsort(-similarity, axis=1, kind="stable")[:, :n]
-        relevant = (truth[order][..., None] == classes[block, None]).any(axis=2)  # (B, n)
+            itself = np.arange(len(similarity)), query_rows[block]
+            similarity[itself], is_relevant[itself] = -np.inf, False
+        relevant = _ranked(similarity, is_relevant)[:, :n]
         precision = [precision_at_k(relevant, k) for k in ks]
         parts.append([*precision, average_precision(relevant)])
     names: list[tuple[str, int | None]] = [*(("P", k) for k in ks), ("mAP", None)]
     return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+
+
+def _ranked(similarity: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:
+    """Rank the images (B, N) of each query; tell which of them are relevant, best first.
+
+    Only the ranks of relevant images are needed, and to sort numbers takes a fraction of the time
+    of sorting row numbers. Images of the same similarity stay in row order.
+    """
+    ranked = np.zeros(similarity.shape, dtype=bool)
+    for lowered, relevant, result in zip(-similarity, is_relevant, ranked, strict=True):
+        numbers, values = np.sort(lowered), lowered[relevant]
+        ranks = numbers.searchsorted(values)
+        if (numbers.searchsorted(values, side="right") - ranks > 1).any():
+            result[:] = relevant[np.argsort(lowered, kind="stable")]
+        else:
+            result[ranks] = True
+    return ranked
 
 
 def _cosines(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:

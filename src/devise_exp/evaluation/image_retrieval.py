@@ -6,15 +6,17 @@ Every query ranks its whole gallery by cosine; images of the same similarity sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from devise_exp.core.vectors import centre_of, centre_rows
+from devise_exp.evaluation.draws import mean_records, split_draws
 from devise_exp.evaluation.image_ranking import KS, Shares, finite_unit_rows, rank_images
 from devise_exp.evaluation.metrics.intervals import mean_interval
 from devise_exp.evaluation.metrics.retrieval import chance_average_precision
+from devise_exp.evaluation.named_part import nameless, without_images
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.evaluation.records import CHANCE, MetricRecord
 
@@ -56,24 +58,29 @@ def evaluate_word_queries(
         compound: (C,) bool, whether a class's name has several words.
 
     Returns:
-        P@k and mAP of every protocol "search/...", of a random ranking too; and the sizes.
+        P@k and mAP of every protocol "search/...", of a random ranking too; and the sizes. Left
+        out: a protocol whose every image is relevant to every query, where no ranking is wrong.
     """
     records: list[MetricRecord] = []
     sizes: Sizes = {}
     for asked in word_queries(models[0], seen, unseen, compound):
         _, truth = _images(models[0], asked.gallery)
+        n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)
+        if n_relevant.min() == len(truth):
+            continue
         protocol = f"search/{asked.name}"
         for position, model in enumerate(models):
-            if not model.can_name(np.unique(truth)):
+            gone = nameless(model)
+            named = replace(asked, classes=_without(asked.classes, gone))
+            if not len(named.classes) or not model.can_name(np.setdiff1d(truth, gone)):
                 continue
-            queries = finite_unit_rows(model.class_vectors[asked.classes].sum(axis=1), "queries")
-            vectors, _ = _images(model, asked.gallery)
-            if model.is_projection:
-                centre = centre_of(model.class_vectors, seen)
-                queries, vectors = centre_rows(queries, centre), centre_rows(vectors, centre)
-            shares = rank_images(queries, asked.classes, vectors, truth)
-            records += _means(shares, MODEL if position == 0 else model.name, protocol)
-        n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)
+            method = MODEL if position == 0 else model.name
+            of_draws = [_ranked(draw, named, seen) for draw in split_draws(model)]
+            if len(of_draws) == 1:
+                records += _means(of_draws[0], method, protocol)
+            else:
+                means = [_means(shares, method, protocol, intervals=False) for shares in of_draws]
+                records += mean_records(means)
         records += _chance(n_relevant, len(truth), protocol)
         sizes[protocol] = len(asked.classes), len(truth)
     return records, sizes
@@ -96,7 +103,7 @@ def evaluate_image_queries(
 
     Returns:
         P@k and mAP of "similar/seen" and "similar/unseen" by space, of a random ranking too; and
-        the sizes.
+        the sizes. A side of one class is left out: no ranking of its images is wrong.
 
     Raises:
         InputError: A vector holds NaN or infinity.
@@ -107,7 +114,7 @@ def evaluate_image_queries(
         protocol = ("similar/seen", "similar/unseen")[side]
         n_others = np.bincount(truth)[truth] - 1  # (N,)
         able = np.flatnonzero(n_others)
-        if not len(able):
+        if not len(able) or n_others.max() == len(truth) - 1:
             continue
         rows = able[_draw(len(able), max_queries)]
         for space, sides in spaces.items():
@@ -149,6 +156,22 @@ def word_queries(
     return tuple(WordQueries(*query) for query in asked if len(query[2]))
 
 
+def _without(queries: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The queries (Q, n) that name none of some classes."""
+    kept: np.ndarray = queries[~np.isin(queries, classes).any(axis=1)]
+    return kept
+
+
+def _ranked(model: MethodOutput, asked: WordQueries, seen: np.ndarray) -> Shares:
+    """Rank a gallery by one method, without the images of classes that it has no vector for."""
+    queries = finite_unit_rows(model.class_vectors[asked.classes].sum(axis=1), "queries")
+    vectors, truth = _images(without_images(model, nameless(model)), asked.gallery)
+    if model.is_projection:
+        centre = centre_of(model.class_vectors, seen)
+        queries, vectors = centre_rows(queries, centre), centre_rows(vectors, centre)
+    return rank_images(queries, asked.classes, vectors, truth)
+
+
 def _images(model: MethodOutput, gallery: str) -> tuple[np.ndarray, np.ndarray]:
     """(vectors (N, D), class ids (N,))."""
     sides = ("seen", "unseen") if gallery == "all" else (gallery,)
@@ -172,12 +195,16 @@ def _draw(n: int, max_: int) -> np.ndarray:
 
 
 def _means(
-    shares: Shares, method: str, protocol: str, space: str | None = None
+    shares: Shares,
+    method: str,
+    protocol: str,
+    space: str | None = None,
+    intervals: bool = True,
 ) -> list[MetricRecord]:
     """The mean of each metric over the queries, with its 95 % bootstrap interval."""
     records = []
     for (metric, k), of_queries in shares.items():
-        low, high = mean_interval(of_queries)
+        low, high = mean_interval(of_queries) if intervals else (None, None)
         records.append(
             MetricRecord(
                 method=method,
@@ -199,6 +226,6 @@ def _chance(n_relevant: np.ndarray, n: int, protocol: str) -> list[MetricRecord]
     precision = float((n_relevant / n).mean())
     expected = float(chance_average_precision(n_relevant, n).mean())
     return [
-        *(of_chance(metric="P", k=k, value=precision) for k in KS if k <= n),
+        *(of_chance(metric="P", k=k, value=precision) for k in KS if k < n),
         of_chance(metric="mAP", value=expected),
     ]

@@ -24,6 +24,7 @@ def ranking_records(
     truth: np.ndarray,
     ks: Sequence[int],
     distances: np.ndarray | None,
+    intervals: bool = True,
 ) -> list[MetricRecord]:
     """Measure a method's rankings.
 
@@ -34,11 +35,12 @@ def ranking_records(
         truth: (N,) class ids.
         ks: Which hit@k.
         distances: (C, C) hops between classes, None to leave out hierarchical precision.
+        intervals: Whether hit@k has intervals over images and classes.
 
     Returns:
         Records of hit@k, and of hierarchical precision if the hierarchy holds all candidates.
     """
-    records = hit_records(method, protocol.name, rankings, truth, ks)
+    records = hit_records(method, protocol.name, rankings, truth, ks, intervals)
     if not _holds(distances, protocol.candidates):
         return records
     near = precisions(rankings, truth, protocol.candidates, distances, ks)
@@ -47,7 +49,12 @@ def ranking_records(
 
 
 def hit_records(
-    method: str, protocol: str, rankings: np.ndarray, truth: np.ndarray, ks: Sequence[int]
+    method: str,
+    protocol: str,
+    rankings: np.ndarray,
+    truth: np.ndarray,
+    ks: Sequence[int],
+    intervals: bool = True,
 ) -> list[MetricRecord]:
     """Measure hit@k per image and as the class mean, with 95 % bootstrap intervals.
 
@@ -57,6 +64,7 @@ def hit_records(
         rankings: (N, K) class ids, best first, K >= max(ks).
         truth: (N,) class ids.
         ks: Which hit@k.
+        intervals: Whether they have intervals.
 
     Returns:
         Two records per k. Both have intervals over images, the class mean also one over classes.
@@ -66,6 +74,11 @@ def hit_records(
     for k in ks:
         hits = hit_at_k(ranks, k)
         of_k = partial(MetricRecord, method=method, protocol=protocol, metric="hit", k=k)
+        if not intervals:
+            of_images, of_classes = float(hits.mean()), class_mean(hits, truth)
+            records += [of_k(average="image", value=of_images)]
+            records += [of_k(average="class", value=of_classes)]
+            continue
         low, high = interval(hits)
         records.append(of_k(average="image", value=float(hits.mean()), low=low, high=high))
         low, high = interval(hits, truth)

@@ -47,6 +47,8 @@ class MethodOutput:
             none was chosen.
         is_projection: Whether the method is a projection trained to the class vectors.
         reports_search: Whether the metrics of image search by words are reported for it.
+        draws: Number of spaces of equal width, side by side in D, that are measured one by one.
+        leaves_out_classes: Whether it is measured without the classes of a zero row.
     """
 
     name: str
@@ -55,8 +57,13 @@ class MethodOutput:
     gamma: float | None = None
     is_projection: bool = False
     reports_search: bool = False
+    draws: int = 1
+    leaves_out_classes: bool = False
 
     def __post_init__(self) -> None:
+        if self.draws < 1 or self.class_vectors.shape[1] % self.draws:
+            width = self.class_vectors.shape[1]
+            raise ValueError(f"{self.name}: {self.draws} draws do not divide a width of {width}")
         if not {"seen", "unseen"} <= set(self.parts) <= set(PARTS):
             raise ValueError(f"{self.name}: parts {list(self.parts)}: give seen, unseen, train")
 
@@ -184,19 +191,22 @@ def select_protocols(
 def ks_of(protocol: Protocol, ks: Sequence[int] | int | None) -> tuple[int, ...]:
     """Choose the ks of hit@k in a protocol.
 
+    Among k candidates hit@k is 100 for every method, which measures nothing, so such a k is left
+    out.
+
     Args:
         protocol: The protocol.
-        ks: The ks, or one k; None for those of KS that the protocol has candidates for.
+        ks: The ks, or one k; None for those of KS below the number of candidates.
 
     Returns:
-        The ks, sorted.
+        The ks, sorted; () for a protocol that measures nothing.
 
     Raises:
         InputError: A k is no whole number from 1 to the number of candidates.
     """
     n = len(protocol.candidates)
     if ks is None:
-        return tuple(k for k in KS if k <= n)
+        return tuple(k for k in KS if k < n)
     listed = [ks] if isinstance(ks, int | float | str) else list(ks)
     wrong = [k for k in listed if type(k) is not int or not 0 < k <= n]
     if wrong or not listed:
@@ -205,7 +215,7 @@ def ks_of(protocol: Protocol, ks: Sequence[int] | int | None) -> tuple[int, ...]
             f"ks={listed}{asked} for the {n} candidates of {protocol.name}: give ks between 1 and "
             f"{n}"
         )
-    return tuple(sorted(set(listed)))
+    return tuple(sorted(set(listed) - {n}))
 
 
 def _both_sides(

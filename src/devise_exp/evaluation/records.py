@@ -26,6 +26,7 @@ _BOUNDS = {
     "high": "hi",
     "classes_low": "classes_lo",
     "classes_high": "classes_hi",
+    "draws": "draws",
 }
 _FIELDS = {None: "value"} | {ending: field for field, ending in _BOUNDS.items()}
 _KEY = re.compile(
@@ -33,7 +34,7 @@ _KEY = re.compile(
     r"(?:(?P<task>search|similar)/(?:(?P<space>\w+)/)?)?(?P<side>\w+)"
     r"/(?:hit@(?P<hit_k>\d+)(?P<mean>/class_mean)?"
     r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|recall|P|mAP)(?:@(?P<k>\d+))?)"
-    r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi))?"
+    r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi|draws))?"
 )
 
 
@@ -91,6 +92,8 @@ class MetricRecord:
         high: Upper bound of that interval.
         classes_low: Lower bound of the 95 % interval over classes, None without one.
         classes_high: Upper bound of that interval.
+        draws: Number of random draws that the value is the mean of, and that its interval is over;
+            None if it is no mean.
     """
 
     method: str = MODEL
@@ -104,6 +107,7 @@ class MetricRecord:
     high: float | None = None
     classes_low: float | None = None
     classes_high: float | None = None
+    draws: int | None = None
 
     @cached_property
     def name(self) -> MetricName:
@@ -175,7 +179,8 @@ def parse(flat: Mapping[str, Any]) -> tuple[MetricRecord, ...]:
             continue
         stem = key.removesuffix(f"/{match['bound']}")
         record = fields.setdefault(stem, _identity(match))
-        record[_FIELDS[match["bound"]]] = float(value)
+        field = _FIELDS[match["bound"]]
+        record[field] = int(value) if field == "draws" else float(value)
     return tuple(MetricRecord(**record) for record in fields.values() if "value" in record)
 
 

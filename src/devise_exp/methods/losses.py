@@ -12,11 +12,33 @@ A loss of your own takes the same three tensors and returns a scalar.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from devise_exp.core.errors import InputError
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # embeddings, targets, class vectors -> ()
+
+
+def of_draws(loss: Loss, draws: int) -> Loss:
+    """Train the class vectors of several random draws side by side.
+
+    Args:
+        loss: Of one draw.
+        draws: Number of draws; they have equal shares of the width of embeddings and class vectors.
+
+    Returns:
+        The sum of the draws' losses, so that each draw has the gradient that it has alone.
+    """
+
+    def total(embeddings: Tensor, targets: Tensor, class_vectors: Tensor) -> Tensor:
+        parts = zip(embeddings.chunk(draws, dim=1), class_vectors.chunk(draws, dim=1), strict=True)
+        return torch.stack([loss(rows, targets, vectors) for rows, vectors in parts]).sum()
+
+    return total
 
 
 def cosine(embeddings: Tensor, targets: Tensor, class_vectors: Tensor) -> Tensor:

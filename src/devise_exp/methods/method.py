@@ -41,11 +41,14 @@ class FittedMethod:
         class_vectors: (C, D) unit rows by class id; zero for a class that the method cannot name.
         embed: Maps features (N, feature_dim) to (N, D) unit rows.
         hyperparameters: Those that the method was fitted with, by name.
+        draws: In how many spaces of equal width, side by side in D, the method was fitted by random
+            draws. Each is measured alone, and metrics are means over them.
     """
 
     class_vectors: np.ndarray
     embed: Embed
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+    draws: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +170,8 @@ class CalibratedMethod:
             if none was chosen.
         is_projection: As of Method.
         reports_search: As of Method.
+        leaves_out_classes: Whether it is measured without the classes of a zero row, and not left
+            out of the protocols that need them.
     """
 
     name: str
@@ -174,3 +179,4 @@ class CalibratedMethod:
     gamma: float | None = None
     is_projection: bool = False
     reports_search: bool = False
+    leaves_out_classes: bool = False

@@ -19,8 +19,10 @@ from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
 from devise_exp.pipelines import reused_hyperparameters
 from devise_exp.pipelines.build import build_module, seen_vectors
 from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.few_classes import require_classes, too_few_classes
 from devise_exp.pipelines.fit import build_method, fit_to
 from devise_exp.pipelines.option_errors import as_written
+from devise_exp.pipelines.plain_names import PLAIN_NAMES
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.reports.wandb import check_wandb
 from devise_exp.text import labels
@@ -38,6 +40,7 @@ def check(config: DictConfig, data: ExperimentData) -> None:
     Raises:
         InputError: If an option is wrong, or a part cannot be built.
     """
+    require_classes(config, data.split)
     check_training(config, data)
     for protocol in standard_protocols(data.split.seen, data.split.unseen):
         ks_of(protocol, config.ks)
@@ -72,7 +75,17 @@ def _check_methods(config: DictConfig, data: ExperimentData) -> None:
                         f"method.{name}.loss={as_written(loss)}: give a loss as in conf/loss"
                     )
                 instantiate(loss)
+                _check_vectors(str(name), spec.get("class_vectors"))
             build_method(config, str(name), spec, data, partial(fit_to, recipe_of(config)))
+
+
+def _check_vectors(name: str, vectors: object) -> None:
+    """Raise an InputError for class vectors of a method that nobody knows."""
+    if vectors not in (None, "random", PLAIN_NAMES):
+        raise InputError(
+            f"method.{name}.class_vectors={as_written(vectors)}: give random or {PLAIN_NAMES}, or "
+            "leave it out"
+        )
 
 
 def announce(data: ExperimentData) -> None:
@@ -96,8 +109,8 @@ def announce(data: ExperimentData) -> None:
     for remark in (*data.dataset.remarks, *split.remarks):
         warn(remark)
     _announce_words(data)
-    if len(split.unseen) == 1:
-        warn("among a single unseen label every hit@k is 100: hold out more classes")
+    if few := too_few_classes(split):
+        warn(f"{few}: hold out another number of classes, or use data of more classes")
     if data.audit.overlapping:
         warn(
             f"{len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in "

@@ -12,6 +12,7 @@ from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
 from devise_exp.data.splits import Split
+from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.labelled import LabelledImages, read_labelled, read_split
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.reports.tables import to_csv
@@ -49,6 +50,7 @@ def preview(
     try:
         # A class without a word stops a training; what mends that must not deal the classes anew.
         split = read_split(config, labelled, with_missing=with_missing).split
+        require_classes(config, split)
     except InputError as error:
         failure = str(error)
     for remark in (*labelled.dataset.remarks, *(split.remarks if split else ())):

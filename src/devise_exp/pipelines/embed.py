@@ -52,6 +52,8 @@ def embed_images(
         gamma=method.gamma,
         is_projection=method.is_projection,
         reports_search=method.reports_search,
+        draws=method.fitted.draws,
+        leaves_out_classes=method.leaves_out_classes,
     )
 
 

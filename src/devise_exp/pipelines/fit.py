@@ -24,11 +24,15 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.methods.baselines.projections import DeviseWithoutPrior, RandomVectors
 from devise_exp.methods.devise_model import Project
+from devise_exp.methods.losses import of_draws
 from devise_exp.methods.method import FunctionMethod, Method
 from devise_exp.methods.task import Task, seen_targets
 from devise_exp.pipelines.build import build_module, seen_vectors, untrained
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.fit_projection import fit_plain, rows_of
+from devise_exp.pipelines.option_errors import check_option
+from devise_exp.pipelines.option_kinds import FromOne, ShareOrOne
+from devise_exp.pipelines.plain_names import PLAIN_NAMES
 from devise_exp.pipelines.recipe import Recipe, recipe_of
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.batches import RowBatches, image_inputs
@@ -141,6 +145,8 @@ def methods_of(config: DictConfig, data: ExperimentData, project: Project) -> It
         One method per key of config.method, named by the key.
     """
     for name, spec in (config.method or {}).items():
+        if spec.get("class_vectors") == PLAIN_NAMES:
+            continue  # the trained model itself
         method = build_method(config, str(name), spec, data, project)
         if method.needs_pretraining and data.pretraining is None:
             why = (
@@ -183,12 +189,22 @@ def build_method(
             "devise_exp.methods.Method, or a function (task, folds) with _partial_: true"
         )
     loss = spec.get("loss", config.loss)
-    if loss != config.loss:
-        changed = config.copy()
-        changed.loss = loss
-        project = partial(fit_to, recipe_of(changed))
+    changed = config.copy()
+    changed.loss = loss
+    recipe = recipe_of(changed)
     if spec.get("class_vectors") == "random":
-        return RandomVectors(name=name, project=project, classes=tuple(data.split.classes))
+        draws, share = spec.get("draws", 1), spec.get("epochs_share", 1.0)
+        check_option(f"method.{name}.draws", draws, FromOne)
+        check_option(f"method.{name}.epochs_share", share, ShareOrOne)
+        changed.trainer.max_epochs = max(1, round(share * changed.trainer.max_epochs))
+        recipe = recipe_of(changed)
+        drawn = replace(recipe, new_loss=lambda: of_draws(recipe.new_loss(), draws))
+        classes = tuple(data.split.classes)
+        return RandomVectors(
+            name=name, project=partial(fit_to, drawn), classes=classes, draws=draws
+        )
+    if loss != config.loss:
+        project = partial(fit_to, recipe)
     return DeviseWithoutPrior(name=name, project=project)
 
 

@@ -21,6 +21,7 @@ from devise_exp.data.listing import Listed, on_listing
 from devise_exp.data.scan import is_image
 from devise_exp.data.splits import Split
 from devise_exp.data.subset import subset
+from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.label_entries import label_entries, with_file
 from devise_exp.pipelines.outputs import check_folder, holds_run, remove_empty
 from devise_exp.pipelines.settings import read_settings
@@ -94,7 +95,7 @@ def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
         if config.resume is not None or holds_run(folder):
             return None
         labelled = read_labelled(config, config.labels.on_missing)
-        draw_split(config, labelled)
+        require_classes(config, draw_split(config, labelled))
     except BaseException:
         remove_empty(folder)
         raise

@@ -26,6 +26,7 @@ from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.pipelines.learning import learned_nothing
 from devise_exp.pipelines.logger import run_logger
 from devise_exp.pipelines.outputs import check_folder, point_latest, remove_empty
+from devise_exp.pipelines.plain_names import plain_name_fits
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
@@ -192,6 +193,7 @@ def _fit_methods(
         module.projection, project, priors, task, folds
     )
     fits = [MethodFit(MODEL, model.fitted.hyperparameters, model)]
+    fits += plain_name_fits(config, data, model, state.about)
     for method in methods_of(config, data, project):
         fits.append(MethodFit(method.name, *reused.fit(method, task, folds)))
     return TrainedProjection(module.projection, prior), fits

@@ -27,6 +27,16 @@ class MetricRow:
     average: str
     records: Mapping[str, MetricRecord]
 
+    @property
+    def draws(self) -> int | None:
+        """The number of random draws that the row is the mean of; None if it is no mean."""
+        return next((record.draws for record in self.records.values()), None)
+
+    @property
+    def title(self) -> str:
+        """The name of the method, with its number of draws."""
+        return f"{self.method} ({self.draws} draws)" if self.draws else self.method
+
     def texts(self, names: Sequence[str], interval_of: str) -> list[str]:
         """Write the row in per cent.
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from devise_exp.core.console import print_content
 from devise_exp.core.files import write_text
+from devise_exp.evaluation.draws import against_chance
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import CHANCE, MetricName
+from devise_exp.evaluation.records import CHANCE, MetricName, method_key
 from devise_exp.reports import search_tables
 from devise_exp.reports.hierarchical_rows import left_out
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
@@ -66,7 +67,7 @@ def hit_table(report: EvalReport, title: str = "") -> Table:
         rows.append((Heading(heading),))
         for row in protocol_rows:
             rows.append(
-                (f"  {row.method}, {AVERAGE_TITLES[row.average]}", *row.texts(names, "hit@1"))
+                (f"  {row.title}, {AVERAGE_TITLES[row.average]}", *row.texts(names, "hit@1"))
             )
     # On a narrow terminal the first column wraps, never the numbers.
     return Table(
@@ -85,7 +86,8 @@ def caption(report: EvalReport) -> str:
         report: The metrics of a run.
 
     Returns:
-        One line: H@1, calibrated and not, then names with their values.
+        One line: H@1, calibrated and not; whether random class vectors are at chance; then names
+        with their values.
     """
     about = report.about
     values = {r.name: r.value for r in report.records if r.method == MODEL}
@@ -97,6 +99,7 @@ def caption(report: EvalReport) -> str:
     ]
     if (gamma := MetricName("calibrated", "gamma")) in values:
         parts.insert(1, f"gamma {values[gamma]:.2g}")
+    parts += [f"{name} {text}" for name, text in against_chance(report.records).items()]
     parts += [f"{key} {_short(about[key])}" for key in about]
     parts += [f"{r.key} {r.value:.4g}" for r in report.records if r.protocol == "index"]
     parts += filter(None, [left_out(report.records)])
@@ -122,7 +125,7 @@ def markdown(report: EvalReport, title: str) -> str:
             (
                 PROTOCOL_TITLES[protocol],
                 n_labels,
-                row.method,
+                row.title,
                 row.average,
                 *row.texts(names, "hit@1"),
             )
@@ -145,7 +148,8 @@ def hit_records(report: EvalReport) -> list[dict[str, Any]]:
 
     Returns:
         An entry for each metric: its method, protocol, sizes, average and k, then its value and
-        its intervals over images and over classes, shares in [0, 1].
+        its intervals over images and over classes, shares in [0, 1]; of random draws, the mean and
+        the interval over draws, with their number.
     """
     return [
         {
@@ -160,6 +164,7 @@ def hit_records(report: EvalReport) -> list[dict[str, Any]]:
             "hi": record.high,
             "classes_lo": record.classes_low,
             "classes_hi": record.classes_high,
+            "draws": record.draws,
         }
         for row in metric_rows(report.records, "hit")
         for record in row.records.values()
@@ -175,7 +180,7 @@ def write(report: EvalReport, folder: Path, title: str) -> None:
         title: The heading of report.md.
     """
     contents = {
-        "metrics.json": json.dumps(report.about | report.values, indent=1),
+        "metrics.json": json.dumps(report.about | _controls(report) | report.values, indent=1),
         "results.csv": to_csv(Table.of_records(hit_records(report))),
         "report.md": markdown(report, title),
     }
@@ -206,6 +211,12 @@ def run_title(about: Mapping[str, Any]) -> str:
         The heading.
     """
     return f"{about['data']}, {about['backbone']}, {about['word_vectors']}: flat hit@k in per cent"
+
+
+def _controls(report: EvalReport) -> dict[str, str]:
+    """What metrics.json says of the methods of random draws."""
+    texts = against_chance(report.records)
+    return {method_key(name, "control"): text for name, text in texts.items()}
 
 
 def _names(by_protocol: Mapping[str, Sequence[MetricRow]]) -> list[str]:

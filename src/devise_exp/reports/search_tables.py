@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.reports.metric_rows import metric_rows, names_of
+from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.tables import Column, Heading, Table, left, right, to_markdown
 
 SEARCH_TITLES = {
@@ -52,7 +52,7 @@ def search_tables(report: EvalReport) -> list[Table]:
                 columns=(*heads, *right(*headings[2:], wrap=False)),
                 rows=tuple(rows),
                 sections=frozenset(sections),
-                title=title,
+                title=title + _about_draws(report, task),
             )
             tables.append(table)
     return tables
@@ -72,6 +72,7 @@ def markdown(report: EvalReport) -> list[str]:
         headings, groups = _grouped(report, task)
         rows = [(queries, *line) for queries, lines in groups.items() for line in lines]
         if rows:
+            title += _about_draws(report, task)
             table = Table(columns=tuple(left(*headings)), rows=tuple(rows), title=title)
             texts.append(to_markdown(table, escape=False))
     return texts
@@ -98,6 +99,7 @@ def search_records(report: EvalReport) -> list[dict[str, Any]]:
             "value": record.value,
             "lo": record.low,
             "hi": record.high,
+            "draws": record.draws,
         }
         for row in metric_rows(report.records, *METRICS)
         for name, record in row.records.items()
@@ -114,6 +116,18 @@ def _grouped(report: EvalReport, task: str) -> tuple[list[str], dict[str, list[l
         n_queries, n_images = report.n[protocol]
         queries = f"{n_queries:,} {_QUERIES[protocol].format(f'{n_images:,}')}"
         groups[queries] = [
-            [row.method, *row.texts(names, "mAP")] for row in rows if row.protocol == protocol
+            [_name(row), *row.texts(names, "mAP")] for row in rows if row.protocol == protocol
         ]
     return headings, groups
+
+
+def _name(row: MetricRow) -> str:
+    """The name of a row, short enough for a terminal of 120 columns."""
+    return f"{row.method} ({row.draws})" if row.draws else row.method
+
+
+def _about_draws(report: EvalReport, task: str) -> str:
+    """What stands behind the title of a table with rows that are means over draws."""
+    of_task = (r for r in report.records if r.protocol.startswith(f"{task}/"))
+    draws = max((record.draws or 0 for record in of_task), default=0)
+    return f"; ({draws}): mean over {draws} draws" if draws else ""

@@ -27,6 +27,10 @@ def from_output(output: MethodOutput) -> dict[str, np.ndarray]:
         arrays["factor"] = np.asarray(output.gamma)
     arrays["trained_map"] = np.asarray(output.is_projection)
     arrays["reports_search"] = np.asarray(output.reports_search)
+    if output.draws > 1:
+        arrays["draws"] = np.asarray(output.draws)
+    if output.leaves_out_classes:
+        arrays["leaves_out_classes"] = np.asarray(True)
     return arrays
 
 
@@ -57,6 +61,8 @@ def to_output(name: str, arrays: Mapping[str, np.ndarray], classes: int | None) 
         gamma=float(checked.gamma(arrays["factor"])) if "factor" in arrays else None,
         is_projection=checked.flag(arrays["trained_map"]),
         reports_search=checked.flag(arrays["reports_search"]),
+        leaves_out_classes=checked.flag(arrays.get("leaves_out_classes", False)),
+        draws=int(checked.number(arrays["draws"])) if "draws" in arrays else 1,
     )
 
 

@@ -1,4 +1,11 @@
-"""The run's projection without a prior, and trained to random class vectors."""
+"""The run's projection without a prior, and trained to random class vectors.
+
+The control trains all draws of random vectors at once: its projection is as wide as all of them
+side by side, so a linear projection is a training for each draw, and the hidden layer of a deeper
+one is shared. Given the embeddings, the vectors of the unseen classes are exchangeable (the
+training has seen none of them), so in each draw the expected hit@1 among unseen labels is exactly
+that of chance, and the draws are independent.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +18,8 @@ from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import FittedMethod, Hyperparameters, Method
 from devise_exp.methods.task import Task
 from devise_exp.text.word_vectors.vectors import random_word_vectors
+
+_APART = 1_000_003  # the seeds of draws, so that no two seeds of a series share a draw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,19 +48,26 @@ class RandomVectors(Method):
 
     Attributes:
         name: As of Method.
-        project: Trains the projection of a task.
+        project: Trains the projection of a task whose class vectors (C, draws * D) are those of all
+            draws side by side, each of length 1.
         classes: Names of the C classes by class id, which decide their vectors with the seed.
+        draws: Number of sets of random vectors.
     """
 
     name: str = "random_vectors"
     project: Project
     classes: tuple[str, ...]
+    draws: int = 10
     names_unseen = False
     is_projection = True
     reports_search = True
 
     def _fit(self, task: Task, hyperparameters: Hyperparameters) -> FittedMethod:
-        table = random_word_vectors(task.class_vectors.shape[1], task.seed)
-        vectors = np.stack([table.vector(name) for name in self.classes])
+        dim = task.class_vectors.shape[1]
+        tables = [random_word_vectors(dim, task.seed + _APART * i) for i in range(self.draws)]
+        vectors = np.stack(
+            [np.concatenate([table.vector(name) for table in tables]) for name in self.classes]
+        )
         projection = self.project(replace(task, class_vectors=vectors))
-        return FittedMethod(vectors, TrainedProjection(projection))
+        embed = TrainedProjection(projection)
+        return FittedMethod(vectors, embed, {"draws": self.draws}, self.draws)

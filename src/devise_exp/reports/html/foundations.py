@@ -25,6 +25,7 @@ _TITLES = {
     "not checked": "not checked",
     "": "overlapping, of which the backbone has seen images, so that their figures are too high",
 }
+_CHANCE = MetricName("unseen", "hit", 1, "image")  # of chance both averages are the same
 _FEW = 5  # images; a class with fewer says little by itself
 
 
@@ -174,7 +175,7 @@ def _images(run: ShownRun) -> list[str]:
 
 def _control(run: ShownRun) -> list[str]:
     """What the control with random class vectors shows."""
-    record, chance = run.results.record(CONTROL, _UNSEEN), run.results.value(CHANCE, _UNSEEN)
+    record, chance = run.results.record(CONTROL, _UNSEEN), run.results.value(CHANCE, _CHANCE)
     if record is None or chance is None:
         return []
     draws = run.results.metrics.get(f"{record.key}/draws")

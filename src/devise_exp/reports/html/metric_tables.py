@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from devise_exp.core.console import printable
+from devise_exp.evaluation.draws import against_chance
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName
@@ -50,12 +52,34 @@ def metric_tables(run: ShownRun) -> dict[str, Any]:
     """
     return {
         "tiles": _headlines(run.comparison, run.results),
+        "aliases": _aliases(run),
         "methods": replace(to_table(run.comparison, intervals=True), note=""),
         "hits": _hits(run.report),
+        "controls": against_chance(run.report.records),
         "hierarchical": _hierarchical(run.results),
         "hierarchical_left_out": left_out(run.results.records),
         "searches": _searches(run.report),
     }
+
+
+def _aliases(run: ShownRun) -> str:
+    """Say how many classes have an alias, and who chose them; "" if none has."""
+    named = [record for record in run.classes if record.rule == "alias"]
+    if not named:
+        return ""
+    unseen = [record for record in run.classes if not record.seen]
+    by = (run.folder.config().get("labels") or {}).get("aliases_by")
+    chosen = (
+        f"Those that come with the data set were chosen by {printable(str(by))}; any others by who "
+        "made this run."
+        if by
+        else "They were chosen by who made this run."
+    )
+    return (
+        f"{len(named)} of {len(run.classes)} classes, {sum(not r.seen for r in named)} of "
+        f"{len(unseen)} unseen ones, stand under an alias: words that a person has put in place of "
+        f"the name of the folder. {chosen}"
+    )
 
 
 def _hits(report: EvalReport) -> list[Table]:
@@ -67,7 +91,7 @@ def _hits(report: EvalReport) -> list[Table]:
         table = Table(
             columns=(*left("method", "mean"), *right(*names)),
             rows=tuple(
-                (row.method, AVERAGE_TITLES[row.average], *_cells(row, names)) for row in rows
+                (row.title, AVERAGE_TITLES[row.average], *_cells(row, names)) for row in rows
             ),
             title=f"{protocol_title(protocol)} ({images:,} images, {labels:,} labels)",
         )
@@ -96,7 +120,7 @@ def _hierarchical(run: RunResults) -> list[Table]:
         title = f"Hierarchical precision, {protocol_title(protocol)}"
         table = Table(
             columns=(*left("method"), *right(*names)),
-            rows=tuple((row.method, *_cells(row, names)) for row in of_protocol),
+            rows=tuple((row.title, *_cells(row, names)) for row in of_protocol),
             title=f"{title} ({rests_on})" if rests_on else title,
         )
         tables.append(table)
@@ -117,7 +141,7 @@ def _searches(report: EvalReport) -> list[Table]:
         for row in rows:
             queries = row.protocol.partition("/")[2].replace("_", " ")
             sizes = [f"{n:,}" for n in report.n[row.protocol]]
-            cells.append((queries, *sizes, row.method, *_cells(row, names)))
+            cells.append((queries, *sizes, row.title, *_cells(row, names)))
         heads = (*left("queries"), *right("number", "images"), *left(compared))
         if rows:
             table = Table(columns=(*heads, *right(*names)), rows=tuple(cells), title=title)
