@@ -73,7 +73,7 @@ def require_distinct_vectors(names: Sequence[str], vectors: np.ndarray) -> None:
     earlier = first[index.ravel()]
     doubled = np.flatnonzero(earlier != np.arange(len(vectors)))
     if len(doubled):
-        pairs = [(names[earlier[i]], names[i]) for i in doubled]
+        pairs = [(names[earlier[i]], names[i]) for i in doubled.tolist()]
         raise InputError(_same(pairs, "the same vector for different words"))
 
 
