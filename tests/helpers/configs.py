@@ -11,7 +11,7 @@ FEW = (
     "subset.limit_per_class=4", "subset.min_images=90", "split.n_unseen=3", "split.seed=5",
     "split=random", "word_vectors=random", "projection=linear", "trainer.max_epochs=2",
     "training.batch_size=16", "optimizer.lr=0.003", "index=exact", "logger=none", "seed=1",
-    "class_folds=1", "report=none",
+    "class_folds=2", "report=none",
 )  # fmt: skip
 CHOOSING = (
     *FEW,

@@ -50,7 +50,7 @@ def write_studies(image_tree: Path, base: Path) -> Path:
     overrides = [
         "data=image_folder", f"data.root={images}",
         "features.num_workers=0", "features.dtype=float32",
-        "trainer.max_epochs=3", "class_folds=1", "prior=none", "training.batch_size=16",
+        "trainer.max_epochs=3", "class_folds=2", "prior=none", "training.batch_size=16",
     ]  # fmt: skip
     space = {
         "loss": ["softmax", "cosine"],

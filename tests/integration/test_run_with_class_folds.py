@@ -36,7 +36,8 @@ QUICK = (
     "optimizer.lr=0.003", "trainer.max_epochs=2", "training.batch_size=16",
     "features.num_workers=0", "features.dtype=float32", "features.batch_size=14", "logger=none",
     "report=none",
-    "prior.weights=[0.1,0.3,0.5,1]", "split.seed=2", "method=[conse_pretraining,random_vectors]",
+    "class_folds=2", "prior.weights=[0.1,0.3,0.5,1]", "split.seed=2",
+    "method=[conse_pretraining,random_vectors]",
 )  # fmt: skip
 
 

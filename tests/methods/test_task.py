@@ -221,7 +221,7 @@ def test_a_method_that_looks_at_closed_rows_stops_the_run(
         "subset.limit_per_class=4", "subset.min_images=85", "split=random", "split.n_unseen=3",
         "word_vectors=random", "projection=linear", "trainer.max_epochs=1", "logger=none",
         "report=none",
-        "method=none", "prior=none", "class_folds=1",
+        "method=none", "prior=none", "class_folds=2",
         f"+method.{name}._target_=helpers.peeking.{name}",
         f"+method.{name}._partial_=true",
     )  # fmt: skip

@@ -37,7 +37,7 @@ def config(composed: Config, tmp_path_factory: pytest.TempPathFactory) -> Config
         "subset.limit_per_class=6", "subset.min_images=90", "split=named", "split.val_share=0.2",
         f"split.unseen=[{','.join(UNSEEN)}]", "word_vectors=glove", f"word_vectors.path={file}",
         "projection=linear", "trainer.max_epochs=2", "training.batch_size=16", "index=exact",
-        "class_folds=1", "method=unseen_plain_names", "logger=none", "report=none",
+        "class_folds=auto", "method=unseen_plain_names", "logger=none", "report=none",
     )  # fmt: skip
     return lambda *more: composed(*options, *more)
 

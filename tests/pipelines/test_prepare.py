@@ -34,7 +34,7 @@ CLEAN = ("helicopter",)  # of the small images; ImageNet has cats, dogs, boats a
 
 @pytest.fixture(scope="module")
 def config(composed: Callable[..., DictConfig], image_tree: Path) -> Callable[..., DictConfig]:
-    """config("class_folds=1", ...) of the small images, with a backbone of ImageNet's classes."""
+    """config("class_folds=2", ...) of the small images, with a backbone of ImageNet's classes."""
 
     def make(*overrides: str, root: Path = image_tree) -> DictConfig:
         return composed(
@@ -258,12 +258,14 @@ def test_class_folds_hold_out_clean_classes_where_there_are_enough(
     config: Callable[..., DictConfig], wide_tree: Path
 ) -> None:
     options = ("split=named", "split.unseen=[tench,giraffe]")
-    one, two, three = (
-        held_out(prepare(config(*options, f"class_folds={n}", root=wide_tree))) for n in (1, 2, 3)
+    two, three, auto = (
+        held_out(prepare(config(*options, f"class_folds={n}", root=wide_tree)))
+        for n in (2, 3, "auto")
     )
-    assert [len(this) for this in one] == [4]
     assert [len(this) for this in two] == [4, 4]
-    assert {name for this in (*one, *two) for name in this} <= {*UNKNOWN} - {"giraffe"}
+    assert {name for this in (*two, *auto) for name in this} <= {*UNKNOWN} - {"giraffe"}
+    assert auto[:2] == two
+    assert len(auto) == 10  # of 22 seen classes
     # Eleven clean seen classes are too few for three sets.
     assert [len(this) for this in three] == [4, 4, 4]
     assert {name for this in three for name in this} & {*KNOWN}
@@ -273,6 +275,8 @@ def test_class_folds_hold_out_clean_classes_where_there_are_enough(
     "option",
     [
         "class_folds=-1",
+        "class_folds=1",
+        "class_folds=9999",
         "class_folds=1.5",
         "class_folds=maybe",
         "class_folds=null",
@@ -368,7 +372,7 @@ def test_copies_are_on_one_side_counted_named_and_dropped_on_request(
     for i in range(3):
         shutil.copy(root / f"cat/0{i + 4}.png", root / f"helicopter/cat {i}.png")
         shutil.copy(root / f"boat/0{i}.png", root / f"dog/boat {i}.png")
-    options = ("split=named", "split.unseen=[helicopter]", "class_folds=1")
+    options = ("split=named", "split.unseen=[helicopter]")
     data = prepare(config(*options, root=root))
     about, rows = data.about(), data.dataset.rows
     content = [(root / row).read_bytes() for row in rows]

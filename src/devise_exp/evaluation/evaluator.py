@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from devise_exp.evaluation.draws import mean_records, split_draws
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc
+from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc, regret
 from devise_exp.evaluation.named_part import nameless, without_images, without_labels
 from devise_exp.evaluation.protocol_metrics import (
     chance_records,
@@ -149,12 +150,15 @@ def _evaluate_method(
             records += support_records(method, protocol, truth, distances)
             result.truth[protocol.name] = truth
             result.report.n[protocol.name] = len(truth), len(protocol.candidates)
-    records += generalised_records(method, records, model.gamma)
+    records += generalised_records(method, records, model.gamma, model.gamma_spread)
     sides = [p for p, _ in asked if p.name in ("all_seen", "all_unseen")]
     if len(sides) == 2 and all(supports(model, side) for side in sides):
         result.curves[model.name] = curve = ranker.curve(sides)
         area = ausuc(curve)
         records.append(MetricRecord(method=method, protocol="all", metric="AUSUC", value=area))
+        if model.gamma is not None:
+            of_gamma = partial(MetricRecord, method=method, protocol="calibrated")
+            records.append(of_gamma(metric="regret", value=regret(curve, model.gamma)))
     return records
 
 

@@ -8,6 +8,7 @@ from typing import TypeGuard
 
 import numpy as np
 
+from devise_exp.evaluation.gamma_spread import GammaSpread
 from devise_exp.evaluation.metrics import hits as hit_metrics
 from devise_exp.evaluation.metrics.hierarchical import chance_precision, precisions, support
 from devise_exp.evaluation.metrics.hits import class_mean, harmonic_mean, hit_at_k, rank_of_truth
@@ -150,7 +151,10 @@ def chance_records(
 
 
 def generalised_records(
-    method: str, records: Sequence[MetricRecord], gamma: float | None
+    method: str,
+    records: Sequence[MetricRecord],
+    gamma: float | None,
+    spread: GammaSpread | None = None,
 ) -> list[MetricRecord]:
     """Combine a method's seen and unseen metrics among all labels (Xian et al. 2018).
 
@@ -158,9 +162,11 @@ def generalised_records(
         method: Name of the method.
         records: Its records of all protocols.
         gamma: Its gamma of calibrated stacking, None without one.
+        spread: How sure gamma is, None if that is unknown.
 
     Returns:
-        H of the two generalised class means of hit@1, plain and calibrated, and gamma.
+        H of the two generalised class means of hit@1, plain and calibrated; gamma with its
+        interval, and the best gamma of each class fold.
     """
     means = {r.name: r.value for r in records if (r.metric, r.k, r.average) == ("hit", 1, "class")}
     combined = []
@@ -171,11 +177,27 @@ def generalised_records(
         )
         if u is None or s is None:
             continue
-        of_kind = partial(MetricRecord, method=method, protocol=kind)
-        combined.append(of_kind(metric="H", k=1, value=harmonic_mean(u, s)))
+        record = MetricRecord(
+            method=method, protocol=kind, metric="H", k=1, value=harmonic_mean(u, s)
+        )
+        combined.append(record)
         if kind == "calibrated" and gamma is not None:
-            combined.append(of_kind(metric="gamma", value=gamma))
+            combined += _gamma_records(method, gamma, spread)
     return combined
+
+
+def _gamma_records(method: str, gamma: float, spread: GammaSpread | None) -> list[MetricRecord]:
+    """Gamma, its interval and those of the class folds."""
+    of_gamma = partial(MetricRecord, method=method, protocol="calibrated")
+    if spread is None:
+        return [of_gamma(metric="gamma", value=gamma)]
+    return [
+        of_gamma(metric="gamma", value=gamma, low=spread.low, high=spread.high),
+        *(
+            of_gamma(metric="fold_gamma", k=fold, value=value)
+            for fold, value in enumerate(spread.per_fold, start=1)
+        ),
+    ]
 
 
 def _holds(distances: np.ndarray | None, candidates: np.ndarray) -> TypeGuard[np.ndarray]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.evaluation.gamma_spread import GammaSpread
 
 KS = (1, 2, 3, 5, 10, 20)
 MODEL = "devise"
@@ -45,6 +46,7 @@ class MethodOutput:
             and, if training images are evaluated too, "train".
         gamma: Number that calibrated stacking subtracts from the similarity of seen labels, None if
             none was chosen.
+        gamma_spread: How sure it is; None if that is unknown (in older runs).
         is_projection: Whether the method is a projection trained to the class vectors.
         reports_search: Whether the metrics of image search by words are reported for it.
         draws: Number of spaces of equal width, side by side in D, that are measured one by one.
@@ -55,6 +57,7 @@ class MethodOutput:
     class_vectors: np.ndarray
     parts: dict[str, EmbeddedImages]
     gamma: float | None = None
+    gamma_spread: GammaSpread | None = None
     is_projection: bool = False
     reports_search: bool = False
     draws: int = 1

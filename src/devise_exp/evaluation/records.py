@@ -18,8 +18,12 @@ from devise_exp.evaluation.protocols import MODEL
 
 CHANCE = "chance"
 PUBLISHED = "published_devise"
-METRICS = (*("hit", "hp", "hp_classes", "hp_images", "H", "AUSUC", "gamma", "recall", "P", "mAP"),)
-_WORDS = {"gamma": "factor"}  # metrics whose word in a key is another
+METRICS = (
+    *("hit", "hp", "hp_classes", "hp_images"),
+    *("H", "AUSUC", "gamma", "fold_gamma", "regret"),
+    *("recall", "P", "mAP"),
+)
+_WORDS = {"gamma": "factor", "fold_gamma": "fold_factor"}  # metrics whose word in a key is another
 _METRICS = {word: metric for metric, word in _WORDS.items()}
 _BOUNDS = {
     "low": "lo",
@@ -33,7 +37,8 @@ _KEY = re.compile(
     r"(?:method/(?P<method>[^/]+)/)?"
     r"(?:(?P<task>search|similar)/(?:(?P<space>\w+)/)?)?(?P<side>\w+)"
     r"/(?:hit@(?P<hit_k>\d+)(?P<mean>/class_mean)?"
-    r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|recall|P|mAP)(?:@(?P<k>\d+))?)"
+    r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|fold_factor|regret|recall|P|mAP)"
+    r"(?:@(?P<k>\d+))?)"
     r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi|draws))?"
 )
 
@@ -45,7 +50,8 @@ class MetricName:
     Attributes:
         protocol: Protocol, such as "unseen", "all", "index" or "search/unseen".
         metric: One of METRICS.
-        k: Number of labels or images that count, None for a metric of the whole ranking.
+        k: Number of labels or images that count, None for a metric of the whole ranking; the number
+            of the class fold, from 1, for its "fold_gamma".
         average: For hit@k, "image" (the share of images) or "class" (the mean over classes); None
             for all other metrics. "hp_classes" and "hp_images" are how many classes and images
             hierarchical precision rests on.

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc, best_gamma
+from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.gamma import FoldAnswers, GammaChoice, choose_gamma
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
 from devise_exp.methods.prior import Prior, Priors
-from devise_exp.methods.selection import fold_curve
+from devise_exp.methods.selection import fold_answers
 from devise_exp.methods.task import ClassFold, Task
 
 SEEN_COST = 0.02  # how much of the class mean of hit@1 among seen labels the prior may cost
@@ -39,14 +40,14 @@ def devise(
 
     Returns:
         The calibrated method, and the prior as `best_prior` chooses it; None for no prior. Gamma is
-        the mean of the best gammas of the folds.
+        that of `choose_gamma`.
     """
     if not folds:
         return trained_model(task.class_vectors, TrainedProjection(projection), {}, None), None
-    curves = [prior_curves(project, priors, task, fold) for fold in folds]
-    best, metrics = best_prior(curves)
+    answers = [prior_answers(project, priors, task, fold) for fold in folds]
+    best, metrics = best_prior([[of_prior.curve for of_prior in row] for row in answers])
     prior = (None, *_priors(priors, task))[best]
-    gamma = float(np.mean([best_gamma(row[best]) for row in curves]))
+    gamma = choose_gamma([row[best] for row in answers], len(task.seen))
     hyperparameters = {"prior/weight": prior.strength if prior else 0.0, **metrics}
     trained = TrainedProjection(projection, prior)
     return trained_model(task.class_vectors, trained, hyperparameters, gamma), prior
@@ -56,7 +57,7 @@ def trained_model(
     class_vectors: np.ndarray,
     trained: TrainedProjection,
     hyperparameters: dict[str, Any],
-    gamma: float | None,
+    gamma: GammaChoice | None,
 ) -> CalibratedMethod:
     """Make the run's own model a method like any other.
 
@@ -64,7 +65,7 @@ def trained_model(
         class_vectors: (C, D) unit rows by class id.
         trained: The trained projection with its prior.
         hyperparameters: Those that were chosen, by name.
-        gamma: Gamma of calibrated stacking, None for none.
+        gamma: Gamma of calibrated stacking with its spread, None for none.
 
     Returns:
         The calibrated method.
@@ -72,7 +73,8 @@ def trained_model(
     return CalibratedMethod(
         name=MODEL,
         fitted=FittedMethod(class_vectors, trained, hyperparameters),
-        gamma=gamma,
+        gamma=None if gamma is None else gamma.value,
+        gamma_spread=None if gamma is None else gamma.spread,
         is_projection=True,
         reports_search=True,
     )
@@ -92,10 +94,27 @@ def prior_curves(
     Returns:
         One curve for no prior, then one per prior.
     """
+    return [answers.curve for answers in prior_answers(project, priors, task, fold)]
+
+
+def prior_answers(
+    project: Project, priors: Priors | None, task: Task, fold: ClassFold
+) -> list[FoldAnswers]:
+    """Find the best answers of a fold's projection, without a prior and with each.
+
+    Args:
+        project: Trains the projection of the fold.
+        priors: Makes the priors; None for none.
+        task: The whole task.
+        fold: The class fold.
+
+    Returns:
+        The answers without a prior, then those of each prior.
+    """
     projection = project(fold.task)
     embeds = [TrainedProjection(projection, p) for p in (None, *_priors(priors, fold.task))]
     vectors = task.class_vectors
-    return [fold_curve(FittedMethod(vectors, embed), task, fold) for embed in embeds]
+    return [fold_answers(FittedMethod(vectors, embed), task, fold) for embed in embeds]
 
 
 def best_prior(curves: Sequence[Sequence[Curve]]) -> tuple[int, dict[str, float]]:

@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from devise_exp.evaluation.gamma_spread import GammaSpread
 from devise_exp.methods.task import ClassFold, Task
 
 Hyperparameters = Mapping[str, Any]
@@ -168,6 +169,7 @@ class CalibratedMethod:
         fitted: The fitted method.
         gamma: Number that calibrated stacking subtracts from the similarities of seen labels; None
             if none was chosen.
+        gamma_spread: How sure it is; None if that is unknown.
         is_projection: As of Method.
         reports_search: As of Method.
         leaves_out_classes: Whether it is measured without the classes of a zero row, and not left
@@ -177,6 +179,7 @@ class CalibratedMethod:
     name: str
     fitted: FittedMethod
     gamma: float | None = None
+    gamma_spread: GammaSpread | None = None
     is_projection: bool = False
     reports_search: bool = False
     leaves_out_classes: bool = False

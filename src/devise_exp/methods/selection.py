@@ -17,13 +17,14 @@ from devise_exp.evaluation.metrics.calibrated_stacking import (
     Curve,
     SearchResult,
     ausuc,
-    best_gamma,
     top_answers,
-    tradeoff_curve,
 )
 from devise_exp.index.exact import ExactIndex
+from devise_exp.methods.gamma import FoldAnswers, GammaChoice, choose_gamma
 from devise_exp.methods.method import CalibratedMethod, FittedMethod, FunctionMethod, Method
 from devise_exp.methods.task import ClassFold, Task, class_fold
+
+MAX_OTHERS = 3  # folds within a fold: the trainings of n folds are no n times n
 
 
 def choose_hyperparameters(
@@ -73,8 +74,8 @@ def fit_method(method: Method, task: Task, folds: Sequence[ClassFold] = ()) -> F
 def calibrate(method: Method, task: Task, folds: Sequence[ClassFold]) -> CalibratedMethod:
     """Fit a method to the whole task, and choose its gamma on class folds.
 
-    Gamma is the mean of the best gammas of the folds. For each fold the method is fitted again, and
-    its hyperparameters are chosen on the other folds.
+    Gamma is that of `choose_gamma`. For each fold the method is fitted again, and its
+    hyperparameters are chosen on the other folds, MAX_OTHERS of those without a class in common.
 
     Args:
         method: The method.
@@ -87,21 +88,21 @@ def calibrate(method: Method, task: Task, folds: Sequence[ClassFold]) -> Calibra
     """
     fitted = fit_method(method, task, folds)
     can_name = method.names_unseen and fitted.class_vectors[task.unseen].any(axis=1).all()
-    gammas = []
+    answers = []
     for fold in folds if can_name else ():
-        within = [_within(fold, other) for other in folds if other is not fold]
+        within = [_within(fold, other) for other in _disjoint(fold, folds)]
         others = [other for other in within if other.is_whole]
-        gammas.append(best_gamma(fold_curve(fit_method(method, fold.task, others), task, fold)))
-    return calibrated(method, fitted, float(np.mean(gammas)) if gammas else None)
+        answers.append(fold_answers(fit_method(method, fold.task, others), task, fold))
+    return calibrated(method, fitted, choose_gamma(answers, len(task.seen)) if answers else None)
 
 
-def calibrated(method: Method, fitted: FittedMethod, gamma: float | None) -> CalibratedMethod:
+def calibrated(method: Method, fitted: FittedMethod, gamma: GammaChoice | None) -> CalibratedMethod:
     """Pair a fitted method with its gamma.
 
     Args:
         method: The method that was fitted.
         fitted: What it was fitted to.
-        gamma: Gamma of calibrated stacking, None for none.
+        gamma: Gamma of calibrated stacking with its spread, None for none.
 
     Returns:
         The calibrated method.
@@ -109,7 +110,8 @@ def calibrated(method: Method, fitted: FittedMethod, gamma: float | None) -> Cal
     return CalibratedMethod(
         name=method.name,
         fitted=fitted,
-        gamma=gamma,
+        gamma=None if gamma is None else gamma.value,
+        gamma_spread=None if gamma is None else gamma.spread,
         is_projection=method.is_projection,
         reports_search=method.reports_search,
     )
@@ -126,12 +128,32 @@ def fold_curve(fitted: FittedMethod, task: Task, fold: ClassFold) -> Curve:
     Returns:
         The trade-off curve, by class means of hit@1 among all labels.
     """
+    return fold_answers(fitted, task, fold).curve
+
+
+def fold_answers(fitted: FittedMethod, task: Task, fold: ClassFold) -> FoldAnswers:
+    """Find the best answers to the images of a fold.
+
+    Args:
+        fitted: A method fitted to fold.task.
+        task: The whole task, which has the features of the fold's held-out rows.
+        fold: The class fold.
+
+    Returns:
+        The answers to its seen and to its held-out images.
+    """
     sides = []
     for rows in (fold.seen_rows, fold.unseen_rows):
         images = fitted.embed(task.features[rows])
         seen, unseen = (_nearest(fitted, images, c) for c in (fold.task.seen, fold.task.unseen))
         sides.append(top_answers(seen, unseen, task.class_ids[rows]))
-    return tradeoff_curve(*sides)
+    return FoldAnswers(*sides)
+
+
+def _disjoint(fold: ClassFold, folds: Sequence[ClassFold]) -> list[ClassFold]:
+    """The first folds that hold out other classes alone."""
+    held_out = fold.task.unseen
+    return [f for f in folds if not np.isin(f.task.unseen, held_out).any()][:MAX_OTHERS]
 
 
 def _within(outer: ClassFold, other: ClassFold) -> ClassFold:

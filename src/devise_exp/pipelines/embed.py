@@ -50,6 +50,7 @@ def embed_images(
             for part, ids in rows.items()
         },
         gamma=method.gamma,
+        gamma_spread=method.gamma_spread,
         is_projection=method.is_projection,
         reports_search=method.reports_search,
         draws=method.fitted.draws,

@@ -133,6 +133,7 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     # Late: nothing else here needs torch.
     from devise_exp.methods.devise_model import trained_model
     from devise_exp.methods.embedding import TrainedProjection
+    from devise_exp.methods.gamma import stored_gamma
     from devise_exp.pipelines.build import untrained
     from devise_exp.pipelines.embed import embed_images
     from devise_exp.pipelines.prepare import features_of, prepare
@@ -140,13 +141,16 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     from devise_exp.training.checkpoint import load_weights
 
     config = run.config()
+    config.class_folds = (
+        0  # nothing is chosen here, and an older run may say a number that is wrong
+    )
     data = prepare(config)
     run.check_same(data.split, data.class_vectors)
     module = untrained(recipe_of(config), data)
     load_weights(module, checkpoint)
     features = features_of(config, data)
     trained = TrainedProjection(module.projection, run.prior())
-    method = trained_model(data.class_vectors, trained, {}, run.embedded(MODEL).gamma)
+    method = trained_model(data.class_vectors, trained, {}, stored_gamma(run.embedded(MODEL)))
     return embed_images(data, features, method, config.train_metrics)
 
 

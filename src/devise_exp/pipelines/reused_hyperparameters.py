@@ -14,6 +14,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.devise_model import trained_model
 from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.gamma import stored_gamma
 from devise_exp.methods.method import CalibratedMethod, Method
 from devise_exp.methods.prior import Prior
 from devise_exp.methods.selection import calibrate, calibrated
@@ -70,7 +71,7 @@ class ReusedHyperparameters:
         if stored is None:
             return None
         trained = TrainedProjection(projection, self.prior)
-        gamma = stored.output.gamma
+        gamma = stored_gamma(stored.output)
         vectors = task.class_vectors
         return trained_model(vectors, trained, stored.hyperparameters, gamma), self.prior
 
@@ -95,7 +96,7 @@ class ReusedHyperparameters:
         if self.same_features and not method.uses_seed:
             return stored.hyperparameters, stored.output
         fitted = method.fit(task, stored.hyperparameters)
-        return fitted.hyperparameters, calibrated(method, fitted, stored.output.gamma)
+        return fitted.hyperparameters, calibrated(method, fitted, stored_gamma(stored.output))
 
 
 def read(config: DictConfig, data: ExperimentData) -> ReusedHyperparameters:

@@ -14,6 +14,7 @@ from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import CHANCE, MetricName, method_key
 from devise_exp.reports import search_tables
+from devise_exp.reports.gamma_rows import gamma_line
 from devise_exp.reports.hierarchical_rows import left_out
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.table_views import to_rich
@@ -97,8 +98,8 @@ def caption(report: EvalReport) -> str:
         for title, kind in harmonic.items()
         if (name := MetricName(kind, "H", 1)) in values
     ]
-    if (gamma := MetricName("calibrated", "gamma")) in values:
-        parts.insert(1, f"gamma {values[gamma]:.2g}")
+    if gamma := gamma_line(report.records):
+        parts.insert(1, gamma)
     parts += [f"{name} {text}" for name, text in against_chance(report.records).items()]
     parts += [f"{key} {_short(about[key])}" for key in about]
     parts += [f"{r.key} {r.value:.4g}" for r in report.records if r.protocol == "index"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from devise_exp.evaluation.gamma_spread import GammaSpread
 from devise_exp.evaluation.protocols import PARTS, EmbeddedImages, MethodOutput
 from devise_exp.methods.prior import PretrainedClassifier, Prior
 from devise_exp.runs import checked
@@ -25,6 +26,9 @@ def from_output(output: MethodOutput) -> dict[str, np.ndarray]:
         arrays |= {part: images.vectors, f"{part}_truth": images.class_ids}
     if output.gamma is not None:
         arrays["factor"] = np.asarray(output.gamma)
+    if (spread := output.gamma_spread) is not None:
+        arrays["factor_folds"] = np.asarray(spread.per_fold)
+        arrays["factor_interval"] = np.asarray([spread.low, spread.high])
     arrays["trained_map"] = np.asarray(output.is_projection)
     arrays["reports_search"] = np.asarray(output.reports_search)
     if output.draws > 1:
@@ -59,11 +63,19 @@ def to_output(name: str, arrays: Mapping[str, np.ndarray], classes: int | None) 
             if part in arrays or part != "train"
         },
         gamma=float(checked.gamma(arrays["factor"])) if "factor" in arrays else None,
+        gamma_spread=_spread(arrays) if "factor_folds" in arrays else None,
         is_projection=checked.flag(arrays["trained_map"]),
         reports_search=checked.flag(arrays["reports_search"]),
         leaves_out_classes=checked.flag(arrays.get("leaves_out_classes", False)),
         draws=int(checked.number(arrays["draws"])) if "draws" in arrays else 1,
     )
+
+
+def _spread(arrays: Mapping[str, np.ndarray]) -> GammaSpread:
+    """Read how sure gamma is."""
+    low, high = map(float, checked.vector(arrays["factor_interval"], length=2))
+    per_fold = tuple(map(float, checked.vector(arrays["factor_folds"])))
+    return GammaSpread(per_fold=per_fold, low=low, high=high)
 
 
 def from_prior(prior: Prior) -> dict[str, np.ndarray]:

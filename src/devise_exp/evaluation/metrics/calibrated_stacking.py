@@ -96,7 +96,9 @@ def top_answers(
     return TopAnswers(seen_score[:, 0], unseen_score[:, 0], right, truth)
 
 
-def tradeoff_curve(seen: TopAnswers, unseen: TopAnswers) -> Curve:
+def tradeoff_curve(
+    seen: TopAnswers, unseen: TopAnswers, *, class_weights: np.ndarray | None = None
+) -> Curve:
     """Compute the curve exactly, over every critical gamma (Chao et al. 2016).
 
     An image is given its best seen label if that similarity less gamma is at least that of its best
@@ -105,13 +107,15 @@ def tradeoff_curve(seen: TopAnswers, unseen: TopAnswers) -> Curve:
     Args:
         seen: Best answers to images of seen classes.
         unseen: Best answers to images of unseen classes.
+        class_weights: (C,) weight of each class by id in the class means, None for 1; a class of
+            either side has one above 0.
 
     Returns:
         The curve.
     """
     critical = np.unique(np.concatenate([seen.gap, unseen.gap]))
     # (F,) what leaves the seen mean, and what comes to the unseen one, past each critical gamma.
-    lost, won = _weight_at(seen, critical), _weight_at(unseen, critical)
+    lost, won = (_weight_at(side, critical, class_weights) for side in (seen, unseen))
     # Summed from the end that must be 0, so that it is, and cut where rounding went past 1.
     kept = np.concatenate([lost[::-1].cumsum()[::-1], [0.0]])
     gained = np.concatenate([[0.0], won.cumsum()])
@@ -145,8 +149,7 @@ def best_gamma(curve: Curve) -> float:
     Returns:
         The gamma, 0 if no gamma makes H positive.
     """
-    both = curve.seen + curve.unseen
-    harmonic = 2 * curve.seen * curve.unseen / np.where(both > 0, both, 1)
+    harmonic = harmonic_means(curve)
     if not harmonic.max() > 0:
         return 0.0
     # At both ends one of the class means, and so H, is 0: a best stretch has two finite ends.
@@ -155,6 +158,35 @@ def best_gamma(curve: Curve) -> float:
     lows, highs = curve.critical[edges[::2]], curve.critical[edges[1::2]]
     widest = int(np.argmax(highs - lows))
     return float((lows[widest] + highs[widest]) / 2)
+
+
+def harmonic_means(curve: Curve) -> np.ndarray:
+    """Compute H of the two class means on every stretch of the curve.
+
+    Args:
+        curve: The trade-off.
+
+    Returns:
+        (F + 1,) harmonic means, 0 where both class means are.
+    """
+    both = curve.seen + curve.unseen
+    return np.asarray(2 * curve.seen * curve.unseen / np.where(both > 0, both, 1))
+
+
+def regret(curve: Curve, gamma: float) -> float:
+    """Compute what a gamma loses on the images of the curve, in hindsight.
+
+    It needs the answers to test images of unseen classes, so nothing may be chosen by it.
+
+    Args:
+        curve: The trade-off on the test images.
+        gamma: The gamma that was chosen elsewhere.
+
+    Returns:
+        The greatest H of the curve less H at gamma.
+    """
+    harmonic = harmonic_means(curve)
+    return float(harmonic.max() - harmonic[int(np.searchsorted(curve.critical, gamma))])
 
 
 def points(curve: Curve) -> np.ndarray:
@@ -228,9 +260,14 @@ def calibrated_search(
     return np.take_along_axis(ids, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
-def _weight_at(side: TopAnswers, critical: np.ndarray) -> np.ndarray:
+def _weight_at(
+    side: TopAnswers, critical: np.ndarray, class_weights: np.ndarray | None
+) -> np.ndarray:
     """(F,) the share of the class mean that the right images with each critical gamma make up."""
-    _, position, counts = np.unique(side.truth, return_inverse=True, return_counts=True)
+    classes, position, counts = np.unique(side.truth, return_inverse=True, return_counts=True)
     weight = side.right / (counts[position] * len(counts))  # (N,)
+    if class_weights is not None:
+        weights = class_weights[classes]
+        weight *= (weights * len(weights) / weights.sum())[position]
     at = np.searchsorted(critical, side.gap)
     return np.bincount(at, weights=weight, minlength=len(critical))

@@ -102,8 +102,8 @@ def _fold_metrics(
     folds = data.class_folds(task)
     if not folds:
         raise InputError(
-            "objectives rehearsal/...: there is no class fold: set class_folds=2, with enough seen "
-            "classes to hold some out, or judge by val/hit@1"
+            "objectives rehearsal/...: there is no class fold: set class_folds=auto, with enough "
+            "seen classes to hold some out, or judge by val/hit@1"
         )
     priors = instantiate(config.prior) if config.prior else None
     recipe, curves, metrics = recipe_of(config), [], {}

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from devise_exp.evaluation.leakage import CLEAN, CLEAN_AS_STATED, NOT_CHECKED, NOT_IDENTIFIED
 from devise_exp.evaluation.records import flatten
+from devise_exp.reports.gamma_rows import GammaRow, gamma_rows
 from devise_exp.reports.html.confusions import confusions
 from devise_exp.reports.html.shown_run import ShownRun, reading
 from devise_exp.reports.numbers import metric_cell
@@ -41,7 +42,7 @@ def class_tables(run: ShownRun) -> dict[str, Any]:
     index = flatten(r for r in run.results.records if r.protocol == "index")
     with reading(run.path, "diagnostics.json"):
         return {
-            "tradeoff": _tradeoff(diagnostics.get("tradeoff", {})),
+            "tradeoff": _tradeoff(diagnostics.get("tradeoff", {}), gamma_rows(run.results.records)),
             "classes": _classes(diagnostics.get("classes", ()), verdicts),
             "confusions": confusions(run.folder, diagnostics.get("confusions", {})),
             "plane": _plane(diagnostics.get("map", {}).get("classes", ())),
@@ -53,17 +54,20 @@ def class_tables(run: ShownRun) -> dict[str, Any]:
         }
 
 
-def _tradeoff(curves: Mapping[str, Mapping[str, Any]]) -> Table:
-    """The curves of seen over unseen, a row for each method."""
+def _tradeoff(curves: Mapping[str, Mapping[str, Any]], gammas: Mapping[str, GammaRow]) -> Table:
+    """The curves of seen over unseen, a row for each method, and how sure each gamma is."""
     rows = []
     for method, curve in curves.items():
-        chosen = curve["chosen"] or {}
+        chosen, row = curve["chosen"] or {}, gammas.get(method)
         gamma = f"{chosen['factor']:.3f}" if chosen else ""
         shares = (curve["ausuc"], chosen.get("unseen"), chosen.get("seen"))
         area, unseen, seen = (metric_cell(share).text for share in shares)
-        rows.append((method, area, gamma, unseen, seen))
+        sure = (row.interval, row.folds, row.lost) if row else ("", "", "")
+        rows.append((method, area, gamma, *sure[:2], unseen, seen, sure[2]))
+    headings = ("AUSUC", "gamma chosen", "95 % of gamma")
+    last = right("unseen there", "seen there", "H lost, in hindsight")
     return Table(
-        columns=(*left("method"), *right("AUSUC", "gamma chosen", "unseen there", "seen there")),
+        columns=(*left("method"), *right(*headings), *left("best gamma of each fold"), *last),
         rows=tuple(rows),
         title="The same in figures.",
     )
