@@ -43,7 +43,7 @@ def make_table(folder: Path) -> KindTable:
         )
     return KindTable(
         tuple(
-            Sense(words[synset], relation, tuple(indices))
+            Sense(words[synset], relation, tuple(indices), synset)
             for (relation, synset), indices in related.items()
         )
     )
@@ -74,7 +74,9 @@ def _read_hypernyms(path: Path) -> tuple[Graph, Graph]:
 
 def table_bytes(table: KindTable) -> bytes:
     """What read_kinds reads; equal tables give equal bytes."""
-    rows = sorted((s.relation, ", ".join(s.synonyms), _ranges(s.classes)) for s in table.senses)
+    rows = sorted(
+        (s.relation, ", ".join(s.synonyms), _ranges(s.classes), s.id) for s in table.senses
+    )
     text = "".join("\t".join(row) + "\n" for row in rows)
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 

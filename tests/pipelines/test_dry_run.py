@@ -82,6 +82,43 @@ def test_missing_classes_are_reported_with_near_spellings_and_by_their_alias(
     assert "7 exact, 1 alias, 2 missing" in capsys.readouterr().out
 
 
+def test_a_look_refuses_what_a_training_refuses_in_the_same_line(
+    image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = ["data=image_folder", f"data.root={image_tree}"]  # the default backbone's classes
+    for strict in (
+        ["split=named", "split.unseen=[cat,helicopter]", "split.clean=require"],
+        ["split=clean", "split.n_unseen=5"],
+    ):
+        with pytest.raises(InputError) as trained:
+            prepare.prepare(compose_config([*known, *strict]))
+        with pytest.raises(InputError) as looked:
+            dry_run.preview([*known, *strict], tmp_path, n=1)
+        assert str(looked.value) == str(trained.value)
+        assert (tmp_path / "labels.csv").is_file()
+    verdicts = {name: line["pretraining"] for name, line in report(tmp_path).items()}
+    assert verdicts["helicopter"] == "clean"
+    assert all(verdicts.values())
+    assert "pretraining of all classes: " in capsys.readouterr().out
+
+
+def test_the_names_that_split_clean_draws_make_the_same_split(
+    image_tree: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "unseen.csv"
+    few = "few_classes=allow"
+    clean = options(image_tree, "split=clean", "split.n_unseen=1", "split.seed=3", few)
+    dry_run.preview(clean, tmp_path / "out", n=1, unseen_file=file)
+    named = options(image_tree, "split=named", f"split.unseen_file={file}", "split.seed=3", few)
+    first, second = (prepare.prepare(compose_config(these)).split for these in (clean, named))
+    assert first.fingerprint == second.fingerprint
+    assert (first.name, second.name) == ("clean1", "named")
+    with pytest.raises(InputError, match="no class sheep"):
+        dry_run.preview(options(image_tree, "split=named", "split.unseen=[sheep]"), tmp_path, n=1,
+                        unseen_file=tmp_path / "none.csv")  # fmt: skip
+    assert not (tmp_path / "none.csv").exists()
+
+
 def test_an_alias_for_a_missing_class_deals_no_class_anew(image_tree: Path, tmp_path: Path) -> None:
     shutil.copytree(image_tree, tmp_path / "tree")
     for i in range(4):

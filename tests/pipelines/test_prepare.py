@@ -142,6 +142,86 @@ def test_a_class_that_is_not_identified_is_not_clean(
     assert "did you mean zzqx?" in line
 
 
+def test_what_may_overlap_is_not_clean_until_a_person_says_so(
+    config: Callable[..., DictConfig], wide_tree: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    root = shutil.copytree(wide_tree, tmp_path / "wide")
+    (root / "giraffe").rename(root / "bike polo")
+    options = (*strict("bike polo", "octopus"), "class_folds=0")
+    line = refusal(config(*options, root=root), tmp_path / "run")
+    for part in ("1 of 2 unseen classes may overlap with the pretraining", "bike polo has the part "
+                 "bike", "labels.stated_overlapping=", "split=clean", "clean=report"):  # fmt: skip
+        assert part in line
+    data = prepare(config(*options, "split.clean=report", root=root))
+    assert data.about()["leak/unseen_possible"] == 1
+    assert data.audit.categories == frozenset()  # what only may overlap is not left out
+    checks.announce(data)
+    assert "1 of 2 unseen classes may overlap" in capsys.readouterr().err
+    stated = prepare(config(*options, "labels.stated_clean=[bike polo]", root=root))
+    assert stated.audit.verdicts(["bike polo"]) == {"bike polo": "clean (as stated)"}
+
+
+def test_a_person_states_overlaps(
+    config: Callable[..., DictConfig], wide_tree: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    options = (*strict("giraffe", "octopus"), "class_folds=0")
+    of = "labels.stated_overlapping"
+    for option in (f"{of}=[giraffe]", f"{of}={{giraffe: Ice_Bear}}"):
+        line = refusal(config(*options, option, root=wide_tree), tmp_path / "run")
+        assert "knew 1 of 2 unseen classes (giraffe overlaps as stated" in line
+    reported = (*options, "split.clean=report")
+    data = prepare(config(*reported, f"{of}={{giraffe: Ice_Bear}}", root=wide_tree))
+    (category,) = data.audit.categories
+    assert "ice bear" in category
+    assert data.pretraining is not None
+    assert category not in data.pretraining.categories
+    for option, part in (
+        (f"{of}=[girafe]", "stated_overlapping names 'girafe', none of the 24 classes: did you"),
+        (f"{of}={{giraffe: okapy}}", "okapy is none of the 1000 classes of the backbone's pretr"),
+        (f"{of}=giraffe", f"{of}=giraffe: give a list of class names"),
+    ):
+        assert part in refusal(config(*reported, option, root=wide_tree), tmp_path / "run")
+    both = (f"{of}=[giraffe]", "labels.stated_clean=[giraffe]")
+    line = refusal(config(*reported, *both, root=wide_tree), tmp_path / "run")
+    assert "labels.stated_clean and labels.stated_overlapping both name giraffe" in line
+    seen = (*reported, "labels.stated_clean=[jay,octopus]")
+    prepare(config(*seen, root=wide_tree))
+    known = config(*strict("jay"), "split.clean=report", "labels.stated_clean=[jay]",
+                   "class_folds=0", root=wide_tree)  # fmt: skip
+    checks.announce(prepare(known))
+    assert "labels.stated_clean names jay, which the audit finds" in capsys.readouterr().err
+
+
+def test_split_clean_draws_classes_that_pass(
+    config: Callable[..., DictConfig], wide_tree: Path, tmp_path: Path
+) -> None:
+    options = ("split=clean", "class_folds=1")
+    drawn = []
+    for seed in (0, 1, 1):
+        data = prepare(config(*options, f"split.seed={seed}", "split.n_unseen=6", root=wide_tree))
+        drawn.append([data.split.classes[c] for c in data.split.unseen])
+        assert set(drawn[-1]) <= {*UNKNOWN}
+        assert data.audit.count(drawn[-1]).startswith("6 clean, 0 overlapping")
+        assert {*UNKNOWN} - {*drawn[-1]} >= {name for this in held_out(data) for name in this}
+    assert drawn[0] != drawn[1] == drawn[2]
+    assert data.class_audit.count(data.split.classes).startswith("12 clean, 12 overlapping")
+    line = refusal(config(*options, "split.n_unseen=13", root=wide_tree), tmp_path / "run")
+    assert "12 of 24 classes pass the overlap audit, fewer than split.n_unseen=13" in line
+    file = tmp_path / "weights.pth"
+    torch.save(models.resnet18().state_dict(), file)
+    unknown = ("split=clean", "backbone=resnet18", f"backbone.weights={file}")
+    line = refusal(config(*unknown, root=wide_tree), tmp_path / "run")
+    assert "classes of the backbone's pretraining are unknown" in line
+    parts = shutil.copytree(wide_tree, tmp_path / "parts" / "train")
+    for c, folder in enumerate(sorted(parts.iterdir())):
+        draw(parts.parent / "test" / folder.name / "00.png", COLOURS["dog"], seed=900 + c)
+    published = ("split=clean", "data.parts=keep", "split.n_unseen=3", "class_folds=0")
+    split = prepare(config(*published, root=parts.parent)).split
+    assert {split.classes[c] for c in split.unseen} <= {*UNKNOWN}
+
+
 # Aliases and merges from files
 
 

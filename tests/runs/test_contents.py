@@ -14,8 +14,8 @@ from helpers.outputs import method_output
 from devise_exp.core.errors import InputError
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split, named_split
-from devise_exp.evaluation.leakage import Overlap
 from devise_exp.evaluation.protocols import EmbeddedImages, MethodOutput
+from devise_exp.evaluation.verdicts import Overlap
 from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
@@ -64,7 +64,7 @@ def test_classes_and_split_come_back(tmp_path: Path) -> None:
 
 def test_what_the_figures_rest_on_comes_back(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    leak = Overlap("dog", "canine, dog", "word", "dog")
+    leak = Overlap(name="dog", relation="canine, dog", category="word", sense="dog")
     about = {
         "data": "x",
         "backbone": "b",

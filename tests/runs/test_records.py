@@ -9,7 +9,7 @@ import pytest
 
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split
-from devise_exp.evaluation.leakage import Overlap
+from devise_exp.evaluation.verdicts import Overlap
 from devise_exp.runs.class_records import ClassRecord, class_records
 from devise_exp.runs.records import RunDetails, SplitRecord
 from devise_exp.text.labels import Resolution
@@ -17,7 +17,7 @@ from devise_exp.text.labels import Resolution
 NAMES = ["cat", "dog", "ship"]
 ROWS = [f"{name}/{i}.png" for name in NAMES for i in range(5)]
 SPLIT = named_split(LabelledRows(classes=NAMES, labels=np.arange(3).repeat(5), rows=ROWS), ["dog"])
-OVERLAP = Overlap("dog", "is a kind of", "canine", "dog")
+OVERLAP = Overlap(name="dog", relation="is a kind of", category="canine", sense="dog")
 
 
 def test_records_come_back_from_json() -> None:
@@ -44,6 +44,7 @@ def test_the_keys_on_disk_stay() -> None:
     ]  # fmt: skip
     assert list(RunDetails(about={}).to_json()) == [
         "about", "leaks", "skipped", "methods", "unidentified", "stated_clean", "copies",
+        "possible", "other_senses",
     ]  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def test_rows_of_a_part() -> None:
 
 
 def test_the_strongest_relation_of_an_overlap_is_first() -> None:
-    weaker = Overlap("dog", "includes", "pug", "dog")
+    weaker = Overlap(name="dog", relation="includes", category="pug", sense="dog")
     details = RunDetails(about={}, overlaps=(OVERLAP, weaker))
     assert details.relations == {"dog": ("is a kind of canine", "includes pug")}
 

@@ -15,7 +15,7 @@ _PATHS = {
 }  # fmt: skip
 _PATH_ENDINGS = ("_file", "_dir", "_folder", "_path")
 # Options whose values are names: null, true and 1e5 are classes there, not YAML's words.
-_NAMES = {"unseen", "extra_labels", "stated_clean"}
+_NAMES = {"unseen", "extra_labels", "stated_clean", "stated_overlapping"}
 # Keys below these are names of classes.
 _NAMED_BY_CLASS = ("labels.aliases.", "labels.merges.")
 # Arguments of Hydra that the next argument belongs to.

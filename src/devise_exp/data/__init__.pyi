@@ -1,3 +1,4 @@
+from .audited_split import clean_split as clean_split
 from .caltech import caltech101 as caltech101
 from .caltech import caltech256 as caltech256
 from .dataset import ImageDataset as ImageDataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,8 @@ from devise_exp.core.name_files import listed, name_of
 from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dealing import draw_seen_classes
 from devise_exp.data.labelled_rows import LabelledRows
+
+CLEAN = "clean"  # the verdict that passes the overlap audit
 
 
 def draw_unseen(classes: Sequence[str], n_unseen: int | None, seed: int) -> list[str]:
@@ -29,6 +31,40 @@ def draw_unseen(classes: Sequence[str], n_unseen: int | None, seed: int) -> list
     Raises:
         InputError: If too few seen or unseen classes remain, or the seed is negative.
     """
+    return _in_drawn_order(classes, seed)[: _count(classes, n_unseen)]
+
+
+def draw_clean(verdicts: Mapping[str, str], n_unseen: int | None, seed: int) -> list[str]:
+    """Draw unseen classes among those that pass the overlap audit.
+
+    Args:
+        verdicts: Class name -> the kind of its verdict, for every class.
+        n_unseen: How many to draw; None: a fifth of all classes, at least one.
+        seed: Decides alone, with the names, in which order those that pass are drawn.
+
+    Returns:
+        Their names.
+
+    Raises:
+        InputError: If too few classes pass, too few seen ones remain, or the seed is negative.
+    """
+    count = _count([*verdicts], n_unseen)
+    drawn = [name for name in _in_drawn_order([*verdicts], seed) if verdicts[name] == CLEAN]
+    if len(drawn) < count:
+        kinds = Counter(verdicts.values())
+        others = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()) if kind != CLEAN)
+        fewer = f"give split.n_unseen={len(drawn)} or fewer, or " if drawn else ""
+        raise InputError(
+            f"split=clean: {len(drawn)} of {len(verdicts)} classes pass the overlap audit, fewer "
+            f"than split.n_unseen={count} ({len(drawn)} {CLEAN}, {others}): {fewer}give classes "
+            "that are not identified a noun (labels.aliases), or state what you know to be clean "
+            "(labels.stated_clean=[NAME,NAME]); devise-exp look shows every verdict"
+        )
+    return drawn[:count]
+
+
+def _count(classes: Sequence[str], n_unseen: int | None) -> int:
+    """How many classes are unseen."""
     count = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
     if not 0 < count < len(classes) - 1:
         raise InputError(
@@ -36,9 +72,14 @@ def draw_unseen(classes: Sequence[str], n_unseen: int | None, seed: int) -> list
             "unseen class and two seen ones; choose another split.n_unseen or data with more "
             "classes"
         )
+    return count
+
+
+def _in_drawn_order(classes: Sequence[str], seed: int) -> list[str]:
+    """All classes in the order that a seed draws them."""
     _check_seed(seed)
     names = sorted(classes)
-    return [names[i] for i in np.random.default_rng(seed).permutation(len(names))[:count]]
+    return [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
 
 
 def choose_sides(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,9 @@ class LabelledRows:
             two sides of a split; None if that is unknown.
         parts: (N,) the part that the publisher of the data gave each row, None for a row without
             one; None if the data come without parts.
+        verdicts: Class name -> the kind of its verdict in the overlap audit: clean, overlapping,
+            possibly overlapping or not identified; None if nobody has asked, or nobody knows what
+            the backbone was pretrained on.
     """
 
     classes: Sequence[str]
@@ -29,6 +32,7 @@ class LabelledRows:
     rows: Sequence[str] = field(repr=False)
     contents: Sequence[str] | None = field(default=None, repr=False)
     parts: Sequence[str | None] | None = field(default=None, repr=False)
+    verdicts: Mapping[str, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("labels", "contents", "parts"):

@@ -1,8 +1,6 @@
 from .evaluator import EvalReport as EvalReport
 from .evaluator import Evaluation as Evaluation
 from .evaluator import evaluate as evaluate
-from .leakage import AuditReport as AuditReport
-from .leakage import Overlap as Overlap
 from .leakage import audit as audit
 from .protocols import EmbeddedImages as EmbeddedImages
 from .protocols import MethodOutput as MethodOutput
@@ -10,3 +8,5 @@ from .protocols import Protocol as Protocol
 from .protocols import standard_protocols as standard_protocols
 from .records import MetricName as MetricName
 from .records import MetricRecord as MetricRecord
+from .verdicts import AuditReport as AuditReport
+from .verdicts import Overlap as Overlap

@@ -27,11 +27,13 @@ class Sense:
         synonyms: Its words.
         relation: One of RELATIONS.
         classes: Indices of the pretraining classes.
+        id: Its synset, such as n02119789; "" if that is unknown.
     """
 
     synonyms: tuple[str, ...]
     relation: str
     classes: tuple[int, ...]
+    id: str = ""
 
     def __post_init__(self) -> None:
         if self.relation not in RELATIONS or not self.synonyms or not self.classes:
@@ -66,6 +68,15 @@ class KindTable:
             for key in {spelling_key(synonym) for synonym in sense.synonyms}:
                 by_key.setdefault(key, []).append(sense)
         return {key: tuple(senses) for key, senses in by_key.items()}
+
+    @cached_property
+    def by_id(self) -> Mapping[str, tuple[Sense, ...]]:
+        """The relations of every synset that is known."""
+        by_id: dict[str, list[Sense]] = {}
+        for sense in self.senses:
+            if sense.id:
+                by_id.setdefault(sense.id, []).append(sense)
+        return {id: tuple(senses) for id, senses in by_id.items()}
 
     def describes(self, categories: Sequence[str]) -> bool:
         """Tell whether these are the classes of the table.
@@ -102,7 +113,8 @@ def read_kinds(path: Path) -> KindTable:
     """Read a table of kinds.
 
     Args:
-        path: File of gzipped lines "relation, tab, synonyms, tab, class ranges such as 3 7-9".
+        path: File of gzipped lines "relation, tab, synonyms, tab, class ranges such as 3 7-9, tab,
+            synset".
 
     Returns:
         The table.
@@ -113,8 +125,8 @@ def read_kinds(path: Path) -> KindTable:
     with gzipped_table(path, "kinds", "experiments/overlap_table/make.py") as rows:
         return KindTable(
             tuple(
-                Sense(split_synonyms(synonyms), relation, _indices(ranges))
-                for relation, synonyms, ranges in rows
+                Sense(split_synonyms(synonyms), relation, _indices(ranges), id)
+                for relation, synonyms, ranges, id in rows
             )
         )
 

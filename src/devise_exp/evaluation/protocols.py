@@ -146,7 +146,7 @@ def standard_protocols(
         overlapping: Ids of the unseen classes that the pretraining knew.
         calibrated: Whether a gamma was chosen.
         unidentified: Ids of the unseen classes of which nobody knows whether the pretraining knew
-            them.
+            them: possibly overlapping, or not identified.
 
     Returns:
         Seen among seen, unseen among unseen, both among all labels (generalised), by calibrated

@@ -18,6 +18,7 @@ from devise_exp.data.copies import CopyReport
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
 from devise_exp.pipelines import reused_hyperparameters
 from devise_exp.pipelines.build import build_module, seen_vectors
+from devise_exp.pipelines.class_audit import announce_audit
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.few_classes import require_classes, too_few_classes
 from devise_exp.pipelines.fit import build_method, fit_to
@@ -111,18 +112,7 @@ def announce(data: ExperimentData) -> None:
     _announce_words(data)
     if few := too_few_classes(split):
         warn(f"{few}: hold out another number of classes, or use data of more classes")
-    if data.audit.overlapping:
-        warn(
-            f"{len(data.audit.overlapping)} of {len(split.unseen)} unseen classes were in "
-            f"the backbone's pretraining: {listed(data.audit.overlapping)} (about.json says how)"
-        )
-    if data.audit.unidentified:
-        warn(
-            f"{len(data.audit.unidentified)} of {len(split.unseen)} unseen classes are not "
-            f"identified, so the pretraining may have known them: {listed(data.audit.unidentified)}"
-        )
-    if not data.audit.checked_by:
-        warn("the backbone's pretraining classes are unknown, so overlap was not audited")
+    announce_audit(data.audit, len(split.unseen))
 
 
 def _announce_words(data: ExperimentData) -> None:

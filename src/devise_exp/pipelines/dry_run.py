@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -11,12 +13,17 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
+from devise_exp.core.name_lists import write_names
 from devise_exp.data.splits import Split
 from devise_exp.pipelines.few_classes import require_classes
-from devise_exp.pipelines.labelled import LabelledImages, read_labelled, read_split
+from devise_exp.pipelines.labelled import LabelledImages, draws_clean, read_labelled, read_split
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.reports.tables import to_csv
 from devise_exp.text import labels
+
+if TYPE_CHECKING:
+    from devise_exp.evaluation.verdicts import AuditReport
+    from devise_exp.features.backbones.base import Backbone
 
 
 def preview(
@@ -25,10 +32,12 @@ def preview(
     n: int = 24,
     seed: int = 0,
     more: Path | None = None,
+    unseen_file: Path | None = None,
 ) -> None:
     """Print how each class gets its words; write labels.csv and a sheet of training images.
 
-    Classes without a word vector, and a split that cannot be made, are part of the report.
+    Classes without a word vector, and a split that cannot be made, are part of the report. A split
+    that a training would refuse as it is not clean is refused at the end, in the same line.
 
     Args:
         overrides: Of train.py's config.
@@ -36,6 +45,7 @@ def preview(
         n: How many images the sheet shows.
         seed: Draws and augments them.
         more: A folder with further options, GROUP/NAME.yaml.
+        unseen_file: Where the names of the unseen classes go, for split.unseen_file; None: nowhere.
 
     Raises:
         InputError: If anything else does not fit together.
@@ -45,46 +55,95 @@ def preview(
     config = compose_config(overrides, more=more)
     read_settings(config)
     labelled = read_labelled(config, config.labels.on_missing, strict=False)
-    split, failure = None, ""
-    with_missing = config.labels.on_missing == "error"
-    try:
-        # A class without a word stops a training; what mends that must not deal the classes anew.
-        split = read_split(config, labelled, with_missing=with_missing).split
-        require_classes(config, split)
-    except InputError as error:
-        failure = str(error)
-    for remark in (*labelled.dataset.remarks, *(split.remarks if split else ())):
+    looked = _look(config, labelled)
+    for remark in (*labelled.dataset.remarks, *(looked.split.remarks if looked.split else ())):
         warn(remark)
-    _report(config, labelled, split, failure, folder, n, seed)
+    _report(config, labelled, looked, folder)
+    if looked.split is not None and looked.audit is not None:
+        _announce_audit(looked.split, looked.audit)
+    _write_sheet(labelled, looked, folder, n, seed)
+    if looked.failure and (draws_clean(config) or unseen_file is not None):
+        raise InputError(looked.failure)
+    if looked.split is not None and looked.audit is not None:
+        _require_clean(looked.split, looked.audit)
+    if looked.split is not None and unseen_file is not None:
+        unseen = [looked.split.classes[c] for c in looked.split.unseen]
+        write_names(unseen_file, unseen, "--unseen-file")
+        notify(f"written to {unseen_file}, for split=named split.unseen_file={unseen_file}")
 
 
-def _report(
-    config: DictConfig,
-    labelled: LabelledImages,
-    split: Split | None,
-    failure: str,
-    folder: Path,
-    n: int,
-    seed: int,
-) -> None:
-    """Print and write the labels, and write the sheet; `failure` says why there is no split."""
-    from devise_exp.pipelines.label_report import csv_table, label_lines, show_lines  # late: torch
+@dataclass(frozen=True, kw_only=True)
+class _Looked:
+    """What a look finds: the split or why there is none, the backbone or why, and the audit."""
+
+    split: Split | None
+    failure: str
+    backbone: Backbone | None
+    trouble: InputError | None
+    audit: AuditReport | None
+
+
+def _look(config: DictConfig, labelled: LabelledImages) -> _Looked:
+    """Build the backbone, audit all classes and split them, as far as that is possible."""
+    from devise_exp.pipelines.class_audit import audit_config, verdict_kinds  # late: torch
     from devise_exp.pipelines.prepare import read_backbone
-    from devise_exp.pipelines.training_sheet import write_sheet
 
-    backbone, trouble = None, None
+    split, failure, backbone, trouble, audit, verdicts = None, "", None, None, None, None
+    # A class without a word stops a training; what mends that must not deal the classes anew.
+    with_missing = config.labels.on_missing == "error"
     try:
         backbone = read_backbone(config)
     except InputError as error:
         trouble = error
-    lines = label_lines(labelled, split, labels.as_names(config.labels.aliases), backbone)
-    show_lines(lines, labelled, failure or f"split {split.name if split else ''}")
+    if backbone is not None:
+        audit = audit_config(config, labelled, backbone, with_missing=True)
+        verdicts = verdict_kinds(audit, labelled)
+    try:
+        if trouble is not None and draws_clean(config):
+            raise trouble
+        split = read_split(config, labelled, with_missing, verdicts).split
+        require_classes(config, split)
+    except InputError as error:
+        failure = str(error)
+    return _Looked(split=split, failure=failure, backbone=backbone, trouble=trouble, audit=audit)
+
+
+def _announce_audit(split: Split, audit: AuditReport) -> None:
+    """Warn of unseen classes that the pretraining knew, or may have known."""
+    from devise_exp.pipelines.class_audit import announce_audit  # late: torch
+
+    announce_audit(audit.of(split.classes[c] for c in split.unseen), len(split.unseen))
+
+
+def _require_clean(split: Split, audit: AuditReport) -> None:
+    """Refuse what a training refuses."""
+    from devise_exp.pipelines.class_audit import require_clean  # late: torch
+
+    require_clean(split, audit.of(split.classes[c] for c in split.unseen))
+
+
+def _report(config: DictConfig, labelled: LabelledImages, looked: _Looked, folder: Path) -> None:
+    """Print and write the labels."""
+    from devise_exp.pipelines.label_report import csv_table, label_lines, show_lines  # late: torch
+
+    split = looked.split
+    aliases = labels.as_names(config.labels.aliases)
+    lines = label_lines(labelled, split, aliases, looked.audit)
+    show_lines(lines, labelled, looked.failure or f"split {split.name if split else ''}")
     write_text(folder / "labels.csv", to_csv(csv_table(lines)))
     notify(f"written to {folder / 'labels.csv'}")
+
+
+def _write_sheet(
+    labelled: LabelledImages, looked: _Looked, folder: Path, n: int, seed: int
+) -> None:
+    """Write the sheet, if the images and the backbone are there."""
+    from devise_exp.pipelines.training_sheet import write_sheet  # late: torch
+
     if labelled.dataset.images is None:
         name = labelled.dataset.name
         notify(f"no images to show: those of {name} are not on this machine: data.root=...")
         return
-    if backbone is None:
-        raise trouble or InputError("no backbone")
-    write_sheet(folder, labelled, split, backbone, n, seed)
+    if looked.backbone is None:
+        raise looked.trouble or InputError("no backbone")
+    write_sheet(folder, labelled, looked.split, looked.backbone, n, seed)

@@ -12,7 +12,7 @@ from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.splits import Split
 from devise_exp.evaluation import leakage
 from devise_exp.evaluation.kinds import imagenet1k_kinds
-from devise_exp.evaluation.leakage import AuditReport
+from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.methods.prior import PretrainedClassifier
 from devise_exp.methods.task import ClassFold, Task, class_fold, make_task
@@ -38,6 +38,7 @@ class ExperimentData:
         split: Seen and unseen classes, and their rows.
         backbone: Images to features.
         audit: Which unseen classes the pretraining knew.
+        class_audit: Which of all classes it knew.
         pretraining: What the backbone's own classifier knows beside the unseen classes; None if
             that is unknown, or the network is trained.
         held_out: Seen classes that play the unseen ones, per class fold.
@@ -55,6 +56,7 @@ class ExperimentData:
     split: Split
     backbone: Backbone
     audit: AuditReport
+    class_audit: AuditReport
     pretraining: PretrainedClassifier | None
     held_out: tuple[np.ndarray, ...]
     images: np.ndarray | None = None
@@ -78,7 +80,8 @@ class ExperimentData:
     def class_folds(self, task: Task) -> tuple[ClassFold, ...]:
         """Hold out some seen classes of a task, once per set of held_out.
 
-        What the pretraining knows of them is taken out as well, and so are copies of their images.
+        What the pretraining knows of them by their whole names is taken out as well, and so are
+        copies of their images.
         If that is all it knows (a class called "entity"), or all the training images of another
         class, the fold is left out.
 
@@ -90,8 +93,8 @@ class ExperimentData:
         """
         folds = []
         for held_out in self.held_out:
-            names = display_names(self.resolutions, held_out)
-            overlapping = audit_classes(names, self.backbone).categories
+            audit = self.class_audit.of(self.split.classes[c] for c in held_out)
+            overlapping = {overlap.category for overlap in audit.by_whole_names}
             folds.append(class_fold(task, held_out, overlapping))
         needed = task.pretraining is not None
         return tuple(
@@ -131,8 +134,10 @@ class ExperimentData:
         about["leak/checked_by"] = (
             " and ".join(self.audit.checked_by) or "nothing (classes unknown)"
         )
-        about["leak/unseen_leaked"] = len(self.audit.overlapping)
-        about["leak/unseen_unidentified"] = len(self.audit.unidentified)
+        audit = self.audit
+        about["leak/unseen_leaked"] = len(audit.overlapping)
+        about["leak/unseen_possible"] = len(audit.undecided) - len(audit.unidentified)
+        about["leak/unseen_unidentified"] = len(audit.unidentified)
         return about
 
     def _about_copies(self) -> dict[str, str | int | float]:
@@ -165,16 +170,22 @@ def display_names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dic
 
 
 def audit_classes(
-    names: Mapping[str, str], backbone: Backbone, stated_clean: Collection[str] = ()
+    names: Mapping[str, str],
+    backbone: Backbone,
+    stated_clean: Collection[str] = (),
+    stated_overlapping: Mapping[str, str] | None = None,
 ) -> AuditReport:
     """Ask which classes the backbone's pretraining knew.
 
     Args:
-        names: Name of each class -> its words.
+        names: Name of each class of the data -> its words.
         backbone: Its categories are those of the pretraining.
         stated_clean: Classes that a person states to be clean.
+        stated_overlapping: Classes that a person states to overlap -> the pretraining class.
 
     Returns:
         The overlaps, and the classes that cannot be placed.
     """
-    return leakage.audit(names, backbone.categories, imagenet1k_kinds(), stated_clean)
+    return leakage.audit(
+        names, backbone.categories, imagenet1k_kinds(), stated_clean, stated_overlapping
+    )

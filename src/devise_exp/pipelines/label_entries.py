@@ -14,8 +14,10 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import cache_dir, fingerprint, write_text
 from devise_exp.core.name_files import NameIndex, listed, read_pairs
+from devise_exp.core.spelling import nearest_spellings
 from devise_exp.text.label_options import as_names, require_classes
 from devise_exp.text.missing_words import MissingWordsError
+from devise_exp.text.names import spelling_key, split_synonyms
 
 
 def label_entries(
@@ -93,6 +95,61 @@ def stated_clean(options: DictConfig, classes: Sequence[str]) -> tuple[str, ...]
     names = [index.find(name) for name in stated]
     require_classes(names, classes, "stated_clean")
     return tuple(names)
+
+
+def stated_overlapping(
+    options: DictConfig, classes: Sequence[str], categories: Sequence[str] | None
+) -> dict[str, str]:
+    """Read which classes a person says that the backbone's pretraining knew.
+
+    Args:
+        options: config.labels.
+        classes: C class names.
+        categories: Names of the pretraining classes; None if they are not known.
+
+    Returns:
+        Name of a class -> the pretraining class, "" for none in particular.
+
+    Raises:
+        InputError: A name is none of the classes, or of the pretraining; a class is stated to be
+            clean too; or the option is neither a list nor a mapping.
+    """
+    stated = options.get("stated_overlapping") or {}
+    plain = OmegaConf.to_container(stated) if OmegaConf.is_config(stated) else stated
+    if not isinstance(plain, dict | list):
+        raise InputError(
+            f"labels.stated_overlapping={plain}: give a list of class names, [NAME,NAME], or a "
+            "mapping, {NAME: PRETRAINING CLASS}"
+        )
+    index = NameIndex(classes)
+    pairs = plain.items() if isinstance(plain, dict) else [(name, None) for name in plain]
+    entries = {index.find(name): _category(category, categories) for name, category in pairs}
+    require_classes(entries, classes, "stated_overlapping")
+    if twice := [name for name in stated_clean(options, classes) if name in entries]:
+        raise InputError(
+            f"labels.stated_clean and labels.stated_overlapping both name {listed(twice)}: take "
+            "each out of one of them"
+        )
+    return entries
+
+
+def _category(value: object, categories: Sequence[str] | None) -> str:
+    """The pretraining class that a person names by one of its synonyms."""
+    if value is None:
+        return ""
+    by_key = {
+        spelling_key(synonym): category
+        for category in reversed(categories or ())
+        for synonym in (category, *split_synonyms(category))
+    }
+    if categories is not None and spelling_key(str(value)) not in by_key:
+        names = [split_synonyms(category)[0] for category in categories]
+        near = ", ".join(nearest_spellings(str(value), names)) or "none"
+        raise InputError(
+            f"labels.stated_overlapping: {value} is none of the {len(names)} classes of the "
+            f"backbone's pretraining (near: {near}): give one of them, or a list of class names"
+        )
+    return by_key.get(spelling_key(str(value)), str(value))
 
 
 def with_file(error: MissingWordsError, aliases: Mapping[str, str], path: object) -> InputError:

@@ -9,8 +9,7 @@ import numpy as np
 
 from devise_exp.core.console import print_content, printable
 from devise_exp.data.splits import Split
-from devise_exp.features.backbones.base import Backbone
-from devise_exp.pipelines.experiment_data import audit_classes
+from devise_exp.evaluation.verdicts import NOT_CHECKED, AuditReport, count_kinds
 from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Column, Table
@@ -52,7 +51,7 @@ def label_lines(
     labelled: LabelledImages,
     split: Split | None,
     aliases: Mapping[str, str],
-    backbone: Backbone | None = None,
+    audit: AuditReport | None = None,
 ) -> list[LabelLine]:
     """Report the classes.
 
@@ -60,7 +59,7 @@ def label_lines(
         labelled: Images and the words of their classes.
         split: Seen and unseen classes, if they could be split.
         aliases: Class -> the words to take for it.
-        backbone: Its pretraining is asked for the classes; None: it is not.
+        audit: What the overlap audit says of all classes; None: it was not asked.
 
     Returns:
         A line for each class, by rule; what needs attention comes last.
@@ -72,7 +71,7 @@ def label_lines(
         sides |= {split.classes[i]: "unseen" for i in split.unseen}
     _, known = labelled.with_word_vectors()
     checks = _checks(known, labelled.vocabulary)
-    verdicts = _verdicts(known, backbone)
+    verdicts = audit.verdicts(r.name for r in labelled.resolutions) if audit else {}
     missing = [r.name for r in labelled.resolutions if r.rule == "missing"]
     near = {
         name: suggest_words(aliases.get(name, name), labelled.vocabulary)
@@ -108,12 +107,14 @@ def _checks(known: Sequence[Resolution], vocabulary: WordVectors) -> dict[str, W
     return {r.name: check for r, check in zip(known, checks, strict=True)}
 
 
-def _verdicts(known: Sequence[Resolution], backbone: Backbone | None) -> dict[str, str]:
-    """Ask the overlap audit for every class, so that unseen ones can be chosen by it."""
-    if backbone is None:
-        return {}
-    names = {r.name: r.display_name for r in known}
-    return audit_classes(names, backbone).verdicts(names)
+def _verdict_counts(lines: Sequence[LabelLine]) -> list[str]:
+    """Count the verdicts of all classes, and of the unseen ones."""
+    verdicts = {line.name: line.verdict for line in lines if line.verdict}
+    if not verdicts or NOT_CHECKED in verdicts.values():
+        return []
+    unseen = {line.name: line.verdict for line in lines if line.side == "unseen"}
+    counts = [f"pretraining of all classes: {count_kinds(verdicts)}"]
+    return counts + ([f"of the unseen ones: {count_kinds(unseen)}"] if unseen else [])
 
 
 def csv_table(lines: Sequence[LabelLine]) -> Table:
@@ -154,6 +155,7 @@ def show_lines(lines: Sequence[LabelLine], labelled: LabelledImages, split: str)
         ", ".join(f"{n} {rule}" for rule, n in counts.items()),
         f"{sum(bool(line.check and line.check.suspect) for line in lines)} suspect",
         f"{len(labelled.dataset.skipped)} skipped" if labelled.dataset.skipped else "",
+        *_verdict_counts(lines),
         split,
     ]
     summary = " · ".join(part for part in parts if part)

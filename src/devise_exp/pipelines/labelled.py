@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +16,15 @@ from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.data.copies import SplitImages, split_images
 from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.labelled_rows import LabelledRows
-from devise_exp.data.listing import Listed, on_listing
-from devise_exp.data.scan import is_image
+from devise_exp.data.listing import on_listing
 from devise_exp.data.splits import Split
 from devise_exp.data.subset import subset
+from devise_exp.pipelines.class_words import ClassWords
 from devise_exp.pipelines.few_classes import require_classes
-from devise_exp.pipelines.label_entries import label_entries, with_file
 from devise_exp.pipelines.outputs import check_folder, holds_run, remove_empty
 from devise_exp.pipelines.settings import read_settings
-from devise_exp.text import labels
-from devise_exp.text.missing_words import MissingWordsError
 from devise_exp.text.resolution import Resolution
 from devise_exp.text.word_vectors.vectors import WordVectors
-
-Words = tuple[Resolution, ...]
-_TRIED = 5  # files of a class that are opened to see whether it has an image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +88,8 @@ def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
         if config.resume is not None or holds_run(folder):
             return None
         labelled = read_labelled(config, config.labels.on_missing)
-        require_classes(config, draw_split(config, labelled))
+        if not draws_clean(config):  # the audit needs the backbone, and with it torch
+            require_classes(config, draw_split(config, labelled))
     except BaseException:
         remove_empty(folder)
         raise
@@ -113,7 +107,7 @@ def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> L
     Returns:
         The images with the words of their classes.
     """
-    words = _ClassWords(config, on_missing, strict)
+    words = ClassWords(config, on_missing, strict)
     with on_listing(words.look_at) if words.all_count else nullcontext():
         whole = read_images(config)
     with as_input_error("subset"):
@@ -126,47 +120,6 @@ def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> L
         resolutions=resolutions,
         vocabulary=words.vocabulary,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _ClassWords:
-    """The words of classes, by config.labels and config.word_vectors."""
-
-    config: DictConfig
-    on_missing: str
-    strict: bool
-
-    @property
-    def all_count(self) -> bool:
-        """Whether every class has to have words, as far as its images let it take part."""
-        all_known = self.config.labels.get("on_unknown", "error") == "error"
-        return all_known and self.on_missing == "error" and self.config.subset.min_images is None
-
-    @cached_property
-    def vocabulary(self) -> WordVectors:
-        vocabulary: WordVectors = instantiate(self.config.word_vectors)
-        return vocabulary
-
-    def of(self, classes: Sequence[str], kept: Sequence[str]) -> tuple[np.ndarray, Words]:
-        """The number of the merged class of each class that is kept, and the words of those."""
-        options = self.config.labels
-        entries = partial(label_entries, options, classes=classes, kept=kept)
-        names, merged = labels.merge_classes(kept, entries(option="merges"))
-        vocabulary, aliases = self.vocabulary, entries(option="aliases")
-        try:
-            resolutions = labels.resolve(names, vocabulary, aliases, self.on_missing, self.strict)
-        except MissingWordsError as error:
-            raise with_file(error, aliases, options.get("aliases_file")) from None
-        return merged, resolutions
-
-    def look_at(self, listed: Listed) -> None:
-        """Raise what is wrong with the names of classes before their images are read."""
-        try:
-            self.of(sorted(listed), sorted(listed))
-        except InputError:
-            # A class of no good image is left out later, and with it what is wrong with its name.
-            if all(any(map(is_image, files[:_TRIED])) for files in listed.values()):
-                raise
 
 
 def read_images(config: DictConfig) -> ImageDataset:
@@ -184,7 +137,8 @@ def read_images(config: DictConfig) -> ImageDataset:
     target = str(config.split.get("_target_"))
     takes_parts = target.endswith(".folders_split")
     parts = config.data.get("parts")
-    if parts == "keep" and target.startswith("devise_exp.") and not takes_parts:
+    deals_anew = target.startswith("devise_exp.") and not takes_parts and not draws_clean(config)
+    if parts == "keep" and deals_anew:
         raise InputError(
             "data.parts=keep: this split deals the images anew, across the parts: give "
             "split=folders, or data.parts=join"
@@ -205,8 +159,23 @@ def read_images(config: DictConfig) -> ImageDataset:
     raise wrong  # not above: each of the two would be the reason of the other
 
 
+def draws_clean(config: DictConfig) -> bool:
+    """Tell whether the split draws its unseen classes by the verdicts of the overlap audit.
+
+    Args:
+        config: Of train.py.
+
+    Returns:
+        Whether it does.
+    """
+    return str(config.split.get("_target_")).endswith(".clean_split")
+
+
 def read_split(
-    config: DictConfig, labelled: LabelledImages, with_missing: bool = False
+    config: DictConfig,
+    labelled: LabelledImages,
+    with_missing: bool = False,
+    verdicts: Mapping[str, str] | None = None,
 ) -> SplitImages:
     """Split the classes that have a word vector into seen and unseen, no image on two sides.
 
@@ -214,11 +183,13 @@ def read_split(
         config: Of train.py.
         labelled: The images.
         with_missing: Whether classes without one take part, as they will once they have an alias.
+        verdicts: Class name -> the kind of its verdict in the overlap audit; None if that is
+            unknown.
 
     Returns:
         The split with its rows, and the copies among these.
     """
-    data = _rows(labelled, with_missing)
+    data = replace(_rows(labelled, with_missing), verdicts=verdicts)
     copies = config.get("copies") or {}  # a run of an earlier version has none
     with as_input_error("split"):
         return split_images(data, instantiate(config.split), labelled.dataset.looks, **copies)

@@ -95,6 +95,7 @@ PARTS: Mapping[str, Kinds] = {
     f"{_OURS}methods.baselines.ALE": {"rates": Rates},
     f"{_OURS}index.NmslibIndex": _INDEX,
     f"{_OURS}data.splits.random_split": {**_SPLIT, "n_unseen": FromOne | None},
+    f"{_OURS}data.audited_split.clean_split": {**_SPLIT, "n_unseen": FromOne | None},
     f"{_OURS}data.splits.named_split": {
         **_SPLIT, "unseen": Names | None, "unseen_file": PathOrNumber | None,
     },

@@ -6,25 +6,17 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import listed
 from devise_exp.data.class_folds import draw_class_folds
-from devise_exp.data.splits import Split
-from devise_exp.evaluation.leakage import AuditReport
+from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.bank import RemoteShards, feature_bank
 from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.methods.prior import PretrainedClassifier, pretrained_classifier
-from devise_exp.pipelines.experiment_data import (
-    ExperimentData,
-    audit_classes,
-    display_names,
-)
-from devise_exp.pipelines.label_entries import stated_clean
+from devise_exp.pipelines.class_audit import audit_config, require_clean, verdict_kinds
+from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.labelled import LabelledImages, read_labelled, read_split
 from devise_exp.text import labels
 from devise_exp.text.distinct import require_distinct_vectors
-from devise_exp.text.label_options import alias_override
 from devise_exp.text.names import split_synonyms
 from devise_exp.text.sentence_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
@@ -44,17 +36,15 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
         InputError: If parts do not fit together.
     """
     labelled = labelled or read_labelled(config, config.labels.on_missing)
-    images = read_split(config, labelled)
-    split = images.split
-    class_ids, resolutions = labelled.with_word_vectors(set(split.classes))
     backbone = read_backbone(config)
-    stated = stated_clean(config.labels, labelled.whole.classes)
-    audit = audit_classes(display_names(resolutions, split.unseen), backbone, stated)
-    if split.clean == "require":
-        _require_clean(split, audit)
-    seen_names = display_names(resolutions, split.seen)
-    known = set(audit_classes(seen_names, backbone).overlapping)
-    clean = [c for c, name in zip(split.seen, seen_names, strict=True) if name not in known]
+    class_audit = audit_config(config, labelled, backbone)
+    images = read_split(config, labelled, verdicts=verdict_kinds(class_audit, labelled))
+    split = images.split
+    audit = class_audit.of(split.classes[c] for c in split.unseen)
+    require_clean(split, audit)
+    class_ids, resolutions = labelled.with_word_vectors(set(split.classes))
+    known = {overlap.name for overlap in class_audit.by_whole_names}
+    clean = [c for c in split.seen if split.classes[c] not in known]
     class_vectors = labels.class_vectors(resolutions, labelled.vocabulary)
     require_distinct_vectors([r.name for r in resolutions], class_vectors)
     held_out = draw_class_folds(split, np.array(clean, dtype=np.int64), config.class_folds)
@@ -69,37 +59,12 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
         split=split,
         backbone=backbone,
         audit=audit,
+        class_audit=class_audit,
         pretraining=_pretraining(backbone, labelled.vocabulary, audit),
         held_out=held_out,
         images=images.images,
         copies=images.report,
     )
-
-
-def _require_clean(split: Split, audit: AuditReport) -> None:
-    """Raise an InputError if an unseen class overlaps with the pretraining, or nobody knows."""
-    if not audit.checked_by:
-        raise InputError(
-            "split.clean=require: the classes of the backbone's pretraining are unknown, so no "
-            "overlap can be ruled out: choose a backbone with published classes, or clean=report"
-        )
-    if audit.overlaps:
-        verdicts = audit.verdicts(audit.overlapping[:5])
-        overlapping = "; ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
-        raise InputError(
-            f"split.clean=require: the backbone's pretraining knew {len(audit.overlapping)} of "
-            f"{len(split.unseen)} unseen classes ({overlapping}): hold out other classes, or say "
-            "split.clean=report to see clean and overlapping ones apart"
-        )
-    if audit.unidentified:
-        first = audit.unidentified[0]
-        raise InputError(
-            f"split.clean=require: {len(audit.unidentified)} of {len(split.unseen)} unseen classes "
-            f"are not identified, so no overlap can be ruled out ({listed(audit.unidentified)}): "
-            f"give each a noun that the audit knows ({alias_override(first)}), or state by hand "
-            "that the pretraining did not know it (labels.stated_clean=[NAME,NAME]), or say "
-            "split.clean=report"
-        )
 
 
 def _pretraining(

@@ -120,8 +120,9 @@ def _prepare(
         features = distributed.features(config, data)
     run.begin(config)
     word_checks = check_words(data.resolutions, data.class_vectors, data.vocabulary)
+    verdicts = data.class_audit.verdicts(data.split.classes)
     run.save_classes(
-        data.split, data.resolutions, data.class_vectors, data.dataset.rows, word_checks
+        data.split, data.resolutions, data.class_vectors, data.dataset.rows, word_checks, verdicts
     )
     if data.dataset.contents is not None:
         rows = (*data.split.train, *data.split.val)
@@ -236,6 +237,8 @@ def _embed(
             methods={output.name: chosen.get(output.name, {}) for output in outputs},
             unidentified=data.audit.unidentified,
             stated_clean=data.audit.stated_clean,
+            possible=data.audit.possible,
+            other_senses=data.audit.other_senses,
             copies=() if data.copies is None else data.copies.lines,
         )
     )

@@ -50,7 +50,7 @@ def protocols_of(
         train,
         run.overlapping_ids(),
         calibrated,
-        run.unidentified_ids(),
+        run.undecided_ids(),
     )
 
 

@@ -19,7 +19,7 @@ from devise_exp.core.files import write_text
 from devise_exp.pipelines import checks, distributed, run
 from devise_exp.pipelines.distributed import all_ranks
 from devise_exp.pipelines.grid import grid_folder
-from devise_exp.pipelines.labelled import LabelledImages, draw_split, read_labelled
+from devise_exp.pipelines.labelled import LabelledImages, draw_split, draws_clean, read_labelled
 from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import Seed
 from devise_exp.pipelines.outputs import check_folder, remove_empty
@@ -176,8 +176,8 @@ def _check(config: DictConfig, folder: Path) -> None:
 
 def _check_splits_differ(config: DictConfig, labelled: LabelledImages) -> None:
     """InputError if the seed of the split changes nothing."""
-    if str(config.split.get("_target_")).endswith(".clean_split"):
-        return  # it deals rows anew, and needs verdicts that are asked for later
+    if draws_clean(config):
+        return  # it deals rows by the seed, and draws by an audit that comes later
     other = config.copy()
     other.split.seed = config.split.seed + 1
     first, second = (draw_split(of, labelled).fingerprint for of in (config, other))

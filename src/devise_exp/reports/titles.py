@@ -14,7 +14,7 @@ PROTOCOL_TITLES = {
     "all_unseen": "unseen among all",
     "unseen_clean": "clean unseen among unseen",
     "unseen_leaked": "overlapping unseen among unseen",
-    "unseen_unidentified": "not identified unseen among unseen",
+    "unseen_unidentified": "unseen without a sure verdict among unseen",
     "train": "training images among seen",
     "extra_seen": "seen among all + extra",
     "extra_unseen": "unseen among all + extra",

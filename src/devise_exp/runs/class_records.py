@@ -22,6 +22,7 @@ class ClassRecord:
         words: Words whose mean vector stands for it.
         rule: How the words were resolved, one of text.labels.RULES.
         check: What tells whether the words are the right ones; None in older runs.
+        verdict: Whether the pretraining knew it, by the overlap audit; "" in older runs.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ClassRecord:
     words: tuple[str, ...]
     rule: str
     check: WordCheck | None = None
+    verdict: str = ""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ClassRecord:
@@ -46,6 +48,7 @@ class ClassRecord:
             words=texts(content["words"]),
             rule=text(content["how"]),
             check=_check_of(content["check"]) if "check" in content else None,
+            verdict=text(content.get("pretraining", "")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -54,17 +57,21 @@ class ClassRecord:
         Returns:
             The entry as JSON has it.
         """
-        entry = {
+        entry: dict[str, Any] = {
             "name": self.name,
             "seen": self.seen,
             "words": list(self.words),
             "how": self.rule,
         }
-        return entry | ({"check": asdict(self.check)} if self.check else {})
+        entry |= {"check": asdict(self.check)} if self.check else {}
+        return entry | ({"pretraining": self.verdict} if self.verdict else {})
 
 
 def class_records(
-    split: Split, resolutions: Sequence[Resolution], checks: Sequence[WordCheck] = ()
+    split: Split,
+    resolutions: Sequence[Resolution],
+    checks: Sequence[WordCheck] = (),
+    verdicts: Mapping[str, str] | None = None,
 ) -> tuple[ClassRecord, ...]:
     """Describe the classes of a split.
 
@@ -72,6 +79,7 @@ def class_records(
         split: The split, whose classes are described.
         resolutions: The words of every class, in the order of the classes.
         checks: What tells whether they are the right ones, () for nothing.
+        verdicts: Class name -> its verdict in the overlap audit; None: it is not known.
 
     Returns:
         A record for every class, in the order of their ids.
@@ -79,7 +87,14 @@ def class_records(
     seen = set(split.seen.tolist())
     of_class: Sequence[WordCheck | None] = checks or [None] * len(resolutions)
     return tuple(
-        ClassRecord(name=name, seen=i in seen, words=tuple(r.words), rule=r.rule, check=check)
+        ClassRecord(
+            name=name,
+            seen=i in seen,
+            words=tuple(r.words),
+            rule=r.rule,
+            check=check,
+            verdict=(verdicts or {}).get(name, ""),
+        )
         for i, (name, r, check) in enumerate(zip(split.classes, resolutions, of_class, strict=True))
     )
 

@@ -43,6 +43,7 @@ class RunContents:
         class_vectors: np.ndarray,
         rows: Sequence[str],
         checks: Sequence[WordCheck] = (),
+        verdicts: Mapping[str, str] | None = None,
     ) -> None:
         """Write the classes with their vectors, and the split by row names.
 
@@ -52,9 +53,10 @@ class RunContents:
             class_vectors: (C, D) unit rows.
             rows: Names of all rows of the dataset.
             checks: What tells whether the words are the right ones, () for nothing.
+            verdicts: Class name -> its verdict in the overlap audit; None: it is not known.
         """
-        records = [record.to_json() for record in class_records(split, resolutions, checks)]
-        files.write_json(self.path, "classes.json", records)
+        records = class_records(split, resolutions, checks, verdicts)
+        files.write_json(self.path, "classes.json", [record.to_json() for record in records])
         files.write_json(self.path, "split.json", SplitRecord.of(split, rows).to_json())
         with atomic_path(self.path / "class_vectors.npy") as path:
             np.save(path, class_vectors)

@@ -249,11 +249,11 @@ class RunFolder(RunContents):
         names = self.details().relations
         return np.array([i for i, c in enumerate(self.classes()) if c.name in names], dtype=int)
 
-    def unidentified_ids(self) -> np.ndarray:
-        """List the unseen classes that the overlap audit could not place.
+    def undecided_ids(self) -> np.ndarray:
+        """List the unseen classes that may overlap with the pretraining, or are not identified.
 
         Returns:
             Their ids.
         """
-        names = set(self.details().unidentified)
+        names = set(self.details().audit.undecided)
         return np.array([i for i, c in enumerate(self.classes()) if c.name in names], dtype=int)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from devise_exp.data.splits import Split
-from devise_exp.evaluation.leakage import AuditReport, Overlap
+from devise_exp.evaluation.verdicts import AuditReport, Overlap
 from devise_exp.runs.checked import number, scalars, text, texts
 
 
@@ -89,6 +89,8 @@ class RunDetails:
         methods: Hyperparameters that each method selected; the trained model is one of them.
         unidentified: Unseen classes that the overlap audit could not place.
         stated_clean: Those of which a person states that the pretraining did not know them.
+        possible: What unseen classes without an overlap may overlap with.
+        other_senses: What they would overlap with in another sense of their names.
         copies: A line for each image with copies or near copies: the names of its rows.
     """
 
@@ -98,6 +100,8 @@ class RunDetails:
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
     unidentified: tuple[str, ...] = ()
     stated_clean: tuple[str, ...] = ()
+    possible: tuple[Overlap, ...] = ()
+    other_senses: tuple[Overlap, ...] = ()
     copies: tuple[str, ...] = ()
 
     @classmethod
@@ -115,11 +119,13 @@ class RunDetails:
             raise ValueError(f"no names of methods, which name files: {wrong}")
         return cls(
             about=scalars(content["about"]),
-            overlaps=tuple(Overlap(**_texts_of(overlap)) for overlap in content["leaks"]),
+            overlaps=_overlaps_of(content["leaks"]),
             skipped=texts(content["skipped"]),
             methods={name: dict(values) for name, values in methods.items()},
             unidentified=texts(content.get("unidentified", [])),
             stated_clean=texts(content.get("stated_clean", [])),
+            possible=_overlaps_of(content.get("possible", [])),
+            other_senses=_overlaps_of(content.get("other_senses", [])),
             copies=texts(content.get("copies", [])),
         )
 
@@ -137,6 +143,8 @@ class RunDetails:
             "unidentified": list(self.unidentified),
             "stated_clean": list(self.stated_clean),
             "copies": list(self.copies),
+            "possible": [asdict(overlap) for overlap in self.possible],
+            "other_senses": [asdict(overlap) for overlap in self.other_senses],
         }
 
     def verdicts(self, unseen: Iterable[str]) -> dict[str, str]:
@@ -148,18 +156,27 @@ class RunDetails:
         Returns:
             Name -> as AuditReport.verdicts has it.
         """
+        return self.audit.verdicts(unseen)
+
+    @property
+    def audit(self) -> AuditReport:
+        """What the overlap audit says of the unseen classes."""
         checked = str(self.about.get("leak/checked_by", "nothing"))
-        by = () if checked.startswith("nothing") else (checked,)
-        audit = AuditReport(by, self.overlaps, self.unidentified, self.stated_clean)
-        return audit.verdicts(unseen)
+        return AuditReport(
+            checked_by=() if checked.startswith("nothing") else (checked,),
+            overlaps=self.overlaps,
+            unidentified=self.unidentified,
+            stated_clean=self.stated_clean,
+            possible=self.possible,
+            other_senses=self.other_senses,
+        )
 
     @property
     def relations(self) -> dict[str, tuple[str, ...]]:
         """Overlapping class -> its relations, strongest first, such as "is a kind of hook"."""
         relations: dict[str, tuple[str, ...]] = {}
         for overlap in self.overlaps:
-            relation = f"{overlap.relation} {overlap.category}"
-            relations[overlap.name] = (*relations.get(overlap.name, ()), relation)
+            relations[overlap.name] = (*relations.get(overlap.name, ()), overlap.text)
         return relations
 
 
@@ -177,5 +194,6 @@ def about_from_json(content: Mapping[str, Any]) -> dict[str, Any]:
     return about
 
 
-def _texts_of(content: Mapping[str, Any]) -> dict[str, str]:
-    return {key: text(value) for key, value in content.items()}
+def _overlaps_of(entries: Iterable[Mapping[str, Any]]) -> tuple[Overlap, ...]:
+    """Read overlaps; those of earlier versions do not say what they rest on."""
+    return tuple(Overlap(**{key: text(value) for key, value in e.items()}) for e in entries)

@@ -23,10 +23,10 @@ from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split
 from devise_exp.evaluation import diagnostics, evaluator
 from devise_exp.evaluation.diagnostics import Classes
-from devise_exp.evaluation.leakage import Overlap
 from devise_exp.evaluation.metrics.calibrated_stacking import Curve, top_answers, tradeoff_curve
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
 from devise_exp.evaluation.ranking_analysis import top_similarity
+from devise_exp.evaluation.verdicts import Overlap
 from devise_exp.index.exact import ExactIndex
 from devise_exp.reports import run_tables
 from devise_exp.reports.figures.style import VARIABLES
@@ -79,7 +79,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     actual = evaluator.evaluate(models, chosen, ExactIndex, about=dict(ABOUT))
     result, neighbours = actual.report, actual.neighbours
     run.save_classes(split, [Resolution(n, (n,), "exact") for n in NAMES], vectors, rows)
-    overlap = Overlap("okapi", "is a kind of", "giraffe", "okapi")
+    overlap = Overlap(name="okapi", relation="is a kind of", category="giraffe", sense="okapi")
     run.save_details(RunDetails(about=ABOUT, overlaps=(overlap,), skipped=(f"{EVIL}: broken",)))
     (run.path / "config.yaml").write_text("seed: 0\nnote: <b>bold</b>\n", encoding="utf-8")
     run.save_arrays("neighbours", neighbours)

@@ -57,13 +57,25 @@ def test_classes_prints_names_as_they_are_with_their_words_and_verdicts(tmp_path
          "check": check},
         {"name": "zzyzx", "seen": False, "words": ["said"], "how": "alias"},
         {"name": "ewer", "seen": False, "words": ["jug"], "how": "alias"},
-        {"name": "cat", "seen": True, "words": ["cat"], "how": "exact"},
+        {"name": "cat", "seen": True, "words": ["cat"], "how": "exact",
+         "pretraining": "includes tabby"},
+        {"name": "polo", "seen": False, "words": ["polo"], "how": "exact"},
     ]  # fmt: skip
     overlap = {"name": "ewer", "relation": "is", "category": "pitcher", "sense": "pitcher"}
-    details = {"about": {"data": "d", "backbone": "b", "word_vectors": "w", "split/name": "s",
-                         "leak/checked_by": "words and kinds"},
-               "leaks": [overlap], "skipped": [], "methods": {},
-               "unidentified": ["zzyzx"]}  # fmt: skip
+    details = {
+        "about": {
+            "data": "d",
+            "backbone": "b",
+            "word_vectors": "w",
+            "split/name": "s",
+            "leak/checked_by": "words and kinds",
+        },
+        "leaks": [overlap],
+        "skipped": [],
+        "methods": {},
+        "unidentified": ["zzyzx"],
+        "possible": [{**overlap, "name": "polo", "relation": "has the part bike, of"}],
+    }
     (tmp_path / "classes.json").write_text(json.dumps(classes))
     (tmp_path / "about.json").write_text(json.dumps(details))
     lines = {line.split("  ")[0].strip(): line for line in call("classes", tmp_path).splitlines()}
@@ -72,6 +84,8 @@ def test_classes_prints_names_as_they_are_with_their_words_and_verdicts(tmp_path
         assert part in named
     assert "not identified" in lines["zzyzx"]
     assert "is pitcher" in lines["ewer"]
+    assert "includes tabby" in lines["cat"]
+    assert "possibly overlapping: has the part bike, of pitcher" in lines["polo"]
 
 
 def test_show_prints_the_figures_of_the_run(runs: list[Path]) -> None:

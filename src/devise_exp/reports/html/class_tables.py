@@ -8,9 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from devise_exp.evaluation.leakage import CLEAN, CLEAN_AS_STATED, NOT_CHECKED, NOT_IDENTIFIED
 from devise_exp.evaluation.records import flatten
 from devise_exp.reports.gamma_rows import GammaRow, gamma_rows
+from devise_exp.reports.html.audit_table import audit_table, verdict_cell
 from devise_exp.reports.html.confusions import confusions
 from devise_exp.reports.html.shown_run import ShownRun, reading
 from devise_exp.reports.numbers import metric_cell
@@ -18,12 +18,8 @@ from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import protocol_title
 from devise_exp.reports.word_cells import SENSE_HEADING
 from devise_exp.runs.class_records import ClassRecord
-from devise_exp.runs.records import RunDetails
 
 _BAR = Markup('<span class="bar{}" aria-hidden="true"><i style="width: {:.1f}%"></i></span>{}')
-_CLEAN = Markup('<span class="clean">✓ {}</span>')
-_UNIDENTIFIED = Markup('<span class="unidentified">? not identified</span>')
-_OVERLAPPING = Markup('<span class="overlapping">✕ overlapping</span>: {}')
 
 
 def class_tables(run: ShownRun) -> dict[str, Any]:
@@ -48,7 +44,7 @@ def class_tables(run: ShownRun) -> dict[str, Any]:
             "plane": _plane(diagnostics.get("map", {}).get("classes", ())),
             "hubs": _hubs(diagnostics.get("hubness", {})),
             "similarity": _similarity(diagnostics.get("similarity", {})),
-            "audit": _audit(records, details, verdicts) if records and details.about else None,
+            "audit": audit_table(records, details, verdicts) if records and details.about else None,
             "words": _words(records, run.senses) if records else None,
             "facts": _facts(details.about | index),
         }
@@ -106,7 +102,7 @@ def _class_table(
         row += [_whole(e["hit@5"])]
         row += [_whole(e["calibrated_hit@1"])] if calibrated else []
         row += [_whole(e["all_hit@1"])]
-        row += [_verdict(verdicts.get(e["name"], e["leak"]))] if unseen else []
+        row += [verdict_cell(verdicts.get(e["name"], e["leak"]))] if unseen else []
         rows.append(tuple(row))
     columns = [*left("class", "words"), *right("images"), *left(f"hit@1 among {side} labels")]
     among_all = [*(["hit@1 among all, calibrated"] if calibrated else []), "hit@1 among all"]
@@ -171,30 +167,6 @@ def _similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
-def _audit(
-    records: Sequence[ClassRecord], details: RunDetails, verdicts: Mapping[str, str]
-) -> Table:
-    """The overlap audit, a row for each unseen class."""
-    overlaps: dict[str, list[str]] = {}
-    for o in details.overlaps:
-        overlaps.setdefault(o.name, []).append(f"{o.relation} {o.category} (as {o.sense})")
-    headings = ("unseen class", "words", "found by", "verdict", "pretraining classes met")
-    return Table(
-        columns=tuple(left(*headings)),
-        rows=tuple(
-            (
-                record.name,
-                " ".join(record.words),
-                record.rule,
-                _verdict(verdicts[record.name]),
-                "; ".join(overlaps.get(record.name, ())),
-            )
-            for record in records
-            if not record.seen
-        ),
-    )
-
-
 def _words(records: Sequence[ClassRecord], senses: Mapping[str, str]) -> Table:
     """The words of all classes, and where these stand in WordNet, if that is known."""
     headings = ("class", "side", "words", "found by", *([SENSE_HEADING] if senses else []))
@@ -219,15 +191,6 @@ def _facts(values: Mapping[str, Any]) -> Table:
 def _bar(share: float, text: str, second: bool = False) -> Markup:
     """A number as a bar of this length, 1 at most, with the number beside it."""
     return _BAR.format(" second" if second else "", 100 * share, text)
-
-
-def _verdict(overlap: str) -> Markup | str:
-    """What the pretraining knew of a class, as a cell; "" and "clean" for nothing."""
-    if overlap in ("", CLEAN, CLEAN_AS_STATED):
-        return _CLEAN.format(overlap or CLEAN)
-    if overlap == NOT_IDENTIFIED:
-        return _UNIDENTIFIED
-    return overlap if overlap == NOT_CHECKED else _OVERLAPPING.format(overlap)
 
 
 def _whole(share: float | None) -> str:

@@ -143,7 +143,8 @@ def _choice(run: ShownRun) -> str:
     if settings.get("split.unseen") or settings.get("split.unseen_file"):
         return f"They were named by hand (split {split.name})."
     if "split.n_unseen" in settings:
-        return f"They were drawn at random (split {split.name}, split.seed={split.seed})."
+        among = " among the classes that pass the check" if split.name.startswith("clean") else ""
+        return f"They were drawn at random{among} (split {split.name}, split.seed={split.seed})."
     return f"They are those of the split {split.name}."
 
 

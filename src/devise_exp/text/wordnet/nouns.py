@@ -25,7 +25,7 @@ from devise_exp.text.names import (
 )
 
 # Nouns that number things of any kind (class_7), or stand for what nobody has named.
-_PLACEHOLDERS = {
+PLACEHOLDERS = {
     "background", "breed", "category", "class", "cluster", "family", "folder", "genus", "group",
     "id", "image", "item", "kind", "label", "number", "object", "part", "photo", "photograph",
     "picture", "sample", "set", "species", "specimen", "test", "thing", "train", "type",
@@ -50,9 +50,35 @@ class Nouns:
     words: Mapping[str, str]
 
     @cached_property
-    def keys(self) -> frozenset[str]:
+    def ids(self) -> Mapping[str, tuple[str, ...]]:
+        """The synsets of the spelling key of every word."""
+        lines = lemma_keys("\n".join(self.words.values()).replace(",", "\n")).split("\n")
+        ids: dict[str, tuple[str, ...]] = {}
+        start = 0
+        for id, words in self.words.items():
+            end = start + words.count(",") + 1
+            for key in {*lines[start:end]}:
+                ids[key] = (*ids[key], id) if key in ids else (id,)
+            start = end
+        ids.pop("", None)
+        return ids
+
+    @property
+    def keys(self) -> Collection[str]:
         """The spelling keys of all words."""
-        return frozenset(lemma_keys("\n".join(self.words.values()).replace(",", "\n")).split())
+        return self.ids.keys()
+
+    def first_sense(self, key: str) -> str:
+        """Look up the most frequent sense of a word.
+
+        Args:
+            key: Its spelling key.
+
+        Returns:
+            The id; "" if it is no noun.
+        """
+        ids = self.ids.get(key, ("",))
+        return ids[0] if len(ids) < 2 else first_senses().get(key, ids[0])
 
     def senses(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Look up the senses of many words in one pass.
@@ -123,7 +149,7 @@ def _candidates(name: str) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     is_model = _MODEL_NUMBER.search(name) is not None
     for i, reading in enumerate(readings(name)):
         letters = "".join(filter(str.isalpha, reading))
-        is_placeholder = letters.lower() in _PLACEHOLDERS
+        is_placeholder = letters.lower() in PLACEHOLDERS
         # A letter, a number, and the "class" of class_7 are nouns that mean nothing here.
         if len(letters.encode()) > 1 and not (i and is_placeholder):
             is_code = i > 0 and (is_model or len(letters) < 3 or _is_abbreviation(letters))
@@ -144,6 +170,38 @@ def _nouns(names: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
     keys = [key for key in spelling_keys(names) if key]
     first = tuple(key for key in keys if key in known)
     return first or tuple(key for key in keys if key in shipped_nouns().keys)
+
+
+@cache
+def first_senses() -> Mapping[str, str]:
+    """Read which sense of a spelling key is the most frequent one, if it is not its first id.
+
+    Returns:
+        Spelling key -> id, of WordNet 3.0; it is read once.
+    """
+    with as_file(files("devise_exp.text.wordnet") / "assets" / "first_senses.tsv.gz") as path:
+        return read_first_senses(path, shipped_nouns())
+
+
+def read_first_senses(path: Path, nouns: Nouns) -> Mapping[str, str]:
+    """Read a table of the most frequent senses.
+
+    Args:
+        path: Gzipped lines "spelling key, tab, number of its sense among its ids, from 0 on".
+        nouns: The ids.
+
+    Returns:
+        Spelling key -> id.
+
+    Raises:
+        InputError: The file is no such table.
+    """
+    make = "experiments/noun_table/make_first_senses.py"
+    with gzipped_table(path, "first senses", make) as rows:
+        numbers = {key: int(number) for key, number in rows}
+        if any(not 0 < n < len(nouns.ids.get(key, ())) for key, n in numbers.items()):
+            raise ValueError("a word has no such sense")
+        return {key: nouns.ids[key][n] for key, n in numbers.items()}
 
 
 @cache

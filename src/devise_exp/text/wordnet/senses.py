@@ -93,6 +93,23 @@ class SenseTable:
                 return votes.most_common(1)[0][0]
         return None
 
+    def ids_of_images(self, key: str) -> tuple[str, ...]:
+        """Look up what the images of classes of a name show, as a person chose it.
+
+        Args:
+            key: Spelling key of the name.
+
+        Returns:
+            The senses, without those of ImageNet's classes, which are named after them.
+        """
+        return tuple(
+            id
+            for dataset, (_, by_key) in self._lookups.items()
+            if dataset != "imagenet"
+            for id in by_key.get(key, ())
+            if id
+        )
+
     @cached_property
     def _lookups(self) -> Mapping[str, _Lookup]:
         """Data set -> class name -> sense, and spelling key of a synonym -> senses."""

@@ -23,13 +23,17 @@ def look(
         Path | None,
         typer.Option(help="A folder of your own options, FOLDER/GROUP/NAME.yaml."),
     ] = None,
+    unseen_file: Annotated[
+        Path | None,
+        typer.Option(help="Write the unseen classes to this file, for split.unseen_file=FILE."),
+    ] = None,
 ) -> None:
-    """Before training: how each class gets its words, and a sheet of training images."""
+    """Before training: words and overlap verdict of each class, and a sheet of training images."""
     from devise_exp.core.config import check_given_once  # late: Hydra
     from devise_exp.pipelines import dry_run
 
     check_given_once(overrides or [])
-    dry_run.preview(overrides or [], out, n, seed, config_dir)
+    dry_run.preview(overrides or [], out, n, seed, config_dir, unseen_file)
 
 
 @command

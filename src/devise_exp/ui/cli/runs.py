@@ -40,7 +40,8 @@ def classes(run: RunArgument) -> None:
     folder, rows = RunFolder(run), []
     records, details = folder.classes(), folder.details()
     senses = folder.sense_notes()
-    verdicts = details.verdicts(record.name for record in records if not record.seen)
+    verdicts = {record.name: record.verdict for record in records if record.verdict}
+    verdicts |= details.verdicts(record.name for record in records if not record.seen)
     for record in sorted(records, key=lambda record: record.seen):
         relations = details.relations.get(record.name, ())[:3]
         overlaps = "; ".join(relations) or verdicts.get(record.name, "")

@@ -1,0 +1,155 @@
+"""The overlap audit of a config: its classes, what a person states of them, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from omegaconf import DictConfig
+
+from devise_exp.core.console import warn
+from devise_exp.core.errors import InputError
+from devise_exp.core.name_files import listed
+from devise_exp.data.splits import Split
+from devise_exp.evaluation.verdicts import POSSIBLE, AuditReport, kind_of
+from devise_exp.features.backbones.base import Backbone
+from devise_exp.pipelines.experiment_data import audit_classes
+from devise_exp.pipelines.label_entries import stated_clean, stated_overlapping
+from devise_exp.pipelines.labelled import LabelledImages
+from devise_exp.text.label_options import alias_override
+
+_SHOWN = 5  # reasons in one message
+
+
+def audit_config(
+    config: DictConfig, labelled: LabelledImages, backbone: Backbone, with_missing: bool = False
+) -> AuditReport:
+    """Audit all classes of a config, as far as they have words.
+
+    Args:
+        config: Of train.py.
+        labelled: Its images with their words.
+        backbone: Its pretraining is asked for the classes.
+        with_missing: Whether classes without words are audited too, by their names.
+
+    Returns:
+        The report of all these classes.
+
+    Raises:
+        InputError: If a person states something of a class that there is not, or contradicts
+            himself.
+    """
+    classes, categories = labelled.whole.classes, backbone.categories
+    names = {
+        r.name: r.display_name if r.rule != "missing" else ""
+        for r in labelled.resolutions
+        if with_missing or r.rule != "missing"
+    }
+    overlapping = stated_overlapping(config.labels, classes, categories)
+    return audit_classes(names, backbone, stated_clean(config.labels, classes), overlapping)
+
+
+def verdict_kinds(audit: AuditReport, labelled: LabelledImages) -> Mapping[str, str] | None:
+    """List what a split may know of the classes.
+
+    Args:
+        audit: Of all classes.
+        labelled: Their names.
+
+    Returns:
+        Class name -> the kind of its verdict; None if the pretraining classes are not known.
+    """
+    if not audit.checked_by:
+        return None
+    verdicts = audit.verdicts(r.name for r in labelled.resolutions)
+    return {name: kind_of(verdict) for name, verdict in verdicts.items()}
+
+
+def require_clean(split: Split, audit: AuditReport) -> None:
+    """Refuse unseen classes that are not shown to be clean, if the split requires it.
+
+    Args:
+        split: The split.
+        audit: Of its unseen classes.
+
+    Raises:
+        InputError: If one of them overlaps or may overlap with the pretraining, or nobody knows.
+    """
+    if split.clean != "require":
+        return
+    n, names = len(split.unseen), [split.classes[c] for c in split.unseen]
+    if not audit.checked_by:
+        raise InputError(
+            "split.clean=require: the classes of the backbone's pretraining are unknown, so no "
+            "overlap can be ruled out: choose a backbone with published classes, or clean=report"
+        )
+    if audit.overlaps:
+        overlapping = audit.overlapping
+        raise InputError(
+            f"split.clean=require: the backbone's pretraining knew {len(overlapping)} of {n} "
+            f"unseen classes ({_reasons(audit, overlapping)}; of all: {audit.count(names)}): hold "
+            "out other classes (split=clean draws some), or say split.clean=report to see clean "
+            "and overlapping ones apart"
+        )
+    if undecided := audit.undecided:
+        raise InputError(
+            f"split.clean=require: {_undecided(audit, n)}, so no overlap can be ruled out "
+            f"({_reasons(audit, undecided)}): {_remedy(undecided[0])}, hold out other classes "
+            "(split=clean draws some), or say split.clean=report"
+        )
+
+
+def _undecided(audit: AuditReport, n: int) -> str:
+    """How many of n unseen classes may overlap, and how many are not identified."""
+    unidentified = len(audit.unidentified)
+    possible = len(audit.undecided) - unidentified
+    parts = [
+        f"{possible} of {n} unseen classes may overlap with the pretraining" if possible else "",
+        f"{unidentified} of {n} unseen classes are not identified" if unidentified else "",
+    ]
+    return " and ".join(filter(None, parts))
+
+
+def announce_audit(audit: AuditReport, n: int) -> None:
+    """Warn of unseen classes that the pretraining knew, or may have known, and say what to do.
+
+    Args:
+        audit: Of the unseen classes.
+        n: How many there are.
+    """
+    if audit.overlapping:
+        warn(
+            f"{len(audit.overlapping)} of {n} unseen classes were in the backbone's pretraining: "
+            f"{listed(audit.overlapping)} (about.json says how)"
+        )
+    if undecided := audit.undecided:
+        warn(
+            f"{_undecided(audit, n)}, so the pretraining may have known them "
+            f"({_reasons(audit, undecided)}): {_remedy(undecided[0])}, or draw classes that pass "
+            "(split=clean)"
+        )
+    if audit.overruled:
+        warn(
+            f"labels.stated_clean names {listed(audit.overruled)}, which the audit finds in the "
+            "pretraining: it stays overlapping"
+        )
+    if not audit.checked_by:
+        warn("the backbone's pretraining classes are unknown, so overlap was not audited")
+
+
+def _remedy(name: str) -> str:
+    """What a person can do about a class without a sure verdict."""
+    return (
+        f"give each a noun that the audit knows ({alias_override(name)}), or state what you know "
+        "(labels.stated_clean=[NAME,NAME], labels.stated_overlapping=[NAME,NAME])"
+    )
+
+
+def _reasons(audit: AuditReport, names: tuple[str, ...]) -> str:
+    """The verdicts of some classes: the first of them, and how many more there are."""
+    verdicts = audit.verdicts(names)
+    texts = [f"{name} {verdicts[name].removeprefix(f'{POSSIBLE}: ')}".strip() for name in names]
+    unidentified = {*audit.unidentified}
+    if all(name in unidentified for name in names):
+        return listed(names)
+    more = f"; {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return "; ".join(texts[:_SHOWN]) + more
