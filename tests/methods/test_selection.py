@@ -182,7 +182,8 @@ def test_the_prior_and_its_gamma_are_those_of_brute_force() -> None:
         first, prior = devise(task, folds)
         weight, gamma, area, seen = slow_devise(task, folds)
         assert (prior.strength if prior else 0.0) == weight
-        assert first.gamma == pytest.approx(gamma, abs=1e-5)
+        assert first.gamma_spread is not None
+        assert np.mean(first.gamma_spread.per_fold) == pytest.approx(gamma, abs=1e-5)
         assert first.fitted.hyperparameters == pytest.approx(
             {"prior/weight": weight, "rehearsal/seen": seen, "rehearsal/AUSUC": area}, abs=1e-6
         )
@@ -260,7 +261,8 @@ def test_a_methods_gamma_is_the_mean_of_scans_on_each_class_fold(n: int) -> None
         method = DeviseWithoutPrior(project=ridge)
         result = selection.calibrate(method, task, folds)
         scans = [slow_gamma(*on_fold(task, item, method.fit(item.task))) for item in folds]
-        assert result.gamma == pytest.approx(np.mean(scans), abs=1e-5)
+        assert result.gamma_spread is not None
+        assert result.gamma_spread.per_fold == pytest.approx(scans, abs=1e-5)
         # One rule for all: the trained model's, where it has no prior either.
         bare, _ = devise_model.devise(ridge(task), ridge, None, task, folds)
         assert bare.gamma == pytest.approx(result.gamma, abs=1e-9)
