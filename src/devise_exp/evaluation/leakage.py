@@ -81,14 +81,13 @@ def audit(
     undecided = dict.fromkeys((*(o.name for o in possible), *unidentified))
     overlapping = {overlap.name for overlap in overlaps}
     left = undecided.keys() - decided
-    in_doubt = {overlap.name for overlap in possible}
+    unplaced = left - {overlap.name for overlap in possible}
+    stated_names = undecided.keys() - left - overlapping
     return AuditReport(
         checked_by=("words", "kinds") if names.kinds else ("words",),
         overlaps=overlaps,
-        unidentified=tuple(name for name in unidentified if name in left - in_doubt),
-        stated_clean=tuple(
-            c.name for c in several if c.name in undecided.keys() - left - overlapping
-        ),
+        unidentified=tuple(name for name in unidentified if name in unplaced),
+        stated_clean=tuple(c.name for c in several if c.name in stated_names),
         possible=tuple(overlap for overlap in possible if overlap.name in left),
         other_senses=tuple(o for match in matches for o in match.other_senses),
         overruled=tuple(name for name in stated_clean if name in overlapping),
