@@ -68,7 +68,9 @@ class Setting:
     def trained(self, *overrides: str) -> list[Project]:
         """The run's recipe, once per seed; a task is trained on once."""
         given = [[*self.overrides, *overrides, f"seed={seed}"] for seed in SEEDS]
-        fits = [partial(fit_to, recipe_of(compose("config", each))) for each in given]
+        fits = [
+            partial(fit_to, recipe_of(compose("config", each), self.data.n_train)) for each in given
+        ]
         return [cached_per_task(fit, {}) for fit in fits]
 
     def others(self, task: Task) -> Sequence[ClassFold]:

@@ -146,7 +146,7 @@ def main(n: int) -> None:
             features = feature_bank(dataset, backbone()).features
         task = make_task(split, dataset.labels, vectors, features, seed=0)
         with row_of(table, memory, "one epoch, with validation", len(split.train)):
-            projection, _ = fit_plain(recipe_of(config), task)
+            projection, _ = fit_plain(recipe_of(config, len(task.train)), task)
         rows = split.test, split.unseen_rows
         with row_of(table, memory, "embedding", sum(map(len, rows))):
             seen, unseen = (embed(projection, features[own]) for own in rows)

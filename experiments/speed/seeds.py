@@ -38,7 +38,7 @@ def maps(config: DictConfig, task: Task, seeds: int) -> list[nn.Module]:
     dim, made = task.class_vectors.shape[1], []
     for seed in range(seeds):
         config.seed = seed
-        made.append(recipe_of(config).new_projection(task.features.dim, dim))
+        made.append(recipe_of(config, len(task.train)).new_projection(task.features.dim, dim))
     return made
 
 

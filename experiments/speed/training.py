@@ -40,7 +40,7 @@ def bare_loop(config: DictConfig, task: Task) -> torch.nn.Module:
     train, _ = rows_of(task)
     inputs = train.inputs(train.rows)  # (N, feature_dim) float32
     vectors = torch.from_numpy(task.class_vectors[task.seen])
-    network = recipe_of(config).new_projection(inputs.shape[1], vectors.shape[1])
+    network = recipe_of(config, len(task.train)).new_projection(inputs.shape[1], vectors.shape[1])
     optimizer = instantiate(config.optimizer)([{"params": list(network.parameters())}])
     scheduler, loss = instantiate(config.scheduler)(optimizer), instantiate(config.loss)
     batches = SeededBatchSampler(len(inputs), config.training.batch_size, config.seed)
@@ -57,7 +57,7 @@ def bare_loop(config: DictConfig, task: Task) -> torch.nn.Module:
 
 def of_a_run(config: DictConfig, data: ExperimentData, features: np.ndarray) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        fit_projection(recipe_of(config), RunFolder(Path(folder)), data, features)
+        fit_projection(recipe_of(config, data.n_train), RunFolder(Path(folder)), data, features)
 
 
 def main(epochs: int) -> None:
@@ -65,7 +65,7 @@ def main(epochs: int) -> None:
     data = prepare(config)
     features = features_of(config, data)
     task = data.task(features, config.seed)
-    recipe = recipe_of(config)
+    recipe = recipe_of(config, data.n_train)
     ways = {
         "bare loop": lambda: bare_loop(config, task),
         "training on the bank (of class folds, methods, trials)": lambda: fit_plain(recipe, task),

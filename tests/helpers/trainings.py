@@ -20,6 +20,7 @@ from devise_exp.training.batches import (
     Inputs,
     RowBatches,
 )
+from devise_exp.training.best_epoch import TrainingResult
 from devise_exp.training.checkpoint import read_checkpoint
 from devise_exp.training.lightning import FitSettings, fit_with_lightning
 from devise_exp.training.module import DeviseModule
@@ -82,7 +83,7 @@ class Training:
     batch_size: int = 16
     logger: Any = False
 
-    def run(self, folder: Path, *callbacks: Callback) -> tuple[DeviseModule, dict[str, float]]:
+    def run(self, folder: Path, *callbacks: Callback) -> tuple[DeviseModule, TrainingResult]:
         torch.manual_seed(self.seed)
         module = DeviseModule(
             self.head(FEATURE_DIM, DIM),

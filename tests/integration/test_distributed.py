@@ -29,7 +29,8 @@ SMALL = (
     "logger=none",
     "index=exact",
     *ALONE,
-    "trainer.max_epochs=2",
+    "training.min_epochs=1",
+    "training.min_steps=3",  # two epochs of the two steps that each of two ranks takes
     "features.num_workers=0",
     "subset.limit_per_class=6",
     "features.batch_size=5",  # 48 rows: the last of 10 batches is rank 1's, and a short one

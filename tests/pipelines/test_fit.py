@@ -25,8 +25,8 @@ from devise_exp.training.checkpoint import read_checkpoint
 Config = Callable[..., DictConfig]
 SMALL = [
     "data=image_folder", *SMALL_NETWORK, "projection.hidden=16",
-    "optimizer.lr=0.01", "trainer.max_epochs=2", "training.batch_size=8", "tuning.max_epochs=2",
-    "tuning.batch_size=4", "tuning.num_workers=0", *ALONE,
+    "optimizer.lr=0.01", "training.min_epochs=1", "training.min_steps=7", "training.batch_size=8",
+    "tuning.max_epochs=2", "tuning.batch_size=4", "tuning.num_workers=0", *ALONE,
     "subset.limit_per_class=4", "features.num_workers=0", "features.dtype=float32", "logger=none",
 ]  # fmt: skip
 
@@ -61,6 +61,10 @@ def test_the_map_is_that_of_a_run_without_the_second_stage(
         key = f"{side}/hit@1/class_mean"
         assert tuned[1][f"method/frozen_backbone/{key}"] == figures[key]
     assert not any(name.startswith("backbone.") for name in weights(tuned[0], "map/best.ckpt"))
+    about, steps = before.details().about, len(range(0, len(before.split().train) - 1, 8))
+    epochs = -(-7 // steps)  # for training.min_steps
+    assert (about["training/epochs"], about["training/steps"]) == (epochs, epochs * steps)
+    assert about["tuning/epochs"] == 2
 
 
 def test_the_network_goes_on_from_the_map_and_the_pretraining(
@@ -100,7 +104,7 @@ def test_a_run_stopped_between_the_stages_goes_on_to_the_same_end(
     config = small("backbone.trainable=true")
     stopped, data = RunFolder(tmp_path / "run"), prepare(config)
     stopped.begin(config)
-    fit_projection(recipe_of(config), stopped, data, features_of(config, data))
+    fit_projection(recipe_of(config, data.n_train), stopped, data, features_of(config, data))
     assert stopped.unfinished
     resumed = run.train(small(f"resume={stopped.path}"), tmp_path / "another")
     assert resumed == tuned[1]

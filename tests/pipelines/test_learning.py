@@ -46,7 +46,7 @@ def test_a_rate_that_changes_no_weight_is_said_above_the_table(
 
 def test_a_look_at_the_loss_draws_no_random_number_of_the_run(composed: Config) -> None:
     config = composed(*FEW, *ALONE, "loss=hinge_rank", "loss.violators=first", "prior=none")
-    data, recipe = prepare(config), recipe_of(config)
+    data, recipe = prepare(config), recipe_of(config, 100)
     task = data.task(features_of(config, data), config.seed)
     blank = recipe.new_projection(task.features.dim, task.class_vectors.shape[1])
     before = torch.get_rng_state()

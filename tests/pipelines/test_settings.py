@@ -23,8 +23,10 @@ WHOLE = {  # option -> whether null is right
     "seed": False, "ks": True, "class_folds": False, "seeds": False, "split_seeds": False,
     "subset.min_images": True, "subset.limit_per_class": True, "features.batch_size": False,
     "features.num_workers": True, "training.batch_size": False, "training.patience": True,
-    "training.num_workers": False, "tuning.max_epochs": False, "tuning.batch_size": False,
-    "tuning.num_workers": False, "trainer.max_epochs": False, "trainer.num_nodes": False,
+    "training.num_workers": False, "training.min_epochs": False, "training.min_steps": False,
+    "trainer.accumulate_grad_batches": False, "tuning.max_epochs": False,
+    "tuning.batch_size": False, "tuning.num_workers": False, "trainer.max_epochs": True,
+    "trainer.num_nodes": False,
 }  # fmt: skip
 REAL = {"tuning.backbone_lr_factor": False, "trainer.gradient_clip_val": True}
 WRONG = (True, -1, 1.5, "x", None, float("inf"), [True], {"a": 1})
@@ -49,7 +51,7 @@ def test_a_number_of_the_wrong_kind_is_one_line_and_leaves_nothing_behind(
     plain: DictConfig, tmp_path: Path, key: str, value: object
 ) -> None:
     config = plain.copy()
-    OmegaConf.update(config, key, value, merge=False)
+    OmegaConf.update(config, key, value, merge=False, force_add=True)
     with pytest.raises(InputError, match=f"^{key}=.*: give a ") as caught:
         train_series(config, tmp_path / "run")
     assert as_written(value) in str(caught.value)
@@ -81,14 +83,20 @@ def test_every_number_of_the_plain_sections_is_among_them(plain: DictConfig) -> 
         ("spaces=[words]", "spaces=[words]: give a list of backbone and classifier, or []"),
         ("features.dtype=int8", "features.dtype=int8: give float16 or float32"),
         ("features.fast=yes", "features.fast=yes: give true or false"),
-        ("training=3", "training=3: give the keys batch_size, patience, num_workers"),
+        (
+            "training=3",
+            "training=3: give the keys batch_size, min_epochs, min_steps, patience, num_workers",
+        ),
         (
             "ks=[]",
             "ks=[]: give a whole number from 1 on, a list of one or more of them, each once",
         ),
         ("seed=null", "seed=null: give a whole number from 0 to 4294967295"),
         ("features.device=0", "features.device=0: give auto, cpu, cuda or cuda:N"),
-        ("~training", "training is missing: give the keys batch_size, patience, num_workers"),
+        (
+            "~training",
+            "training is missing: give the keys batch_size, min_epochs, min_steps, patience, num_",
+        ),
         ("~training.batch_size", "training.batch_size is missing: give a whole number from 1"),
         ("+subset.max_images=3", "no option subset.max_images: subset has min_images, "),
     ],
@@ -111,7 +119,9 @@ def test_right_values_keep_their_types(composed: Config) -> None:
 
 def test_gradients_are_not_clipped_at_0(composed: Config) -> None:
     config = composed(*FEW, "trainer.gradient_clip_val=0")
-    assert recipe_of(config).clip is None  # as Lightning reads it; the plain loop would cut to 0
+    assert (
+        recipe_of(config, 100).clip is None
+    )  # as Lightning reads it; the plain loop would cut to 0
 
 
 def test_the_command_ends_in_one_line_with_exit_code_two(

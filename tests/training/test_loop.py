@@ -93,12 +93,13 @@ def test_the_weights_and_scores_are_lightnings(tmp_path: Path, name: str) -> Non
     )
     fit_settings = FitSettings(batch_size=BATCH, patience=options["patience"])
     outcome = fit_with_lightning(module, trainer, train, val, tmp_path, SEED, fit_settings)
-    assert outcome == {"val/hit@1": pytest.approx(score, abs=1e-6), "epoch": epoch}
+    assert (outcome.score, outcome.epoch) == (pytest.approx(score, abs=1e-6), epoch)
     assert max(scores) == score
-    assert scores.index(score) == epoch
-    assert len(scores) == (
-        EPOCHS if options["patience"] is None else epoch + 1 + options["patience"]
-    )
+    assert len(scores) - 1 - scores[::-1].index(score) == epoch  # the last of equals
+    rise, patience = scores.index(score), options["patience"]
+    assert len(scores) == (EPOCHS if patience is None else min(rise + 1 + patience, EPOCHS))
+    steps = len(range(0, 89, BATCH))
+    assert (outcome.epochs, outcome.steps) == (len(scores), len(scores) * steps)
     for key, value in head.state_dict().items():
         assert torch.equal(plain.state_dict()[key], value), key
 
@@ -140,13 +141,13 @@ def test_a_loss_that_is_no_number_is_named() -> None:
 def test_trainers_that_do_more_than_the_loop_are_not_plain(
     composed: Callable[..., DictConfig],
 ) -> None:
-    assert recipe_of(composed()).is_plain
-    assert recipe_of(composed("trainer.gradient_clip_val=1")).is_plain
+    assert recipe_of(composed(), N).is_plain
+    assert recipe_of(composed("trainer.gradient_clip_val=1"), N).is_plain
     for override in (
         "trainer=gpu", "trainer=smoke", "trainer.precision=bf16-mixed",
         "+trainer.accumulate_grad_batches=2",
     ):  # fmt: skip
-        assert not recipe_of(composed(override)).is_plain, override
+        assert not recipe_of(composed(override), N).is_plain, override
 
 
 def test_a_task_is_fitted_alike_with_and_without_lightning(
@@ -168,7 +169,15 @@ def test_a_task_is_fitted_alike_with_and_without_lightning(
     plain, lightning = (
         fit_to(
             recipe_of(
-                composed("projection.hidden=12", "trainer.max_epochs=3", f"seed={SEED}", *more)
+                composed(
+                    "projection.hidden=12",
+                    "training.min_epochs=3",
+                    f"seed={SEED}",
+                    "training.batch_size=32",
+                    "training.min_steps=10",
+                    *more,
+                ),
+                len(task.train),
             ),
             task,
         )

@@ -77,7 +77,8 @@ def _check_methods(config: DictConfig, data: ExperimentData) -> None:
                     )
                 instantiate(loss)
                 _check_vectors(str(name), spec.get("class_vectors"))
-            build_method(config, str(name), spec, data, partial(fit_to, recipe_of(config)))
+            project = partial(fit_to, recipe_of(config, data.n_train))
+            build_method(config, str(name), spec, data, project)
 
 
 def _check_vectors(name: str, vectors: object) -> None:
@@ -178,7 +179,8 @@ def check_training(config: DictConfig, data: ExperimentData) -> None:
             "optimizer: set optimizer.fused=false"
         )
     with as_input_error("seed or projection"):
-        module = build_module(recipe_of(config), data.backbone.feature_dim, seen_vectors(data))
+        recipe = recipe_of(config, data.n_train)
+        module = build_module(recipe, data.backbone.feature_dim, seen_vectors(data))
         embeddings = module(torch.zeros(2, data.backbone.feature_dim))
     with as_input_error("loss"):
         module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)

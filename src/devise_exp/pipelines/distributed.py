@@ -153,10 +153,11 @@ def run_stage(request: StageRequest, rank_info: RankInfo) -> None:
         return
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not there: set hydra.run.dir to a folder all nodes share")
+    recipe = recipe_of(config, data.n_train)
     if request.stage == "projection":
-        fit.fit_projection(recipe_of(config), run, data, features_of(config, data))
+        fit.fit_projection(recipe, run, data, features_of(config, data))
     else:
-        fit.fit_network(recipe_of(config), run, data)
+        fit.fit_network(recipe, run, data)
 
 
 def _request(
@@ -172,7 +173,8 @@ def _send_shard(
 ) -> None:
     """Send rank 0 the rows of this rank's shard."""
     if request.checkpoint is not None:
-        load_weights(untrained(recipe_of(config), data), Path(request.checkpoint))
+        recipe = recipe_of(config, data.n_train)
+        load_weights(untrained(recipe, data), Path(request.checkpoint))
     shard = {
         "rank": rank_info.rank,
         "world_size": rank_info.world_size,

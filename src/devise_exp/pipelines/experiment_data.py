@@ -62,6 +62,11 @@ class ExperimentData:
     images: np.ndarray | None = None
     copies: CopyReport | None = None
 
+    @property
+    def n_train(self) -> int:
+        """Number of training rows."""
+        return len(self.split.train)
+
     def task(self, features: np.ndarray, seed: int) -> Task:
         """Make the task that a method may learn from.
 

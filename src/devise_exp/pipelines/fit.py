@@ -36,11 +36,12 @@ from devise_exp.pipelines.plain_names import PLAIN_NAMES
 from devise_exp.pipelines.recipe import Recipe, recipe_of
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.batches import RowBatches, image_inputs
+from devise_exp.training.best_epoch import TrainingResult
 from devise_exp.training.checkpoint import BEST, load_part
 from devise_exp.training.lightning import FitSettings, fit_with_lightning
 from devise_exp.training.module import DeviseModule
 
-Trained = tuple[DeviseModule, dict[str, float]]  # at its best epoch, with val/hit@1 and the epoch
+Trained = tuple[DeviseModule, TrainingResult]  # the module at its best epoch
 
 
 def fit_projection(
@@ -56,7 +57,7 @@ def fit_projection(
         logger: Of Lightning; False: none.
 
     Returns:
-        The module at its best epoch, with val/hit@1 and that epoch.
+        The module at its best epoch, and what the training came to.
     """
     module = build_module(recipe, data.backbone.feature_dim, seen_vectors(data))
     train, val = rows_of(data.task(features, recipe.seed))
@@ -67,7 +68,7 @@ def fit_projection(
         val,
         projection_folder(data, run),
         recipe.seed,
-        FitSettings(**recipe.training.model_dump()),
+        _fit_settings(recipe),
         logger,
     )
     return module, best
@@ -85,7 +86,7 @@ def fit_network(
         logger: Of Lightning; False: none.
 
     Returns:
-        The module at its best epoch, with val/hit@1 and that epoch.
+        The module at its best epoch, and what the training came to.
     """
     module = untrained(recipe, data)
     module.make_scheduler = None  # the recipe's is made for the epochs of the first stage
@@ -108,6 +109,17 @@ def fit_network(
     return module, best
 
 
+def _fit_settings(recipe: Recipe, resumable: bool = True) -> FitSettings:
+    """How Lightning fits the first stage."""
+    training = recipe.training
+    return FitSettings(
+        batch_size=training.batch_size,
+        patience=training.patience,
+        num_workers=training.num_workers,
+        resumable=resumable,
+    )
+
+
 def fit_to(recipe: Recipe, task: Task) -> nn.Module:
     """Train a projection on a task, on one device, with nothing kept on disk.
 
@@ -128,7 +140,7 @@ def fit_to(recipe: Recipe, task: Task) -> nn.Module:
             *rows_of(task),
             Path(folder),
             recipe.seed,
-            FitSettings(resumable=False, **recipe.training.model_dump()),
+            _fit_settings(recipe, resumable=False),
         )
     return module.projection
 
@@ -191,13 +203,13 @@ def build_method(
     loss = spec.get("loss", config.loss)
     changed = config.copy()
     changed.loss = loss
-    recipe = recipe_of(changed)
+    recipe = recipe_of(changed, data.n_train)
     if spec.get("class_vectors") == "random":
         draws, share = spec.get("draws", 1), spec.get("epochs_share", 1.0)
         check_option(f"method.{name}.draws", draws, FromOne)
         check_option(f"method.{name}.epochs_share", share, ShareOrOne)
-        changed.trainer.max_epochs = max(1, round(share * changed.trainer.max_epochs))
-        recipe = recipe_of(changed)
+        changed.trainer.max_epochs = max(1, round(share * recipe.max_epochs))
+        recipe = recipe_of(changed, data.n_train)
         drawn = replace(recipe, new_loss=lambda: of_draws(recipe.new_loss(), draws))
         classes = tuple(data.split.classes)
         return RandomVectors(

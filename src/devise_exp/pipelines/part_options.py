@@ -69,11 +69,11 @@ PARTS: Mapping[str, Kinds] = {
     "torch.optim.Adagrad": _OPTIMIZER,
     "torch.optim.SGD": {**_OPTIMIZER, "momentum": ShareOrZero},
     "torch.optim.lr_scheduler.ConstantLR": {"factor": ShareOrOne, "total_iters": FromZero},
-    "torch.optim.lr_scheduler.CosineAnnealingLR": {"T_max": FromOne, "eta_min": NotNegative},
+    "torch.optim.lr_scheduler.CosineAnnealingLR": {"T_max": FromOne | None, "eta_min": NotNegative},
     "pytorch_lightning.Trainer": {
         "accelerator": Text, "devices": Devices, "num_nodes": FromOne, "strategy": Text,
-        "max_epochs": FromOne, "precision": Precision, "gradient_clip_val": NotNegative | None,
-        "limit_train_batches": FromOne | ShareOrOne,
+        "max_epochs": FromOne | None, "precision": Precision,
+        "gradient_clip_val": NotNegative | None, "limit_train_batches": FromOne | ShareOrOne,
     },
     "pytorch_lightning.loggers.WandbLogger": {
         "project": Text, "offline": Switch, "group": Name | None, "tags": Names,

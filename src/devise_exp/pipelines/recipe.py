@@ -12,7 +12,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
-from devise_exp.pipelines.settings import TrainingSettings, TuningSettings, read_settings
+from devise_exp.pipelines.settings import Settings, TrainingSettings, TuningSettings, read_settings
+from devise_exp.training.batches import SeededBatchSampler
+from devise_exp.training.distributed.ranks import processes_per_node
 from devise_exp.training.loop import Loss, TrainSettings
 
 # The options of a trainer, beside those followed, under which the plain loop does the same.
@@ -29,14 +31,14 @@ class Recipe:
     Attributes:
         seed: Of weights, order of batches, dropout and random violators.
         is_plain: Whether the plain loop does all that the trainer would, on one device.
-        max_epochs: Of the first stage.
+        max_epochs: Of the first stage, and of every training of a class fold or a method.
         clip: The norm that gradients are cut at; None: not at all.
         training: Batches and patience of the first stage.
         tuning: The second stage.
         new_loss: Gives the loss.
         new_optimizer: Gives the optimizer's constructor, of parameter groups.
         new_scheduler: Gives the scheduler's constructor, of an optimizer, or None.
-        new_trainer: Gives the constructor of the Lightning trainer.
+        new_trainer: Gives the constructor of the Lightning trainer of the first stage.
         projection: Gives the projection's constructor, of feature_dim and dim.
     """
 
@@ -82,11 +84,13 @@ class Recipe:
         )
 
 
-def recipe_of(config: DictConfig) -> Recipe:
+def recipe_of(config: DictConfig, n_train: int) -> Recipe:
     """Read the recipe of a config.
 
     Args:
         config: Of train.py.
+        n_train: Number of training rows of the run, which decides its epochs if the config does
+            not.
 
     Returns:
         The recipe; nothing of it is built yet.
@@ -95,17 +99,52 @@ def recipe_of(config: DictConfig) -> Recipe:
         InputError: If a plain option has a value that it cannot take.
     """
     settings = read_settings(config)
+    epochs = settings.trainer.max_epochs or epochs_of(config, settings, n_train)
     others = {key: value for key, value in config.trainer.items() if key not in _FOLLOWED}
     return Recipe(
         seed=settings.seed,
         is_plain=others == _PLAIN,
-        max_epochs=settings.trainer.max_epochs,
+        max_epochs=epochs,
         clip=settings.trainer.gradient_clip_val or None,  # 0 is off for Lightning
         training=settings.training,
         tuning=settings.tuning,
         new_loss=partial(instantiate, config.loss),
         new_optimizer=partial(instantiate, config.optimizer),
-        new_scheduler=partial(instantiate, config.scheduler),
-        new_trainer=partial(instantiate, config.trainer),
+        new_scheduler=partial(_scheduler, config.scheduler, epochs),
+        new_trainer=partial(_trainer, config.trainer, epochs),
         projection=partial(instantiate, config.projection),
     )
+
+
+def epochs_of(config: DictConfig, settings: Settings, n_train: int) -> int:
+    """Choose the number of epochs by the number of training rows.
+
+    Few rows make few batches, so an epoch of theirs is a few steps; experiments/training has what
+    too few steps cost.
+
+    Args:
+        config: Of train.py.
+        settings: Its plain options.
+        n_train: Number of training rows of the run.
+
+    Returns:
+        training.min_epochs, or as many as make training.min_steps steps of the optimizer.
+    """
+    trainer, training = config.trainer, settings.training
+    nodes = settings.trainer.num_nodes
+    processes = processes_per_node(trainer.strategy, trainer.devices, trainer.accelerator, nodes)
+    order = SeededBatchSampler(n_train, training.batch_size, seed=0, world_size=processes * nodes)
+    steps = -(-len(order) // settings.trainer.accumulate_grad_batches)
+    return max(training.min_epochs, -(-training.min_steps // max(steps, 1)))
+
+
+def _trainer(config: DictConfig, epochs: int) -> Callable[..., Any]:
+    return partial(instantiate(config), max_epochs=epochs)
+
+
+def _scheduler(config: DictConfig | None, epochs: int) -> Callable[..., Any] | None:
+    """The scheduler's constructor; T_max is null where trainer.max_epochs is."""
+    scheduler: Callable[..., Any] | None = instantiate(config)
+    if scheduler is not None and config is not None and config.get("T_max", epochs) is None:
+        return partial(scheduler, T_max=epochs)
+    return scheduler

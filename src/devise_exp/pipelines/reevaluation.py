@@ -146,7 +146,7 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     )
     data = prepare(config)
     run.check_same(data.split, data.class_vectors)
-    module = untrained(recipe_of(config), data)
+    module = untrained(recipe_of(config, data.n_train), data)
     load_weights(module, checkpoint)
     features = features_of(config, data)
     trained = TrainedProjection(module.projection, run.prior())

@@ -141,7 +141,7 @@ def _prepare(
     return RunState(
         config=config,
         settings=settings,
-        recipe=recipe_of(config),
+        recipe=recipe_of(config, data.n_train),
         run=run,
         data=data,
         features=features,
@@ -160,20 +160,26 @@ def _selection_source(config: DictConfig, n_folds: int) -> dict[str, str | int]:
     return {"rehearsals": n_folds}
 
 
-def _fit_model(state: RunState, logger: Any) -> fit.Trained:
-    """Train the projection and, if the backbone is trainable, the network."""
+def _fit_model(state: RunState, logger: Any) -> tuple[DeviseModule, dict[str, float]]:
+    """Train the projection and, if the backbone is trainable, the network.
+
+    Returns the module, and its best epoch with the validation hit@1 there.
+    """
     config, recipe, run, data = state.config, state.recipe, state.run, state.data
     with on_all_ranks("projection", config, run):
-        module, best = fit.fit_projection(recipe, run, data, state.features, logger)
-    nothing = learned_nothing(recipe, state.task, module.projection, best[SCORE])
+        module, result = fit.fit_projection(recipe, run, data, state.features, logger)
+    nothing = learned_nothing(recipe, state.task, module.projection, result.score)
+    state.about |= {"training/epochs": result.epochs, "training/steps": result.steps}
     if nothing is not None:
         state.about["training"] = nothing
     if data.backbone.trainable:
         state.pretrained = TrainedProjection(module.projection), state.features
         with on_all_ranks("network", config, run):
-            module, best = fit.fit_network(recipe, run, data, logger)
+            module, result = fit.fit_network(recipe, run, data, logger)
+            state.about |= {"tuning/epochs": result.epochs, "tuning/steps": result.steps}
         state.features = distributed.features(config, data, run)  # the backbone is another now
         state.task = data.task(state.features, recipe.seed)
+    best = {SCORE: result.score, "epoch": result.epoch}
     state.about |= best
     return module, best
 

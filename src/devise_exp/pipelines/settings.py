@@ -85,6 +85,8 @@ class TrainingSettings(Section):
     """The section `training`: batches, and when training stops."""
 
     batch_size: FromOne
+    min_epochs: FromOne = 10
+    min_steps: FromZero = 0  # a run of before this option was made without it
     patience: FromOne | None
     num_workers: Workers
 
@@ -103,8 +105,9 @@ class TrainerSettings(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    max_epochs: FromOne
+    max_epochs: FromOne | None = None
     num_nodes: FromOne = 1
+    accumulate_grad_batches: FromOne = 1
     gradient_clip_val: NotNegative | None = None  # 0 is off for Lightning
 
 

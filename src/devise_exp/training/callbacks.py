@@ -14,6 +14,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from devise_exp.core.files import atomic_path
 from devise_exp.training.batches import epoch_seed
+from devise_exp.training.best_epoch import BestEpoch
 from devise_exp.training.checkpoint import BEST, LAST
 from devise_exp.training.module import SCORE
 
@@ -34,7 +35,7 @@ class SeedEpoch(Callback):
 
 
 class BestAndLast(Checkpoint):
-    """Saves best.ckpt after every epoch with a new highest score, and last.ckpt after every epoch.
+    """Saves best.ckpt after every epoch that is the best so far, and last.ckpt after every epoch.
 
     Lightning's ModelCheckpoint renews last.ckpt only in epochs that improve, and forgets the best
     score if the folder was moved; its EarlyStopping goes on when a stopped training resumes.
@@ -43,11 +44,12 @@ class BestAndLast(Checkpoint):
         folder: The folder of the checkpoints.
         patience: Epochs without a higher score after which training stops; None: never.
         resumable: Whether to save last.ckpt, and the optimizer's state.
+        n_rows: Number of validation rows.
     """
 
-    def __init__(self, folder: Path, patience: int | None, resumable: bool) -> None:
+    def __init__(self, folder: Path, patience: int | None, resumable: bool, n_rows: int) -> None:
         self.folder, self.patience, self.resumable = folder, patience, resumable
-        self.best, self.epoch = -1.0, -1
+        self.best = BestEpoch(n_rows=n_rows)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once if the training had stopped before it was resumed."""
@@ -58,25 +60,24 @@ class BestAndLast(Checkpoint):
         if SCORE in trainer.callback_metrics:
             # Rank 0 decides: saving is a step that all ranks take together.
             score = trainer.strategy.broadcast(float(trainer.callback_metrics[SCORE]))
-            if score > self.best:
-                self.best, self.epoch = score, trainer.current_epoch
+            if self.best.improves(trainer.current_epoch, score):
                 trainer.save_checkpoint(self.folder / BEST, weights_only=not self.resumable)
         if self.resumable:
             trainer.save_checkpoint(self.folder / LAST)
         self._stop_if_late(trainer, trainer.current_epoch)
 
     def _stop_if_late(self, trainer: pl.Trainer, epoch: int) -> None:
-        """Stop `patience` epochs after the best one."""
-        if self.patience is not None and epoch - self.epoch >= self.patience:
+        """Stop `patience` epochs after the score has risen."""
+        if self.best.is_late(epoch, self.patience):
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best score and its epoch for a checkpoint."""
-        return {"best": self.best, "epoch": self.epoch}
+        return self.best.state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the best score and its epoch from a checkpoint."""
-        self.best, self.epoch = state_dict["best"], state_dict["epoch"]
+        self.best.restore(state_dict)
 
 
 class KeepSigterm(Callback):

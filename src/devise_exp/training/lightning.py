@@ -17,10 +17,11 @@ from torch.utils.data import DataLoader
 
 from devise_exp.core.errors import InputError
 from devise_exp.training.batches import RowBatches, SeededBatchSampler, ordered_batches
+from devise_exp.training.best_epoch import TrainingResult
 from devise_exp.training.callbacks import AtomicCheckpointIO, BestAndLast, KeepSigterm, SeedEpoch
 from devise_exp.training.checkpoint import BEST, LAST, load_weights
 from devise_exp.training.distributed.serving import send_ready
-from devise_exp.training.module import SCORE, DeviseModule
+from devise_exp.training.module import DeviseModule
 
 NO_EPOCH = (
     "no epoch was trained and validated: set trainer.max_epochs to 1 or more, and leave "
@@ -61,8 +62,8 @@ def fit_with_lightning(
     seed: int,
     settings: FitSettings | None = None,
     logger: Any = False,
-) -> dict[str, float]:
-    """Train a module in place; it ends as its best epoch, the first of equals.
+) -> TrainingResult:
+    """Train a module in place; it ends as its best epoch, as `BestEpoch` says.
 
     From a last.ckpt in `folder` it goes on to the weights of an uninterrupted training.
 
@@ -77,20 +78,26 @@ def fit_with_lightning(
         logger: Lightning's logger, or False.
 
     Returns:
-        Validation hit@1 of the best epoch, and the epoch's number.
+        The best epoch with its validation hit@1, and how long the training was.
 
     Raises:
         InputError: No epoch is trained, the loss is not finite, or last.ckpt does not fit.
     """
     settings = settings or FitSettings()
-    checkpoints = BestAndLast(folder, settings.patience, settings.resumable)
+    checkpoints = BestAndLast(folder, settings.patience, settings.resumable, len(val))
     callbacks = [checkpoints, SeedEpoch(seed), KeepSigterm()]
     trainer = _trainer(make_trainer, callbacks, folder, logger)
     _fit(trainer, module, train, val, folder / LAST, seed, settings)
-    if checkpoints.epoch < 0:
+    best = checkpoints.best
+    if best.epoch < 0:
         raise InputError(NO_EPOCH)
     load_weights(module, folder / BEST)
-    return {SCORE: checkpoints.best, "epoch": checkpoints.epoch}
+    return TrainingResult(
+        score=best.score,
+        epoch=best.epoch,
+        epochs=trainer.current_epoch,
+        steps=trainer.global_step,
+    )
 
 
 def _fit(

@@ -21,6 +21,7 @@ from devise_exp.training.batches import (
     epoch_seed,
     ordered_batches,
 )
+from devise_exp.training.best_epoch import BestEpoch
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]  # embeddings, targets, class vectors -> ()
 Report = Callable[[int, float], None]  # of an epoch and its validation hit@1
@@ -58,7 +59,7 @@ def train_projection(
     seed: int,
     report: Report | None = None,
 ) -> tuple[float, int]:
-    """Train a projection in place; it ends as its best epoch, the first of equals.
+    """Train a projection in place; it ends as its best epoch, as `BestEpoch` says.
 
     Args:
         projection: (B, feature_dim) -> (B, D).
@@ -75,19 +76,18 @@ def train_projection(
     Raises:
         InputError: The loss is no longer finite.
     """
-    best, best_epoch, weights = -1.0, -1, projection.state_dict()
+    best, weights = BestEpoch(n_rows=len(val)), projection.state_dict()
     for epoch in _train_epochs(projection, class_vectors, settings, train, seed):
         score = hit_at_1(projection, class_vectors, val)
-        if score > best:
-            best, best_epoch = score, epoch
+        if best.improves(epoch, score):
             weights = {name: value.clone() for name, value in projection.state_dict().items()}
         if report is not None:
             report(epoch, score)
-        if settings.patience is not None and epoch - best_epoch >= settings.patience:
+        if best.is_late(epoch, settings.patience):
             break
     projection.load_state_dict(weights)
     projection.train()
-    return best, best_epoch
+    return best.score, best.epoch
 
 
 def _train_epochs(

@@ -71,7 +71,7 @@ def run_trial(
         InputError: If a sweep cannot train by the config.
     """
     data, features = ready
-    recipe = recipe_of(config)
+    recipe = recipe_of(config, data.n_train)
     if not recipe.is_plain or data.backbone.trainable:
         raise InputError(
             "a sweep trains projections on features on the CPU: leave trainer=cpu with its "
@@ -106,7 +106,7 @@ def _fold_metrics(
             "seen classes to hold some out, or judge by val/hit@1"
         )
     priors = instantiate(config.prior) if config.prior else None
-    recipe, curves, metrics = recipe_of(config), [], {}
+    recipe, curves, metrics = recipe_of(config, data.n_train), [], {}
 
     def project(fold_task: Task) -> nn.Module:
         return fit_plain(recipe, fold_task)[0]
