@@ -56,7 +56,8 @@ def test_small_data_get_steps_enough_and_a_stated_number_wins(
     recipe = recipe_of(composed(*overrides), n_train)
     assert recipe.max_epochs == epochs
     assert recipe.plain_settings().epochs == epochs
-    assert recipe.new_trainer().keywords["max_epochs"] == epochs
+    trainer: Any = recipe.new_trainer()
+    assert trainer.keywords["max_epochs"] == epochs
 
 
 @pytest.mark.parametrize("overrides", [[], ["trainer.max_epochs=7"]])
