@@ -142,6 +142,11 @@ def _choice(run: ShownRun) -> str:
     split, settings = run.folder.split(), run.results.settings
     if settings.get("split.unseen") or settings.get("split.unseen_file"):
         return f"They were named by hand (split {split.name})."
+    if settings.get("split") == "clean_split":
+        return (
+            f"They were drawn at random among the classes that pass the check below (split "
+            f"{split.name}, split.seed={split.seed})."
+        )
     if "split.n_unseen" in settings:
         among = " among the classes that pass the check" if split.name.startswith("clean") else ""
         return f"They were drawn at random{among} (split {split.name}, split.seed={split.seed})."
