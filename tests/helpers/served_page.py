@@ -43,10 +43,11 @@ class Page:
         gallery: str = "all",
         k: int = 6,
         calibrated: bool = True,
+        space: str = "devise",
     ) -> Shown:
         """What the page shows for a query."""
         file = None if image is None else handle_file(str(image))
-        values = (text, file, gallery, k, calibrated)
+        values = (text, file, gallery, k, calibrated, space)
         line, tags, asked, hits = self.client.predict(*values, api_name="/search")
         assert len(line.splitlines()) == 1
         return Shown(
@@ -96,7 +97,7 @@ class Page:
         """What the server says to a question that names a file of its own."""
         file = {"path": path, "meta": {"_type": "gradio.FileData"}}
         address = f"{self.url}gradio_api/call/search"
-        body = json.dumps({"data": ["", file, "all", 3, True]}).encode()
+        body = json.dumps({"data": ["", file, "all", 3, True, "devise"]}).encode()
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
             event = json.load(answer)["event_id"]

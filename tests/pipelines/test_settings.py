@@ -79,8 +79,14 @@ def test_every_number_of_the_plain_sections_is_among_them(plain: DictConfig) -> 
         ("report=pdf", "report=pdf: give html or none"),
         ("copies.near=ignore", "copies.near=ignore: give count or group"),
         ("copies.in_two_classes=true", "copies.in_two_classes=true: give keep or drop"),
-        ("spaces=backbone", "spaces=backbone: give a list of backbone and classifier, or []"),
-        ("spaces=[words]", "spaces=[words]: give a list of backbone and classifier, or []"),
+        (
+            "spaces=backbone",
+            "spaces=backbone: give a list of backbone, classifier, pretraining, or []",
+        ),
+        (
+            "spaces=[words]",
+            "spaces=[words]: give a list of backbone, classifier, pretraining, or []",
+        ),
         ("features.dtype=int8", "features.dtype=int8: give float16 or float32"),
         ("features.fast=yes", "features.fast=yes: give true or false"),
         (

@@ -45,7 +45,9 @@ def test_saving_again_replaces_the_gallery_and_paths_become_absolute(
     result = load(saved, "devise")
     assert [row.path for row in result.rows] == [str(tmp_path / "images" / "x.png")]
     assert sorted(path.name for path in saved.iterdir()) == ["devise", "rows.json"]
-    with pytest.raises(InputError, match="no space backbone: choose devise"):
+    with pytest.raises(
+        InputError, match="no space backbone: train or index again for it, or choose devise"
+    ):
         load(saved, "backbone")
 
 

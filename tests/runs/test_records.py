@@ -44,7 +44,7 @@ def test_the_keys_on_disk_stay() -> None:
     ]  # fmt: skip
     assert list(RunDetails(about={}).to_json()) == [
         "about", "leaks", "skipped", "methods", "unidentified", "stated_clean", "copies",
-        "possible", "other_senses",
+        "possible", "other_senses", "unnamed",
     ]  # fmt: skip
 
 

@@ -182,7 +182,10 @@ def test_an_indexed_folder_is_searched_like_the_runs_own(saved: Run, tmp_path: P
         ({"text": "cat", "k": 0}, "k is 0"),
         ({"text": "cat", "k": 1000}, "k is 1000, but there are"),
         ({"text": "catttt"}, "did you mean"),
-        ({"text": "cat", "space": "backbone"}, "words are in the space devise only"),
+        (
+            {"text": "cat", "space": "backbone"},
+            "words are in the spaces devise and pretraining only",
+        ),
         ({"text": "cat", "gallery": "nowhere"}, "nowhere: no such folder"),
         ({"text": "cat", "gallery": str(Path(__file__).parent)}, "not indexed yet"),
         ({"image": Path("nowhere.png")}, "nowhere.png: cannot be read"),

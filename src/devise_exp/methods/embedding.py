@@ -2,11 +2,12 @@
 
 devise: the trained space of word vectors, about its centre, with the prior. backbone: the features
 themselves. classifier: features times the weights of the most probable seen class of the softmax
-baseline.
+baseline. pretraining: the words of the backbone's own classifier (methods.pretraining_words).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 
 from devise_exp.core.vectors import centre_rows, normalize_rows
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.methods.prior import Prior
 
 
@@ -91,6 +93,7 @@ def embed_spaces(
     centre: np.ndarray,
     classifier: Classifier | None,
     features: np.ndarray,
+    pretraining: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Embed images in several spaces.
 
@@ -100,6 +103,7 @@ def embed_spaces(
         centre: (D,) centre of the trained space.
         classifier: Softmax classifier of the seen classes, for the space "classifier".
         features: (N, feature_dim) features.
+        pretraining: Features to rows of the space "pretraining".
 
     Returns:
         By space, (N, D or feature_dim) float32 unit rows.
@@ -110,6 +114,8 @@ def embed_spaces(
             rows[space] = centre_rows(trained(features), centre)
         elif space == "backbone":
             rows[space] = normalize_rows(features)
+        elif space == PRETRAINING and pretraining is not None:
+            rows[space] = pretraining(features)
         elif space == "classifier" and classifier is not None:
             best = classifier.probabilities(features).argmax(axis=1)  # (N,)
             rows[space] = normalize_rows(features.astype(np.float32) * classifier.weight[best])

@@ -52,9 +52,7 @@ class PretrainedClassifier:
         Returns:
             (N, K) float32 probabilities; rows sum to one.
         """
-        logits = (features.astype(np.float32) @ self.weight.T + self.bias) / temperature
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return probabilities(features, (self.weight, self.bias), temperature)
 
     def without(self, categories: Collection[str]) -> PretrainedClassifier | None:
         """Leave out some categories.
@@ -166,6 +164,25 @@ def priors(
 def _finite(number: Any) -> bool:
     """Tell whether a value is a finite number."""
     return isinstance(number, int | float) and math.isfinite(number)
+
+
+def probabilities(
+    features: np.ndarray, head: tuple[np.ndarray, np.ndarray], temperature: float = 1.0
+) -> np.ndarray:
+    """Classify images by a linear classifier.
+
+    Args:
+        features: (N, feature_dim) features.
+        head: Weight (K, feature_dim) and bias (K,) of the classifier.
+        temperature: Divides the logits.
+
+    Returns:
+        (N, K) float32 probabilities; rows sum to one.
+    """
+    weight, bias = head
+    logits = (features.astype(np.float32) @ weight.T + bias) / temperature
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def conse(shares: np.ndarray, vectors: np.ndarray, top: int = 10) -> np.ndarray:

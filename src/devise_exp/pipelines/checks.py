@@ -16,6 +16,7 @@ from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.name_files import listed
 from devise_exp.data.copies import CopyReport
 from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
+from devise_exp.methods.pretraining_words import PRETRAINING, missing_classifier
 from devise_exp.pipelines import reused_hyperparameters
 from devise_exp.pipelines.build import build_module, seen_vectors
 from devise_exp.pipelines.class_audit import announce_audit
@@ -56,6 +57,12 @@ def check(config: DictConfig, data: ExperimentData) -> None:
     if config.prior and data.pretraining is not None:
         with as_input_error("prior"):
             instantiate(config.prior)(data.pretraining)
+    reason = missing_classifier(data.backbone)
+    if PRETRAINING in (config.spaces or ()) and reason is not None:
+        raise InputError(
+            f"spaces=[{PRETRAINING}]: {reason}: leave it out, or choose a backbone whose own "
+            "classifier is known"
+        )
     _check_methods(config, data)
     reused_hyperparameters.read(config, data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from devise_exp.index.protocol import Index
 from devise_exp.methods.baselines.softmax import seen_classifier
 from devise_exp.methods.embedding import TrainedProjection, embed_spaces
 from devise_exp.methods.method import CalibratedMethod
+from devise_exp.methods.pretraining_words import PRETRAINING, pretraining_words
 from devise_exp.methods.task import Task
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.runs import gallery_files
@@ -66,7 +68,7 @@ def save_galleries(
     features: np.ndarray,
     make_index: Callable[[np.ndarray], Index],
 ) -> None:
-    """Save the images that the model was not trained on, in every space that the config asks for.
+    """Save the images that the model was not trained on, in every space of the run.
 
     Args:
         run: Where the galleries go.
@@ -89,6 +91,7 @@ def save_galleries(
         for part, ids in parts.items()
         for i in ids
     ]
+    pretraining = _pretraining_space(run, data)
     spaces = run.spaces()
     classifier = None
     if "classifier" in spaces:
@@ -96,5 +99,18 @@ def save_galleries(
         run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
     centre = centre_of(data.class_vectors, split.seen)
     held_out = features[np.concatenate(list(parts.values()))]
-    vectors = embed_spaces(spaces, trained, centre, classifier, held_out)
-    gallery_files.save(run.gallery, rows, vectors, make_index)
+    vectors = embed_spaces(spaces, trained, centre, classifier, held_out, pretraining)
+    # A graph takes longer to build than all searches of one user save.
+    gallery_files.save(run.gallery, rows, vectors, make_index, exact=[PRETRAINING])
+
+
+def _pretraining_space(
+    run: RunFolder, data: ExperimentData
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Features to the space `pretraining`, whose words are saved; None if there is none."""
+    backbone = data.backbone
+    words = pretraining_words(backbone.categories or (), data.category_vectors, data.vocabulary)
+    if words is None or backbone.head is None:
+        return None
+    run.save_pretraining_words(words)
+    return partial(words.embed, head=backbone.head)

@@ -62,7 +62,7 @@ def embed_folder(
         for part, side, ids in zip(("seen", "unseen"), of_sides, rows, strict=True)
     }
     centre = centre_of(before.class_vectors, seen)
-    others = run.spaces()[1:]
+    others = run.measured_spaces()
     in_seen, in_unseen = (
         embed_spaces(others, saved.trained, centre, saved.classifier, side) for side in of_sides
     )

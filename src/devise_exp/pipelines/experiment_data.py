@@ -41,6 +41,8 @@ class ExperimentData:
         class_audit: Which of all classes it knew.
         pretraining: What the backbone's own classifier knows beside the unseen classes; None if
             that is unknown, or the network is trained.
+        category_vectors: Word vector (D,) of each class of the backbone's own classifier, None if
+            it has none; none at all if there is no such classifier.
         held_out: Seen classes that play the unseen ones, per class fold.
         images: (N,) the lowest row that shows the same image; None if that is unknown.
         copies: The copies among the images; None if they are unknown.
@@ -58,6 +60,7 @@ class ExperimentData:
     audit: AuditReport
     class_audit: AuditReport
     pretraining: PretrainedClassifier | None
+    category_vectors: tuple[np.ndarray | None, ...]
     held_out: tuple[np.ndarray, ...]
     images: np.ndarray | None = None
     copies: CopyReport | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -11,15 +13,13 @@ from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.bank import RemoteShards, feature_bank
 from devise_exp.features.extraction import ExtractionSettings
+from devise_exp.methods.pretraining_words import category_vectors, missing_classifier
 from devise_exp.methods.prior import PretrainedClassifier, pretrained_classifier
 from devise_exp.pipelines.class_audit import audit_config, require_clean, verdict_kinds
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.labelled import LabelledImages, read_labelled, read_split
 from devise_exp.text import labels
 from devise_exp.text.distinct import require_distinct_vectors
-from devise_exp.text.names import split_synonyms
-from devise_exp.text.sentence_vectors import SentenceVectors
-from devise_exp.text.word_vectors.vectors import WordVectors
 
 
 def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> ExperimentData:
@@ -47,6 +47,9 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
     clean = [c for c in split.seen if split.classes[c] not in known]
     class_vectors = labels.class_vectors(resolutions, labelled.vocabulary)
     require_distinct_vectors([r.name for r in resolutions], class_vectors)
+    of_categories: tuple[np.ndarray | None, ...] = ()
+    if missing_classifier(backbone) is None:
+        of_categories = category_vectors(backbone.categories or (), labelled.vocabulary)
     held_out = draw_class_folds(split, np.array(clean, dtype=np.int64), config.class_folds)
     return ExperimentData(
         whole=labelled.whole,
@@ -60,7 +63,8 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
         backbone=backbone,
         audit=audit,
         class_audit=class_audit,
-        pretraining=_pretraining(backbone, labelled.vocabulary, audit),
+        pretraining=_pretraining(backbone, of_categories, audit),
+        category_vectors=of_categories,
         held_out=held_out,
         images=images.images,
         copies=images.report,
@@ -68,21 +72,11 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
 
 
 def _pretraining(
-    backbone: Backbone, vocabulary: WordVectors, audit: AuditReport
+    backbone: Backbone, vectors: Sequence[np.ndarray | None], audit: AuditReport
 ) -> PretrainedClassifier | None:
     """What the classifier of the backbone knows, without what overlaps with unseen classes."""
-    if backbone.head is None or not backbone.categories or backbone.trainable:
-        return None  # a network that is trained on gives its own classifier other features
-    names = [split_synonyms(category)[0] for category in backbone.categories]
-    vectors: list[np.ndarray | None]
-    if isinstance(vocabulary, SentenceVectors):
-        vectors = list(vocabulary.encode_texts(vocabulary.class_texts(names, [""] * len(names))))
-    else:
-        vectors = []
-        for category in backbone.categories:
-            (resolution,) = labels.resolve([category], vocabulary, on_missing="drop")
-            known = bool(resolution.words)
-            vectors.append(labels.class_vectors([resolution], vocabulary)[0] if known else None)
+    if not vectors or backbone.head is None or backbone.categories is None:
+        return None
     return pretrained_classifier(backbone.categories, backbone.head, vectors, audit.categories)
 
 

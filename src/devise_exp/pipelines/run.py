@@ -17,11 +17,13 @@ from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.devise_model import cached_per_task, devise
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
+from devise_exp.methods.pretraining_words import missing_classifier
 from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
 from devise_exp.pipelines.distributed import all_ranks, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
 from devise_exp.pipelines.fit import fit_to, methods_of
+from devise_exp.pipelines.image_names import about_image_names, name_images
 from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.pipelines.learning import learned_nothing
 from devise_exp.pipelines.logger import run_logger
@@ -234,6 +236,10 @@ def _embed(
     make_index = instantiate(state.config.index)
     save_galleries(run, data, state.task, projection, state.features, make_index)
     state.about["index"] = index_name(state.config.index)
+    called = name_images(data, state.task, state.features)
+    if called is not None:
+        run.save_image_names(called)
+    state.about |= about_image_names(data, called)
     chosen = {method.name: method.hyperparameters for method in fits}
     run.save_details(
         RunDetails(
@@ -246,6 +252,7 @@ def _embed(
             possible=data.audit.possible,
             other_senses=data.audit.other_senses,
             copies=() if data.copies is None else data.copies.lines,
+            unnamed=missing_classifier(data.backbone) or "",
         )
     )
     return outputs

@@ -104,7 +104,7 @@ def _model_space(run: RunFolder, model: MethodOutput) -> Spaces:
 def _gallery_spaces(run: RunFolder) -> Spaces:
     """The embeddings of the run's own images in its other spaces."""
     spaces: Spaces = {}
-    for space in run.spaces()[1:]:
+    for space in run.measured_spaces():
         stored = gallery_files.load(run.gallery, space)
         spaces[space] = stored.part("test").index.vectors, stored.part("unseen").index.vectors
     return spaces

@@ -31,7 +31,7 @@ from devise_exp.pipelines.part_options import check_parts
 from devise_exp.runs.folder import SPACES
 
 _Space = Annotated[str, Field(pattern="|".join(rf"^{space}$" for space in SPACES[1:]))]
-_Spaces = Annotated[list[_Space], Field(description=f"a list of {' and '.join(SPACES[1:])}, or []")]
+_Spaces = Annotated[list[_Space], Field(description=f"a list of {', '.join(SPACES[1:])}, or []")]
 _Engine = Annotated[
     Literal["auto", "torch", "openvino"], Field(description="one of auto, torch, openvino")
 ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from devise_exp.evaluation.gamma_spread import GammaSpread
 from devise_exp.evaluation.protocols import PARTS, EmbeddedImages, MethodOutput
+from devise_exp.methods.pretraining_words import PretrainingWords
 from devise_exp.methods.prior import PretrainedClassifier, Prior
 from devise_exp.runs import checked
 
@@ -128,3 +129,36 @@ def to_classifier(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndar
     """
     weight = checked.matrix(arrays["weight"])
     return weight, checked.vector(arrays["bias"], length=len(weight))
+
+
+def from_pretraining_words(words: PretrainingWords) -> dict[str, np.ndarray]:
+    """Take the words of a pretraining apart.
+
+    Args:
+        words: Those of the space "pretraining".
+
+    Returns:
+        Arrays by name.
+    """
+    return {
+        "ids": words.ids,
+        "categories": np.array(words.categories),
+        "vectors": words.vectors,
+    }
+
+
+def to_pretraining_words(arrays: Mapping[str, np.ndarray]) -> PretrainingWords:
+    """Put the words of a pretraining together.
+
+    Args:
+        arrays: What from_pretraining_words made.
+
+    Returns:
+        The words. A missing array raises KeyError, a wrong one ValueError or TypeError.
+    """
+    names = checked.texts(arrays["categories"].tolist())
+    ids = checked.ids(arrays["ids"])
+    if len(ids) != len(names) or ids.min(initial=0) < 0:
+        raise ValueError("no positions of the classes")
+    vectors = checked.matrix(arrays["vectors"], rows=len(names))
+    return PretrainingWords(ids=ids, categories=names, vectors=vectors)

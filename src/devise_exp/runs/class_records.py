@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from devise_exp.data.splits import Split
+from devise_exp.evaluation.image_names import ImageNames
 from devise_exp.runs.checked import flag, number, text, texts
 from devise_exp.text.labels import Resolution
 from devise_exp.text.word_checks import WordCheck
@@ -23,6 +24,7 @@ class ClassRecord:
         rule: How the words were resolved, one of text.labels.RULES.
         check: What tells whether the words are the right ones; None in older runs.
         verdict: Whether the pretraining knew it, by the overlap audit; "" in older runs.
+        image_names: What the backbone's own classifier calls its images; None if that is unknown.
     """
 
     name: str
@@ -31,6 +33,7 @@ class ClassRecord:
     rule: str
     check: WordCheck | None = None
     verdict: str = ""
+    image_names: ImageNames | None = None
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> ClassRecord:
@@ -49,6 +52,7 @@ class ClassRecord:
             rule=text(content["how"]),
             check=_check_of(content["check"]) if "check" in content else None,
             verdict=text(content.get("pretraining", "")),
+            image_names=_image_names_of(content["called"]) if "called" in content else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -64,7 +68,11 @@ class ClassRecord:
             "how": self.rule,
         }
         entry |= {"check": asdict(self.check)} if self.check else {}
-        return entry | ({"pretraining": self.verdict} if self.verdict else {})
+        entry |= {"pretraining": self.verdict} if self.verdict else {}
+        if self.image_names is not None:
+            names = [list(name_and_count) for name_and_count in self.image_names.names]
+            entry["called"] = {"images": self.image_names.n, "names": names}
+        return entry
 
 
 def class_records(
@@ -126,4 +134,12 @@ def _check_of(content: Mapping[str, Any]) -> WordCheck:
         rank=None if rank is None else int(number(rank)),
         distance=None if distance is None else number(distance),
         suspect=text(content["suspect"]),
+    )
+
+
+def _image_names_of(content: Mapping[str, Any]) -> ImageNames:
+    """Read what the images of a class are called."""
+    return ImageNames(
+        n=int(number(content["images"])),
+        names=tuple((text(name), int(number(count))) for name, count in content["names"]),
     )

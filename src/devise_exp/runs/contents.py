@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,20 @@ import numpy as np
 
 from devise_exp.core.files import atomic_path
 from devise_exp.data.splits import Split
+from devise_exp.evaluation.image_names import ImageNames
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.methods.pretraining_words import PRETRAINING, PretrainingWords
 from devise_exp.methods.prior import Prior
 from devise_exp.runs import checked, files
-from devise_exp.runs.arrays import from_output, from_prior, to_classifier, to_output, to_prior
+from devise_exp.runs.arrays import (
+    from_output,
+    from_pretraining_words,
+    from_prior,
+    to_classifier,
+    to_output,
+    to_pretraining_words,
+    to_prior,
+)
 from devise_exp.runs.class_records import ClassRecord, class_records, classes_from_json
 from devise_exp.runs.records import RunDetails, SplitRecord, about_from_json
 from devise_exp.text.labels import Resolution
@@ -60,6 +70,16 @@ class RunContents:
         files.write_json(self.path, "split.json", SplitRecord.of(split, rows).to_json())
         with atomic_path(self.path / "class_vectors.npy") as path:
             np.save(path, class_vectors)
+
+    def save_image_names(self, names: Sequence[ImageNames]) -> None:
+        """Add to classes.json what the backbone's own classifier calls the images.
+
+        Args:
+            names: For every class, in the order of their ids.
+        """
+        records = zip(self.classes(), names, strict=True)
+        entries = [replace(record, image_names=called).to_json() for record, called in records]
+        files.write_json(self.path, "classes.json", entries)
 
     def classes(self) -> tuple[ClassRecord, ...]:
         """Read classes.json.
@@ -227,6 +247,24 @@ class RunContents:
         if not (self.path / "prior.npz").is_file():
             return None
         return files.read_arrays(self.path, "prior.npz", to_prior)
+
+    def save_pretraining_words(self, words: PretrainingWords) -> None:
+        """Write pretraining.npz: words that are searched in the space of that name need it.
+
+        Args:
+            words: Of the backbone's own classifier.
+        """
+        self.save_arrays(PRETRAINING, from_pretraining_words(words))
+
+    def pretraining_words(self) -> PretrainingWords | None:
+        """Read pretraining.npz.
+
+        Returns:
+            The words of the space "pretraining", None if the run has no such space.
+        """
+        if not (self.path / f"{PRETRAINING}.npz").is_file():
+            return None
+        return files.read_arrays(self.path, f"{PRETRAINING}.npz", to_pretraining_words)
 
     def save_embedded(self, output: MethodOutput) -> None:
         """Write embeddings/NAME.npz.

@@ -15,12 +15,13 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
 from devise_exp.data.splits import Split
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.runs import checked, files
 from devise_exp.runs.contents import RunContents
 from devise_exp.runs.saved_config import read_config
 
 UNFINISHED = "UNFINISHED"
-SPACES = (MODEL, "backbone", "classifier")  # what images are compared in
+SPACES = (MODEL, "backbone", "classifier", PRETRAINING)  # what images are compared in
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class RunFolder(RunContents):
     - about.json (what the metrics rest on, overlaps, skipped images, hyperparameters)
     - checkpoints/{best,last}.ckpt; if the network was trained too, those of the projection alone in
       checkpoints/map/
-    - embeddings/MODEL.npz, prior.npz (of the trained model), classifier.npz (of that space)
+    - embeddings/MODEL.npz, prior.npz (of the trained model), classifier.npz and
+      pretraining.npz (of these spaces)
     - index/ (of all classes), gallery/ (images not trained on, with an index per space),
       galleries/ (of folders indexed later), searches/
     - neighbours.npz (PROTOCOL and method/NAME/PROTOCOL: class ids)
@@ -195,16 +197,28 @@ class RunFolder(RunContents):
         return read_config(self.path, "config.yaml", "not a run folder (no config.yaml)")
 
     def spaces(self) -> tuple[str, ...]:
-        """List the spaces that the run's images are stored in.
+        """List the spaces that images are embedded in.
 
         Returns:
-            Names out of SPACES, the trained space first.
+            Names out of SPACES, the trained space first; "pretraining" unasked, if the backbone's
+            own classifier fits its features.
         """
         config = self.config()
         with files.reading(self.path, "config.yaml"):
             values: Any = OmegaConf.to_container(config)
             extra = checked.texts(values.get("spaces") or ())
-        return tuple(space for space in SPACES if space == MODEL or space in extra)
+        words = [PRETRAINING] if (self.path / f"{PRETRAINING}.npz").is_file() else []
+        chosen = {MODEL, *extra} - {PRETRAINING} | {*words}
+        return tuple(space for space in SPACES if space in chosen)
+
+    def measured_spaces(self) -> tuple[str, ...]:
+        """List the spaces beside the trained one in which searches are measured.
+
+        Returns:
+            Names out of SPACES. Not "pretraining", which leaves out no class that overlaps an
+            unseen one.
+        """
+        return tuple(space for space in self.spaces() if space not in (MODEL, PRETRAINING))
 
     def class_ids(self) -> tuple[np.ndarray, np.ndarray]:
         """List the classes of either side.

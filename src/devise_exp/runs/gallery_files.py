@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.index import saved as saved_index
+from devise_exp.index.exact import ExactIndex
 from devise_exp.runs.files import reading
 from devise_exp.runs.gallery import Gallery, GalleryRow, MakeIndex
 
@@ -29,6 +30,7 @@ def save(
     spaces: Mapping[str, np.ndarray],
     make_index: MakeIndex,
     name: str | None = None,
+    exact: Collection[str] = (),
 ) -> None:
     """Write a gallery, replacing one that is there.
 
@@ -40,6 +42,7 @@ def save(
         spaces: Space -> vectors (N, D) in it.
         make_index: Makes the index of the vectors.
         name: Name of the gallery; that of the folder if None.
+        exact: Spaces whose index is exact, whatever make_index makes.
     """
     if not spaces or {len(vectors) for vectors in spaces.values()} != {len(rows)}:
         raise ValueError(f"{folder}: every space needs a vector for each of {len(rows)} rows")
@@ -55,7 +58,8 @@ def save(
         path.mkdir()
         (path / ROWS).write_text(json.dumps(content), encoding="utf-8")
         for space, vectors in spaces.items():
-            make_index(vectors).save(path / space)
+            index = ExactIndex(vectors) if space in exact else make_index(vectors)
+            index.save(path / space)
 
 
 def load(folder: Path, space: str) -> Gallery:
@@ -74,7 +78,8 @@ def load(folder: Path, space: str) -> Gallery:
     saved = saved_rows(folder)
     if space not in saved.spaces:
         raise InputError(
-            f"{folder}: the gallery has no space {space}: choose {' or '.join(saved.spaces)}"
+            f"{folder}: the gallery has no space {space}: {AGAIN} for it, or choose "
+            f"{' or '.join(saved.spaces)}"
         )
     index = saved_index.load(folder / space)
     if saved_rows(folder) != saved:  # another process has replaced it between the two reads

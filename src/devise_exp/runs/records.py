@@ -92,6 +92,7 @@ class RunDetails:
         possible: What unseen classes without an overlap may overlap with.
         other_senses: What they would overlap with in another sense of their names.
         copies: A line for each image with copies or near copies: the names of its rows.
+        unnamed: Why the backbone's own classifier calls the images nothing; "" if it does.
     """
 
     about: dict[str, Any]
@@ -103,6 +104,7 @@ class RunDetails:
     possible: tuple[Overlap, ...] = ()
     other_senses: tuple[Overlap, ...] = ()
     copies: tuple[str, ...] = ()
+    unnamed: str = ""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunDetails:
@@ -127,6 +129,7 @@ class RunDetails:
             possible=_overlaps_of(content.get("possible", [])),
             other_senses=_overlaps_of(content.get("other_senses", [])),
             copies=texts(content.get("copies", [])),
+            unnamed=text(content.get("unnamed", "")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -145,6 +148,7 @@ class RunDetails:
             "copies": list(self.copies),
             "possible": [asdict(overlap) for overlap in self.possible],
             "other_senses": [asdict(overlap) for overlap in self.other_senses],
+            "unnamed": self.unnamed,
         }
 
     def verdicts(self, unseen: Iterable[str]) -> dict[str, str]:

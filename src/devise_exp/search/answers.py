@@ -12,6 +12,7 @@ from devise_exp.data.decoding import open_image
 from devise_exp.data.file_names import portable
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.runs.gallery import Gallery, GalleryRow
+from devise_exp.search.far_words import FarWord, far_words
 from devise_exp.search.neighbours import Neighbours, checked_k, frequent_vectors, nearest
 from devise_exp.search.query import WordQuery, word_query
 from devise_exp.search.saved_run import Run
@@ -43,6 +44,7 @@ class Answer:
         n: Number of images in the gallery.
         hits: The images, nearest first.
         of_class: Class of the run that the query names, if it names one and nothing else.
+        far: Names of the query that are far from all trained classes, in the trained space.
     """
 
     reading: str
@@ -50,6 +52,7 @@ class Answer:
     n: int
     hits: tuple[Hit, ...]
     of_class: str | None = None
+    far: tuple[FarWord, ...] = ()
 
 
 def find_images(
@@ -69,14 +72,15 @@ def find_images(
         image: The image file.
         gallery: A part of the run's own images, or an indexed folder.
         k: Number of hits; None: 12, or all of a smaller gallery.
-        space: Space that the images are compared in; words are in the trained space only.
+        space: Space that the images are compared in; words are in "devise" and "pretraining" only.
         image_root: Folder of the images by row name, if they are elsewhere than in training.
 
     Returns:
         The answer.
 
     Raises:
-        InputError: For an empty query, words in another space, an unreadable image, a wrong k.
+        InputError: For an empty query, words in a space without words, an unreadable image,
+            a wrong k.
     """
     query = _read(run, text, image, space)
     searched = _open_gallery(run, gallery, space, image_root)
@@ -91,6 +95,7 @@ def find_images(
         n=len(searched),
         hits=_hits(searched, vector, k, row),
         of_class=query.of_class if query and image is None else None,
+        far=far_words(run, query) if query and space == MODEL else (),
     )
 
 
@@ -118,14 +123,13 @@ def nearest_words(
 
 
 def _read(run: Run, text: str, image: Path | None, space: str) -> WordQuery | None:
-    """The words of a query, None if it has none; they are in the trained space only."""
+    """The words of a query, None if it has none; they are in a space of words only."""
     if not text.strip():
         if image is None:
             raise InputError("the query is empty: give words, an image or both")
         return None
-    if space != MODEL:
-        raise InputError(f"words are in the space {MODEL} only, not in {space}: ask by an image")
-    return word_query(text, run.vocabulary, run.classes, image is not None, run.centre)
+    centre = run.centre_in(space)
+    return word_query(text, run.vocabulary, run.classes, image is not None, centre)
 
 
 def _open_gallery(run: Run, name: str, space: str, image_root: Path | None) -> Gallery:

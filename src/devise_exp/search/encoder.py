@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,11 @@ from PIL import Image
 from devise_exp.core.errors import InputError
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.methods.embedding import Classifier, TrainedProjection, embed_spaces
+from devise_exp.methods.pretraining_words import missing_classifier
+from devise_exp.methods.prior import probabilities
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.trusted_config import trusted_group
+from devise_exp.text.names import split_synonyms
 from devise_exp.training.checkpoint import BEST, load_part
 
 BATCH = 32
@@ -31,11 +35,13 @@ class SavedModel:
         backbone: Images to features.
         trained: Features to the trained space.
         classifier: That of the space "classifier"; None if the run has no such space.
+        pretraining: Features to rows of the space "pretraining"; None if the run has none.
     """
 
     backbone: Backbone
     trained: TrainedProjection
     classifier: Classifier | None
+    pretraining: Callable[[np.ndarray], np.ndarray] | None
 
 
 def load_model(run: RunFolder, dim: int, checkpoint: Path | None = None) -> SavedModel:
@@ -66,7 +72,23 @@ def load_model(run: RunFolder, dim: int, checkpoint: Path | None = None) -> Save
         backbone=backbone,
         trained=TrainedProjection(projection, run.prior()),
         classifier=Classifier(*run.classifier()) if "classifier" in run.spaces() else None,
+        pretraining=_pretraining_space(run, backbone),
     )
+
+
+def _pretraining_space(
+    run: RunFolder, backbone: Backbone
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Features to the space `pretraining`; InputError if its words are of another backbone."""
+    words = run.pretraining_words()
+    if words is None:
+        return None
+    if backbone.head is None or words.ids.max() >= len(backbone.head.bias):
+        raise InputError(
+            f"{run.path / 'pretraining.npz'}: its classes are not those of {backbone.name}: "
+            "remove the file"
+        )
+    return partial(words.embed, head=backbone.head)
 
 
 class ImageEncoder:
@@ -80,7 +102,7 @@ class ImageEncoder:
     def __init__(self, run: RunFolder, centre: np.ndarray) -> None:
         model = load_model(run, len(centre))
         self.backbone, self.trained = model.backbone, model.trained
-        self.classifier = model.classifier
+        self.classifier, self.pretraining = model.classifier, model.pretraining
         self.backbone.network.eval()
         self.centre = centre
         self.spaces = run.spaces()
@@ -93,6 +115,54 @@ class ImageEncoder:
 
         Returns:
             Space -> (N, D) float32 unit rows, in the order of the images.
+
+        Raises:
+            InputError: If there is no image.
+        """
+        return embed_spaces(
+            self.spaces,
+            self.trained,
+            self.centre,
+            self.classifier,
+            self.features(images),
+            self.pretraining,
+        )
+
+    def name(self, images: Sequence[Image.Image], k: int) -> list[list[tuple[str, float]]]:
+        """Say what the backbone's own classifier calls images.
+
+        Args:
+            images: N images.
+            k: How many of its classes.
+
+        Returns:
+            For every image, the most probable classes with their probabilities, best first.
+
+        Raises:
+            InputError: If the backbone has no such classifier that fits its features, or fewer
+                classes.
+        """
+        backbone = self.backbone
+        reason = missing_classifier(backbone)
+        if reason is not None or backbone.head is None or backbone.categories is None:
+            raise InputError(f"{reason}: leave out --space, or take --vocabulary")
+        names = [split_synonyms(category)[0] for category in backbone.categories]
+        if not 1 <= k <= len(names):
+            raise InputError(f"k is {k}: give a number from 1 to {len(names):,}, the classes")
+        shares = probabilities(self.features(images), backbone.head)
+        best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
+        return [
+            [(names[i], float(row[i])) for i in ids] for row, ids in zip(shares, best, strict=True)
+        ]
+
+    def features(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Extract the features of images.
+
+        Args:
+            images: N images.
+
+        Returns:
+            (N, feature_dim) float32.
 
         Raises:
             InputError: If there is no image.
@@ -113,6 +183,4 @@ class ImageEncoder:
                 after = range(len(images))[start + BATCH : start + 2 * BATCH]
                 coming = pool.map(tensor, after)  # decoded while the network is at work
                 parts.append(self.backbone.network(batch).float().numpy())
-        return embed_spaces(
-            self.spaces, self.trained, self.centre, self.classifier, np.concatenate(parts)
-        )
+        return np.concatenate(parts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,13 @@ class SyncReport:
     skipped: tuple[str, ...]
 
 
-def sync(gallery: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> SyncReport:
+def sync(
+    gallery: Path,
+    folder: Path,
+    embed: Embed,
+    make_index: MakeIndex,
+    spaces: Collection[str] = (),
+) -> SyncReport:
     """Bring a gallery up to date with a folder of images, which need no classes.
 
     Only new and changed files (by size and time) are embedded, a chunk at a time. A sync that was
@@ -66,6 +72,7 @@ def sync(gallery: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> Sy
         folder: Folder of the images.
         embed: Images to vectors (N, D) by space.
         make_index: Makes the index of the vectors.
+        spaces: What `embed` gives, if that is known; images stored in fewer are embedded again.
 
     Returns:
         What has changed.
@@ -78,14 +85,18 @@ def sync(gallery: Path, folder: Path, embed: Embed, make_index: MakeIndex) -> Sy
     rows, notes = _files(folder, root)
     with file_lock(gallery):
         saved = _saved_vectors(gallery)
-        vectors = saved | _chunks(unfinished)
+        vectors = {
+            key: stored
+            for key, stored in (saved | _chunks(unfinished)).items()
+            if stored.keys() >= set(spaces)
+        }
         rows = _readable(rows, vectors, notes)
         if not rows:
             some = "; ".join(notes[:SHOWN]) or "it holds none"
             raise InputError(f"{folder}: no image to index ({some}): give a folder of images")
         new = [row for row in rows if _key(row) not in vectors]
         vectors |= _embed_rows(new, unfinished, embed)
-        if {_key(row) for row in rows} != set(saved):
+        if new or {_key(row) for row in rows} != set(saved):
             save(
                 gallery, rows, _arrays((gallery, unfinished), rows, vectors), make_index, str(root)
             )

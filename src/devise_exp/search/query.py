@@ -51,7 +51,7 @@ class Term:
     weight: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class WordQuery:
     """A query as a vector.
 
@@ -59,12 +59,18 @@ class WordQuery:
         vector: (D,) float32 at unit length.
         reading: The query in words, as it was understood.
         words: Words of the vocabulary that the vector is the sum of.
+        texts: Its T names.
+        vectors: (T, D) float32 unit rows of the names, about no centre.
+        weights: (T,) factors of the names.
         of_class: Class of the run that the query names, if it names one and nothing else.
     """
 
     vector: np.ndarray
     reading: str
     words: tuple[str, ...]
+    texts: tuple[str, ...]
+    vectors: np.ndarray
+    weights: np.ndarray
     of_class: str | None = None
 
 
@@ -154,12 +160,15 @@ def word_query(
         raise InputError(f"{text!r} only takes away: add what to look for, as in horse -grass")
     meanings = [_meaning(term.text, vocabulary, classes) for term in terms]
     vectors = class_vectors([meaning.resolution for meaning in meanings], vocabulary)
-    vectors = vectors if centre is None else centre_rows(vectors, centre)
+    about_centre = vectors if centre is None else centre_rows(vectors, centre)
     weights = np.array([term.weight for term in terms])
     return WordQuery(
-        vector=_unit_sum(text, vectors, weights),
+        vector=_unit_sum(text, about_centre, weights),
         reading=_reading(terms, meanings),
         words=tuple(dict.fromkeys(word for m in meanings for word in m.resolution.words)),
+        texts=tuple(term.text for term in terms),
+        vectors=vectors,
+        weights=weights,
         of_class=meanings[0].of_class if len(terms) == 1 and weights[0] > 0 else None,
     )
 

@@ -5,10 +5,10 @@ Words need no network, so a search for words imports nothing of torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -18,12 +18,23 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
 from devise_exp.core.vectors import centre_of
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.methods.pretraining_words import (
+    PRETRAINING,
+    PretrainingWords,
+    category_vectors,
+    missing_classifier,
+    pretraining_words,
+)
 from devise_exp.runs.folder import SPACES, RunFolder
 from devise_exp.runs.gallery import Gallery
 from devise_exp.runs.gallery_files import gallery_names, load
 from devise_exp.runs.trusted_config import trusted_group
 from devise_exp.search.gallery_sync import SyncReport, sync
 from devise_exp.text.word_vectors.vectors import WordVectors
+
+if TYPE_CHECKING:
+    from devise_exp.features.backbones.base import Backbone
+    from devise_exp.search.encoder import ImageEncoder
 
 PARTS = ("all", "val", "test", "unseen")
 
@@ -86,6 +97,36 @@ class Run:
         """What calibrated stacking lowers seen labels by, None if the run chose none."""
         return self.folder.gamma()
 
+    @cached_property
+    def pretraining(self) -> PretrainingWords | None:
+        """The words of the space "pretraining", None if the run has no such space."""
+        return self.folder.pretraining_words()
+
+    def centre_in(self, space: str) -> np.ndarray:
+        """Take the centre about which images and words are compared in a space of words.
+
+        Args:
+            space: "devise" or "pretraining".
+
+        Returns:
+            (D,) the centre.
+
+        Raises:
+            InputError: If no words can be searched in this space of the run.
+        """
+        if space == MODEL:
+            return self.centre
+        if space == PRETRAINING:
+            if self.pretraining is None:
+                raise InputError(self._without_pretraining())
+            return self.pretraining.centre
+        if space not in SPACES:
+            raise _no_space(space)
+        raise InputError(
+            f"words are in the spaces {MODEL} and {PRETRAINING} only, not in {space}: ask by an "
+            "image"
+        )
+
     def galleries(self) -> list[str]:
         """List the galleries that can be searched.
 
@@ -108,7 +149,9 @@ class Run:
             InputError: If there is no such space or gallery.
         """
         if space not in SPACES:
-            raise InputError(f"space {space}: there is none; choose among {', '.join(SPACES)}")
+            raise _no_space(space)
+        if space not in self.spaces and space == PRETRAINING:
+            raise InputError(self._without_pretraining())
         if space not in self.spaces:
             raise InputError(
                 f"{self.folder.path}: its images are stored in {', '.join(self.spaces)}, not in "
@@ -139,7 +182,9 @@ class Run:
             What has changed.
         """
         make_index = instantiate(self._trusted("index"))
-        return sync(self._gallery_folder(folder), folder, self.embed, make_index)
+        self._add_pretraining()
+        target = self._gallery_folder(folder)
+        return sync(target, folder, self.embed, make_index, self.spaces)
 
     def embed(self, images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
         """Embed images; the network is built at the first call.
@@ -152,8 +197,47 @@ class Run:
         """
         return self._encoder(images)
 
+    def name_images(self, images: Sequence[Image.Image], k: int) -> list[list[tuple[str, float]]]:
+        """Say what the backbone's own classifier calls images.
+
+        Args:
+            images: N images.
+            k: How many of its classes.
+
+        Returns:
+            For every image, the most probable classes with their probabilities, best first.
+
+        Raises:
+            InputError: If the backbone has no such classifier that fits its features.
+        """
+        return self._encoder.name(images, k)
+
+    def _add_pretraining(self) -> None:
+        """Give a run of before the words of the space "pretraining", if its backbone has any."""
+        if PRETRAINING in self.spaces:
+            return
+        backbone: Backbone = instantiate(self._trusted("backbone"))
+        if missing_classifier(backbone) is not None:
+            return
+        categories = backbone.categories or ()
+        vectors = category_vectors(categories, self.vocabulary)
+        words = pretraining_words(categories, vectors, self.vocabulary)
+        if words is not None:
+            self.folder.save_pretraining_words(words)
+            self.spaces = self.folder.spaces()
+
+    def _without_pretraining(self) -> str:
+        """The line that says why there is no space "pretraining", and what to do."""
+        backbone: Backbone = instantiate(self._trusted("backbone"))
+        reason = missing_classifier(backbone)
+        remedy = f"search in {MODEL}, or train with a backbone whose own classifier is known"
+        if reason is None:
+            reason = "the run is of before this space, or few of the classes have a word vector"
+            remedy = f"index a folder of images (devise-exp index {self.folder.path} FOLDER)"
+        return f"{self.folder.path}: has no space {PRETRAINING}: {reason}: {remedy}"
+
     @cached_property
-    def _encoder(self) -> Callable[[Sequence[Image.Image]], dict[str, np.ndarray]]:
+    def _encoder(self) -> ImageEncoder:
         from devise_exp.search.encoder import ImageEncoder
 
         return ImageEncoder(self.folder, self.centre)
@@ -165,3 +249,8 @@ class Run:
         """Where the gallery of a folder is kept."""
         whole = str(folder.expanduser().resolve())
         return self.folder.path / "galleries" / fingerprint(whole, size=8)
+
+
+def _no_space(space: str) -> InputError:
+    """The line for a space that no run has."""
+    return InputError(f"space {space}: there is none; choose among {', '.join(SPACES)}")

@@ -21,7 +21,7 @@ from devise_exp.data.images import ImageFiles
 from devise_exp.evaluation.metrics.calibrated_stacking import SearchResult, calibrated_search
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.index.exact_search import search_unit_rows
-from devise_exp.runs.gallery_files import ROWS
+from devise_exp.runs.gallery_files import ROWS, saved_rows
 from devise_exp.search.neighbours import Neighbours, checked_k, frequent_vectors, named, nearest
 from devise_exp.search.saved_run import Run
 
@@ -37,17 +37,19 @@ def tag_images(
     most_frequent: int | None = None,
     among: str = "all",
     plain: bool = False,
+    space: str = MODEL,
 ) -> list[Neighbours]:
     """Find the labels of a run nearest to images: those of hit@k among the same labels.
 
     Args:
         run: The run.
-        vectors: (N, D) images as a gallery has them in the trained space.
+        vectors: (N, D) images as a gallery has them in this space.
         k: Number of labels; None: 5, or all of fewer.
         vocabulary: Find words of the whole vocabulary instead of the run's labels.
         most_frequent: With `vocabulary`, search its first words only.
         among: Labels that are ranked: all, seen or unseen.
         plain: Rank all labels by cosine as it is; else seen labels are lowered by the run's gamma.
+        space: "devise", or "pretraining", in which nothing is lowered.
 
     Returns:
         For every image, the labels with the similarity that ranks them, nearest first.
@@ -56,14 +58,14 @@ def tag_images(
         InputError: For a k out of range, unknown labels, and labels of one kind in a vocabulary.
     """
     _check_kind(among, vocabulary)
-    images = uncentre_rows(vectors, run.centre)
+    images = uncentre_rows(vectors, run.centre_in(space))
     if vocabulary:
         table = frequent_vectors(run, most_frequent)
         k = checked_k(k, DEFAULT_TAGS, len(table), "words")
         return nearest(table, run.vocabulary.words.__getitem__, images, k)
     ids = _ids(run, among)
     k = checked_k(k, DEFAULT_TAGS, len(ids), "labels" if among == "all" else f"{among} labels")
-    gamma = _gamma(run, among, plain)
+    gamma = _gamma(run, among, plain or space != MODEL)
     if gamma is None:
         result = _search(run, images, ids, k)
     else:
@@ -104,12 +106,13 @@ def calibration_line(
     )
 
 
-def embed_files(run: Run, files: Sequence[Path]) -> np.ndarray:
-    """Embed image files in the trained space.
+def embed_files(run: Run, files: Sequence[Path], space: str = MODEL) -> np.ndarray:
+    """Embed image files.
 
     Args:
         run: The run.
         files: N image files.
+        space: The space.
 
     Returns:
         (N, D) as a gallery has them: of images that the run has embedded and that have not changed
@@ -117,15 +120,15 @@ def embed_files(run: Run, files: Sequence[Path]) -> np.ndarray:
     """
     stored: dict[int, np.ndarray] = {}
     rows = run.folder.gallery / ROWS
-    if rows.is_file():
-        gallery, written = run.gallery("all"), rows.stat().st_mtime
+    if rows.is_file() and space in saved_rows(run.folder.gallery).spaces:
+        gallery, written = run.gallery("all", space), rows.stat().st_mtime
         for i, file in enumerate(files):
             row = gallery.row_of(file)
             if row is not None and file.stat().st_mtime <= written:
                 stored[i] = gallery.index.vectors[row]
     others = [i for i in range(len(files)) if i not in stored]
     if others:
-        embedded = run.embed(ImageFiles(str(files[i]) for i in others))[MODEL]
+        embedded = run.embed(ImageFiles(str(files[i]) for i in others))[space]
         stored |= dict(zip(others, embedded, strict=True))
     return np.stack([stored[i] for i in range(len(files))])
 

@@ -141,7 +141,9 @@ def test_classes_lists_unseen_classes_first_with_their_words(runs: list[Path]) -
     unseen = [entry for entry in classes if not entry["seen"]]
     assert [line.split()[0] for line in lines[: len(unseen)]] == [e["name"] for e in unseen]
     assert all("unseen" in line for line in lines[: len(unseen)])
-    assert len(lines) == len(classes)
+    assert {line.split()[0] for line in lines[: len(classes)]} == {e["name"] for e in classes}
+    rest = " ".join(lines[len(classes) :])
+    assert rest.startswith("No column of what the backbone's own classifier calls the images: ")
 
 
 def test_a_class_name_is_no_markup_and_cannot_steer_the_terminal(

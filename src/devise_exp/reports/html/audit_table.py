@@ -14,6 +14,11 @@ from devise_exp.evaluation.verdicts import (
     Overlap,
     kind_of,
 )
+from devise_exp.reports.image_name_cells import (
+    IMAGES_HEADING,
+    has_image_names,
+    image_names_cell,
+)
 from devise_exp.reports.tables import Table, left
 from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.records import RunDetails
@@ -39,7 +44,9 @@ def audit_table(
     overlaps: dict[str, list[Overlap]] = {}
     for o in (*details.overlaps, *details.possible, *details.other_senses):
         overlaps.setdefault(o.name, []).append(o)
-    headings = "unseen class", "words", "found by", "verdict", "rests on", "pretraining classes met"
+    named = has_image_names(records)
+    headings = ["unseen class", "words", "found by", "verdict", "rests on"]
+    headings += ["pretraining classes met", *([IMAGES_HEADING] if named else [])]
     return Table(
         columns=tuple(left(*headings)),
         rows=tuple(
@@ -50,6 +57,7 @@ def audit_table(
                 verdict_cell(verdicts[record.name]),
                 ", ".join(dict.fromkeys(o.basis for o in overlaps.get(record.name, ()) if o.basis)),
                 "; ".join(map(_met, overlaps.get(record.name, ()))),
+                *([image_names_cell(record, verdicts[record.name])] if named else []),
             )
             for record in records
             if not record.seen

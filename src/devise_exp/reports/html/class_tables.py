@@ -13,6 +13,12 @@ from devise_exp.reports.gamma_rows import GammaRow, gamma_rows
 from devise_exp.reports.html.audit_table import audit_table, verdict_cell
 from devise_exp.reports.html.confusions import confusions
 from devise_exp.reports.html.shown_run import ShownRun, reading
+from devise_exp.reports.image_name_cells import (
+    IMAGES_HEADING,
+    has_image_names,
+    image_name_lines,
+    image_names_cell,
+)
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import protocol_title
@@ -46,6 +52,8 @@ def class_tables(run: ShownRun) -> dict[str, Any]:
             "similarity": _similarity(diagnostics.get("similarity", {})),
             "audit": audit_table(records, details, verdicts) if records and details.about else None,
             "words": _words(records, run.senses) if records else None,
+            "images_named": has_image_names(records),
+            "image_name_lines": image_name_lines(records, verdicts, details.unnamed),
             "facts": _facts(details.about | index),
         }
 
@@ -168,13 +176,18 @@ def _similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _words(records: Sequence[ClassRecord], senses: Mapping[str, str]) -> Table:
-    """The words of all classes, and where these stand in WordNet, if that is known."""
-    headings = ("class", "side", "words", "found by", *([SENSE_HEADING] if senses else []))
-    rows = [(r.name, _side(r.seen), " ".join(r.words), r.rule) for r in records]
-    shown = [(*row, senses.get(row[0], "not placed")) if senses else row for row in rows]
+    """The words of all classes, where these stand in WordNet, and what their images are called."""
+    named = [IMAGES_HEADING] if has_image_names(records) else []
+    placed = [SENSE_HEADING] if senses else []
+    rows = []
+    for r in records:
+        row = [r.name, _side(r.seen), " ".join(r.words), r.rule]
+        row += [senses.get(r.name, "not placed")] if placed else []
+        row += [image_names_cell(r)] if named else []
+        rows.append(tuple(row))
     return Table(
-        columns=tuple(left(*headings)),
-        rows=tuple(shown),
+        columns=tuple(left("class", "side", "words", "found by", *placed, *named)),
+        rows=tuple(rows),
         title=f"Words of all {len(records)} classes",
     )
 

@@ -32,6 +32,12 @@ def show(run: RunArgument) -> None:
 @prints_result
 def classes(run: RunArgument) -> None:
     """How the classes of a run got their word vectors, and which of them the backbone knew."""
+    from devise_exp.reports.image_name_cells import (
+        IMAGES_HEADING,
+        has_image_names,
+        image_name_lines,
+        image_names_cell,
+    )
     from devise_exp.reports.table_views import to_rich
     from devise_exp.reports.tables import Column, Table
     from devise_exp.reports.word_cells import CHECK_HEADINGS, SENSE_HEADING, check_cells
@@ -42,16 +48,19 @@ def classes(run: RunArgument) -> None:
     senses = folder.sense_notes()
     verdicts = {record.name: record.verdict for record in records if record.verdict}
     verdicts |= details.verdicts(record.name for record in records if not record.seen)
+    named = has_image_names(records)
     for record in sorted(records, key=lambda record: record.seen):
         relations = details.relations.get(record.name, ())[:3]
         overlaps = "; ".join(relations) or verdicts.get(record.name, "")
         side = "seen" if record.seen else "unseen"
         row = record.name, side, " ".join(record.words), record.rule
         sense = senses[record.name].text if record.name in senses else ""
-        rows.append((*row, *check_cells(record.check), sense, overlaps))
-    heads = ("class", "", "words", "how", *CHECK_HEADINGS, SENSE_HEADING)
-    headings = (*heads, "known to the pretraining")
+        called = [image_names_cell(record, verdicts.get(record.name, ""))] if named else []
+        rows.append((*row, *check_cells(record.check), sense, overlaps, *called))
+    headings = ["class", "", "words", "how", *CHECK_HEADINGS, SENSE_HEADING]
+    headings += ["known to the pretraining", *([IMAGES_HEADING] if named else [])]
     print_content(to_rich(Table(columns=tuple(map(Column, headings)), rows=tuple(rows))))
+    print_content(*image_name_lines(records, verdicts, details.unnamed))
 
 
 @command

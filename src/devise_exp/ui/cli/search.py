@@ -17,6 +17,7 @@ from devise_exp.ui.cli.search_folder import search_folder
 
 if TYPE_CHECKING:
     from devise_exp.search.answers import Answer
+    from devise_exp.search.saved_run import Run
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder, such as outputs/latest.")]
 K = Annotated[
@@ -36,7 +37,16 @@ Out = Annotated[
     typer.Option(help="Folder for grid.png and page.html; RUN/searches/... unless given."),
 ]
 Space = Annotated[
-    str, typer.Option(help="What images are compared in: devise, backbone or classifier.")
+    str,
+    typer.Option(help="What images are compared in: devise, pretraining, backbone or classifier."),
+]
+WordSpace = Annotated[
+    str,
+    typer.Option(
+        help="Where words meet images: devise (trained), or pretraining (the words of the "
+        "backbone's own classifier, for what is far from all trained classes).",
+        metavar="devise|pretraining",
+    ),
 ]
 
 
@@ -51,16 +61,23 @@ def search(
     image: Annotated[Path | None, typer.Option(help="An image to search by as well.")] = None,
     gallery: GalleryName = "all",
     k: K = None,
+    space: WordSpace = "devise",
     image_root: ImageRoot = None,
     out: Out = None,
 ) -> None:
     """Images for words, for an image (--image), or for both together."""
     from devise_exp.search.answers import find_images
+    from devise_exp.search.far_words import far_line
     from devise_exp.search.saved_run import Run
 
     check_out(out)
-    answer = find_images(Run.open(run), text, image, gallery, k, image_root=image_root)
-    _show(answer, out, search_folder(run, text, image, gallery))
+    saved = Run.open(run)
+    answer = find_images(saved, text, image, gallery, k, space, image_root)
+    named = "" if space == "devise" else space
+    _show(answer, out, search_folder(run, text, image, gallery, named))
+    if answer.far:
+        remedy = "try --space pretraining" if "pretraining" in saved.spaces else ""
+        notify(far_line(answer.far, remedy))
 
 
 @command
@@ -104,8 +121,9 @@ def tag(
             help="Words beyond the run's labels: all, or the N most frequent.", metavar="all|N"
         ),
     ] = None,
+    space: WordSpace = "devise",
 ) -> None:
-    """Words for images: the run's labels, or any words.
+    """Words for images: the run's labels, or any words; --space pretraining: ImageNet's classes.
 
     Seen labels beside unseen ones are lowered by the gamma that the run
     chose. A search has nothing to lower: a word is the same for all images.
@@ -118,16 +136,34 @@ def tag(
     most_frequent, words = _vocabulary_size(vocabulary), vocabulary is not None
     saved = Run.open(run)
     line = calibration_line(saved, words, among, plain)
+    saved.centre_in(space)  # an error before the network is built
     for file in files:  # before the network is built
         open_image(file)
-    tags = tag_images(saved, embed_files(saved, files), k, words, most_frequent, among, plain)
+    if space == "pretraining" and not words:
+        _print_names(saved, files, k)
+        return
+    vectors = embed_files(saved, files, space)
+    tags = tag_images(saved, vectors, k, words, most_frequent, among, plain, space)
     records = () if words else saved.folder.classes()
     kinds = {record.name: "seen" if record.seen else "unseen" for record in records}
     for file, neighbours in zip(files, tags, strict=True):
         print_content(printable(portable(str(file))))
         _print_neighbours(neighbours, "word" if words else "label", kinds)
-    if line:
+    if line and space == "devise":
         print_content(line)
+
+
+def _print_names(saved: Run, files: Sequence[Path], k: int | None) -> None:
+    """What the backbone's own classifier calls image files."""
+    from devise_exp.data.file_names import portable
+    from devise_exp.data.images import ImageFiles
+    from devise_exp.search.tags import DEFAULT_TAGS
+
+    names = saved.name_images(ImageFiles(str(file) for file in files), k or DEFAULT_TAGS)
+    for file, of_file in zip(files, names, strict=True):
+        print_content(printable(portable(str(file))))
+        rows = [(i, name, f"{share:.3f}") for i, (name, share) in enumerate(of_file, start=1)]
+        _print_ranking(["pretraining class"], rows, "probability")
 
 
 @command
@@ -236,11 +272,13 @@ def _print_neighbours(
     _print_ranking([heading, *([""] if kinds else [])], rows)
 
 
-def _print_ranking(headings: list[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Print numbered rows that end with their similarity."""
+def _print_ranking(
+    headings: list[str], rows: Sequence[tuple[Any, ...]], number: str = "similarity"
+) -> None:
+    """Print numbered rows that end with their similarity, or another number."""
     from devise_exp.reports.table_views import to_rich
     from devise_exp.reports.tables import Column, Table
 
     names = map(Column, headings)
-    columns = (Column("", "right"), *names, Column("similarity", "right"))
+    columns = (Column("", "right"), *names, Column(number, "right"))
     print_content(to_rich(Table(columns=columns, rows=tuple(rows))))

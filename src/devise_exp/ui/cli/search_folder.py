@@ -9,7 +9,9 @@ from devise_exp.core.files import fingerprint
 
 MAX_NAME_LENGTH = 80  # letters of a folder that is named after a query
 # Words that a name gets from elsewhere than the text.
-_TAKEN = {"minus", "like", "all", "val", "test", "unseen", "backbone", "classifier", "devise"}
+_TAKEN = {"minus", "like", "all", "val", "test", "unseen", "backbone", "classifier", "devise",
+    "pretraining",
+}  # fmt: skip
 
 
 def search_folder(
@@ -22,7 +24,7 @@ def search_folder(
         text: The words.
         image: The image file.
         gallery: A part of the run, or an indexed folder.
-        space: What images are compared in, "" for a search by words.
+        space: What images are compared in, "" for a search by words in the trained space.
 
     Returns:
         RUN/searches/<name>: a minus becomes the word. A text of other than plain words, an image,
@@ -38,7 +40,7 @@ def search_folder(
 
     whole = gallery if gallery in PARTS else str(Path(gallery).expanduser().resolve())
     named = [text, image.stem if image else "", Path(whole).name, space]
-    if space:
+    if space and image and not text:
         named[0] = "like"
     shown = " ".join(part for part in named if part not in ("", "all", "devise"))
     plain = re.sub(r"(?:^|(?<=\s))[-−]\s*", "minus ", shown).replace("*", "x")

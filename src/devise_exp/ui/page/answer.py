@@ -12,12 +12,16 @@ from devise_exp.core.console import format_error, notify
 from devise_exp.core.errors import user_message
 from devise_exp.data.decoding import open_image
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.reports.contact_sheet import THUMBNAIL, Tile, thumbnail
 from devise_exp.search.answers import Hit, find_images
+from devise_exp.search.far_words import far_line
 from devise_exp.search.saved_run import Run
 from devise_exp.search.tags import calibration_line, tag_images
 
 TAGS = 8
+NAMES = 3  # of the backbone's own classifier
+_HEADINGS = {PRETRAINING: "What the backbone calls it"}
 DEFAULT_VOCABULARY = 50_000  # of rarer words, one is near any image by chance
 WELCOME = "Ask by words, by an image, or by both together."
 
@@ -32,6 +36,7 @@ def answer_query(
     k: int,
     calibrated: bool = True,
     image_root: Path | None = None,
+    space: str = MODEL,
 ) -> tuple[str, str, Image.Image | None, Thumbnails]:
     """Answer a query of the page.
 
@@ -43,6 +48,7 @@ def answer_query(
         k: Largest number of hits.
         calibrated: Whether the tags of the image are calibrated.
         image_root: Folder of the run's images, if they are elsewhere than in training.
+        space: Space of words that images are compared in.
 
     Returns:
         The line above and the tags as HTML, the query image, and the hits.
@@ -55,8 +61,8 @@ def answer_query(
             image = open_image(file, file.name)
             thumb = thumbnail(Tile(image, file.name), THUMBNAIL)
             tags = _tags(run, image, calibrated)
-        n = min(k, len(run.gallery(gallery)))
-        answer = find_images(run, text, file, gallery, n, image_root=image_root)
+        n = min(k, len(run.gallery(gallery, space)))
+        answer = find_images(run, text, file, gallery, n, space, image_root)
     except Exception as error:
         line = user_message(error)
         if line is None:  # a fault of the program: said once here, and once in the log
@@ -64,6 +70,9 @@ def answer_query(
             notify(f"{line}: {text!r}")
         return line_html(line, "problem"), tags, thumb, []
     line = f"{answer.reading}: the nearest {len(answer.hits)} of {answer.n:,} images ({gallery})"
+    if answer.far:
+        remedy = "try Compare in: pretraining" if PRETRAINING in run.spaces else ""
+        line = f"{line}. {far_line(answer.far, remedy)}"
     return line_html(line), tags, thumb, [_thumbnail(hit) for hit in answer.hits]
 
 
@@ -74,7 +83,7 @@ def _thumbnail(hit: Hit) -> tuple[Image.Image, str]:
 
 
 def _tags(run: Run, image: Image.Image, calibrated: bool) -> str:
-    """What the image may show: labels of the run, then words of its vocabulary."""
+    """Labels of the run, words of its vocabulary, and what the backbone calls the image."""
     vector = run.embed([image])[MODEL]  # (1, D)
     plain, n_labels = not calibrated, min(TAGS, len(run.class_vectors))
     labels = tag_images(run, vector, n_labels, plain=plain)[0]
@@ -82,13 +91,17 @@ def _tags(run: Run, image: Image.Image, calibrated: bool) -> str:
     if n := min(DEFAULT_VOCABULARY, len(run.vocabulary)):
         words = tag_images(run, vector, min(TAGS, n), vocabulary=True, most_frequent=n)[0]
         html += _chips("words", words)
+    if PRETRAINING in run.spaces:
+        names = run.name_images([image], NAMES)[0]
+        html += _chips(PRETRAINING, names, "by the backbone's own classifier")
     return html
 
 
 def _chips(kind: str, tags: Sequence[tuple[str, float]], note: str = "") -> str:
     chips = (f"<li>{escape(name)} <b>{similarity:.2f}</b></li>" for name, similarity in tags)
+    heading = _HEADINGS.get(kind, f"Nearest {kind}")
     below = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f'<h2>Nearest {kind}</h2><ul class="chips {kind}">{"".join(chips)}</ul>{below}'
+    return f'<h2>{heading}</h2><ul class="chips {kind}">{"".join(chips)}</ul>{below}'
 
 
 def line_html(line: str, kind: str = "answer") -> str:

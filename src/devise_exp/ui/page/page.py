@@ -17,7 +17,7 @@ from devise_exp.search.answers import DEFAULT_HITS
 from devise_exp.search.saved_run import Run
 from devise_exp.ui.page.answer import WELCOME, answer_query, line_html
 from devise_exp.ui.page.guard import Guard, gradio_environment, is_loopback
-from devise_exp.ui.page.question import MAX_HITS, check_question
+from devise_exp.ui.page.question import MAX_HITS, check_question, word_spaces
 
 MAX_UPLOAD = 50 * 2**20  # bytes
 KEPT = 3600  # seconds that images sent and shown stay on the server's disk
@@ -84,7 +84,9 @@ def serving(
         "css": files("devise_exp.ui.page").joinpath("assets/app.css").read_text(encoding="utf-8"),
     }
     with gradio_environment() as uploads:
-        check = partial(check_question, galleries=run.galleries(), uploads=uploads)
+        check = partial(
+            check_question, galleries=run.galleries(), spaces=word_spaces(run), uploads=uploads
+        )
         guard = Middleware(Guard, local=is_loopback(host), check=check)
         page = build(run, image_root)
         options = {"app_kwargs": {"middleware": [guard]}, **look, **LAUNCH}
@@ -141,12 +143,12 @@ def _answerer(run: Run, image_root: Path | None) -> Callable[..., tuple[str, str
     busy = threading.Lock()  # the first answers load parts of the run, each once
 
     def answer(
-        text: str, file: str | None, gallery: str, k: float, calibrated: bool
+        text: str, file: str | None, gallery: str, k: float, calibrated: bool, space: str
     ) -> tuple[str, str, Any, Any]:
         with busy:
             image = Path(file) if file else None
             line, tags, thumb, hits = answer_query(
-                run, text, image, gallery, int(k), calibrated, image_root
+                run, text, image, gallery, int(k), calibrated, image_root, space
             )
         return line, tags, gradio.Image(thumb, visible=thumb is not None), hits
 
@@ -172,6 +174,8 @@ def _query_column(run: Run) -> tuple[list[Any], list[Any], Any]:
         visible=run.gamma is not None,
         elem_id="calibrated",
     )
+    spaces = word_spaces(run)
+    space = gradio.Dropdown(spaces, value=spaces[0], label="Compare in", elem_id="space")
     button = gradio.Button("Search", variant="primary", elem_id="search")
     image = gradio.Image(
         label="Asked by",
@@ -183,8 +187,8 @@ def _query_column(run: Run) -> tuple[list[Any], list[Any], Any]:
         elem_id="asked",
     )
     triggers = [text.submit, button.click, file.upload, file.clear, gallery.input, k.release]
-    triggers.append(calibrated.input)
-    return [text, file, gallery, k, calibrated], triggers, image
+    triggers += [calibrated.input, space.input]
+    return [text, file, gallery, k, calibrated, space], triggers, image
 
 
 def _answer_column() -> tuple[Any, Any, Any]:

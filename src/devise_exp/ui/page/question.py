@@ -9,20 +9,41 @@ from pathlib import Path
 from typing import Any
 
 from devise_exp.core.errors import InputError
+from devise_exp.evaluation.protocols import MODEL
+from devise_exp.methods.pretraining_words import PRETRAINING
+from devise_exp.search.saved_run import Run
 
 MAX_HITS = 60
-VALUES = "the words, the image, the gallery, the number of images, whether classes are calibrated"
+VALUES = (
+    "the words, the image, the gallery, the number of images, whether classes are calibrated, "
+    "the space"
+)
 # Routes that ask, below /gradio_api/; and those that a browser also posts to.
 ASKING = ("queue/join", "call/search", "run/search", "api/search")
 OTHERS = ("reset", "cancel")
 
 
-def check_question(body: bytes, galleries: Collection[str], uploads: Path) -> None:
+def word_spaces(run: Run) -> list[str]:
+    """List the spaces that the page searches.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Those in which words meet images, the trained one first.
+    """
+    return [space for space in run.spaces if space in (MODEL, PRETRAINING)]
+
+
+def check_question(
+    body: bytes, galleries: Collection[str], spaces: Collection[str], uploads: Path
+) -> None:
     """Check a question, which anyone on this machine may send in any form.
 
     Args:
         body: What was posted.
         galleries: Names that may be searched.
+        spaces: Spaces that may be searched.
         uploads: The folder of the files that the server was sent.
 
     Raises:
@@ -33,11 +54,11 @@ def check_question(body: bytes, galleries: Collection[str], uploads: Path) -> No
     except (ValueError, RecursionError) as error:
         raise InputError("the question is not JSON: send data, a list of values") from error
     values = question.get("data") if isinstance(question, dict) else None
-    if not isinstance(values, list) or len(values) != 5:
-        raise InputError(f"the question needs five values: send data, a list of {VALUES}")
+    if not isinstance(values, list) or len(values) != 6:
+        raise InputError(f"the question needs six values: send data, a list of {VALUES}")
     if question.get("fn_index", 0) != 0 or isinstance(question.get("fn_index"), bool):
         raise InputError("fn_index: the page answers one kind of question: leave it out")
-    text, file, gallery, k, calibrated = values
+    text, file, gallery, k, calibrated, space = values
     _check_text(text)
     _check_file(file, uploads)
     if gallery not in galleries:
@@ -54,6 +75,8 @@ def check_question(body: bytes, galleries: Collection[str], uploads: Path) -> No
         )
     if not isinstance(calibrated, bool):
         raise InputError(f"calibrated is {_shown(calibrated)}: give true or false")
+    if space not in spaces:
+        raise InputError(f"the space {_shown(space)}: choose among {', '.join(spaces)}")
 
 
 def _check_text(text: Any) -> None:

@@ -1,0 +1,80 @@
+"""What the backbone's own classifier calls the images of the classes, as cells and lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from devise_exp.core.overrides import quoted_value
+from devise_exp.evaluation.image_names import doubtful_classes
+from devise_exp.runs.class_records import ClassRecord
+
+IMAGES_HEADING = "what the backbone calls its images"
+MARK = "! "
+SHOWN = 10
+
+
+def has_image_names(records: Sequence[ClassRecord]) -> bool:
+    """Tell whether the tables have a column of what the images are called.
+
+    Args:
+        records: The classes.
+
+    Returns:
+        Whether the backbone's own classifier was asked.
+    """
+    return any(record.image_names is not None for record in records)
+
+
+def image_names_cell(record: ClassRecord, verdict: str = "") -> str:
+    """Write what the images of a class are called.
+
+    Args:
+        record: The class.
+        verdict: Of the overlap audit; "" for a seen class.
+
+    Returns:
+        The names with their numbers of images, marked if they contradict the verdict.
+    """
+    names = record.image_names
+    if names is None:
+        return ""
+    doubtful = not record.seen and names.is_doubtful(verdict)
+    return f"{MARK if doubtful else ''}{names.text}"
+
+
+def image_name_lines(
+    records: Sequence[ClassRecord], verdicts: Mapping[str, str], missing: str = ""
+) -> list[str]:
+    """Write what stands below a table of classes: those whose images contradict the audit.
+
+    Args:
+        records: The classes.
+        verdicts: Unseen class -> the verdict of the overlap audit.
+        missing: Why there is no column, if the run knows.
+
+    Returns:
+        A line for each of the first ten, and one for the others; or the line that says why nothing
+        is known.
+    """
+    if not has_image_names(records):
+        reason = missing or "the run does not know it"
+        return [f"No column of what the backbone's own classifier calls the images: {reason}."]
+    names = {record.name: record.image_names for record in records if not record.seen}
+    doubtful = doubtful_classes(names, verdicts)
+    lines = []
+    for name, called in list(doubtful.items())[:SHOWN]:
+        category, count = called.names[0]
+        lines.append(
+            f"{name}: clean by its name, but {count:,} of {called.n:,} images are called "
+            f"{category}: state it with labels.stated_overlapping=[{_as_option(name)}] if it is "
+            "the same thing"
+        )
+    if len(doubtful) > SHOWN:
+        lines.append(f"{len(doubtful) - SHOWN:,} more clean classes are marked so")
+    return lines
+
+
+def _as_option(name: str) -> str:
+    """A name as an item of a list in an argument."""
+    return name if re.fullmatch(r"[A-Za-z_][\w-]*", name) else quoted_value(name)
