@@ -140,6 +140,6 @@ def test_the_command_ends_in_one_line_with_exit_code_two(
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
     assert end.value.code == 2
-    line = "error: trainer.max_epochs=true: give a whole number from 1 on\n"
+    line = "error: trainer.max_epochs=true: give a whole number from 1 on, or null\n"
     assert capsys.readouterr().err == line
     assert not Path("run").exists()
