@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devise_exp.core.streams import encodable
+from devise_exp.core.streams import encodable, lasting_streams
 
 PRINTING = r"""
 import sys
@@ -103,3 +104,28 @@ def test_signs_that_an_encoding_lacks_are_plainer_ones_or_escapes(
     text: str, encoding: str, shown: str
 ) -> None:
     assert encodable(text, encoding) == shown
+
+
+def test_a_library_that_keeps_the_stream_of_an_ended_command_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with lasting_streams():
+        kept = sys.stdout
+        print("inside")
+    assert terminal.getvalue() == "inside\n"
+    terminal.close()
+    kept.write("after its end")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_closed_stream_is_told_once_while_its_command_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "stdout", terminal := io.StringIO())
+    with lasting_streams():
+        terminal.close()
+        print("lost")
+        print("lost too")
+    assert capsys.readouterr().err.count("warning: stdout: ") == 1

@@ -34,6 +34,7 @@ class LastingStream:
     def __init__(self, stream: IO[str] | None, name: str, process_wide: bool = False) -> None:
         self.stream, self.name, self.process_wide = stream, name, process_wide
         self.closed_by_reader = False
+        self.is_retired = False  # by the end of its command; what still writes then is a library
         self.failure: str | None = None if stream is not None else "it is closed"
 
     @property
@@ -99,7 +100,7 @@ class LastingStream:
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, self.stream.fileno())
                 os.close(nowhere)
-        if self.name == "stdout" and not self.closed_by_reader:
+        if self.name == "stdout" and not (self.closed_by_reader or self.is_retired):
             text = f"warning: stdout: {self.failure}: the rest of what is printed is lost\n"
             _lasting("stderr").write(text)
 
@@ -163,9 +164,11 @@ def lasting_streams() -> Iterator[None]:
     try:
         yield
     finally:
-        for stream in (sys.stdout, sys.stderr):
+        for stream, replaced in zip((sys.stdout, sys.stderr), before, strict=True):
             if stream is not None:
                 stream.flush()
+            if stream is not replaced and isinstance(stream, LastingStream):
+                stream.is_retired = True
         sys.stdout, sys.stderr = before
 
 
