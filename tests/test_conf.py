@@ -249,7 +249,8 @@ def test_splits_build(composed: Callable[..., DictConfig], option: str) -> None:
         classes = [c for c in classes if c != "okapi"] + ["okapi"]
         classes.sort()
     parts = ["train", "train", "train", "val", "test"] * len(classes)
-    data = LabelledRows(classes=classes, labels=labels, rows=rows, parts=parts)
+    verdicts = dict.fromkeys(classes, "clean")
+    data = LabelledRows(classes=classes, labels=labels, rows=rows, parts=parts, verdicts=verdicts)
     split = instantiate(config.split)(data)
     assert len(split.unseen) >= 1
     if config.split.get("unseen"):

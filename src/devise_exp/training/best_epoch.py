@@ -74,7 +74,11 @@ class BestEpoch:
         return patience is not None and epoch - self.risen >= patience
 
     def state(self) -> dict[str, float]:
-        """Return what a checkpoint keeps."""
+        """Write down what a checkpoint keeps.
+
+        Returns:
+            Numbers by name, for `restore`.
+        """
         state = asdict(self)
         del state["n_rows"]
         return state
