@@ -122,6 +122,10 @@ def test_a_sentence_says_whether_chance_lies_within(low: float, high: float, wor
     assert text.startswith(words)
     assert ("leaks" in text) == text.startswith("NOT")
     assert against_chance([control]) == {}
+    # Of two classes in one place of the hierarchy, either is right for the other.
+    near = MetricRecord(method=CHANCE, protocol="unseen", metric="hp", k=1, value=0.08)
+    assert against_chance([control, chance, near]) == {"r": text}
+    assert against_chance([control, near]) == {}
 
 
 def covered(rng: np.random.Generator, classes: int, images: int, draws: int) -> tuple[bool, bool]:

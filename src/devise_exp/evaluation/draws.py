@@ -94,10 +94,11 @@ def against_chance(records: Sequence[MetricRecord]) -> dict[str, str]:
         Name of the method -> "at chance: ..." if chance lies in the interval over draws of its
         unseen hit@1, else "NOT at chance: ...".
     """
-    chances = {r.k: r.value for r in records if (r.method, r.protocol) == (CHANCE, "unseen")}
+    of_chance = replace(CONTROLLED, average="image")  # both averages of chance are the same
+    chances = (r.value for r in records if (r.method, r.name) == (CHANCE, of_chance))
+    chance = next(chances, None)
     texts = {}
     for record in records:
-        chance = chances.get(CONTROLLED.k)
         if record.name != CONTROLLED or not record.draws or chance is None:
             continue
         low, high = record.low or 0.0, 1.0 if record.high is None else record.high
