@@ -73,6 +73,21 @@ def test_the_rate_falls_to_nothing_over_all_epochs(composed: Config, overrides: 
         assert values[-2] > 1e-8 > values[-1]
 
 
+@pytest.mark.parametrize("overrides", [[], ["trainer.max_epochs=8"]])
+def test_a_share_of_the_epochs_has_a_schedule_of_its_length(
+    composed: Config, overrides: list[str]
+) -> None:
+    config = composed(*overrides)
+    resolved = OmegaConf.create(OmegaConf.to_yaml(config, resolve=True))  # a run that goes on
+    for variant in (config, resolved):
+        values = rates(recipe_of(variant, 700, 0.5))
+        assert len(values) == (4 if overrides else 34) + 1
+        assert values[-2] > 1e-8 > values[-1]
+    assert recipe_of(composed("trainer.max_epochs=1"), 700, 0.1).max_epochs == 1
+    stated: Any = recipe_of(composed("scheduler.T_max=5"), 700, 0.5).new_scheduler()
+    assert stated.keywords["T_max"] == 5
+
+
 def test_a_stated_length_of_the_schedule_stays(composed: Config) -> None:
     settings: Any = recipe_of(composed("scheduler.T_max=5"), 700).new_scheduler()
     assert settings.keywords["T_max"] == 5

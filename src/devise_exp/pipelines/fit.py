@@ -208,8 +208,7 @@ def build_method(
         draws, share = spec.get("draws", 1), spec.get("epochs_share", 1.0)
         check_option(f"method.{name}.draws", draws, FromOne)
         check_option(f"method.{name}.epochs_share", share, ShareOrOne)
-        changed.trainer.max_epochs = max(1, round(share * recipe.max_epochs))
-        recipe = recipe_of(changed, data.n_train)
+        recipe = recipe_of(changed, data.n_train, share)
         drawn = replace(recipe, new_loss=lambda: of_draws(recipe.new_loss(), draws))
         classes = tuple(data.split.classes)
         return RandomVectors(

@@ -84,13 +84,15 @@ class Recipe:
         )
 
 
-def recipe_of(config: DictConfig, n_train: int) -> Recipe:
+def recipe_of(config: DictConfig, n_train: int, epochs_share: float = 1.0) -> Recipe:
     """Read the recipe of a config.
 
     Args:
         config: Of train.py.
         n_train: Number of training rows of the run, which decides its epochs if the config does
             not.
+        epochs_share: The share of the epochs that the training takes, one at least; a schedule of
+            all epochs becomes one of these.
 
     Returns:
         The recipe; nothing of it is built yet.
@@ -99,7 +101,8 @@ def recipe_of(config: DictConfig, n_train: int) -> Recipe:
         InputError: If a plain option has a value that it cannot take.
     """
     settings = read_settings(config)
-    epochs = settings.trainer.max_epochs or epochs_of(config, settings, n_train)
+    whole = settings.trainer.max_epochs or epochs_of(config, settings, n_train)
+    epochs = max(1, round(epochs_share * whole))
     others = {key: value for key, value in config.trainer.items() if key not in _FOLLOWED}
     return Recipe(
         seed=settings.seed,
@@ -110,7 +113,7 @@ def recipe_of(config: DictConfig, n_train: int) -> Recipe:
         tuning=settings.tuning,
         new_loss=partial(instantiate, config.loss),
         new_optimizer=partial(instantiate, config.optimizer),
-        new_scheduler=partial(_scheduler, config.scheduler, epochs),
+        new_scheduler=partial(_scheduler, config.scheduler, whole, epochs),
         new_trainer=partial(_trainer, config.trainer, epochs),
         projection=partial(instantiate, config.projection),
     )
@@ -142,9 +145,12 @@ def _trainer(config: DictConfig, epochs: int) -> Callable[..., Any]:
     return partial(instantiate(config), max_epochs=epochs)
 
 
-def _scheduler(config: DictConfig | None, epochs: int) -> Callable[..., Any] | None:
-    """The scheduler's constructor; T_max is null where trainer.max_epochs is."""
+def _scheduler(config: DictConfig | None, whole: int, epochs: int) -> Callable[..., Any] | None:
+    """The scheduler's constructor, of so many of the whole training's epochs.
+
+    T_max is null where trainer.max_epochs is, and a number in the resolved config of a run folder.
+    """
     scheduler: Callable[..., Any] | None = instantiate(config)
-    if scheduler is not None and config is not None and config.get("T_max", epochs) is None:
+    if scheduler is not None and config is not None and config.get("T_max", 0) in (None, whole):
         return partial(scheduler, T_max=epochs)
     return scheduler
