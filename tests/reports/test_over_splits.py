@@ -22,6 +22,7 @@ from devise_exp.reports import comparison
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_cells import Cell
 from devise_exp.reports.comparison_formats import FORMATS
+from devise_exp.reports.html.split_answer import splits_section
 from devise_exp.reports.tables import BEST, TIED
 from devise_exp.runs.results import runs_in
 from devise_exp.ui.cli.runs import compare as command
@@ -135,6 +136,11 @@ def test_each_form_has_mean_interval_and_range(tmp_path: Path, form: str) -> Non
     text = FORMATS[form](table).replace("--", "–").replace(r"$\pm$", "±").replace("\\", "")
     for cell in ("35 ± 6", "28 – 42", "over 5 splits", "95 % of the mean", "lowest – highest"):
         assert cell in text
+
+
+def test_the_page_says_that_a_split_has_none_right(tmp_path: Path) -> None:
+    table = comparison.over_splits([series(tmp_path / "s", {"devise": single([0.0, 0.2, 0.1])})])
+    assert "unseen hit@1 10 (mean within 0 - 35; splits 0 - 20)" in splits_section(table)
 
 
 def test_the_csv_has_them_to_the_last_digit(tmp_path: Path) -> None:

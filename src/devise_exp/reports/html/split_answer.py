@@ -118,7 +118,8 @@ def _means(table: Comparison) -> str:
         if cell is not None and cell.lo is not None:
             mean = to_precision(cell.value, cell.lo, cell.hi)
             interval = bounds(cell.value, cell.lo, cell.hi)
-            span = " - ".join(to_precision(v, cell.lo, cell.hi) for v in (cell.min, cell.max) if v)
+            ends = (end for end in (cell.min, cell.max) if end is not None)
+            span = " - ".join(to_precision(end, cell.lo, cell.hi) for end in ends)
             parts.append(f"{table.columns[name]} {mean} (mean within {interval}; splits {span})")
     count = table.span.count if table.span else ""
     return f"over {count}, {' and '.join(parts)}"
