@@ -424,6 +424,8 @@ def test_a_person_states_overlaps_and_what_is_only_possible() -> None:
     }
     assert report.categories == {"mat"}
     assert report.overruled == ("okapi",)
+    # What a class fold leaves out of the prior.
+    assert {o.category for o in report.of(["judo"]).by_whole_names} == {"mat"}
     assert report.count(names) == (
         "1 clean, 2 overlapping, 0 possibly overlapping, 1 not identified"
     )

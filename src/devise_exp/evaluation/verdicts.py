@@ -18,7 +18,7 @@ SAME_WORD, SAME_SENSE, MORE_GENERAL, KIND_OF = "same word", "same sense", "more 
 IMAGES, HEAD, STATED = "sense of its images", "head of the compound", "stated by hand"
 ANOTHER_SENSE, SYNONYM = "another sense of the word", "synonym"
 PART, ACTIVITY = "part of the compound", "activity"
-_WHOLE_NAMES = (SAME_WORD, SAME_SENSE, MORE_GENERAL, KIND_OF, ANOTHER_SENSE)
+_WHOLE_NAMES = (SAME_WORD, SAME_SENSE, MORE_GENERAL, KIND_OF, STATED, ANOTHER_SENSE)
 BASES = (
     SAME_WORD, SAME_SENSE, MORE_GENERAL, KIND_OF, IMAGES, HEAD, STATED,
     ANOTHER_SENSE, SYNONYM, PART, ACTIVITY,
@@ -87,7 +87,7 @@ class AuditReport:
 
     @property
     def by_whole_names(self) -> tuple[Overlap, ...]:
-        """What classes overlap with by their whole names, in whatever sense of these."""
+        """What classes overlap with by their whole names, in whatever sense, or as stated."""
         every = (*self.overlaps, *self.possible, *self.other_senses)
         return tuple(overlap for overlap in every if overlap.basis in _WHOLE_NAMES)
 

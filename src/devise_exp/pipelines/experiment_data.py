@@ -88,8 +88,8 @@ class ExperimentData:
     def class_folds(self, task: Task) -> tuple[ClassFold, ...]:
         """Hold out some seen classes of a task, once per set of held_out.
 
-        What the pretraining knows of them by their whole names is taken out as well, and so are
-        copies of their images.
+        What the pretraining knows of them by their whole names, or as a person states, is taken
+        out as well, and so are copies of their images.
         If that is all it knows (a class called "entity"), or all the training images of another
         class, the fold is left out.
 
