@@ -16,6 +16,8 @@ from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import Split, named_split
 from devise_exp.evaluation.protocols import EmbeddedImages, MethodOutput
 from devise_exp.evaluation.verdicts import Overlap
+from devise_exp.methods.pretraining_words import PretrainingWords
+from devise_exp.runs.arrays import from_pretraining_words, to_pretraining_words
 from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
@@ -147,5 +149,18 @@ def test_a_file_that_is_gone_or_damaged_is_named(tmp_path: Path, name: str) -> N
         with pytest.raises(InputError, match=f"{name}.*train the run again"):
             readers[name]()
     (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=r"not a run folder \(no config.yaml\): give one"):
+        readers[name]()
+    (tmp_path / "config.yaml").write_text("seed: 0\n")
     with pytest.raises(InputError, match=f"lacks {name}: train the run again"):
         readers[name]()
+
+
+def test_a_space_of_words_without_a_class_is_damage() -> None:
+    words = PretrainingWords(ids=np.arange(2), categories=("cat", "dog"), vectors=VECTORS[:2])
+    np.testing.assert_array_equal(
+        to_pretraining_words(from_pretraining_words(words)).ids, words.ids
+    )
+    none = replace(words, ids=words.ids[:0], categories=(), vectors=VECTORS[:0])
+    with pytest.raises(ValueError, match="no positions"):
+        to_pretraining_words(from_pretraining_words(none))

@@ -158,7 +158,7 @@ def to_pretraining_words(arrays: Mapping[str, np.ndarray]) -> PretrainingWords:
     """
     names = checked.texts(arrays["categories"].tolist())
     ids = checked.ids(arrays["ids"])
-    if len(ids) != len(names) or ids.min(initial=0) < 0:
+    if not len(ids) or len(ids) != len(names) or ids.min() < 0:
         raise ValueError("no positions of the classes")
     vectors = checked.matrix(arrays["vectors"], rows=len(names))
     return PretrainingWords(ids=ids, categories=names, vectors=vectors)
