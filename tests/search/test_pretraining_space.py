@@ -155,6 +155,8 @@ def test_a_folder_is_searched_and_tagged_in_it(trained: Path, photos: Path, tmp_
     for category, share in expected[:2]:
         assert f"{share:.3f}" in name
         assert category in name
+    none = ["tag", str(folder), str(photos / "0.png"), "--space", "pretraining", "-k", "0"]
+    assert CliRunner().invoke(app, none).exit_code == 2
     words = call("tag", folder, photos / "0.png", "--space", "pretraining", "--vocabulary", 500)
     best = tag_images(again, stored[:1], 5, True, 500, space="pretraining")[0][0][0]
     assert best in words

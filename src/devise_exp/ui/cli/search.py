@@ -159,7 +159,8 @@ def _print_names(saved: Run, files: Sequence[Path], k: int | None) -> None:
     from devise_exp.data.images import ImageFiles
     from devise_exp.search.tags import DEFAULT_TAGS
 
-    names = saved.name_images(ImageFiles(str(file) for file in files), k or DEFAULT_TAGS)
+    n = DEFAULT_TAGS if k is None else k
+    names = saved.name_images(ImageFiles(str(file) for file in files), n)
     for file, of_file in zip(files, names, strict=True):
         print_content(printable(portable(str(file))))
         rows = [(i, name, f"{share:.3f}") for i, (name, share) in enumerate(of_file, start=1)]
