@@ -245,7 +245,7 @@ def test_a_series_over_splits_goes_on_to_further_ones_past_one_that_fails(
     assert "split=5 failed: " in capsys.readouterr().err
     text = (folder / "summary.md").read_text(encoding="utf-8")
     assert "over 3 of 4 splits" in text
-    assert "split.seed alone (3, 4, 6; the others failed or are not finished)" in text
+    assert "split.seed alone (3, 4, 6; the others failed, are not finished or not given)" in text
     shutil.rmtree(folder / "split=5")
     values = train_series(composed(f"resume={folder}"), tmp_path / "unused")  # goes on
     runs = [metrics(folder / f"split={split}/seed=1") for split in (3, 4, 5, 6)]

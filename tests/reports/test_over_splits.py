@@ -158,7 +158,7 @@ def test_a_series_that_is_not_finished_says_how_many_splits_are(tmp_path: Path) 
     table = comparison.over_splits([base])
     text = FORMATS["markdown"](table)
     assert "over 5 of 7 splits" in text
-    assert "the others failed or are not finished" in text
+    assert "the others failed, are not finished or not given" in text
     assert [line.names for line in table.lines] == [("devise",)]
 
 
@@ -185,6 +185,14 @@ def test_compare_shows_the_methods_of_one_series(tmp_path: Path) -> None:
     rows = list(csv.DictReader(StringIO(result.stdout)))
     assert [row["method"] for row in rows] == ["devise", "eszsl"]
     assert float(rows[0][UNSEEN]) == pytest.approx(0.35)
+
+
+def test_some_splits_of_a_finished_series_say_that_others_were_not_given(tmp_path: Path) -> None:
+    base = series(tmp_path / "s", {"devise": single(DEVISE)})
+    given = [base / "split=0/seed=0", base / "split=3/seed=0"]
+    text = FORMATS["markdown"](comparison.compare(runs_in(given, several_splits=True)))
+    assert "over 2 of 5 splits" in text
+    assert "(0, 3; the others failed, are not finished or not given)" in text
 
 
 def test_recipes_on_the_same_splits_are_a_line_each_and_paired(tmp_path: Path) -> None:

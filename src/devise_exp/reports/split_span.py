@@ -42,7 +42,9 @@ class SplitSpan:
     @property
     def sentence(self) -> str:
         """Which splits they are."""
-        missing = "; the others failed or are not finished" if self.ordered > self.n else ""
+        missing = (
+            "; the others failed, are not finished or not given" if self.ordered > self.n else ""
+        )
         parts = [
             f"The runs differ in {SPLIT_SEED} alone ({listed(self.split_seeds)}{missing})",
             *self._seeds(),
