@@ -194,6 +194,27 @@ def test_a_person_states_overlaps(
     assert "labels.stated_clean names jay, which the audit finds" in capsys.readouterr().err
 
 
+def test_a_sense_is_chosen_by_classes_without_words_too(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    """As `look` has it: cricket among sports is no insect, though only it has a word vector."""
+    named = ("cricket", "helicopter", "windmill", "skateboard", "menorah", "banjo")
+    sports = ("judo", "archery", "fencing", "surfing", "rowing", "lacrosse", "javelin", "luge")
+    for c, name in enumerate((*named, *sports)):
+        for i in range(3):
+            draw(tmp_path / "images" / name / f"{i}.png", COLOURS["cat"], seed=10 * c + i)
+    words = tmp_path / "words.txt"
+    words.write_text("".join(f"{name} {c} 1.0 {c * c}\n" for c, name in enumerate(named)))
+    data = prepare(
+        config(
+            *strict("cricket", "helicopter"), "word_vectors=glove", f"word_vectors.path={words}",
+            "labels.on_missing=drop", "class_folds=0", root=tmp_path / "images",
+        )
+    )  # fmt: skip
+    assert set(data.split.classes) == set(named)
+    assert data.audit.verdicts(["cricket"]) == {"cricket": "clean (another sense is cricket)"}
+
+
 def test_split_clean_draws_classes_that_pass(
     config: Callable[..., DictConfig], wide_tree: Path, tmp_path: Path
 ) -> None:

@@ -20,16 +20,15 @@ from devise_exp.text.label_options import alias_override
 _SHOWN = 5  # reasons in one message
 
 
-def audit_config(
-    config: DictConfig, labelled: LabelledImages, backbone: Backbone, with_missing: bool = False
-) -> AuditReport:
-    """Audit all classes of a config, as far as they have words.
+def audit_config(config: DictConfig, labelled: LabelledImages, backbone: Backbone) -> AuditReport:
+    """Audit all classes of a config, those without words by their names.
+
+    Classes without words count too, as the sense of a name goes by the other names of the data.
 
     Args:
         config: Of train.py.
         labelled: Its images with their words.
         backbone: Its pretraining is asked for the classes.
-        with_missing: Whether classes without words are audited too, by their names.
 
     Returns:
         The report of all these classes.
@@ -39,11 +38,7 @@ def audit_config(
             himself.
     """
     classes, categories = labelled.whole.classes, backbone.categories
-    names = {
-        r.name: r.display_name if r.rule != "missing" else ""
-        for r in labelled.resolutions
-        if with_missing or r.rule != "missing"
-    }
+    names = {r.name: r.display_name if r.rule != "missing" else "" for r in labelled.resolutions}
     overlapping = stated_overlapping(config.labels, classes, categories)
     return audit_classes(names, backbone, stated_clean(config.labels, classes), overlapping)
 

@@ -96,7 +96,7 @@ def _look(config: DictConfig, labelled: LabelledImages) -> _Looked:
     except InputError as error:
         trouble = error
     if backbone is not None:
-        audit = audit_config(config, labelled, backbone, with_missing=True)
+        audit = audit_config(config, labelled, backbone)
         verdicts = verdict_kinds(audit, labelled)
     try:
         if trouble is not None and draws_clean(config):
