@@ -14,7 +14,7 @@ FEW = (
     "class_folds=2", "report=none",
 )  # fmt: skip
 CHOOSING = (
-    *FEW,
+    *(option for option in FEW if option != "word_vectors=random"),
     "method=[conse_pretraining,eszsl,ale,devise_cosine]",
     "method.ale.rates=[0.3,1]",
     "prior.weights=[0.1,0.3,1]",

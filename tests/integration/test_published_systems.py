@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.configs import ALONE
+from helpers.configs import ALONE, TINY
 from helpers.images import draw
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -158,7 +158,7 @@ def test_photographs_with_two_trained_layers(
     monkeypatch.setenv("GENSIM_DATA_DIR", str(words300))
     config = composed(
         "experiment=photos32_vgg16", f"data.root={image_tree}", "subset.limit_per_class=4",
-        *RESNET18,
+        *RESNET18, *TINY,
     )  # fmt: skip
     values = run.train(config, tmp_path / "run")
     saved = Run.open(tmp_path / "run")

@@ -173,7 +173,8 @@ def test_other_ks_and_protocols(trained: tuple[Path, dict[str, float]], again: C
     result = again(folder, "ks=[2,4]", "protocols=[seen,all_seen]")
     shares = {n for n in result if n.startswith(("seen", "all_seen")) and n.count("/") == 1}
     asked = [f"{p}/{f}@{k}" for p in ("seen", "all_seen") for f in ("hit", "hp") for k in (2, 4)]
-    assert shares == set(asked)
+    counts = {f"{p}/hp_{n}" for p in ("seen", "all_seen") for n in ("classes", "images")}
+    assert shares == set(asked) | counts
     assert result["seen/hit@2"] == values["seen/hit@2"]
     assert "seen/hit@4" not in values
     for options, words in (

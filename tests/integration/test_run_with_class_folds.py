@@ -22,6 +22,7 @@ from devise_exp.methods.baselines.softmax import fit_softmax
 from devise_exp.methods.method import FittedMethod
 from devise_exp.methods.task import ClassFold, Task
 from devise_exp.pipelines import reevaluation, run
+from devise_exp.pipelines.experiment_data import audit_classes
 from devise_exp.pipelines.fit import methods_of
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.runs.folder import RunFolder
@@ -238,10 +239,8 @@ def test_class_folds_that_had_to_be_left_out_are_not_counted(
     changed = config.copy()
     changed.method = {}
     data = prepare(changed)
-    resolutions = list(data.resolutions)
-    general = data.held_out[0][0]
-    resolutions[general] = replace(resolutions[general], name="entity")
-    spoilt = replace(data, resolutions=tuple(resolutions))
+    general = data.split.classes[data.held_out[0][0]]
+    spoilt = replace(data, class_audit=audit_classes({general: "entity"}, data.backbone))
     run.train(changed, tmp_path / "run", quietly=True, ready=(spoilt, features_of(changed, data)))
     assert RunFolder(tmp_path / "run").about()["rehearsals"] == 1
 

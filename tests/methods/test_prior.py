@@ -27,7 +27,7 @@ from devise_exp.features.backbones.torchvision import _cut, torchvision_backbone
 from devise_exp.features.backbones.weights import classifier_head
 from devise_exp.methods import prior as prior_module
 from devise_exp.methods.prior import PretrainedClassifier, Prior, pretrained_classifier, priors
-from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.experiment_data import ExperimentData, audit_classes
 from devise_exp.pipelines.prepare import features_of, prepare
 
 
@@ -261,9 +261,8 @@ def test_a_class_fold_that_would_leave_nothing_of_the_pretraining_is_left_out(
 ) -> None:
     data, features = caltech
     general, others = data.split.seen[:2], data.split.seen[2:4]
-    resolutions = list(data.resolutions)
-    resolutions[general[0]] = replace(resolutions[general[0]], name="entity")
-    named = replace(data, resolutions=tuple(resolutions), held_out=(general, others))
+    audit = audit_classes({data.split.classes[general[0]]: "entity"}, data.backbone)
+    named = replace(data, class_audit=audit, held_out=(general, others))
     task = data.task(features, 0)
     (created,) = named.class_folds(task)
     np.testing.assert_array_equal(created.task.unseen, others)

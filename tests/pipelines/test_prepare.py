@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.configs import TINY
 from helpers.images import COLOURS, draw
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig
@@ -409,7 +410,7 @@ def test_two_seen_classes_are_enough_for_every_method(
         (root / name).mkdir(parents=True)
         for i in range(3):
             shutil.copy(image_tree / name / f"{i:02}.png", root / name)
-    options = ("method=all", "split=named", "split.unseen=[ship,helicopter]")
+    options = ("method=all", "split=named", "split.unseen=[ship,helicopter]", *TINY)
     values = run.train(config(*options, root=root), tmp_path / "run", quietly=True)
     folder = RunFolder.existing(tmp_path / "run")
     assert folder.prior() is None  # too few classes to hold any out
@@ -436,7 +437,7 @@ def test_classes_and_images_that_take_no_part_are_nowhere_in_the_run(
 ) -> None:
     """Not among the candidates, nor in the run folder, from which the same figures come again."""
     arguments = config("method=none", "prior=none", "class_folds=0", "split.n_seen=3",
-                  "split.train_per_class=2", "split=random", "split.n_unseen=2")  # fmt: skip
+                  "split.train_per_class=2", "split=random", "split.n_unseen=2", *TINY)  # fmt: skip
     data = prepare(arguments)
     left_out = set(data.whole.classes) - set(data.split.classes)
     assert (len(data.split.seen), len(data.split.unseen), len(left_out)) == (3, 2, 3)

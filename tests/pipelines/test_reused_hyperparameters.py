@@ -119,8 +119,8 @@ def test_that_nothing_was_chosen_is_taken_too_and_a_further_method_chooses(
         (["split.n_unseen=2"], "split"),
         (["backbone=efficientnet_lite1"], "backbone"),
         (["prior.weights=[0.1,0.3]"], "prior"),
-        (["word_vectors.seed=1"], "word_vectors"),
-        (["word_vectors.dim=20"], "word_vectors"),
+        (["word_vectors=random"], "word_vectors"),
+        (["word_vectors.limit=100000"], "word_vectors"),
         (["split.seed=1", "prior.top=5"], "split and prior"),
     ],
 )

@@ -133,6 +133,7 @@ def test_contents_of_training_images_come_back_if_they_are_known(tmp_path: Path)
                                   "about.json", "split.json"])  # fmt: skip
 def test_a_file_that_is_gone_or_damaged_is_named(tmp_path: Path, name: str) -> None:
     folder = RunFolder(tmp_path)
+    (tmp_path / "config.yaml").touch()
     folder.save_classes(split(), resolutions(), VECTORS, ROWS)
     folder.save_details(RunDetails(about={}))
     folder.save_embedded(embedded())

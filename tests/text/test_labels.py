@@ -227,7 +227,8 @@ def test_a_resolution_is_validated() -> None:
 @pytest.mark.parametrize("option", sorted(GROUP.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_options_are_the_arguments(option: Path) -> None:
     settings = yaml.safe_load(option.read_text())
-    assert set(settings) - {"on_unknown"} == {"aliases", "merges", "on_missing"}
+    assert set(settings) - {"on_unknown", "aliases_by"} == {"aliases", "merges", "on_missing"}
+    assert bool(settings.get("aliases_by")) == bool(settings["aliases"])  # who chose them is said
     # Every alias is of a class that remains.
     assert not set(settings["aliases"]) & set(settings["merges"])
     classes = sorted({*settings["aliases"], *settings["merges"], *settings["merges"].values()})

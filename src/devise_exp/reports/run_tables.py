@@ -181,7 +181,7 @@ def write(report: EvalReport, folder: Path, title: str) -> None:
         title: The heading of report.md.
     """
     contents = {
-        "metrics.json": json.dumps(report.about | _controls(report) | report.values, indent=1),
+        "metrics.json": json.dumps(report.about | controls(report) | report.values, indent=1),
         "results.csv": to_csv(Table.of_records(hit_records(report))),
         "report.md": markdown(report, title),
     }
@@ -214,8 +214,15 @@ def run_title(about: Mapping[str, Any]) -> str:
     return f"{about['data']}, {about['backbone']}, {about['word_vectors']}: flat hit@k in per cent"
 
 
-def _controls(report: EvalReport) -> dict[str, str]:
-    """What metrics.json says of the methods of random draws."""
+def controls(report: EvalReport) -> dict[str, str]:
+    """Say of the methods of random draws whether they are at chance.
+
+    Args:
+        report: The metrics of a run.
+
+    Returns:
+        Key of metrics.json -> the line.
+    """
     texts = against_chance(report.records)
     return {method_key(name, "control"): text for name, text in texts.items()}
 

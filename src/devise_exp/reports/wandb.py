@@ -14,7 +14,7 @@ from devise_exp.reports.figures import style
 from devise_exp.reports.hierarchical_rows import left_out, without_thin
 from devise_exp.reports.html.page import PAGE
 from devise_exp.reports.html.shown_run import ShownRun
-from devise_exp.reports.run_tables import hit_records
+from devise_exp.reports.run_tables import controls, hit_records
 
 
 def check_wandb(offline: bool) -> None:
@@ -98,7 +98,8 @@ def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
     run.log({"results": wandb.Table(columns=list(records[0]), data=cells)})
     shown = flatten(without_thin(report.records))
     thin = {"hierarchy/left_out": line} if (line := left_out(report.records)) else {}
-    run.summary.update({**report.about, **shown, **thin, "run_folder": str(folder)})
+    about = {**report.about, **controls(report), "run_folder": str(folder)}
+    run.summary.update({**about, **shown, **thin})
 
 
 _CLASS_COLUMNS = (
