@@ -83,7 +83,7 @@ def _published(
     remarks = []
     if not len(test):
         val, test = test, val
-        remarks.append("split=folders: no test part was published, so the val part tests")
+        remarks.append("no test part was published, so the val part tests")
     for part, rows in (("train", train), ("test" if len(val) or not remarks else "val", test)):
         counts = np.bincount(data.labels[rows], minlength=len(data.classes))
         empty = [data.classes[c] for c in np.flatnonzero((counts == 0) & ~is_unseen).tolist()]

@@ -39,10 +39,10 @@ def name_images(
         ]
     )
     class_ids = data.class_ids[rows]
+    order = np.argsort(class_ids, kind="stable")
+    ends = np.searchsorted(class_ids[order], np.arange(1, len(split.classes)))
     categories = backbone.categories or ()
-    return tuple(
-        names_of_images(ids[class_ids == c], categories) for c in range(len(split.classes))
-    )
+    return tuple(names_of_images(part, categories) for part in np.split(ids[order], ends))
 
 
 def about_image_names(
