@@ -163,9 +163,9 @@ def test_photographs_with_two_trained_layers(
     values = run.train(config, tmp_path / "run")
     saved = Run.open(tmp_path / "run")
     assert len(unseen_classes(saved)) == 5
-    for images in ("train", "seen", "unseen"):
-        assert {f"{images}/hit@{k}" for k in (1, 2, 3)} <= set(values)
-    assert "unseen/hit@5" not in values
+    for images, n_labels in (("train", 3), ("seen", 3), ("unseen", 5)):
+        asked = {f"{images}/hit@{k}" for k in (1, 2, 3, 5)}
+        assert {*values} & asked == {f"{images}/hit@{k}" for k in (1, 2, 3) if k < n_labels}
 
 
 def test_its_network_has_the_published_number_of_weights(composed: Config) -> None:
