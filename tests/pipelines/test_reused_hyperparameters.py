@@ -120,7 +120,7 @@ def test_that_nothing_was_chosen_is_taken_too_and_a_further_method_chooses(
         (["backbone=efficientnet_lite1"], "backbone"),
         (["prior.weights=[0.1,0.3]"], "prior"),
         (["word_vectors=random"], "word_vectors"),
-        (["word_vectors.limit=100000"], "word_vectors"),
+        (["word_vectors.limit=300000"], "word_vectors"),
         (["split.seed=1", "prior.top=5"], "split and prior"),
     ],
 )
