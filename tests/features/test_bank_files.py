@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from helpers.banks import ROW_BYTES, bank_of, killed_extraction, left_in, opened
 
+from devise_exp.core.row_shards import RowShards
 from devise_exp.data.dataset import ImageDataset
+from devise_exp.features import bank_files
 
 
 @pytest.mark.parametrize("torn", [0, ROW_BYTES - 5, 3 * ROW_BYTES + 5])
@@ -73,4 +75,55 @@ def test_a_damaged_entry_is_made_again(damage: str, dataset: ImageDataset, cache
     DAMAGE[damage](cache / bank.key)
     again = bank_of(dataset)
     assert np.array_equal(again.features, expected)
+    assert left_in(cache) == [bank.key]
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank_files, "ROWS_OF_A_SHARD", 30)
+
+
+def test_a_bank_in_shards_has_the_bytes_and_the_key_of_one_file(
+    dataset: ImageDataset, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = bank_of(dataset)
+    monkeypatch.setenv("DEVISE_CACHE", str(tmp_path / "other"))
+    monkeypatch.setattr(bank_files, "ROWS_OF_A_SHARD", 30)
+    sharded = bank_of(dataset)
+    assert sharded.key == whole.key
+    files = sorted((tmp_path / "other/features" / whole.key).glob("*.npy"))
+    assert [len(np.load(file)) for file in files] == [30, 30, 20]
+    assert isinstance(sharded.features, RowShards)
+    assert np.asarray(sharded.features).tobytes() == np.asarray(whole.features).tobytes()
+    monkeypatch.setattr(bank_files, "ROWS_OF_A_SHARD", 1 << 18)
+    again = bank_of(dataset)  # what was written in other sizes is read as it is
+    assert isinstance(again.features, RowShards)
+    monkeypatch.setenv("DEVISE_CACHE", str(cache.parent))
+    monkeypatch.setattr(bank_files, "ROWS_OF_A_SHARD", 30)
+    assert isinstance(bank_of(dataset).features, np.memmap)  # one file, of before
+
+
+SHARD_DAMAGE: dict[str, Callable[[Path], object]] = {
+    "flipped value": lambda entry: flip(entry / "features.00001.npy", -1),
+    "truncated": lambda entry: os.truncate(entry / "features.00002.npy", 300),
+    "no shard": lambda entry: (entry / "features.00000.npy").unlink(),
+    "fewer shards": lambda entry: (entry / "meta.json").write_text(
+        (entry / "meta.json").read_text().replace('"shards": [', '"shards": [], "s": [')
+    ),
+    "other shape": lambda entry: (entry / "meta.json").write_text(
+        (entry / "meta.json").read_text().replace("[80, ", "[79, ")
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", SHARD_DAMAGE)
+@pytest.mark.usefixtures("small_shards")
+def test_damaged_shards_are_made_again(damage: str, dataset: ImageDataset, cache: Path) -> None:
+    bank = bank_of(dataset)
+    expected = np.array(bank.features)
+    before = (cache / bank.key / "meta.json").read_text()
+    SHARD_DAMAGE[damage](cache / bank.key)
+    again = bank_of(dataset)
+    assert np.array_equal(np.asarray(again.features), expected)
+    assert (cache / bank.key / "meta.json").read_text() == before
     assert left_in(cache) == [bank.key]

@@ -15,6 +15,7 @@ import numpy as np
 from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import cache_dir, file_lock, fingerprint
+from devise_exp.core.row_shards import Rows
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.features.bank_files import read_entry, resume_rows, write_entry
@@ -30,11 +31,12 @@ class FeatureBank:
     """Features of a dataset under a backbone.
 
     Attributes:
-        features: (N, feature_dim) float16 or float32, row i for the dataset's row i.
+        features: (N, feature_dim) float16 or float32, row i for the dataset's row i; shards if
+            there are many rows.
         key: Hash of all that decides the features.
     """
 
-    features: np.ndarray
+    features: Rows
     key: str
 
     def __post_init__(self) -> None:

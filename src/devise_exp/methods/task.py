@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from devise_exp.core.row_shards import Rows
 from devise_exp.data.splits import Split
 from devise_exp.methods.prior import PretrainedClassifier
 
@@ -87,7 +88,7 @@ class GuardedFeatures:
         open: (N,) bool, the rows that are handed out.
     """
 
-    features: np.ndarray = field(repr=False)
+    features: Rows = field(repr=False)
     open: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
@@ -164,7 +165,7 @@ def make_task(
     split: Split,
     class_ids: np.ndarray,
     class_vectors: np.ndarray,
-    features: np.ndarray,
+    features: Rows,
     seed: int,
     pretraining: PretrainedClassifier | None = None,
     images: np.ndarray | None = None,

@@ -12,12 +12,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.machine import processors
+from devise_exp.core.row_shards import Rows
 from devise_exp.features.bank import shard_rows
 from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.pipelines import distributed_main, fit
@@ -91,9 +91,7 @@ def all_ranks(config: DictConfig) -> AbstractContextManager[WorkerPool]:
     return worker_pool(*processes_of(config), command=WORKER_COMMAND)
 
 
-def features(
-    config: DictConfig, data: ExperimentData, tuned: RunFolder | None = None
-) -> np.ndarray:
+def features(config: DictConfig, data: ExperimentData, tuned: RunFolder | None = None) -> Rows:
     """Take features from the cache, or extract them on all ranks.
 
     Args:

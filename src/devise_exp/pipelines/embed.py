@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from devise_exp.core.row_shards import Rows, map_rows
 from devise_exp.core.vectors import centre_of
 from devise_exp.data.images import ImageFiles
 from devise_exp.evaluation.protocols import EmbeddedImages, MethodOutput
@@ -24,7 +25,7 @@ from devise_exp.runs.gallery import GalleryRow
 
 def embed_images(
     data: ExperimentData,
-    features: np.ndarray,
+    features: Rows,
     method: CalibratedMethod,
     train: bool = False,
 ) -> MethodOutput:
@@ -48,7 +49,7 @@ def embed_images(
         name=method.name,
         class_vectors=method.fitted.class_vectors,
         parts={
-            part: EmbeddedImages(embed(np.asarray(features[ids])), data.class_ids[ids])
+            part: EmbeddedImages(map_rows(embed, features, ids), data.class_ids[ids])
             for part, ids in rows.items()
         },
         gamma=method.gamma,
@@ -65,7 +66,7 @@ def save_galleries(
     data: ExperimentData,
     task: Task,
     trained: TrainedProjection,
-    features: np.ndarray,
+    features: Rows,
     make_index: Callable[[np.ndarray], Index],
 ) -> None:
     """Save the images that the model was not trained on, in every space of the run.

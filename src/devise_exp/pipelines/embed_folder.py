@@ -10,6 +10,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from devise_exp.core.errors import as_input_error
+from devise_exp.core.row_shards import Rows
 from devise_exp.core.vectors import centre_of
 from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput
 from devise_exp.features.backbones.base import Backbone
@@ -72,7 +73,7 @@ def embed_folder(
     )
 
 
-def _features(run: RunFolder, images: OtherImages, backbone: Backbone) -> np.ndarray:
+def _features(run: RunFolder, images: OtherImages, backbone: Backbone) -> Rows:
     """(N, feature_dim), computed as the run computed its own, on the device that is here."""
     options: Any = OmegaConf.to_container(run.config().features)
     if str(options.get("device", "")).startswith("cuda"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from devise_exp.core.row_shards import Rows
 from devise_exp.data.copies import CopyReport
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.splits import Split
@@ -70,7 +71,7 @@ class ExperimentData:
         """Number of training rows."""
         return len(self.split.train)
 
-    def task(self, features: np.ndarray, seed: int) -> Task:
+    def task(self, features: Rows, seed: int) -> Task:
         """Make the task that a method may learn from.
 
         Args:
@@ -161,7 +162,7 @@ class ExperimentData:
         }
 
 
-Ready = tuple[ExperimentData, np.ndarray]  # with the features (N, feature_dim) of its rows
+Ready = tuple[ExperimentData, Rows]  # with the features (N, feature_dim) of its rows
 
 
 def display_names(resolutions: Sequence[Resolution], classes: np.ndarray) -> dict[str, str]:

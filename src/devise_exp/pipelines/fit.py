@@ -15,13 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
+from devise_exp.core.row_shards import Rows
 from devise_exp.methods.baselines.projections import DeviseWithoutPrior, RandomVectors
 from devise_exp.methods.devise_model import Project
 from devise_exp.methods.losses import of_draws
@@ -45,7 +45,7 @@ Trained = tuple[DeviseModule, TrainingResult]  # the module at its best epoch
 
 
 def fit_projection(
-    recipe: Recipe, run: RunFolder, data: ExperimentData, features: np.ndarray, logger: Any = False
+    recipe: Recipe, run: RunFolder, data: ExperimentData, features: Rows, logger: Any = False
 ) -> Trained:
     """Train the projection alone, the first stage.
 

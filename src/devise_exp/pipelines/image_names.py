@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from devise_exp.core.row_shards import Rows, map_rows
 from devise_exp.evaluation.image_names import ImageNames, doubtful_classes, names_of_images
 from devise_exp.features.backbones.base import Head
 from devise_exp.methods.pretraining_words import missing_classifier
@@ -12,9 +15,7 @@ from devise_exp.methods.task import Task
 from devise_exp.pipelines.experiment_data import ExperimentData
 
 
-def name_images(
-    data: ExperimentData, task: Task, features: np.ndarray
-) -> tuple[ImageNames, ...] | None:
+def name_images(data: ExperimentData, task: Task, features: Rows) -> tuple[ImageNames, ...] | None:
     """Classify training images of seen classes and all images of unseen ones.
 
     It reads rows of unseen classes, so it belongs after all methods are fitted.
@@ -31,11 +32,12 @@ def name_images(
     backbone, split = data.backbone, data.split
     if missing_classifier(backbone) is not None or backbone.head is None:
         return None
+    classify = partial(most_probable, head=backbone.head)
     rows = np.concatenate([split.train, split.unseen_rows])
     ids = np.concatenate(
         [
-            most_probable(task.features[split.train], backbone.head),
-            most_probable(np.asarray(features[split.unseen_rows]), backbone.head),
+            map_rows(classify, task.features, split.train),
+            map_rows(classify, features, split.unseen_rows),
         ]
     )
     class_ids = data.class_ids[rows]

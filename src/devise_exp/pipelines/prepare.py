@@ -8,6 +8,7 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from devise_exp.core.row_shards import Rows
 from devise_exp.data.class_folds import draw_class_folds
 from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.features.backbones.base import Backbone
@@ -98,7 +99,7 @@ def features_of(
     data: ExperimentData,
     remote_shards: RemoteShards | None = None,
     **share: int,
-) -> np.ndarray:
+) -> Rows:
     """Take features from the cache, or extract them.
 
     Args:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig
 
+from devise_exp.core.row_shards import Rows
 from devise_exp.evaluation.protocols import MethodOutput
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod
@@ -40,11 +40,11 @@ class RunState:
     recipe: Recipe
     run: RunFolder
     data: ExperimentData
-    features: np.ndarray
+    features: Rows
     task: Task
     folds: tuple[ClassFold, ...] = ()
     about: dict[str, Any]
-    pretrained: tuple[TrainedProjection, np.ndarray] | None = None
+    pretrained: tuple[TrainedProjection, Rows] | None = None
 
 
 @dataclass(frozen=True, eq=False)
