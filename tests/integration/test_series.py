@@ -268,6 +268,22 @@ def test_a_series_over_splits_that_was_stopped_has_the_table_of_those_finished(
     assert "over 2 of 3 splits" in (folder / "summary.md").read_text(encoding="utf-8")
 
 
+def test_a_series_that_is_stopped_at_its_end_is_finished(
+    series: Series, composed: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(series[0], tmp_path / "series"))
+    for name in SUMMARIES:
+        (folder / name).unlink()
+
+    def stop(table: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("devise_exp.pipelines.series_tables.rich_table", stop)
+    with pytest.raises(KeyboardInterrupt, match=f"^the series is finished: {folder}$"):
+        train_series(composed(f"resume={folder}"), tmp_path / "unused")
+    assert names(folder) == names(series[0])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

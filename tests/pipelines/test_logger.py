@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.own_process import OwnProcess
 from helpers.trainings import Training
 from pytorch_lightning.loggers import CSVLogger
 
@@ -60,3 +61,28 @@ def test_a_sound_logger_gets_all(tmp_path: Path) -> None:
     (file,) = tmp_path.glob("log/*/metrics.csv")
     assert "val/hit@1" in file.read_text()
     assert logger.save_dir == str(tmp_path)
+
+
+OFFLINE = """
+import threading
+from pathlib import Path
+import wandb
+from devise_exp.reports.wandb import logger_options
+
+options = logger_options(Path("run").absolute(), offline=True)
+options["dir"] = options.pop("save_dir")
+run = wandb.init(project="x", **{k: v for k, v in options.items() if k != "offline"})
+run.log({"loss": 1.0})
+print(*(thread.name for thread in threading.enumerate()), sep="\\n")
+print(run.settings.finish_timeout)
+"""
+
+
+def test_an_offline_run_asks_no_network_and_ends_in_time(tmp_path: Path) -> None:
+    """W&B's reports on its own errors have threads of their own, whose names begin with Otel."""
+    (tmp_path / "run").mkdir()
+    out, err = OwnProcess("-c", OFFLINE, cwd=tmp_path).communicate(timeout=120)
+    *threads, timeout = out.split()
+    assert "MainThread" in threads, err
+    assert [name for name in threads if name.startswith("Otel")] == []
+    assert float(timeout) == 60.0

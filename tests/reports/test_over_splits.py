@@ -219,8 +219,26 @@ def test_runs_that_differ_in_more_than_the_seed_of_the_split_are_refused(tmp_pat
 def test_a_recipe_on_fewer_splits_is_refused(tmp_path: Path) -> None:
     one = series(tmp_path / "one", {"devise": single(DEVISE)}, loss="a")
     two = series(tmp_path / "two", {"devise": single(DEVISE[:3])}, loss="b")
-    with pytest.raises(InputError, match=r"\(5 splits and 3\)"):
+    with pytest.raises(InputError) as refused:
         comparison.compare(runs_in([one, two], several_splits=True))
+    line = str(refused.value)
+    assert f"{one}/split=0/seed=0 has split.seed 0, 1, 2, 3, 4" in line
+    assert f"{two}/split=0/seed=0 has 0, 1, 2: give the runs of the same splits of both" in line
+    assert "f0" not in line  # a split that both have is none that differs
+    middle = [two / "split=0/seed=0", two / "split=2/seed=0"]
+    with pytest.raises(InputError, match=r"has split.seed 0, 1, 2, 3, 4, .* has 0, 2: give"):
+        comparison.compare(runs_in([one, *middle], several_splits=True))
+
+
+def test_a_stopped_series_given_by_its_folder_says_how_to_go_on(tmp_path: Path) -> None:
+    base = series(tmp_path / "s", {"devise": single(DEVISE[:1])}, ordered=3)
+    for given in (base, base / "split=0/seed=0"):
+        result = CliRunner().invoke(app, [str(given)], catch_exceptions=False)
+        assert f"devise-exp train resume={base} goes on with the others" in result.stderr
+        assert "the one split of 3 that is finished" in result.stderr
+    second = make(base / "split=1/seed=0", {UNSEEN: 0.3}, 1, 0)
+    result = CliRunner().invoke(app, [str(second)], catch_exceptions=False)
+    assert "one of the 3 splits of this series: give its folder" in result.stderr
 
 
 def test_one_seed_of_the_split_on_two_data_sets_is_refused(tmp_path: Path) -> None:

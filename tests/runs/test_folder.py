@@ -50,6 +50,39 @@ def test_a_folder_that_is_no_run_folder(tmp_path: Path) -> None:
             read()
 
 
+def test_a_folder_of_runs_names_one_that_it_has(tmp_path: Path) -> None:
+    """A person who has a series on his hands reads what to give instead of its folder."""
+    series, grid = tmp_path / "series", tmp_path / "multirun"
+    for folder in (series / "split=10/seed=2", series / "split=9/seed=2", grid / "day/time/0"):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text("seed: 2\n")
+    (series / "seeds.yaml").write_text("seeds: 1\nsplit_seeds: 2\n")
+
+    def read(path: Path) -> list[str]:
+        lines = []
+        run = RunFolder(path)
+        for reading in (lambda: RunFolder.existing(path), run.config, run.report, run.classes):
+            with pytest.raises(InputError) as refused:
+                reading()
+            lines.append(str(refused.value))
+        return lines
+
+    for line in read(series):
+        assert "a series" in line
+        assert f"none is finished: go on with it (devise-exp train resume={series})" in line
+    for folder in (series / "split=10/seed=2", series / "split=9/seed=2", grid / "day/time/0"):
+        (folder / "metrics.json").write_text("{}")
+    for line in read(series):
+        assert line.startswith(
+            f"{series}: a series, which has a run folder for each split and seed"
+        )
+        assert line.endswith(f"give one of them, such as {series}/split=9/seed=2")
+    for line in read(series / "split=10"):
+        assert line.endswith(f"has some in it: give one of them, such as {series}/split=10/seed=2")
+    for line in read(grid):
+        assert line.endswith(f"has some in it: give one of them, such as {grid}/day/time/0")
+
+
 def test_a_damaged_config_is_named(tmp_path: Path) -> None:
     for text in ("{", "- a list\n", ""):
         (tmp_path / "config.yaml").write_text(text)

@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, ParamSpec
 from devise_exp.core.console import print_error, print_line
 from devise_exp.core.errors import Terminated, user_message
 from devise_exp.core.overrides import is_plain, quoted_arguments, quoted_value
+from devise_exp.core.stops import raise_on_stops
 from devise_exp.core.streams import all_printed, lasting_streams
 
 Arguments = ParamSpec("Arguments")
@@ -39,7 +39,7 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
         # Hydra then raises its errors instead of printing them, so they end like ours do.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         sys.argv = [*sys.argv[:1], *quoted_arguments(sys.argv[1:])]
-        with lasting_streams(), _exit_codes(), raise_on_sigterm():
+        with lasting_streams(), _exit_codes(), raise_on_stops():
             main(*args, **kwargs)
 
     return run
@@ -80,34 +80,6 @@ def _exit_codes() -> Iterator[None]:
             raise
         print_error(line)
         sys.exit(WRONG_INPUT)
-
-
-@contextmanager
-def raise_on_sigterm() -> Iterator[None]:
-    """Let the first SIGTERM raise Terminated, unless something else handles the signal.
-
-    Later ones are ignored: they must not interrupt what the first has begun to end.
-
-    Yields:
-        Nothing; the handler is set inside the block.
-    """
-    main_thread = threading.current_thread() is threading.main_thread()
-    if not main_thread or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    received: list[int] = []
-
-    def terminate(number: int, frame: Any) -> None:
-        received.append(number)
-        if len(received) == 1:
-            raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        if not received:  # else the process is about to end, and has yet to say why
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def underlying_stop(error: BaseException | None) -> KeyboardInterrupt | None:

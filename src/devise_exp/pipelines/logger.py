@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 
 from devise_exp.core.console import format_error, warn
+from devise_exp.core.stops import hold_stops
 from devise_exp.pipelines.grid import grid_folder
 from devise_exp.reports.wandb import logger_options
 from devise_exp.runs.folder import RunFolder
@@ -116,7 +117,8 @@ def run_logger(config: DictConfig, run: RunFolder) -> Iterator[LastingLogger | N
         logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
         yield logger
     finally:
-        logger.attempt(lambda _: _finish_wandb())  # the next job of a sweep gets its own
+        with hold_stops():  # a W&B run that is ended halfway keeps the process from ending
+            logger.attempt(lambda _: _finish_wandb())  # the next job of a sweep gets its own
 
 
 def _wandb_logger(config: DictConfig, run: RunFolder) -> Any:

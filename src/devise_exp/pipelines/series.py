@@ -108,6 +108,7 @@ def _train_runs(
     try:
         with all_ranks(config):
             failures = _train_splits(config, splits, labelled)
+        values = summarise([paths for i, paths in enumerate(splits) if i not in failures])
     except Exception:  # wrong input too: Hydra wraps what a part that it builds has raised
         if not any(path.is_dir() for path in folder.iterdir()):  # nothing was begun
             (folder / CONFIG).unlink()
@@ -116,10 +117,7 @@ def _train_runs(
         raise
     except KeyboardInterrupt as error:
         write_finished(splits)
-        raise KeyboardInterrupt(
-            f"the series is not finished; go on with: {spelled('train', resume=folder)}"
-        ) from error
-    values = summarise([paths for i, paths in enumerate(splits) if i not in failures])
+        raise KeyboardInterrupt(_what_is_left(folder, splits)) from error
     if failures:
         first, line = next(iter(failures.items()))
         raise InputError(
@@ -127,6 +125,13 @@ def _train_runs(
             f"leaves out; {splits[first][0].parent.name}: {line}"
         )
     return values
+
+
+def _what_is_left(folder: Path, splits: list[list[Path]]) -> str:
+    """What a person who has stopped a series has got, and how to go on."""
+    if all(is_finished(path) for paths in splits for path in paths):
+        return f"the series is finished: {folder}"
+    return f"the series is not finished; go on with: {spelled('train', resume=folder)}"
 
 
 def _finished_job(config: DictConfig, folder: Path) -> dict[str, float] | None:

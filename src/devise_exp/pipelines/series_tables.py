@@ -47,15 +47,17 @@ def summarise(splits: Sequence[Sequence[Path]]) -> dict[str, float]:
 
 
 def write_finished(splits: Sequence[Sequence[Path]]) -> None:
-    """Write the table over the splits that are finished in a series that is not.
+    """Write the tables over the runs that are finished in a series that was stopped.
 
     Args:
-        splits: The run folders of each split; nothing is written of fewer than two finished ones.
+        splits: The run folders of each split; nothing is written of one split among several.
     """
     finished = [paths for paths in splits if all(map(is_finished, paths))]
+    if len(finished) in (0, 1) and len(splits) > 1:
+        return
+    for paths in finished:
+        _write(paths[0].parent, comparison.summary(paths))
     if len(finished) > 1:
-        for paths in finished:
-            _write(paths[0].parent, comparison.summary(paths))
         _over_splits(finished)
 
 

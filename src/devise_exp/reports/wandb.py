@@ -16,6 +16,8 @@ from devise_exp.reports.html.page import PAGE
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.run_tables import controls, hit_records
 
+_FINISH_SECONDS, _FINISH_SECONDS_ONLINE = 60.0, 600.0
+
 
 def check_wandb(offline: bool) -> None:
     """Check that a run can log to W&B without asking a person.
@@ -40,8 +42,10 @@ def logger_options(
 ) -> dict[str, Any]:
     """Keyword arguments of Lightning's WandbLogger for one run.
 
-    Nothing travels in the environment: W&B reads that once a process, so a second grid would get
-    the group of the first.
+    No group travels in the environment: W&B reads that once a process, so a second grid would get
+    the group of the first. An offline run sends W&B no reports on its own errors either, unless
+    WANDB_ERROR_REPORTING asks for them, and the end of a run waits for W&B no longer than
+    WANDB_FINISH_TIMEOUT, or else a minute, online ten.
 
     Args:
         folder: The run folder; it names the run and keeps its files.
@@ -55,7 +59,11 @@ def logger_options(
     """
     import wandb
 
+    if offline:  # read before W&B's service starts; its thread would ask the network
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     silent = wandb.Settings() if "WANDB_SILENT" in os.environ else wandb.Settings(silent=True)
+    if "WANDB_FINISH_TIMEOUT" not in os.environ:
+        silent.finish_timeout = _FINISH_SECONDS if offline else _FINISH_SECONDS_ONLINE
     wandb.setup(silent)  # for messages that come before the run has its settings
     if group is None and grid is not None and "WANDB_RUN_GROUP" not in os.environ:
         group = f"{grid.parent.name} {grid.name}".strip()

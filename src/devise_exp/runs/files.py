@@ -16,6 +16,7 @@ from yaml import YAMLError
 from devise_exp.core.array_files import load_array, load_arrays
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, write_text
+from devise_exp.runs.other_folders import not_a_run
 
 T = TypeVar("T")
 _DAMAGE = (
@@ -62,9 +63,7 @@ def reading(
         raise InputError(f"{folder}: no such folder: give a run folder that a training has printed")
     if not missing_ok and not file.is_file():
         if not missing and not (folder / "config.yaml").is_file():
-            raise InputError(
-                f"{folder}: not a run folder (no config.yaml): give one that a training has printed"
-            )
+            raise InputError(f"{folder}: {not_a_run(folder)}")
         raise InputError(f"{folder}: {missing or f'the run folder lacks {name}: {remedy}'}")
     try:
         yield file

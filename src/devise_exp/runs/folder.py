@@ -17,7 +17,9 @@ from devise_exp.data.splits import Split
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.runs import checked, files
+from devise_exp.runs.config_names import RUN
 from devise_exp.runs.contents import RunContents
+from devise_exp.runs.other_folders import not_a_run
 from devise_exp.runs.saved_config import read_config
 
 UNFINISHED = "UNFINISHED"
@@ -59,9 +61,7 @@ class RunFolder(RunContents):
         """
         folder = Path(path).expanduser()
         if not (folder / "config.yaml").is_file():
-            raise InputError(
-                f"{path}: not a run folder (no config.yaml): give one that a training has printed"
-            )
+            raise InputError(f"{path}: {not_a_run(path)}")
         if (folder / UNFINISHED).exists():
             raise InputError(
                 f"{path}: this run did not finish: {spelled('train', resume=path)} goes on with it"
@@ -194,7 +194,8 @@ class RunFolder(RunContents):
         Raises:
             InputError: If it is not there or damaged.
         """
-        return read_config(self.path, "config.yaml", "not a run folder (no config.yaml)")
+        missing = "" if (self.path / RUN).is_file() else not_a_run(self.path)
+        return read_config(self.path, RUN, missing)
 
     def spaces(self) -> tuple[str, ...]:
         """List the spaces that images are embedded in.

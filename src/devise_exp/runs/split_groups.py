@@ -50,22 +50,28 @@ def _check_same_splits(groups: Sequence[Splits]) -> None:
         _check_seeds(group)
     first = groups[0]
     for other in groups[1:]:
-        apart = [
-            (a[0], b[0])
-            for a, b in zip(first, other, strict=False)
-            if a[0].fingerprint != b[0].fingerprint
-        ]
-        if not apart and len(first) == len(other):
+        ours, theirs = ({of[0].fingerprint: of[0] for of in group} for group in (first, other))
+        if ours.keys() == theirs.keys():
             continue
-        a, b = apart[0] if apart else (first[0][0], other[0][0])
-        numbers = "" if apart else f" ({len(first)} splits and {len(other)})"
+        if ours.keys() & theirs.keys():
+            raise _splits_missing(first, other)
+        a, b = first[0][0], other[0][0]
         keys = [key for key in differing([a, b]) if key != "seed"]
         raise InputError(
             f"different splits do not compare: {a.path} has {printable(a.fingerprint)}, {b.path} "
-            f"has {printable(b.fingerprint)}{numbers}, and they differ in "
+            f"has {printable(b.fingerprint)}, and they differ in "
             f"{listed(keys) or 'no setting'}: give runs of one split, or runs that differ in "
             f"{SPLIT_SEED} alone (each recipe on the same splits)"
         )
+
+
+def _splits_missing(first: Splits, other: Splits) -> InputError:
+    """Two recipes of which one has splits that the other one lacks."""
+    seeds = [[str(of[0].settings.get(SPLIT_SEED)) for of in group] for group in (first, other)]
+    return InputError(
+        f"different splits do not compare: {first[0][0].path} has {SPLIT_SEED} {listed(seeds[0])}, "
+        f"{other[0][0].path} has {listed(seeds[1])}: give the runs of the same splits of both"
+    )
 
 
 def _check_seeds(group: Splits) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -101,7 +102,7 @@ def compare(
     if table.span is not None and len(table.lines) == 1:
         table = comparison.over_splits(runs)
     elif table.span is None and (ordered := splits_ordered(finished[0].path)) > 1:
-        notify(f"one of the {ordered} splits of this series: give its folder for the others")
+        notify(_other_splits(finished[0].path, ordered))
     if form is None:
         print_content(rich_table(table))
     elif out is None:
@@ -110,6 +111,20 @@ def compare(
         with writing(out):
             write_text(out, FORMATS[form](table))
         print_content(str(out))
+
+
+def _other_splits(run: Path, ordered: int) -> str:
+    """What to do for the table over all splits of the series of a run."""
+    from devise_exp.runs.series_folder import run_folders, series_of
+
+    series = series_of(run)
+    assert series is not None
+    if len({path.parent for path in run_folders(series)}) > 1:
+        return f"one of the {ordered} splits of this series: give its folder for the others"
+    return (
+        f"the one split of {ordered} that is finished in this series: "
+        f"devise-exp train {shlex.join([f'resume={series}'])} goes on with the others"
+    )
 
 
 def _check_format(form: str | None, out: Path | None) -> None:
