@@ -70,6 +70,14 @@ def test_every_metric_is_the_mean_of_draws_measured_one_by_one() -> None:
             assert (record.low, record.high) == pytest.approx(np.clip(expected, 0, 1), abs=1e-9)
 
 
+def test_draws_that_are_all_equal_have_an_interval_with_a_width() -> None:
+    record = MetricRecord(
+        method="random", protocol="seen", metric="hit", k=1, average="class", value=1.0
+    )
+    (mean,) = mean_records([[record]] * 10)
+    assert (mean.value, mean.low, mean.high) == (1.0, pytest.approx(0.025**0.1), 1.0)
+
+
 def test_no_ranking_of_a_draw_stands_for_all() -> None:
     output = drawn()
     model = alone(drawn(9), 0)

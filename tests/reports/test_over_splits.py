@@ -100,6 +100,24 @@ def test_no_interval_leaves_the_shares_that_there_are(tmp_path: Path) -> None:
     assert (cells(table)["devise"].lo, cells(table)["devise"].hi) == (0.0, 1.0)
 
 
+def test_equal_splits_have_no_spread_in_place_of_an_interval_of_no_width(tmp_path: Path) -> None:
+    methods = {"devise": single([1.0] * 5), "eszsl": single(DEVISE)}
+    table = comparison.over_splits([series(tmp_path / "s", methods)])
+    cell = cells(table)["devise"]
+    assert (cell.value, cell.sd, cell.lo, cell.hi) == (1.0, 0.0, None, None)
+    text = FORMATS["markdown"](table)
+    assert "| no spread |" in text
+    assert "all splits have the same figure" in text
+    assert "100.0 – 100.0 |" not in text.split("95 % of the mean", 1)[1].split("lowest", 1)[0]
+    assert "100.0 in every split" in splits_section(table)
+    assert (
+        "no spread"
+        not in FORMATS["html"](
+            comparison.over_splits([series(tmp_path / "t", {"devise": single(DEVISE)})])
+        ).lower()
+    )
+
+
 def test_what_differs_from_the_best_is_tested_split_by_split(tmp_path: Path) -> None:
     """Always a little below the best: unpaired, the intervals overlap by far."""
     below = [value - 0.01 - i / 1000 for i, value in enumerate(DEVISE)]

@@ -17,6 +17,7 @@ import numpy as np
 
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.evaluation.metrics.intervals import seed_interval
+from devise_exp.evaluation.metrics.without_spread import of_equal_values
 from devise_exp.evaluation.protocols import MethodOutput
 from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
 
@@ -60,7 +61,8 @@ def mean_records(of_draws: Sequence[Sequence[MetricRecord]]) -> list[MetricRecor
         of_draws: For each draw its records, the same metrics in the same order.
 
     Returns:
-        A record per metric: the mean, its interval over draws within [0, 1], and their number.
+        A record per metric: the mean, its interval over draws within [0, 1], which is exact if all
+        draws are equal (`without_spread`), and their number.
 
     Raises:
         ValueError: The draws have different metrics.
@@ -69,7 +71,7 @@ def mean_records(of_draws: Sequence[Sequence[MetricRecord]]) -> list[MetricRecor
     for records in zip(*of_draws, strict=True):
         if len({record.key for record in records}) > 1:
             raise ValueError(f"draws of different metrics: {records[0].key}, {records[-1].key}")
-        mean, _, low, high = seed_interval(np.array([record.value for record in records]))
+        mean, low, high = _mean_of_draws(np.array([record.value for record in records]))
         means.append(
             replace(
                 records[0],
@@ -82,6 +84,14 @@ def mean_records(of_draws: Sequence[Sequence[MetricRecord]]) -> list[MetricRecor
             )
         )
     return means
+
+
+def _mean_of_draws(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean, and the bounds of its interval over draws."""
+    mean, deviation, low, high = seed_interval(values)
+    if deviation < 1e-12:  # what rounding leaves of equal draws
+        return (mean, *of_equal_values(mean, len(values)))
+    return mean, low, high
 
 
 def against_chance(records: Sequence[MetricRecord]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from devise_exp.runs.split_groups import Splits
 
 LEVEL = 0.05  # of the tests: a metric is tied with the best unless they differ at this level
 _RESAMPLES = 2000
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class Cell:
         value: A share in [0, 1].
         sd: The standard deviation over seeds, over splits if there are several; None for one run.
         lo: The lower bound of the 95 % interval: over splits if there are several, else over seeds,
-            or over the images of one run or of a metric that no seed changes; None without one.
+            or over the images of one run or of a metric that no seed changes; None without one, and
+            if all splits are equal.
         hi: The upper bound of that interval.
         mark: BEST of its column, TIED if it is not shown to differ from the best, else "".
         min: The lowest of several splits.
@@ -141,8 +143,8 @@ def _cell_over_splits(subject: Subject, name: MetricName) -> Cell | None:
     if n == 1 or (lowest == highest and not competes(subject.method)):
         return Cell(value=values[0], splits=n)
     mean, sd, lo, hi = seed_interval(np.array(values))
-    if lowest == highest:
-        mean, sd, lo, hi = lowest, 0.0, lowest, lowest
+    if highest - lowest < _ROUNDING:  # equal splits say nothing of how far others vary
+        return Cell(value=lowest, sd=0.0, min=lowest, max=highest, splits=n)
     lo, hi = max(lo, 0.0), min(hi, 1.0)
     return Cell(value=mean, sd=sd, lo=lo, hi=hi, min=lowest, max=highest, splits=n)
 

@@ -10,6 +10,7 @@ from devise_exp.reports.split_span import SplitSpan
 from devise_exp.reports.tables import Marked, Table, left, right
 
 MEAN, INTERVAL, RANGE = "mean ± deviation", "95 % of the mean", "lowest – highest"
+NO_SPREAD = "no spread"
 _SHOWN = 3  # fingerprints in a note; the CSV has all
 
 
@@ -53,7 +54,8 @@ def _three(cell: Cell | None, n: int) -> tuple[str | Marked, str, str]:
     few = f" [{cell.splits}]" if cell.splits < n else ""
     interval = metric_cell(cell.value, cell.lo, cell.hi, sd=cell.sd, mark=cell.mark)
     span = metric_cell(cell.value, cell.min, cell.max, sd=cell.sd)
-    return Marked(f"{interval.text}{few}", cell.mark), interval.interval, span.interval
+    between = NO_SPREAD if cell.sd == 0 else interval.interval
+    return Marked(f"{interval.text}{few}", cell.mark), between, span.interval
 
 
 def _note(comparison: Comparison, span: SplitSpan) -> str:
@@ -66,6 +68,11 @@ def _note(comparison: Comparison, span: SplitSpan) -> str:
     )
     if any(cell.splits < span.n for cell in cells):
         note += " [n]: only n of the splits have the metric."
+    if any(cell.sd == 0 for cell in cells):
+        note += (
+            f" {NO_SPREAD[0].upper()}{NO_SPREAD[1:]}: all splits have the same figure, from which "
+            "no interval follows."
+        )
     if any(cell.mark for cell in cells):
         note += (
             " {best}: the best mean of a column. {tied}: not shown to differ from it (t test "

@@ -90,14 +90,6 @@ def test_an_interval_is_repeatable_and_ordered(
     assert shuffled == (lo, hi)
 
 
-@pytest.mark.parametrize("share", [0, 1])
-@pytest.mark.parametrize("truth", [None, np.array([1, 1, 2, 2, 2])], ids=["images", "classes"])
-def test_a_share_of_0_or_1_has_an_interval_of_no_width(
-    share: int, truth: np.ndarray | None
-) -> None:
-    assert intervals.interval(np.full(5, bool(share)), truth) == (share, share)
-
-
 def test_more_images_narrow_the_interval() -> None:
     hits = np.array([True, False, False, False])
     widths = [np.ptp(intervals.interval(np.tile(hits, n))) for n in (5, 50, 500)]
@@ -138,7 +130,11 @@ def test_an_interval_of_a_mean_is_repeatable_and_ordered(values: list[float], se
     lo, hi = mean_interval(given_)
     shuffled = np.random.default_rng(seed).permutation(given_)
     assert mean_interval(shuffled) == (lo, hi)
-    assert given_.min() - 1e-12 <= lo <= hi <= given_.max() + 1e-12
+    assert 0 <= lo <= hi <= 1
+    if np.ptp(given_):
+        assert given_.min() - 1e-12 <= lo <= hi <= given_.max() + 1e-12
+    else:
+        assert lo <= given_[0] <= hi
 
 
 def test_an_interval_without_a_resample_is_an_error() -> None:
@@ -178,7 +174,7 @@ def test_a_95_per_cent_interval_over_classes_covers_the_mean_of_all_classes() ->
 
 def test_a_single_class_says_nothing_of_others() -> None:
     hits = np.array([True, False, False, True, False])
-    assert class_interval(hits, np.zeros(5, dtype=int)) == (0.4, 0.4)
+    assert class_interval(hits, np.zeros(5, dtype=int)) == pytest.approx((0.01, 0.985))
 
 
 # Seeds
@@ -363,7 +359,9 @@ def test_a_perfect_embedding_scores_1_and_shuffled_labels_destroy_it() -> None:
     values = known_metrics(model)
     shares = {n: v for n, v in values.items() if "/hit@" in n and "chance" not in n}
     assert shares
-    assert set(shares.values()) == {1.0}
+    lower = {name for name in shares if name.endswith("lo")}
+    assert {value for name, value in shares.items() if name not in lower} == {1.0}
+    assert all(0.6 < shares[name] < 1 for name in lower)  # it is no proof of what comes next
     assert values["all/H@1"] == 1
     rng = np.random.default_rng(0)
     shuffled = method_output(

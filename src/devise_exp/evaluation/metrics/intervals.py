@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.evaluation.metrics import without_spread
 from devise_exp.evaluation.metrics.hits import per_class
 
 LEVEL = 0.95
@@ -26,8 +27,10 @@ def interval(
     """Compute the bootstrap percentile interval of a share over images.
 
     Efron and Tibshirani 1993. It says how the metric varies with the images drawn, not with the
-    classes chosen. A share of exactly 0 or 1 gets an interval of no width, and a class of one image
-    adds none: resampling cannot see past its sample.
+    classes chosen. Resampling cannot see past its sample: a class of one image, or whose images are
+    all right or all wrong, adds no width. If every class is such, the interval is the exact one of
+    `without_spread` (Clopper and Pearson 1934); if every class has one image, images are drawn
+    across classes.
 
     Args:
         hits: (N,) bool.
@@ -40,6 +43,10 @@ def interval(
     """
     _check_bootstrap(resamples)
     counts, shares = per_class(hits, _one_class(hits) if truth is None else truth)
+    if counts.max() == 1:  # within a class nothing varies: images are drawn across classes
+        counts, shares = per_class(hits, _one_class(hits))
+    if ((shares == 0) | (shares == 1)).all():
+        return without_spread.of_even_classes(counts, shares)
     # The hits among n images drawn with replacement are Binomial(n, share): draw those instead.
     draws = np.random.default_rng(0).binomial(counts, shares, size=(resamples, len(counts)))
     return _percentiles((draws / counts).mean(axis=1))
@@ -54,7 +61,7 @@ def class_interval(
 
     Classes are resampled and keep their shares of hits, so the interval says how the metric varies
     with the classes chosen; it is the wider one if classes differ. With fewer than some twenty
-    classes it is too narrow, with one class it has no width.
+    classes it is too narrow, unless all of them are equal (`mean_interval`).
 
     Args:
         hits: (N,) bool.
@@ -71,10 +78,11 @@ def class_interval(
 def mean_interval(values: np.ndarray, resamples: int = 2000) -> tuple[float, float]:
     """Compute the bootstrap percentile interval of a mean.
 
-    It says how the metric varies with the queries drawn, not with the images they search.
+    It says how the metric varies with the queries drawn, not with the images they search. Equal
+    numbers, or a single one, have the exact interval of `without_spread`.
 
     Args:
-        values: (Q,) one number per query or class.
+        values: (Q,) one number in [0, 1] per query or class.
         resamples: Number of bootstrap samples.
 
     Returns:
@@ -82,6 +90,8 @@ def mean_interval(values: np.ndarray, resamples: int = 2000) -> tuple[float, flo
     """
     values = _numbers(values, "values", 1)
     _check_bootstrap(resamples)
+    if values.min() == values.max():
+        return without_spread.of_equal_values(float(values[0]), len(values))
     n, rng = len(values), np.random.default_rng(0)
     ordered = np.sort(values)  # so that the order of the queries makes no difference
     rows = min(resamples, max(1, DRAWS_AT_ONCE // n))

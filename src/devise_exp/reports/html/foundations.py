@@ -169,7 +169,9 @@ def _images(run: ShownRun) -> list[str]:
     few = [e["name"] for e in entries if not e["seen"] and e["images"] < _FEW]
     sentences.append(
         "An interval below a figure is its 95 % interval over images: what further images of the "
-        "same classes would change. The interval over classes is wider where classes differ."
+        "same classes would change. The interval over classes is wider where classes differ. "
+        "Where nothing varies, such as where all images are right, it says how many errors would "
+        "still be likely to go unseen among so few (Clopper and Pearson 1934)."
     )
     if few:
         sentences.append(

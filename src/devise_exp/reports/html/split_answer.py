@@ -115,7 +115,9 @@ def _means(table: Comparison) -> str:
     parts = []
     for name in _SHOWN:
         cell = cells.get(name)
-        if cell is not None and cell.lo is not None:
+        if cell is not None and cell.sd == 0:
+            parts.append(f"{table.columns[name]} {to_precision(cell.value)} in every split")
+        elif cell is not None and cell.lo is not None:
             mean = to_precision(cell.value, cell.lo, cell.hi)
             interval = bounds(cell.value, cell.lo, cell.hi)
             ends = (end for end in (cell.min, cell.max) if end is not None)
