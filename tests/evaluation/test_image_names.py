@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from devise_exp.data.verdict_kinds import CLEAN, CLEAN_AS_STATED, NOT_IDENTIFIED
 from devise_exp.evaluation.image_names import ImageNames, doubtful_classes, names_of_images
-from devise_exp.evaluation.verdicts import CLEAN, CLEAN_AS_STATED, NOT_IDENTIFIED
 from devise_exp.reports.image_name_cells import image_name_lines, image_names_cell
 from devise_exp.runs.class_records import ClassRecord
 

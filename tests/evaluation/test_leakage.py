@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torchvision.models import ResNet18_Weights
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.verdict_kinds import kind_of
 from devise_exp.evaluation.kinds import (
     INCLUDES,
     IS,
@@ -26,7 +27,7 @@ from devise_exp.evaluation.kinds import (
     read_kinds,
 )
 from devise_exp.evaluation.leakage import audit
-from devise_exp.evaluation.verdicts import AuditReport, Overlap, kind_of
+from devise_exp.evaluation.verdicts import AuditReport, Overlap
 
 MAKE = ROOT / "experiments" / "overlap_table" / "make.py"
 IMAGENET = ResNet18_Weights.DEFAULT.meta["categories"]

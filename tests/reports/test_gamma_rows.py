@@ -57,6 +57,8 @@ def test_the_regret_is_the_greatest_h_over_all_gammas_less_that_of_the_chosen_on
         greatest = max(2 * s * u / (s + u) if s + u else 0.0 for s, u in means)
         lost = greatest - values[f"{prefix}calibrated/H@1"]
         assert values[f"{prefix}calibrated/regret"] == pytest.approx(lost, abs=1e-12)
+        seen, unseen = curve.at(values[f"{prefix}calibrated/best_factor"])
+        assert 2 * seen * unseen / (seen + unseen) == pytest.approx(greatest, abs=1e-12)
         assert lost >= 0
 
 
@@ -79,9 +81,10 @@ def test_the_line_and_the_rows_say_how_sure_gamma_is(evaluated: Evaluation) -> N
     assert rows["devise"].interval == "0.050 - 0.350"
     assert (rows["conse"].folds, rows["conse"].interval) == ("", "")
     lost = 100 * evaluated.report.values["calibrated/regret"]
+    best = evaluated.report.values["calibrated/best_factor"]
     line = (
-        f"gamma 0.2 (95 % 0.050 - 0.350, 2 class folds); in hindsight the best gamma had "
-        f"{lost:.1f} more H"
+        f"gamma 0.2 (95 % 0.050 - 0.350, 2 class folds); in hindsight the best gamma, {best:.3f}, "
+        f"had {lost:.1f} more H"
     )
     assert gamma_line(records) == line
     assert line in run_tables.caption(evaluated.report)

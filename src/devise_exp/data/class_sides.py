@@ -13,8 +13,7 @@ from devise_exp.core.name_files import listed, name_of
 from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dealing import draw_seen_classes
 from devise_exp.data.labelled_rows import LabelledRows
-
-CLEAN = "clean"  # the verdict that passes the overlap audit
+from devise_exp.data.verdict_kinds import CLEAN
 
 
 def draw_unseen(classes: Sequence[str], n_unseen: int | None, seed: int) -> list[str]:

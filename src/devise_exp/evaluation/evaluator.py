@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from devise_exp.evaluation.draws import mean_records, split_draws
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc, regret
+from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc, best_gamma, regret
 from devise_exp.evaluation.named_part import nameless, without_images, without_labels
 from devise_exp.evaluation.protocol_metrics import (
     chance_records,
@@ -158,6 +158,7 @@ def _evaluate_method(
         records.append(MetricRecord(method=method, protocol="all", metric="AUSUC", value=area))
         if model.gamma is not None:
             of_gamma = partial(MetricRecord, method=method, protocol="calibrated")
+            records.append(of_gamma(metric="best_gamma", value=best_gamma(curve)))
             records.append(of_gamma(metric="regret", value=regret(curve, model.gamma)))
     return records
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from devise_exp.evaluation.verdicts import CLEAN
+from devise_exp.data.verdict_kinds import CLEAN
 from devise_exp.text.names import split_synonyms
 
 MOST_NAMES = 3

@@ -20,10 +20,11 @@ CHANCE = "chance"
 PUBLISHED = "published_devise"
 METRICS = (
     *("hit", "hp", "hp_classes", "hp_images"),
-    *("H", "AUSUC", "gamma", "fold_gamma", "regret"),
+    *("H", "AUSUC", "gamma", "fold_gamma", "best_gamma", "regret"),
     *("recall", "P", "mAP"),
 )
-_WORDS = {"gamma": "factor", "fold_gamma": "fold_factor"}  # metrics whose word in a key is another
+# metrics whose word in a key is another
+_WORDS = {"gamma": "factor", "fold_gamma": "fold_factor", "best_gamma": "best_factor"}
 _METRICS = {word: metric for metric, word in _WORDS.items()}
 _BOUNDS = {
     "low": "lo",
@@ -37,7 +38,7 @@ _KEY = re.compile(
     r"(?:method/(?P<method>[^/]+)/)?"
     r"(?:(?P<task>search|similar)/(?:(?P<space>\w+)/)?)?(?P<side>\w+)"
     r"/(?:hit@(?P<hit_k>\d+)(?P<mean>/class_mean)?"
-    r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|fold_factor|regret|recall|P|mAP)"
+    r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|fold_factor|best_factor|regret|recall|P|mAP)"
     r"(?:@(?P<k>\d+))?)"
     r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi|draws))?"
 )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from devise_exp.data.verdict_kinds import (
+    CLEAN,
+    CLEAN_AS_STATED,
+    NOT_CHECKED,
+    NOT_IDENTIFIED,
+    POSSIBLE,
+    count_kinds,
+)
 from devise_exp.evaluation.kinds import RELATIONS
 
-# The kinds of a verdict, worst first; only a clean class passes split.clean=require.
-OVERLAPPING, POSSIBLE = "overlapping", "possibly overlapping"
-NOT_IDENTIFIED, CLEAN = "not identified", "clean"
-KINDS = (OVERLAPPING, POSSIBLE, NOT_IDENTIFIED, CLEAN)
-CLEAN_AS_STATED, NOT_CHECKED = "clean (as stated)", "not checked"
 # What a match rests on, strongest first.
 SAME_WORD, SAME_SENSE, MORE_GENERAL, KIND_OF = "same word", "same sense", "more general", "kind of"
 IMAGES, HEAD, STATED = "sense of its images", "head of the compound", "stated by hand"
@@ -130,7 +132,7 @@ class AuditReport:
         Returns:
             Name -> its strongest overlap, such as "is a kind of hook"; else POSSIBLE with the
             reason, NOT_IDENTIFIED, CLEAN or CLEAN_AS_STATED, or NOT_CHECKED if the pretraining
-            classes are not known. `kind_of` gives the kind.
+            classes are not known. `data.verdict_kinds.kind_of` gives the kind.
         """
         others = reversed(self.other_senses)
         verdict = {o.name: f"{CLEAN} (another sense is {o.category})" for o in others}
@@ -152,34 +154,6 @@ class AuditReport:
             Such as "4 clean, 2 overlapping, 1 possibly overlapping, 0 not identified".
         """
         return count_kinds(self.verdicts(names))
-
-
-def count_kinds(verdicts: Mapping[str, str]) -> str:
-    """Count the kinds of verdicts in words.
-
-    Args:
-        verdicts: Class -> verdict.
-
-    Returns:
-        Such as "4 clean, 2 overlapping, 1 possibly overlapping, 0 not identified".
-    """
-    counts = Counter(map(kind_of, verdicts.values()))
-    return ", ".join(f"{counts[kind]} {kind}" for kind in (CLEAN, *KINDS[:-1]))
-
-
-def kind_of(verdict: str) -> str:
-    """Tell the kind of a verdict.
-
-    Args:
-        verdict: As AuditReport.verdicts gives it.
-
-    Returns:
-        One of KINDS, or NOT_CHECKED.
-    """
-    for kind in (CLEAN, POSSIBLE, NOT_IDENTIFIED, NOT_CHECKED):
-        if verdict == kind or verdict.startswith((f"{kind}:", f"{kind} (")):
-            return kind
-    return OVERLAPPING
 
 
 def strength(overlap: Overlap) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from devise_exp.core.console import warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed
 from devise_exp.data.splits import Split
-from devise_exp.evaluation.verdicts import POSSIBLE, AuditReport, kind_of
+from devise_exp.data.verdict_kinds import POSSIBLE, kind_of
+from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.pipelines.experiment_data import audit_classes
 from devise_exp.pipelines.label_entries import stated_clean, stated_overlapping

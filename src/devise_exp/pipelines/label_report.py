@@ -9,7 +9,8 @@ import numpy as np
 
 from devise_exp.core.console import print_content, printable
 from devise_exp.data.splits import Split
-from devise_exp.evaluation.verdicts import NOT_CHECKED, AuditReport, count_kinds
+from devise_exp.data.verdict_kinds import NOT_CHECKED, count_kinds
+from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Column, Table

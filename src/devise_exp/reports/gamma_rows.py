@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from devise_exp.evaluation.protocols import MODEL
@@ -16,11 +16,13 @@ class GammaRow:
     Attributes:
         gamma: The gamma with its 95 % interval over the classes of the folds, if that is known.
         per_fold: The best gamma of each class fold; () in older runs.
-        regret: What the best gamma of the test images would have added to H, None if unknown.
+        best: The best gamma of the test images, in hindsight; None in older runs.
+        regret: What that gamma would have added to H, None if unknown.
     """
 
     gamma: MetricRecord
     per_fold: tuple[float, ...] = ()
+    best: float | None = None
     regret: float | None = None
 
     @property
@@ -34,6 +36,11 @@ class GammaRow:
     def folds(self) -> str:
         """The gammas of the folds, as "0.071, 0.095"; "" if they are unknown."""
         return ", ".join(f"{gamma:.3f}" for gamma in self.per_fold)
+
+    @property
+    def hindsight(self) -> str:
+        """The best gamma of the test images, "" if it is unknown."""
+        return "" if self.best is None else f"{self.best:.3f}"
 
     @property
     def lost(self) -> str:
@@ -59,11 +66,17 @@ def gamma_rows(records: Iterable[MetricRecord]) -> Mapping[str, GammaRow]:
         method: GammaRow(
             gamma=kinds["gamma"][0],
             per_fold=tuple(record.value for record in kinds.get("fold_gamma", ())),
-            regret=next((record.value for record in kinds.get("regret", ())), None),
+            best=_only(kinds.get("best_gamma", ())),
+            regret=_only(kinds.get("regret", ())),
         )
         for method, kinds in of_kind.items()
         if "gamma" in kinds
     }
+
+
+def _only(records: Sequence[MetricRecord]) -> float | None:
+    """The value of the only record, None without one."""
+    return records[0].value if records else None
 
 
 def gamma_line(records: Iterable[MetricRecord]) -> str:
@@ -73,8 +86,8 @@ def gamma_line(records: Iterable[MetricRecord]) -> str:
         records: The metrics of a run.
 
     Returns:
-        Such as "gamma 0.083 (95 % 0.071 - 0.095, 2 class folds); in hindsight the best gamma had
-        0.8 more H"; "" without a gamma.
+        Such as "gamma 0.083 (95 % 0.071 - 0.095, 2 class folds); in hindsight the best gamma,
+        0.091, had 0.8 more H"; "" without a gamma.
     """
     row = gamma_rows(records).get(MODEL)
     if row is None:
@@ -85,4 +98,5 @@ def gamma_line(records: Iterable[MetricRecord]) -> str:
     ]
     known = ", ".join(filter(None, rests_on))
     line = f"gamma {row.gamma.value:.2g}" + (f" ({known})" if known else "")
-    return f"{line}; in hindsight the best gamma had {row.lost} more H" if row.lost else line
+    best = f", {row.hindsight}," if row.hindsight else ""
+    return f"{line}; in hindsight the best gamma{best} had {row.lost} more H" if row.lost else line

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from scipy import stats
 
+from devise_exp.core.config import compose_config
 from devise_exp.reports import comparison
 from devise_exp.reports.html.foundations import foundations
 from devise_exp.reports.html.page import PAGE, refresh_splits, write_html
@@ -96,6 +98,42 @@ def test_what_random_vectors_mean_beside_chance(run: Path) -> None:
     assert "20 - 30 over 10 draws of the vectors, does not contain chance" in text
 
 
+KEY = "method/random_vectors/unseen/hit@1/class_mean"
+CONTROL = {KEY: 0.33, f"{KEY}/lo": 0.27, f"{KEY}/hi": 0.39, f"{KEY}/draws": 10}  # chance is 1/3
+
+
+@pytest.mark.parametrize(
+    ("model", "worth"),
+    [
+        ((0.70, 0.55, 0.82), "has 70 (95 % interval over classes 55 - 82), more than random_"),
+        ((0.45, 0.37, 0.52), "not by enough to be sure of, as the intervals meet"),
+        ((0.30, 0.10, 0.60), "no more than chance: for these unseen classes the words were of no"),
+        ((0.331, 0.1, 0.6), "no more than chance"),
+    ],
+    ids=["above", "above but not shown", "below chance", "between the control and chance"],
+)
+def test_what_is_owed_to_the_words_follows_the_figures(
+    run: Path, model: tuple[float, float, float], worth: str
+) -> None:
+    key = "unseen/hit@1/class_mean"
+    value, low, high = model
+    change(run, "metrics.json", **CONTROL)
+    change(run, "metrics.json", **{key: value, f"{key}/classes_lo": low, f"{key}/classes_hi": high})
+    text = answer(run, "What do random vectors")
+    assert worth in text
+    assert ("is owed to the words" in text) == (value == 0.70)
+
+
+def test_a_model_below_the_control_is_measured_by_it_and_not_by_chance(run: Path) -> None:
+    high = {KEY: 0.6, f"{KEY}/lo": 0.55, f"{KEY}/hi": 0.65, f"{KEY}/draws": 10}
+    key = "unseen/hit@1/class_mean"
+    model = {key: 0.5, f"{key}/classes_lo": 0.45, f"{key}/classes_hi": 0.55}
+    change(run, "metrics.json", **high, **model)
+    text = answer(run, "What do random vectors")
+    assert "no more than random_vectors" in text
+    assert "owed" not in text
+
+
 def test_how_sure_gamma_is(run: Path) -> None:
     assert not any("gamma" in question for question in answers(run))
     change(run, "metrics.json", **{"calibrated/factor": 0.2})
@@ -105,19 +143,99 @@ def test_how_sure_gamma_is(run: Path) -> None:
     assert "the run has not noted" in text
     change(run, "metrics.json", **{"calibrated/factor/lo": 0.05, "calibrated/factor/hi": 0.3})
     text = answer(run, "How sure is gamma")
-    assert "within 0.050 to 0.300 (95 %), so that it is hardly known" in text
+    assert "interval is 0.050 to 0.300, so that it is hardly known" in text
+    assert "drawn anew 200 times" in text
+
+
+def test_gamma_of_few_classes_is_half_a_default_and_hindsight_stands_beside_it(run: Path) -> None:
+    folds = {f"calibrated/fold_factor@{i}": g for i, g in enumerate((0.1, 0.15, 0.4), start=1)}
+    change(run, "metrics.json", **folds, **{"calibrated/factor": 0.2})
+    bounds = {"calibrated/factor/lo": 0.12, "calibrated/factor/hi": 0.26}
+    change(run, "metrics.json", **bounds)
+    text = answer(run, "How sure is gamma")
+    n_seen = sum(record.seen for record in RunFolder(run).classes())
+    assert n_seen < 60
+    assert f"Below 60 seen classes (here {n_seen})" in text
+    # Half of 0.2 is half the median: the other half is of 0.25.
+    assert "median of their best gammas, 0.150, and a default, 0.250" in text
+    assert "known to 0.080 or better" in text
+    assert "range from 0.100 to 0.400. It goes beyond the interval, as the range says" in text
+    change(run, "metrics.json", **{"calibrated/regret": 0.031, "calibrated/best_factor": 0.31})
+    text = answer(run, "How sure is gamma")
+    assert "best gamma of these very test images, 0.310, has 3.1 more H" in text
+    assert "outside the interval" in text
+    change(run, "metrics.json", **{"calibrated/factor/lo": 0.05, "calibrated/factor/hi": 0.45})
+    text = answer(run, "How sure is gamma")
+    assert "0.400, within the interval" in text
+    assert "It lies within the interval" in text
+
+
+def test_gamma_of_many_classes_is_the_mean_of_the_folds(run: Path) -> None:
+    entries = json.loads((run / "classes.json").read_text(encoding="utf-8"))
+    many = [*entries, *(entries[0] | {"name": f"{i}", "seen": True} for i in range(60))]
+    (run / "classes.json").write_text(json.dumps(many), encoding="utf-8")
+    folds = {"calibrated/fold_factor@1": 0.1, "calibrated/fold_factor@2": 0.3}
+    change(run, "metrics.json", **folds, **{"calibrated/factor": 0.2})
+    text = answer(run, "How sure is gamma")
+    assert "it is the mean of the best gammas of the folds" in text
+    assert "default" not in text
 
 
 def test_another_split_is_estimated_from_the_classes_of_one_run(run: Path) -> None:
     classes = json.loads((run / "diagnostics.json").read_text())["classes"]
     shares = [entry["hit@1"] for entry in classes if not entry["seen"]]
     text = answer(run, "What would another split give?")
-    assert "with split_seeds=10 measures it" in text
     half = stats.t.ppf(0.975, len(shares) - 1) * np.std(shares, ddof=1) * (2 / len(shares)) ** 0.5
     low, high = max(0.0, np.mean(shares) - half), min(1.0, np.mean(shares) + half)
     shown = re.search(r"may well give ([\d.]+) - ([\d.]+)", text)
     assert shown is not None
     assert [float(shown[1]), float(shown[2])] == pytest.approx([100 * low, 100 * high], abs=0.5)
+
+
+def test_equal_classes_say_nothing_of_how_far_another_split_goes(run: Path) -> None:
+    classes = json.loads((run / "diagnostics.json").read_text())["classes"]
+    change(run, "diagnostics.json", classes=[c | {"hit@1": 1.0} for c in classes])
+    key = "unseen/hit@1/class_mean"
+    bounds = {f"{key}/classes_lo": 0.29, f"{key}/classes_hi": 1.0}
+    change(run, "metrics.json", **{key: 1.0}, **bounds)
+    text = answer(run, "What would another split give?")
+    assert "All 3 have the same hit@1, so they do not say how far" in text
+    assert "100.0 - 100.0" not in text
+
+
+def command_of(run: Path) -> list[str]:
+    """The options of the command that measures other splits; the config accepts them."""
+    text = answer(run, "What would another split give?")
+    (command,) = re.findall(r"<code>devise-exp train OPTIONS (.*?)</code>", text)
+    options: list[str] = command.split()
+    config = compose_config(options)
+    assert config.split_seeds == 10
+    assert config.split.n_unseen == 3
+    return options
+
+
+def test_the_command_of_other_splits_is_that_of_the_run(run: Path) -> None:
+    n = len(RunFolder(run).classes())
+    options = command_of(run)
+    assert options[:2] == ["split=random", "split.n_unseen=3"]
+    assert f"drawn among all {n} classes" in answer(run, "What would another split give?")
+    config = OmegaConf.load(run / "config.yaml")
+    config.split.train_per_class, config.split.val_share = 12, 0.25
+    OmegaConf.save(config, run / "config.yaml")
+    assert {"split.train_per_class=12", "split.val_share=0.25"} < set(command_of(run))
+
+
+def test_a_split_of_clean_classes_is_drawn_again_among_the_clean_ones(run: Path) -> None:
+    path = run / "classes.json"
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    for i, entry in enumerate(entries):
+        entry["pretraining"] = "clean" if not entry["seen"] or i == 0 else "is a kind of dog"
+    path.write_text(json.dumps(entries), encoding="utf-8")
+    n_clean = sum(entry["pretraining"] == "clean" for entry in entries)
+    assert command_of(run)[0] == "split=clean"
+    text = answer(run, "What would another split give?")
+    assert f"the {n_clean} of {len(entries)} classes that pass the check" in text
+    assert "share many of them" in text
 
 
 def test_the_page_of_a_series_has_the_measured_interval(run: Path) -> None:

@@ -6,14 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from devise_exp.evaluation.verdicts import (
-    CLEAN,
-    NOT_CHECKED,
-    NOT_IDENTIFIED,
-    POSSIBLE,
-    Overlap,
-    kind_of,
-)
+from devise_exp.data.verdict_kinds import CLEAN, NOT_CHECKED, NOT_IDENTIFIED, POSSIBLE, kind_of
+from devise_exp.evaluation.verdicts import Overlap
 from devise_exp.reports.image_name_cells import (
     IMAGES_HEADING,
     has_image_names,

@@ -66,10 +66,10 @@ def _tradeoff(curves: Mapping[str, Mapping[str, Any]], gammas: Mapping[str, Gamm
         gamma = f"{chosen['factor']:.3f}" if chosen else ""
         shares = (curve["ausuc"], chosen.get("unseen"), chosen.get("seen"))
         area, unseen, seen = (metric_cell(share).text for share in shares)
-        sure = (row.interval, row.folds, row.lost) if row else ("", "", "")
-        rows.append((method, area, gamma, *sure[:2], unseen, seen, sure[2]))
+        sure = (row.interval, row.folds, row.hindsight, row.lost) if row else ("",) * 4
+        rows.append((method, area, gamma, *sure[:2], unseen, seen, *sure[2:]))
     headings = ("AUSUC", "gamma chosen", "95 % of gamma")
-    last = right("unseen there", "seen there", "H lost, in hindsight")
+    last = right("unseen there", "seen there", "best gamma, in hindsight", "H lost")
     return Table(
         columns=(*left("method"), *right(*headings), *left("best gamma of each fold"), *last),
         rows=tuple(rows),

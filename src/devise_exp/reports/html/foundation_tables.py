@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from devise_exp.data.verdict_kinds import CLEAN, OVERLAPPING, UNDECIDED, kind_of
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import in_order, protocol_title
@@ -48,14 +47,13 @@ def _images_by_class(run: ShownRun, protocol: str) -> list[int]:
     """The numbers of images of the classes of a protocol, lowest first."""
     entries = [e for e in run.diagnostics.get("classes", ()) if e["images"]]
     verdicts = run.details.verdicts(e["name"] for e in entries if not e["seen"])
-    undecided = ("possibly overlapping", "not identified", "not checked")
-    groups: dict[str, Callable[[str], bool]] = {
-        "unseen_clean": lambda verdict: verdict.startswith("clean"),
-        "unseen_unidentified": lambda verdict: verdict.startswith(undecided),
-        "unseen_leaked": lambda verdict: not verdict.startswith(("clean", *undecided)),
+    groups = {
+        "unseen_clean": (CLEAN,),
+        "unseen_unidentified": UNDECIDED,
+        "unseen_leaked": (OVERLAPPING,),
     }
     if protocol in groups:
-        chosen = [n for n, verdict in verdicts.items() if groups[protocol](verdict)]
+        chosen = [n for n, verdict in verdicts.items() if kind_of(verdict) in groups[protocol]]
         return sorted(e["images"] for e in entries if e["name"] in chosen)
     seen = not protocol.endswith("unseen")
     return sorted(e["images"] for e in entries if e["seen"] == seen)

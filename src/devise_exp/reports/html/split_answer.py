@@ -13,6 +13,7 @@ from devise_exp.evaluation.records import MetricName
 from devise_exp.reports import comparison, table_views
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_formats import to_table
+from devise_exp.reports.html.redraw import redraw
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.numbers import bounds, to_precision
 from devise_exp.runs.series_folder import series_of
@@ -44,32 +45,33 @@ def another_split(run: ShownRun) -> list[str]:
     n = len(shares)
     if n < 2:
         return []
-    # Two draws of as many classes both vary: their difference has twice the variance.
-    half = 2**0.5 * (seed_interval(np.array(shares))[3] - float(np.mean(shares)))
-    wide = [max(0.0, value - half), min(1.0, value + half)]
-    sentences = [
+    return [_estimate(value, (low, high), np.array(shares)), *redraw(run)]
+
+
+def _estimate(value: float, over_classes: tuple[float, float], shares: np.ndarray) -> str:
+    """What the unseen hit@1 of a split and of its classes let one expect of another split."""
+    n = len(shares)
+    drawn = (
         f"From this run alone it can only be estimated, by drawing its {n} unseen classes again: "
-        f"unseen hit@1 is {to_precision(value, low, high)}, its mean over all such classes is "
-        f"within {bounds(value, low, high)} (the 95 % interval over classes), and another split of "
-        f"as many classes may well give {bounds(value, *wide)}. The classes of a split "
-        "compete with one another, and other seen classes train another model: expect more rather "
-        f"than less of a difference{', with so few classes above all' if n < _FEW else ''}."
-    ]
-    return [*sentences, _command(run)]
-
-
-def _command(run: ShownRun) -> str:
-    """How to measure it."""
-    settings = run.results.settings
-    if settings.get("split.unseen") or settings.get("split.unseen_file"):
+        f"unseen hit@1 is {to_precision(value, *over_classes)}, its mean over all such classes is "
+        f"within {bounds(value, *over_classes)} (the 95 % interval over classes)"
+    )
+    caution = (
+        "The classes of a split compete with one another, and other seen classes train another "
+        "model: expect more rather than less of a difference"
+        f"{', with so few classes above all' if n < _FEW else ''}."
+    )
+    if np.ptp(shares) == 0:
         return (
-            "This split names its unseen classes. Training with split=random split_seeds=10 "
-            "instead measures it: ten splits with other unseen classes, their mean, its interval "
-            "and the range."
+            f"{drawn}. All {n} have the same hit@1, so they do not say how far another split of as "
+            f"many classes may go. {caution}"
         )
+    # Two draws of as many classes both vary: their difference has twice the variance.
+    half = 2**0.5 * (seed_interval(shares)[3] - float(shares.mean()))
+    wide = [max(0.0, value - half), min(1.0, value + half)]
     return (
-        "The command of this run with split_seeds=10 measures it: ten splits with other unseen "
-        "classes, their mean, its interval and the range."
+        f"{drawn}, and another split of as many classes may well give {bounds(value, *wide)}. "
+        f"{caution}"
     )
 
 

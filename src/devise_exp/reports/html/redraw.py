@@ -1,0 +1,56 @@
+"""The command that measures other splits of the data of a run, and what it draws from."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from devise_exp.data.verdict_kinds import CLEAN, kind_of
+from devise_exp.reports.html.shown_run import ShownRun
+
+_SPLITS = 10
+# Options of a split that go on with another one, with their defaults.
+_KEPT = {"val_share": 0.1, "test_share": 0.2, "n_seen": None, "train_per_class": None}
+
+
+def redraw(run: ShownRun) -> list[str]:
+    """Say how to measure other splits, and among how many classes theirs are drawn.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Sentences; none of a run of which no classes are known.
+    """
+    unseen = [record for record in run.classes if not record.seen]
+    if not unseen:
+        return []
+    clean = [record for record in run.classes if kind_of(record.verdict) == CLEAN]
+    audited = all(record.verdict for record in run.classes)
+    settings = run.results.settings
+    asks_clean = settings.get("split") == "clean_split" or (
+        audited and all(record in clean for record in unseen)
+    )
+    if asks_clean:
+        name, among = "clean", f"the {len(clean)} of {len(run.classes)} classes that pass the check"
+        n = len(clean)
+    else:
+        name = "folders" if settings.get("split") == "folders_split" else "random"
+        among, n = f"all {len(run.classes)} classes", len(run.classes)
+    if settings.get("split.n_seen") is not None:
+        among += " of this run, and those that split.n_seen leaves out"
+    kept = [
+        f"split.{key}={settings[f'split.{key}']}"
+        for key, default in _KEPT.items()
+        if settings.get(f"split.{key}", default) != default
+        and not (name == "folders" and key == "test_share")
+    ]
+    options = [f"split={name}", f"split.n_unseen={len(unseen)}", *kept, f"split_seeds={_SPLITS}"]
+    command = Markup("<code>devise-exp train OPTIONS {}</code>").format(" ".join(options))
+    shared = " As they are few, the splits share many of them." if n < 2 * len(unseen) else ""
+    return [
+        Markup(
+            "{} measures it, where OPTIONS are those of the command of this run that do not begin "
+            "with split: ten splits with other unseen classes, {} for each, drawn among {}; "
+            "their mean, its interval and the range.{}"
+        ).format(command, len(unseen), among, shared)
+    ]
