@@ -59,8 +59,8 @@ def test_too_few_clean_classes_are_counted(data: LabelledRows) -> None:
         clean_split(data, n_unseen=11)
     line = str(caught.value)
     for part in ("10 of 20 classes pass", "split.n_unseen=11", "10 clean", "3 overlapping",
-                 "4 possibly overlapping", "3 not identified", "split.n_unseen=10 or fewer",
-                 "labels.stated_clean"):  # fmt: skip
+                 "4 possibly overlapping", "3 not identified",
+                 "split.n_unseen=2 to 10, or give classes", "labels.stated_clean"):  # fmt: skip
         assert part in line
     assert "\n" not in line
     none = replace(data, verdicts=dict.fromkeys(CLASSES, "overlapping"))

@@ -100,7 +100,7 @@ def test_no_fold_is_drawn_twice_though_few_are_possible() -> None:
 @pytest.mark.parametrize("wrong", [-1, 1.5, "maybe", None, True])
 def test_a_wrong_number_of_class_folds(wrong: Any) -> None:
     split = named_split(data_of({f"class {c}": 3 for c in range(20)}), ["class 1"])
-    with pytest.raises(InputError, match=rf"class_folds={wrong}: give a whole number from 0 on"):
+    with pytest.raises(InputError, match=f"class_folds={wrong}: give a whole .* 2 to half"):
         draw_class_folds(split, split.seen, wrong)
 
 
@@ -119,3 +119,14 @@ def test_a_number_that_the_data_do_not_allow_is_refused_with_the_range(
     split = named_split(data_of({f"class {c:02}": 3 for c in range(n_seen + 1)}), ["class 00"])
     with pytest.raises(InputError, match=line):
         draw_class_folds(split, split.seen, asked)
+
+
+def test_a_run_of_before_goes_on_with_the_folds_that_it_had() -> None:
+    few = named_split(data_of({f"class {c}": 3 for c in range(8)}), ["class 1"])
+    assert draw_class_folds(few, few.seen, 2, strict=False) == ()
+    more = named_split(data_of({f"class {c:02}": 3 for c in range(21)}), ["class 00"])
+    (fold,) = draw_class_folds(more, more.seen, 1, strict=False)
+    assert len(fold) == 4
+    assert set(fold) < set(more.seen)
+    with pytest.raises(InputError, match="class_folds=-1: give"):
+        draw_class_folds(more, more.seen, -1, strict=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +29,12 @@ SMALL = ["data=image_folder", *SMALL_NETWORK]
 
 def options(tree: Path, *more: str) -> list[str]:
     return [*SMALL, f"data.root={tree}", *more]
+
+
+def refused(match: str, *arguments: Any, **more: Any) -> None:
+    """Look at what a training would refuse: the report is written all the same."""
+    with pytest.raises(InputError, match=match):
+        dry_run.preview(*arguments, **more)
 
 
 def report(folder: Path) -> dict[str, dict[str, str]]:
@@ -72,7 +80,7 @@ def test_missing_classes_are_reported_with_near_spellings_and_by_their_alias(
     asked = options(
         tmp_path / "tree", "++labels.aliases.zzqxqz=umbrelax", "++labels.aliases.cat=kitten"
     )
-    dry_run.preview(asked, tmp_path / "out", n=1)
+    refused("^2 of 10 classes have no word vector", asked, tmp_path / "out", n=1)
     lines = report(tmp_path / "out")
     assert lines["elefantx"]["how"] == lines["zzqxqz"]["how"] == "missing"
     assert "elefant" in lines["elefantx"]["near"]
@@ -125,7 +133,8 @@ def test_an_alias_for_a_missing_class_deals_no_class_anew(image_tree: Path, tmp_
         draw(tmp_path / "tree" / "elefantx" / f"{i}.png", (9, 9, 9), seed=i)
     sides = []
     for more in ([], ["++labels.aliases.elefantx=elephant"]):
-        dry_run.preview(options(tmp_path / "tree", *more), tmp_path / "out", n=1)
+        with nullcontext() if more else pytest.raises(InputError, match="elefantx"):
+            dry_run.preview(options(tmp_path / "tree", *more), tmp_path / "out", n=1)
         sides.append({name: line["side"] for name, line in report(tmp_path / "out").items()})
     assert sides[0] == sides[1]
     dry_run.preview(options(tmp_path / "tree", "labels.on_missing=drop"), tmp_path / "out", n=1)
@@ -150,7 +159,7 @@ def test_a_class_name_is_no_markup_and_no_formula(
     shutil.copytree(image_tree, tmp_path / "tree")
     for name in ("[red]zzqxqz", "=1+1", "\x1b[31mzzq"):
         draw(tmp_path / "tree" / name / "one.png", (9, 9, 9), seed=0)
-    dry_run.preview(options(tmp_path / "tree"), tmp_path / "out", n=1)
+    refused("zzq", options(tmp_path / "tree"), tmp_path / "out", n=1)
     assert {"[red]zzqxqz", "'=1+1"} <= set(report(tmp_path / "out"))
     printed = capsys.readouterr().out
     assert "[red]zzqxqz" in printed
@@ -161,7 +170,8 @@ def test_a_class_name_is_no_markup_and_no_formula(
 def test_a_split_that_cannot_be_made_is_part_of_the_report(
     image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dry_run.preview(options(image_tree, "split=named", "split.unseen=[sheep]"), tmp_path, n=3)
+    asked = options(image_tree, "split=named", "split.unseen=[sheep]")
+    refused(r"^split\.unseen: no class sheep in the data", asked, tmp_path, n=3)
     assert {line["side"] for line in report(tmp_path).values()} == {""}
     assert "no class sheep" in capsys.readouterr().out
     assert (tmp_path / "pictures.html").read_text(encoding="utf-8").count("<img ") == 3
@@ -212,6 +222,31 @@ def test_without_configs_there_is_one_clear_line(
     monkeypatch.setattr(config, "CONF", tmp_path / "conf")
     with pytest.raises(InputError, match="install the package again"):
         dry_run.preview([], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "words"),
+    [
+        ("--unseen-file", "folder", "this is a folder: give a file to write"),
+        ("--unseen-file", "file/unseen.txt", "file is no folder: give a file to write"),
+        ("--out", "file", "this is a file: give a folder"),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_refused_before_the_work(
+    image_tree: Path, tmp_path: Path, option: str, name: str, words: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    app = typer.Typer()
+    app.command()(images.look)
+    out = [] if option == "--out" else ["--out", str(tmp_path / "out")]
+    arguments = [*options(image_tree), *out, option, str(tmp_path / name)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert line.startswith(f"error: {option} {tmp_path / name}: ")
+    assert line.endswith(words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
 @pytest.mark.parametrize(

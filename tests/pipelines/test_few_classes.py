@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.splits import data_of
 from helpers.trees import grow, within
 from helpers.xlsa17 import UNSEEN, small_run
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
+from devise_exp.data.class_sides import draw_clean, draw_unseen
+from devise_exp.data.splits import named_split
 from devise_exp.pipelines import checks, dry_run
 from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.labelled import first_look
@@ -81,9 +85,11 @@ def test_from_python_and_in_a_series_too(config: Callable[..., DictConfig]) -> N
         checks.check(few, data)
     older = OmegaConf.masked_copy(few, [key for key in few if key != "few_classes"])
     require_classes(older, data.split)  # a run that an earlier version has begun goes on
+    older.class_folds = 2  # which that version took for none, of so few classes
+    assert prepare(older).held_out == ()
 
 
-def test_a_look_says_it_without_an_end(
+def test_a_look_refuses_what_a_training_refuses(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = [
@@ -91,7 +97,68 @@ def test_a_look_says_it_without_an_end(
         "split.n_unseen=1", "backbone=timm", "backbone.name=test_resnet",
         "backbone.pretrained=false",
     ]  # fmt: skip
-    dry_run.preview(options, tmp_path, n=2)
+    with pytest.raises(InputError, match="split random1 has 5 seen and 1 unseen classes, too few"):
+        dry_run.preview(options, tmp_path, n=2)
     printed = " ".join("".join(capsys.readouterr()).split())
     assert "split random1 has 5 seen and 1 unseen classes, too few" in printed
     assert (tmp_path / "labels.csv").is_file()
+    dry_run.preview([*options, "few_classes=allow"], tmp_path, n=2)
+
+
+@pytest.mark.parametrize(
+    ("classes", "unseen", "n_seen", "remedy"),
+    [
+        (9, 1, "null", "hold out 2 to 5 of the 9 classes, or train all the same with few_"),
+        (6, 3, "null", "hold out 2 of the 6 classes, use data of more, or train"),
+        (5, 1, "null", "use data of 6 classes or more (these have 5), or train all the same"),
+        (4, 2, "null", "use data of 6 classes or more (these have 4), or train all the same"),
+        (9, 2, "3", "give split.n_seen=4 or more, or null, or train all the same"),
+    ],
+)
+def test_the_remedy_is_one_that_the_data_allow(
+    composed: Callable[..., DictConfig], classes: int, unseen: int, n_seen: str, remedy: str
+) -> None:
+    names = [f"class {i}" for i in range(classes)]
+    config = composed(f"split.n_seen={n_seen}")
+    split = named_split(data_of(dict.fromkeys(names, 4)), names[:unseen],
+                        n_seen=config.split.n_seen)  # fmt: skip
+    with pytest.raises(InputError, match=re.escape(f": {remedy}")):
+        require_classes(config, split)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "asked", "line"),
+    [
+        (9, 99, "split.n_unseen=99 of 9 classes: .*: give 2 to 5$"),
+        (9, 8, ": give 2 to 5$"),
+        (6, 5, ": give 2$"),
+        (5, 4, ": use data with more classes$"),
+    ],
+)
+def test_numbers_of_unseen_classes_that_are_offered_are_taken(
+    n_classes: int, asked: int, line: str
+) -> None:
+    with pytest.raises(InputError, match=line):
+        draw_unseen([f"class {i}" for i in range(n_classes)], asked, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("clean", "offered"),
+    [(0, "not identified): give classes that"), (1, "split.n_unseen=1 with few_classes=allow, or"),
+     (2, "give split.n_unseen=2, or"), (4, "give split.n_unseen=2 to 4, or")],
+)  # fmt: skip
+def test_numbers_of_clean_classes_that_are_offered_are_taken(clean: int, offered: str) -> None:
+    verdicts = {f"class {i}": "clean" if i < clean else "not identified" for i in range(30)}
+    with pytest.raises(InputError, match=re.escape(offered)):
+        draw_clean(verdicts, None, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy", "other"),
+    [("overlapping", "use data with other classes", "stated_clean"),
+     ("possibly overlapping", "state what you know to be clean", "a noun")],
+)  # fmt: skip
+def test_nothing_is_offered_that_changes_no_verdict(kind: str, remedy: str, other: str) -> None:
+    with pytest.raises(InputError, match=f"pass the overlap audit.*{remedy}") as refused:
+        draw_clean({f"class {i}": kind for i in range(30)}, None, seed=0)
+    assert other not in str(refused.value)

@@ -16,7 +16,12 @@ _CLASSES_IN_ALL = 240  # seen classes times folds, about what all trainings on f
 _LEAST = 8  # seen classes: a fifth of fewer are no two
 
 
-def draw_class_folds(split: Split, clean: np.ndarray, n_folds: int | str) -> tuple[np.ndarray, ...]:
+_ALLOWED = f"a whole number from 2 to half the seen classes ({_LEAST} or more), 0 for none, or auto"
+
+
+def draw_class_folds(
+    split: Split, clean: np.ndarray, n_folds: int | str, strict: bool = True
+) -> tuple[np.ndarray, ...]:
     """Draw class folds of a split.
 
     A number asks for so many disjoint folds. "auto" gives two of FEW_CLASSES seen classes or more,
@@ -28,10 +33,12 @@ def draw_class_folds(split: Split, clean: np.ndarray, n_folds: int | str) -> tup
         clean: Ids of the seen classes that the pretraining does not know. Only these are drawn if
             there are four or more per fold (of "auto", eight or more), else any seen class.
         n_folds: How many folds, or "auto".
+        strict: Whether a number that the seen classes do not allow is an error; else it gives the
+            folds that it gave before it was one.
 
     Returns:
-        Sorted class ids per fold, each a fifth of the seen classes or fewer; () of "auto" if there
-        are too few classes for folds of two.
+        Sorted class ids per fold, each a fifth of the seen classes or fewer; () if there are too
+        few classes for folds of two.
 
     Raises:
         InputError: If n_folds is neither "auto" nor 0, nor a number that the seen classes allow.
@@ -40,7 +47,7 @@ def draw_class_folds(split: Split, clean: np.ndarray, n_folds: int | str) -> tup
     if n_folds == AUTO:
         n_disjoint, n = 2, folds_of(n_seen)
     else:
-        n_disjoint = n = _allowed(n_folds, n_seen)
+        n_disjoint = n = _allowed(n_folds, n_seen, strict)
     pool = clean if len(clean) >= 4 * n_disjoint else split.seen
     size = min(len(pool) // max(n_disjoint, 1), round(n_seen / 5))
     if n < 1 or size < 2:
@@ -67,12 +74,12 @@ def folds_of(n_seen: int) -> int:
     return 2 if n_seen >= FEW_CLASSES else min(_MAX_FOLDS, _CLASSES_IN_ALL // max(n_seen, 1))
 
 
-def _allowed(n_folds: int | str, n_seen: int) -> int:
+def _allowed(n_folds: int | str, n_seen: int, strict: bool) -> int:
     """The number of folds, if it is one that so many seen classes allow."""
     if type(n_folds) is not int or n_folds < 0:
-        raise InputError(f"class_folds={n_folds}: give a whole number from 0 on, or auto")
+        raise InputError(f"class_folds={n_folds}: give {_ALLOWED}")
     most = n_seen // 2 if n_seen >= _LEAST else 0
-    if n_folds == 0 or 2 <= n_folds <= most:
+    if n_folds == 0 or 2 <= n_folds <= most or not strict:
         return n_folds
     if not most:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,9 @@ from devise_exp.core.name_files import listed, name_of
 from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dealing import draw_seen_classes
 from devise_exp.data.labelled_rows import LabelledRows
-from devise_exp.data.verdict_kinds import CLEAN
+from devise_exp.data.verdict_kinds import CLEAN, NOT_IDENTIFIED, OVERLAPPING
+
+_LEAST_SEEN = 4  # of a table that says anything
 
 
 def draw_unseen(classes: Sequence[str], n_unseen: int | None, seed: int) -> list[str]:
@@ -52,12 +54,11 @@ def draw_clean(verdicts: Mapping[str, str], n_unseen: int | None, seed: int) -> 
     if len(drawn) < count:
         kinds = Counter(verdicts.values())
         others = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()) if kind != CLEAN)
-        fewer = f"give split.n_unseen={len(drawn)} or fewer, or " if drawn else ""
+        fewer = f"give split.n_unseen={_up_to(len(drawn))}, or " if drawn else ""
         raise InputError(
             f"split=clean: {len(drawn)} of {len(verdicts)} classes pass the overlap audit, fewer "
-            f"than split.n_unseen={count} ({len(drawn)} {CLEAN}, {others}): {fewer}give classes "
-            "that are not identified a noun (labels.aliases), or state what you know to be clean "
-            "(labels.stated_clean=[NAME,NAME]); devise-exp look shows every verdict"
+            f"than split.n_unseen={count} ({len(drawn)} {CLEAN}, {others}): {fewer}"
+            f"{_more_clean(kinds)}; devise-exp look shows every verdict"
         )
     return drawn[:count]
 
@@ -66,12 +67,27 @@ def _count(classes: Sequence[str], n_unseen: int | None) -> int:
     """How many classes are unseen."""
     count = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
     if not 0 < count < len(classes) - 1:
+        most = len(classes) - _LEAST_SEEN
+        remedy = f"give {_up_to(most)}" if most >= 2 else "use data with more classes"
         raise InputError(
             f"split.n_unseen={count} of {len(classes)} classes: zero-shot needs at least one "
-            "unseen class and two seen ones; choose another split.n_unseen or data with more "
-            "classes"
+            f"unseen class and two seen ones, and a table {_LEAST_SEEN} seen ones: {remedy}"
         )
     return count
+
+
+def _more_clean(kinds: Collection[str]) -> str:
+    """What gives further clean classes; no statement makes one clean that surely overlaps."""
+    if not {*kinds} - {CLEAN, OVERLAPPING}:
+        return "use data with other classes"
+    noun = "give classes that are not identified a noun (labels.aliases), or "
+    state = "state what you know to be clean (labels.stated_clean=[NAME,NAME])"
+    return f"{noun if NOT_IDENTIFIED in kinds else ''}{state}"
+
+
+def _up_to(most: int) -> str:
+    """Numbers of unseen classes that a training takes; it takes one if it is told so."""
+    return "1 with few_classes=allow" if most == 1 else "2" if most == 2 else f"2 to {most}"
 
 
 def _in_drawn_order(classes: Sequence[str], seed: int) -> list[str]:

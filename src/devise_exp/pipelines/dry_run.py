@@ -13,8 +13,9 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
-from devise_exp.core.name_lists import write_names
+from devise_exp.core.name_lists import check_names_file, write_names
 from devise_exp.data.splits import Split
+from devise_exp.pipelines.class_words import ClassWords
 from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.labelled import LabelledImages, draws_clean, read_labelled, read_split
 from devise_exp.pipelines.settings import read_settings
@@ -36,8 +37,8 @@ def preview(
 ) -> None:
     """Print how each class gets its words; write labels.csv and a sheet of training images.
 
-    Classes without a word vector, and a split that cannot be made, are part of the report. A split
-    that a training would refuse as it is not clean is refused at the end, in the same line.
+    Classes without a word vector, and a split that cannot be made, are part of the report. At the
+    end, what a training would refuse is refused in the same line: the words first, then the split.
 
     Args:
         overrides: Of train.py's config.
@@ -48,10 +49,14 @@ def preview(
         unseen_file: Where the names of the unseen classes go, for split.unseen_file; None: nowhere.
 
     Raises:
-        InputError: If anything else does not fit together.
+        InputError: If a training would refuse the config, or a file cannot be written.
     """
     if n < 1:
         raise InputError(f"-n {n}: give a number of images from 1 on")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--out {folder}: this is a file: give a folder")
+    if unseen_file is not None:
+        check_names_file(unseen_file, "--unseen-file")
     config = compose_config(overrides, more=more)
     read_settings(config)
     labelled = read_labelled(config, config.labels.on_missing, strict=False)
@@ -62,7 +67,16 @@ def preview(
     if looked.split is not None and looked.audit is not None:
         _announce_audit(looked.split, looked.audit)
     _write_sheet(labelled, looked, folder, n, seed)
-    if looked.failure and (draws_clean(config) or unseen_file is not None):
+    _end(config, labelled, looked, unseen_file)
+
+
+def _end(
+    config: DictConfig, labelled: LabelledImages, looked: _Looked, unseen_file: Path | None
+) -> None:
+    """Refuse what a training refuses; write the unseen classes of a split that it takes."""
+    words = ClassWords(config, config.labels.on_missing, strict=True)
+    words.of(labelled.whole.classes, labelled.dataset.classes)
+    if looked.failure:
         raise InputError(looked.failure)
     if looked.split is not None and looked.audit is not None:
         _require_clean(looked.split, looked.audit)

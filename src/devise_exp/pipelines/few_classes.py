@@ -45,6 +45,18 @@ def require_classes(config: DictConfig, split: Split) -> None:
     few = too_few_classes(split)
     if few is not None and config.get("few_classes", "allow") != "allow":
         raise InputError(
-            f"{few}: hold out another number of classes, use data of more classes, or train all "
-            "the same with few_classes=allow"
+            f"{few}: {_remedy(config, split)}, or train all the same with few_classes=allow"
         )
+
+
+def _remedy(config: DictConfig, split: Split) -> str:
+    """What gives classes enough: another split, if the data have them."""
+    n, n_seen = len(split.classes), config.split.get("n_seen")
+    if n_seen is not None and n_seen < MIN_SEEN:
+        return f"give split.n_seen={MIN_SEEN} or more, or null"
+    if n < MIN_SEEN + MIN_UNSEEN:
+        return f"use data of {MIN_SEEN + MIN_UNSEEN} classes or more (these have {n})"
+    most = n - MIN_SEEN
+    if most == MIN_UNSEEN:
+        return f"hold out {most} of the {n} classes, use data of more"
+    return f"hold out {MIN_UNSEEN} to {most} of the {n} classes"

@@ -51,7 +51,9 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
     of_categories: tuple[np.ndarray | None, ...] = ()
     if missing_classifier(backbone) is None:
         of_categories = category_vectors(backbone.categories or (), labelled.vocabulary)
-    held_out = draw_class_folds(split, np.array(clean, dtype=np.int64), config.class_folds)
+    is_older = "few_classes" not in config  # begun by an earlier version, which refused nothing
+    ids = np.array(clean, dtype=np.int64)
+    held_out = draw_class_folds(split, ids, config.class_folds, strict=not is_older)
     return ExperimentData(
         whole=labelled.whole,
         dataset=labelled.dataset,

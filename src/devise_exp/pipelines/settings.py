@@ -40,7 +40,10 @@ _DType = Annotated[Literal["float16", "float32"], Field(description="float16 or 
 _Report = Annotated[Literal["html", "none"], Field(description="html or none")]
 _InTwoClasses = Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
 _Near = Annotated[Literal["count", "group"], Field(description="count or group")]
-_Auto = Annotated[Literal["auto"], Field(description="auto")]
+_ClassFolds = Annotated[
+    FromZero | Literal["auto"],
+    Field(description="a whole number from 2 to half the seen classes, 0 for none, or auto"),
+]
 _FewClasses = Annotated[Literal["refuse", "allow"], Field(description="refuse or allow")]
 _Leaf = Annotated[Literal["leaf"], Field(description="leaf")]
 _Join = Annotated[Literal["join"], Field(description="join")]
@@ -118,7 +121,7 @@ class Settings(Section):
 
     seed: Seed
     ks: FromOne | Ks | None
-    class_folds: FromZero | _Auto
+    class_folds: _ClassFolds
     few_classes: _FewClasses = "allow"  # of a run of before
     seeds: FromOne
     split_seeds: FromOne

@@ -121,10 +121,10 @@ class Run:
                 raise InputError(self._without_pretraining())
             return self.pretraining.centre
         if space not in SPACES:
-            raise _no_space(space)
+            raise _no_space(space, (MODEL, PRETRAINING))
         raise InputError(
-            f"words are in the spaces {MODEL} and {PRETRAINING} only, not in {space}: ask by an "
-            "image"
+            f"words are in the spaces {MODEL} and {PRETRAINING} only, not in {space}: choose one "
+            "of them, or look for images by an image alone (devise-exp similar)"
         )
 
     def galleries(self) -> list[str]:
@@ -149,7 +149,7 @@ class Run:
             InputError: If there is no such space or gallery.
         """
         if space not in SPACES:
-            raise _no_space(space)
+            raise _no_space(space, SPACES)
         if space not in self.spaces and space == PRETRAINING:
             raise InputError(self._without_pretraining())
         if space not in self.spaces:
@@ -251,6 +251,6 @@ class Run:
         return self.folder.path / "galleries" / fingerprint(whole, size=8)
 
 
-def _no_space(space: str) -> InputError:
+def _no_space(space: str, spaces: Sequence[str]) -> InputError:
     """The line for a space that no run has."""
-    return InputError(f"space {space}: there is none; choose among {', '.join(SPACES)}")
+    return InputError(f"space {space}: there is none; choose among {', '.join(spaces)}")

@@ -134,6 +134,7 @@ def tag(
     from devise_exp.search.tags import calibration_line, embed_files, tag_images
 
     most_frequent, words = _vocabulary_size(vocabulary), vocabulary is not None
+    _check_applies(space, among, plain)
     saved = Run.open(run)
     line = calibration_line(saved, words, among, plain)
     saved.centre_in(space)  # an error before the network is built
@@ -205,6 +206,18 @@ def index(
     )
     example = f"devise-exp search {shlex.quote(str(run))} WORDS --among {shlex.quote(str(folder))}"
     print_content(f"search them: {example}")
+
+
+def _check_applies(space: str, among: str, plain: bool) -> None:
+    """InputError for options of the run's labels where words of a classifier are asked for."""
+    if space != "pretraining":
+        return
+    for option, given in ((f"--among {among}", among != "all"), ("--plain", plain)):
+        if given:
+            raise InputError(
+                f"{option} with --space pretraining: the words of the backbone's own classifier "
+                "are neither seen nor unseen, and none is lowered: leave out one of the two"
+            )
 
 
 def _vocabulary_size(vocabulary: str | None) -> int | None:
