@@ -55,7 +55,7 @@ LATER = {
 # Of torch's and Lightning's constructors the YAML names only some parameters, of ours all.
 OURS = "devise_exp."
 # Parameters that no option shows.
-INTERNAL = {"index/hnsw": {"graph"}}
+INTERNAL = {"index/hnsw": {"graph"}, "index/faiss": {"saved"}}
 NOT_OF_THIS = {"index/brute_force": {"m", "ef_construction", "ef_search", "graph"}}
 
 
@@ -118,7 +118,7 @@ def test_evaluate_offers_every_index(composed: Callable[..., DictConfig]) -> Non
         name = option.split("/")[1]
         targets[name] = composed(f"index={name}", "run_dir=x", name="evaluate").index
     assert not targets.pop("saved")
-    assert set(targets) == {"exact", "hnsw", "brute_force", "auto"}
+    assert set(targets) == {"exact", "hnsw", "brute_force", "auto", "faiss"}
     for name, node in targets.items():
         assert instantiate(node)(torch.eye(3).numpy()).name == name
 

@@ -9,6 +9,7 @@ import pytest
 
 from devise_exp.index.auto import AutoIndex
 from devise_exp.index.exact import ExactIndex
+from devise_exp.index.faiss_index import FaissIndex
 from devise_exp.index.nmslib_index import NmslibIndex
 from devise_exp.index.protocol import Index
 
@@ -17,6 +18,7 @@ MAKERS: dict[str, Callable[[np.ndarray], Index]] = {
     "hnsw": NmslibIndex,
     "brute_force": lambda vectors: NmslibIndex(vectors, method="brute_force"),
     "auto": AutoIndex,
+    "faiss": FaissIndex,
 }
 
 

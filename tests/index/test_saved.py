@@ -82,7 +82,7 @@ def test_a_harmed_file_is_an_error_not_a_crash(
 
 @pytest.mark.parametrize(
     "change",
-    [{"format": 2}, {"name": "faiss"}, {"settings": {"M": 3}}, {"settings": 3}, {"checksums": {}}],
+    [{"format": 2}, {"name": "annoy"}, {"settings": {"M": 3}}, {"settings": 3}, {"checksums": {}}],
     ids=str,
 )
 def test_a_meta_file_that_does_not_fit_is_an_error(

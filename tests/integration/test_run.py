@@ -36,7 +36,7 @@ from devise_exp.pipelines import reevaluation, run
 from devise_exp.runs.folder import RunFolder
 
 Config = Callable[..., DictConfig]
-INDEXES = ("exact", "hnsw", "brute_force")
+INDEXES = ("exact", "hnsw", "brute_force", "faiss")
 SMALL = [
     "data=image_folder",
     *SMALL_NETWORK,

@@ -134,6 +134,8 @@ def test_every_other_option_takes_a_value_or_ends_in_one_line() -> None:
         ("method=devise_softmax method.devise_softmax.loss.temperature=0",
          "method.devise_softmax.loss.temperature=0: give a number"),
         ("index=hnsw index.m=1", "index.m=1: give a whole number from 2 to 1000"),
+        ("index=faiss index.kind=lsh", "index.kind=lsh: give flat, hnsw or ivf_pq"),
+        ("index=faiss index.probes=0", "index.probes=0: give a whole number from 1 on"),
         ("split.val_share=1", "split.val_share=1: give a share above 0 and below 1"),
         ("split.clean=maybe", "split.clean=maybe: give report or require"),
         ("word_vectors.dim=0", "word_vectors.dim=0: give a whole number from 1 to 100000"),

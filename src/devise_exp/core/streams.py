@@ -172,6 +172,25 @@ def lasting_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+@contextmanager
+def without_stderr() -> Iterator[None]:
+    """Drop what native code writes to stderr, past Python's own stream.
+
+    Yields:
+        Nothing; stderr is dropped inside the block.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def all_printed() -> bool:
     """Tell whether stdout took all that was printed.
 

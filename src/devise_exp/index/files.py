@@ -12,12 +12,12 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, checksum
 
 FORMAT = 1
-NAMES = ("exact", "auto", "hnsw", "brute_force")
+NAMES = ("exact", "auto", "hnsw", "brute_force", "faiss")
 META, VECTORS, GRAPH = "meta.json", "vectors.npy", "graph.bin"
 
 
 @contextmanager
-def writing(folder: Path, name: str, settings: Mapping[str, int | None]) -> Iterator[Path]:
+def writing(folder: Path, name: str, settings: Mapping[str, int | str | None]) -> Iterator[Path]:
     """Write an index: `folder` appears, with checksums, when all is written.
 
     Args:
@@ -43,7 +43,7 @@ def writing(folder: Path, name: str, settings: Mapping[str, int | None]) -> Iter
 
 
 def checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
-    """Check the files of a saved index before they are read: nmslib may abort on damaged bytes.
+    """Check the files of a saved index before they are read: damaged bytes may abort nmslib.
 
     Args:
         folder: The folder that `save` wrote.
@@ -64,7 +64,9 @@ def checked_folder(folder: Path) -> tuple[str, dict[str, Any]]:
         name, settings, checksums = meta["name"], dict(meta["settings"]), dict(meta["checksums"])
         if name not in NAMES:
             raise unreadable(folder, f"the index {name!r} is unknown")
-        for file in {VECTORS, GRAPH} if name == "hnsw" else {VECTORS}:
+        for file in {*checksums, VECTORS, *((GRAPH,) if name == "hnsw" else ())}:
+            if Path(file).name != file:
+                raise unreadable(folder, f"{file!r} is no name of a file in it")
             if not (folder / file).is_file() or checksums[file] != checksum(folder / file):
                 raise unreadable(folder, f"{file} is not what was saved")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

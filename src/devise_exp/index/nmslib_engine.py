@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from devise_exp.core.console import spinner
 from devise_exp.core.errors import InputError
+from devise_exp.core.streams import without_stderr
 
 VECTORS_WORTH_A_SPINNER = 5000
 
@@ -61,7 +61,7 @@ def build_engine(
 def _import_nmslib() -> Any:
     """The nmslib module, without what its import prints and without its progress in our logs."""
     logging.getLogger("nmslib").setLevel(logging.WARNING)
-    with contextlib.nullcontext() if "nmslib" in sys.modules else _no_stderr():
+    with contextlib.nullcontext() if "nmslib" in sys.modules else without_stderr():
         try:
             import nmslib
         except ImportError as error:
@@ -69,18 +69,3 @@ def _import_nmslib() -> Any:
                 f"nmslib cannot be imported ({error}): install it, or set index=exact"
             ) from error
     return nmslib
-
-
-@contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
-    """Drop what native code writes to stderr: nmslib's import prints three lines there."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

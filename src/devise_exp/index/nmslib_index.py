@@ -7,22 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.index.exact_search import search_unit_rows
 from devise_exp.index.files import GRAPH, VECTORS, writing
 from devise_exp.index.nmslib_engine import build_engine
-from devise_exp.index.unit_rows import (
-    candidate_rows,
-    checked_queries,
-    pair_dots,
-    rounding_bound,
-    top_k,
-)
+from devise_exp.index.rescoring import SPARE_NEIGHBOURS, rescored_answers
+from devise_exp.index.unit_rows import candidate_rows, checked_queries
 
 METHODS = ("hnsw", "brute_force")
 MAX_DEFAULT_EF_SEARCH = 4000
 # Of more vectors a search as wide would cost more than it finds: experiments/annoy_benchmark.
 MANY_VECTORS, EF_SEARCH_OF_MANY = 20_000, 400
-SPARE_NEIGHBOURS = 16
 
 
 class NmslibIndex:
@@ -78,7 +71,7 @@ class NmslibIndex:
         self.vectors = candidate_rows(vectors)
         self.exact_answers = 0
         self._settings = {"m": m, "ef_construction": ef_construction, "ef_search": ef_search}
-        self._ef_search = _default_ef_search(len(self)) if ef_search is None else ef_search
+        self._ef_search = default_ef_search(len(self)) if ef_search is None else ef_search
         self._restored = graph is not None
         self._engine = build_engine(self.vectors, method, self._settings, graph)
 
@@ -88,14 +81,16 @@ class NmslibIndex:
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Search the nearest neighbours of queries, as `Index.search` says."""
         queries = checked_queries(self.vectors, queries, k)
-        ids = np.empty((len(queries), k), dtype=np.int64)
-        similarities = np.empty((len(queries), k), dtype=np.float32)
-        settled, settled_ids, settled_similarities = self._nmslib_search(queries, k)
-        ids[settled], similarities[settled] = settled_ids, settled_similarities
-        if not settled.all():
-            rest = ~settled
-            ids[rest], similarities[rest] = search_unit_rows(self.vectors, queries[rest], k)
-            self.exact_answers += int(rest.sum())
+        asked = min(len(self), k + SPARE_NEIGHBOURS)
+        if self.name == "hnsw":
+            self._engine.setQueryTimeParams({"efSearch": max(self._ef_search, asked)})
+        answers = self._engine.knnQueryBatch(queries, k=asked, num_threads=0)
+        sound = [
+            ids if len(ids) == len(distances) and np.isfinite(distances).all() else ids[:0]
+            for ids, distances in answers
+        ]
+        ids, similarities, exact_answers = rescored_answers(self.vectors, queries, sound, k)
+        self.exact_answers += exact_answers
         return ids, similarities
 
     def save(self, folder: Path) -> None:
@@ -109,43 +104,14 @@ class NmslibIndex:
                     engine = build_engine(self.vectors, self.name, self._settings, None)
                 engine.saveIndex(str(partial / GRAPH))
 
-    def _nmslib_search(
-        self, queries: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Which queries (Q,) nmslib settled, and the ids and similarities (settled, k) of those."""
-        n, dim = self.vectors.shape
-        asked = min(n, k + SPARE_NEIGHBOURS)
-        if self.name == "hnsw":
-            self._engine.setQueryTimeParams({"efSearch": max(self._ef_search, asked)})
-        answers = self._engine.knnQueryBatch(queries, k=asked, num_threads=0)
-        sound = np.array([_is_sound(ids, distances, n, k) for ids, distances in answers])
-        if not sound.any():
-            return sound, np.empty((0, k), dtype=np.int64), np.empty((0, k), dtype=np.float32)
-        kept = [ids for (ids, _), good in zip(answers, sound, strict=True) if good]
-        counts = np.array([len(ids) for ids in kept])
-        rows = np.repeat(np.arange(len(kept)), counts)
-        ids = np.concatenate(kept).astype(np.int64)
-        exact = pair_dots(self.vectors, queries[sound], ids, rows)
-        top_ids, similarities = top_k(rows, ids, exact, len(kept), k)
-        # To nmslib's float32, a candidate left out is no nearer than the last one returned.
-        last = np.minimum.reduceat(exact, np.cumsum(counts) - counts)
-        sure = (counts == n) | (similarities[:, -1] - last > 2 * rounding_bound(dim))
-        settled = sound.copy()
-        settled[sound] = sure
-        return settled, top_ids[sure], similarities[sure].astype(np.float32)
 
+def default_ef_search(n: int) -> int:
+    """Choose the width of HNSW's search.
 
-def _default_ef_search(n: int) -> int:
-    """Width of the search among n vectors."""
+    Args:
+        n: Number of vectors.
+
+    Returns:
+        The width.
+    """
     return min(n, MAX_DEFAULT_EF_SEARCH) if n <= MANY_VECTORS else EF_SEARCH_OF_MANY
-
-
-def _is_sound(ids: np.ndarray, distances: np.ndarray, n: int, k: int) -> bool:
-    """Whether one query's answer from nmslib has at least k distinct ids in range and no NaN."""
-    return bool(
-        k <= len(ids) == len(distances)
-        and ids.min() >= 0
-        and ids.max() < n
-        and len(np.unique(ids)) == len(ids)
-        and np.isfinite(distances).all()
-    )

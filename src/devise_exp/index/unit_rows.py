@@ -11,6 +11,8 @@ import numpy as np
 
 from devise_exp.core.errors import InputError
 
+UNIT_TOLERANCE = 1e-7
+ROWS_AT_ONCE = 1 << 16  # of mapped vectors that are read at a time
 NUMBERS_AT_ONCE = 1 << 20  # float64 numbers in memory for dot products, 8 MB
 
 
@@ -50,7 +52,7 @@ def unit_rows(values: np.ndarray, title: str) -> np.ndarray:
             "leave such rows out, or correct what made them"
         )
     # Rounding to float32 moves a length by up to 6e-8; dividing again would change bits on load.
-    length[np.abs(length - 1) <= 1e-7] = 1.0
+    length[np.abs(length - 1) <= UNIT_TOLERANCE] = 1.0
     np.divide(rows, length[:, None], out=rows, casting="same_kind")
     return rows
 
@@ -62,14 +64,30 @@ def candidate_rows(vectors: np.ndarray) -> np.ndarray:
         vectors: (N, D) of any length.
 
     Returns:
-        (N, D) float32 unit rows, read-only.
+        (N, D) float32 unit rows, read-only; unit rows that are memory-mapped are not copied.
 
     Raises:
         InputError: A row is all zero or not finite.
     """
+    if isinstance(vectors, np.memmap) and not vectors.flags.writeable and _are_unit(vectors):
+        return vectors
     rows = unit_rows(vectors, "candidate vectors")
     rows.flags.writeable = False
     return rows
+
+
+def _are_unit(vectors: np.ndarray) -> bool:
+    """Whether `unit_rows` would change no bit of mapped rows; a block at a time is read."""
+    if vectors.ndim != 2 or vectors.dtype != np.float32 or 0 in vectors.shape:
+        return False
+    for start in range(0, len(vectors), ROWS_AT_ONCE):
+        block = vectors[start : start + ROWS_AT_ONCE]
+        indices = np.arange(len(block))
+        with np.errstate(invalid="ignore", over="ignore"):
+            length = np.sqrt(pair_dots(block, block, indices, indices))
+        if not (np.abs(length - 1) <= UNIT_TOLERANCE).all():
+            return False
+    return True
 
 
 def check_k(k: int, n_candidates: int) -> None:

@@ -50,7 +50,8 @@ def check(config: DictConfig, data: ExperimentData) -> None:
         check_wandb(config.logger.offline)
     if "_target_" not in (config.index or {}):
         raise InputError(
-            f"index=saved is for {spelled('evaluate')}: choose hnsw, brute_force, exact or auto"
+            f"index=saved is for {spelled('evaluate')}: choose hnsw, brute_force, exact, auto or "
+            "faiss"
         )
     with as_input_error("index"):
         instantiate(config.index)(data.class_vectors[:2])

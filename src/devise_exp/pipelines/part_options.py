@@ -63,6 +63,11 @@ _INDEX: Kinds = {
     "method": one_of("hnsw", "brute_force"), "m": Links, "ef_construction": Width,
     "ef_search": Width | None,
 }  # fmt: skip
+_FAISS: Kinds = {
+    "kind": one_of("flat", "hnsw", "ivf_pq"), "m": Links, "ef_construction": Width,
+    "ef_search": Width | None, "lists": FromOne | None, "probes": FromOne,
+    "code_bytes": Width | None, "sample": FromOne | None, "refine": FromOne,
+}  # fmt: skip
 _OURS = "devise_exp."
 PARTS: Mapping[str, Kinds] = {
     "torch.optim.AdamW": _OPTIMIZER,
@@ -94,6 +99,7 @@ PARTS: Mapping[str, Kinds] = {
     },
     f"{_OURS}methods.baselines.ALE": {"rates": Rates},
     f"{_OURS}index.NmslibIndex": _INDEX,
+    f"{_OURS}index.FaissIndex": _FAISS,
     f"{_OURS}data.splits.random_split": {**_SPLIT, "n_unseen": FromOne | None},
     f"{_OURS}data.audited_split.clean_split": {**_SPLIT, "n_unseen": FromOne | None},
     f"{_OURS}data.splits.named_split": {

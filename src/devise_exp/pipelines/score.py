@@ -173,6 +173,7 @@ def index_name(config: DictConfig) -> str:
         config: Config of the index.
 
     Returns:
-        The class and its method, such as "NmslibIndex hnsw".
+        The class and its method or kind, such as "NmslibIndex hnsw".
     """
-    return f"{config._target_.rsplit('.', 1)[-1]} {config.get('method', '')}".strip()
+    variant = config.get("method") or config.get("kind", "")
+    return f"{config._target_.rsplit('.', 1)[-1]} {variant}".strip()

@@ -35,10 +35,11 @@ TRUSTED = {
         "devise_exp.index.ExactIndex",
         "devise_exp.index.NmslibIndex",
         "devise_exp.index.AutoIndex",
+        "devise_exp.index.FaissIndex",
     ),
 }
 _PICKLE = "trust_pickle"  # a pickle runs whatever it holds
-_REMEDIES = {"index": "choose index=hnsw, brute_force, exact or auto"}
+_REMEDIES = {"index": "choose index=hnsw, brute_force, exact, auto or faiss"}
 _REMEDY = "use a run folder that you trust and mend its config"
 
 
