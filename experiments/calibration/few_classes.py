@@ -16,11 +16,7 @@ import scipy.linalg
 
 from devise_exp.core.config import compose_config
 from devise_exp.data.class_folds import folds_of
-from devise_exp.evaluation.metrics.calibrated_stacking import (
-    best_gamma,
-    harmonic_means,
-    regret,
-)
+from devise_exp.evaluation.metrics.best_gamma import best_gamma, harmonic_means, regret
 from devise_exp.methods.baselines import ESZSL, SAE, RidgeToFeatures
 from devise_exp.methods.gamma import SHARE, FoldAnswers, choose_gamma, mean_gap
 from devise_exp.methods.method import FittedMethod, Method

@@ -20,13 +20,9 @@ from rich.progress import track
 from torch import nn
 
 from devise_exp.core.vectors import centre_of, normalize_rows
-from devise_exp.evaluation.metrics import calibrated_stacking
-from devise_exp.evaluation.metrics.calibrated_stacking import (
-    Curve,
-    best_gamma,
-    top_answers,
-    tradeoff_curve,
-)
+from devise_exp.evaluation.metrics import tradeoff
+from devise_exp.evaluation.metrics.best_gamma import best_gamma
+from devise_exp.evaluation.metrics.tradeoff import Curve, top_answers, tradeoff_curve
 from devise_exp.methods import devise_model
 from devise_exp.methods.baselines import ESZSL, SAE, RidgeToFeatures
 from devise_exp.methods.devise_model import Project, cached_per_task, devise
@@ -97,7 +93,7 @@ class Setting:
         test = curve(self.task, self.data.split.test, self.data.split.unseen_rows)
         seen, unseen = test.at(mean(best_gamma(c) for c in curves))
         area, kept = (
-            mean(map(calibrated_stacking.ausuc, curves)),
+            mean(map(tradeoff.ausuc, curves)),
             mean(c.seen[0] for c in curves),
         )
         return area, kept, test.unseen[-1], test.seen[0], 2 * seen * unseen / (seen + unseen)

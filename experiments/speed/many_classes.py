@@ -21,6 +21,8 @@ from devise_exp.data.class_folds import draw_class_folds
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split, random_split
 from devise_exp.evaluation import leakage
+from devise_exp.evaluation.metrics.tradeoff import TopAnswers
+from devise_exp.methods.gamma import FoldAnswers, choose_gamma
 from devise_exp.text.labels import merge_classes, resolve
 from devise_exp.text.word_vectors import random_word_vectors
 
@@ -45,6 +47,19 @@ def seconds(call: Callable[[], object]) -> float:
     return best
 
 
+def fold_answers(seed: int, images: int = 50_000, classes: int = 1000) -> FoldAnswers:
+    """Made-up answers to the images of a class fold, a fifth of whose classes are held out."""
+    rng = np.random.default_rng(seed)
+    held_out = np.arange(classes // 5) + seed * classes // 5
+    sides = []
+    for ids, middle in ((np.setdiff1d(np.arange(classes), held_out), 0.3), (held_out, 0.1)):
+        n = images * len(ids) // classes
+        gap = (middle + 0.1 * rng.normal(size=n)).astype(np.float32)
+        right, truth = rng.random(n) < 0.6, rng.choice(ids, n)
+        sides.append(TopAnswers(gap, np.zeros(n, np.float32), right, truth))
+    return FoldAnswers(*sides)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--classes", type=int, default=21_841)
@@ -66,6 +81,9 @@ def main() -> None:
         "labels.resolve": lambda: resolve(names, vectors),
         "labels.resolve, an alias each": lambda: resolve(names, vectors, {n: n for n in names}),
         "overlap audit": lambda: leakage.audit({name: name for name in names}, categories),
+        "gamma of two folds of 50,000 images in 1,000 classes": lambda: choose_gamma(
+            [fold_answers(0), fold_answers(1)], 1000
+        ),
     }
     table = Table(f"{len(names):,} classes, {options.rows:,} rows", "seconds of the processor")
     for name, call in cases.items():

@@ -20,7 +20,7 @@ from helpers.outputs import method_output
 
 from devise_exp.evaluation import diagnostics, evaluator
 from devise_exp.evaluation.diagnostics import Classes, class_map
-from devise_exp.evaluation.metrics import calibrated_stacking
+from devise_exp.evaluation.metrics import tradeoff
 from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.evaluation.ranking_analysis import (
     hits_by_class,
@@ -87,7 +87,7 @@ def test_a_ranking_that_is_not_deep_enough_gives_no_hit_at_5() -> None:
 def test_the_tradeoff_holds_the_curve_and_the_chosen_point() -> None:
     _, _, curve, content = diagnosed()
     one = content["tradeoff"]["devise"]
-    assert one["ausuc"] == calibrated_stacking.ausuc(curve)
+    assert one["ausuc"] == tradeoff.ausuc(curve)
     assert 0.2 < one["ausuc"] < 1
     assert (one["seen"][-1], one["unseen"][0]) == (0, 0)
     height = np.convolve(one["seen"], [0.5, 0.5], "valid")

@@ -9,7 +9,7 @@ import numpy as np
 
 from devise_exp.evaluation import diagnostics
 from devise_exp.evaluation.diagnostics import Classes
-from devise_exp.evaluation.metrics.calibrated_stacking import top_answers, tradeoff_curve
+from devise_exp.evaluation.metrics.tradeoff import top_answers, tradeoff_curve
 from devise_exp.evaluation.protocols import MethodOutput
 from devise_exp.evaluation.ranking_analysis import ProtocolRanking, top_similarity
 from devise_exp.index.exact import ExactIndex

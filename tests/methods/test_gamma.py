@@ -10,12 +10,8 @@ import pytest
 from helpers.outputs import method_output
 
 from devise_exp.evaluation.gamma_spread import GammaSpread
-from devise_exp.evaluation.metrics.calibrated_stacking import (
-    TopAnswers,
-    best_gamma,
-    regret,
-    tradeoff_curve,
-)
+from devise_exp.evaluation.metrics.best_gamma import best_gamma, regret
+from devise_exp.evaluation.metrics.tradeoff import TopAnswers, tradeoff_curve
 from devise_exp.methods.gamma import SHARE, FoldAnswers, choose_gamma, mean_gap, stored_gamma
 
 
@@ -83,6 +79,27 @@ def test_of_many_classes_gamma_is_the_mean_of_the_folds() -> None:
     assert choice.value == float(np.mean(of_folds))
     assert choice.spread is not None
     assert choice.spread.per_fold == tuple(of_folds)
+
+
+@pytest.mark.parametrize("n_seen", [12, 72])
+def test_the_interval_is_that_of_curves_sorted_anew_for_each_draw(n_seen: int) -> None:
+    folds = [drawn(seed) for seed in range(3)]
+    rng = np.random.default_rng(0)
+    chosen = []
+    for _ in range(200):
+        weights = np.bincount(rng.choice(9, 9), minlength=9)
+        if not (weights[:6].any() and weights[6:].any()):
+            continue
+        curves = [tradeoff_curve(f.seen, f.unseen, class_weights=weights) for f in folds]
+        gammas = [best_gamma(curve) for curve in curves]
+        means = [[f.seen.gap[f.seen.truth == c].mean() for c in range(6)] for f in folds]
+        gap = mean(float(np.average(of_fold, weights=weights[:6])) for of_fold in means)
+        few = (median(gammas) + SHARE * gap) / 2
+        chosen.append(mean(gammas) if n_seen == 72 else few)
+    spread = choose_gamma(folds, n_seen).spread
+    assert spread is not None
+    expected = np.quantile(chosen, [0.025, 0.975])
+    assert (spread.low, spread.high) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_of_few_classes_gamma_is_half_the_median_and_half_a_share_of_the_gap() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc, points
+from devise_exp.evaluation.metrics.tradeoff import Curve, ausuc, points
 from devise_exp.evaluation.protocols import MethodOutput
 from devise_exp.evaluation.ranking_analysis import (
     ProtocolRanking,

@@ -9,7 +9,8 @@ from functools import partial
 import numpy as np
 
 from devise_exp.evaluation.draws import mean_records, split_draws
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc, best_gamma, regret
+from devise_exp.evaluation.metrics.best_gamma import best_gamma, regret
+from devise_exp.evaluation.metrics.tradeoff import Curve, ausuc
 from devise_exp.evaluation.named_part import nameless, without_images, without_labels
 from devise_exp.evaluation.protocol_metrics import (
     chance_records,

@@ -6,15 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from devise_exp.evaluation.metrics.calibrated_stacking import (
-    Curve,
-    SearchResult,
-    calibrate_results,
-    top_answers,
-    tradeoff_curve,
-)
+from devise_exp.evaluation.metrics.calibrated_stacking import SearchResult, calibrate_results
 from devise_exp.evaluation.metrics.checks import check_no_repeats, check_truth
 from devise_exp.evaluation.metrics.retrieval import index_recall
+from devise_exp.evaluation.metrics.tradeoff import Curve, top_answers, tradeoff_curve
 from devise_exp.evaluation.protocols import MethodOutput, Protocol
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.protocol import Index

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve, ausuc
+from devise_exp.evaluation.metrics.tradeoff import Curve, ausuc
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.gamma import FoldAnswers, GammaChoice, choose_gamma

@@ -19,16 +19,37 @@ import numpy as np
 
 from devise_exp.data.class_folds import FEW_CLASSES
 from devise_exp.evaluation.gamma_spread import GammaSpread
-from devise_exp.evaluation.metrics.calibrated_stacking import (
-    Curve,
-    TopAnswers,
-    best_gamma,
-    tradeoff_curve,
-)
+from devise_exp.evaluation.metrics.best_gamma import best_gamma
+from devise_exp.evaluation.metrics.tradeoff import Curve, TopAnswers, Tradeoff
 from devise_exp.evaluation.protocols import MethodOutput
 
 SHARE = 0.6
 RESAMPLES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class ClassGaps:
+    """The mean gaps of classes.
+
+    Attributes:
+        classes: (C,) their ids.
+        means: (C,) the mean gap of the images of each.
+    """
+
+    classes: np.ndarray
+    means: np.ndarray
+
+    def mean(self, class_weights: np.ndarray | None = None) -> float:
+        """Average over classes.
+
+        Args:
+            class_weights: Weight of each class by id, None for 1.
+
+        Returns:
+            The weighted mean.
+        """
+        weights = None if class_weights is None else class_weights[self.classes]
+        return float(np.average(self.means, weights=weights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +65,19 @@ class FoldAnswers:
     unseen: TopAnswers
 
     @cached_property
+    def tradeoff(self) -> Tradeoff:
+        """The trade-off of seen against held-out classes, for any weights of them."""
+        return Tradeoff(self.seen, self.unseen)
+
+    @cached_property
     def curve(self) -> Curve:
-        """The trade-off of seen against held-out classes, by class means of hit@1."""
-        return tradeoff_curve(self.seen, self.unseen)
+        """The curve of all classes alike, by class means of hit@1."""
+        return self.tradeoff.curve()
+
+    @cached_property
+    def seen_gaps(self) -> ClassGaps:
+        """The mean gap of each seen class."""
+        return class_gaps(self.seen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +120,12 @@ def choose_gamma(folds: Sequence[FoldAnswers], n_seen: int) -> GammaChoice:
     """
     value = _combine([_best(fold) for fold in folds], n_seen)
     rng = np.random.default_rng(0)
-    n_classes = 1 + max(int(side.truth.max()) for f in folds for side in (f.seen, f.unseen))
-    ids = np.unique(np.concatenate([side.truth for f in folds for side in (f.seen, f.unseen)]))
+    of_sides = [np.unique(side.truth) for f in folds for side in (f.seen, f.unseen)]
+    ids = np.unique(np.concatenate(of_sides))
     drawn = []
     for _ in range(RESAMPLES):
-        weights = np.bincount(rng.choice(ids, len(ids)), minlength=n_classes)
-        best = [_best(f, weights) for f in folds if _has_both(f, weights)]
+        weights = np.bincount(rng.choice(ids, len(ids)), minlength=int(ids[-1]) + 1)
+        best = [_best(f, weights) for f in folds if f.tradeoff.has_both(weights)]
         if best:
             drawn.append(_combine(best, n_seen))
     low, high = np.quantile(drawn or [value], [0.025, 0.975])
@@ -103,29 +134,35 @@ def choose_gamma(folds: Sequence[FoldAnswers], n_seen: int) -> GammaChoice:
     return GammaChoice(value=value, spread=spread)
 
 
-def mean_gap(side: TopAnswers, class_weights: np.ndarray | None = None) -> float:
+def class_gaps(side: TopAnswers) -> ClassGaps:
+    """Average the gap of images by class.
+
+    Args:
+        side: Best answers of the images.
+
+    Returns:
+        The mean over the images of each class.
+    """
+    classes, position, counts = np.unique(side.truth, return_inverse=True, return_counts=True)
+    return ClassGaps(classes, np.bincount(position, weights=side.gap) / counts)
+
+
+def mean_gap(side: TopAnswers) -> float:
     """Average the gap of images, each class alike.
 
     Args:
         side: Best answers of the images.
-        class_weights: Weight of each class by id, None for 1.
 
     Returns:
         The mean over classes of the mean over their images.
     """
-    classes, position, counts = np.unique(side.truth, return_inverse=True, return_counts=True)
-    means = np.bincount(position, weights=side.gap) / counts
-    weights = None if class_weights is None else class_weights[classes]
-    return float(np.average(means, weights=weights))
+    return class_gaps(side).mean()
 
 
 def _best(fold: FoldAnswers, class_weights: np.ndarray | None = None) -> tuple[float, float]:
     """The best gamma of a fold, and the mean gap of its seen images."""
-    if class_weights is None:
-        curve = fold.curve
-    else:
-        curve = tradeoff_curve(fold.seen, fold.unseen, class_weights=class_weights)
-    return best_gamma(curve), mean_gap(fold.seen, class_weights)
+    curve = fold.curve if class_weights is None else fold.tradeoff.curve(class_weights)
+    return best_gamma(curve), fold.seen_gaps.mean(class_weights)
 
 
 def _combine(of_folds: Sequence[tuple[float, float]], n_seen: int) -> float:
@@ -134,8 +171,3 @@ def _combine(of_folds: Sequence[tuple[float, float]], n_seen: int) -> float:
     if n_seen >= FEW_CLASSES:
         return float(np.mean(gammas))
     return float((np.median(gammas) + SHARE * np.mean(gaps)) / 2)
-
-
-def _has_both(fold: FoldAnswers, class_weights: np.ndarray) -> bool:
-    """Whether a fold has a class of either side among those drawn."""
-    return all(class_weights[side.truth].any() for side in (fold.seen, fold.unseen))

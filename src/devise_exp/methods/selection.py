@@ -13,12 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from devise_exp.evaluation.metrics.calibrated_stacking import (
-    Curve,
-    SearchResult,
-    ausuc,
-    top_answers,
-)
+from devise_exp.evaluation.metrics.calibrated_stacking import SearchResult
+from devise_exp.evaluation.metrics.tradeoff import Curve, ausuc, top_answers
 from devise_exp.index.exact import ExactIndex
 from devise_exp.methods.gamma import FoldAnswers, GammaChoice, choose_gamma
 from devise_exp.methods.method import CalibratedMethod, FittedMethod, FunctionMethod, Method

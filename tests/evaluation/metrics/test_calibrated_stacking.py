@@ -13,16 +13,10 @@ from hypothesis import strategies as st
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
-from devise_exp.evaluation.metrics import calibrated_stacking
-from devise_exp.evaluation.metrics.calibrated_stacking import (
-    Curve,
-    SearchResult,
-    TopAnswers,
-    best_gamma,
-    calibrate_results,
-    top_answers,
-    tradeoff_curve,
-)
+from devise_exp.evaluation.metrics import tradeoff
+from devise_exp.evaluation.metrics.best_gamma import best_gamma
+from devise_exp.evaluation.metrics.calibrated_stacking import SearchResult, calibrate_results
+from devise_exp.evaluation.metrics.tradeoff import Curve, TopAnswers, top_answers, tradeoff_curve
 from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.index.exact import ExactIndex
 
@@ -108,10 +102,10 @@ def test_a_worked_case() -> None:
     assert curve.at(-1) == pytest.approx((0.75, 0))
     assert curve.at(0) == pytest.approx((0.75, 0.25))
     assert curve.at(9) == pytest.approx((0, 0.5))
-    assert calibrated_stacking.ausuc(curve) == pytest.approx(0.25 * 0.75 + 0.25 * 0.25)
+    assert tradeoff.ausuc(curve) == pytest.approx(0.25 * 0.75 + 0.25 * 0.25)
     # H is greatest, 0.375, with 0.75 and 0.25: from -0.2 to 0.1.
     assert best_gamma(curve) == pytest.approx(-0.05)
-    assert calibrated_stacking.points(curve) == pytest.approx(
+    assert tradeoff.points(curve) == pytest.approx(
         np.array([[0.75, 0], [0.75, 0.25], [0.5, 0.25], [0.25, 0.25], [0.25, 0.5], [0, 0.5]])
     )
 
@@ -133,13 +127,13 @@ def test_ausuc_equals_a_sweep(pair: tuple[Scores, Scores]) -> None:
     points = [(seen.class_mean(f), unseen.class_mean(f)) for f in candidates(seen, unseen).tolist()]
     slow = sum((u2 - u1) * (s1 + s2) / 2 for (s1, u1), (s2, u2) in pairwise(points))
     curve = tradeoff_curve(seen.best(), unseen.best())
-    assert calibrated_stacking.ausuc(curve) == pytest.approx(slow, abs=1e-12)
+    assert tradeoff.ausuc(curve) == pytest.approx(slow, abs=1e-12)
     # It starts with seen labels only and ends with unseen ones only; neither class mean turns back.
     assert curve.unseen[0] == 0
     assert curve.seen[-1] == 0
     assert (np.diff(curve.seen) <= 0).all()
     assert (np.diff(curve.unseen) >= 0).all()
-    drawn = calibrated_stacking.points(curve)
+    drawn = tradeoff.points(curve)
     trapezoid = (np.diff(drawn[:, 1]) * (drawn[1:, 0] + drawn[:-1, 0]) / 2).sum()
     assert trapezoid == pytest.approx(slow, abs=1e-12)  # fewer than 200 points: nothing is lost
 
@@ -266,16 +260,16 @@ def test_a_model_that_is_never_wrong_has_area_1_and_one_that_is_never_right_0() 
         return Scores(similarity, truth).best()
 
     perfect = tradeoff_curve(side(SEEN, True), side(UNSEEN, True))
-    assert calibrated_stacking.ausuc(perfect) == pytest.approx(1)
+    assert tradeoff.ausuc(perfect) == pytest.approx(1)
     assert perfect.at(best_gamma(perfect)) == pytest.approx((1, 1))
     hopeless = tradeoff_curve(side(SEEN, False), side(UNSEEN, False))
-    assert calibrated_stacking.ausuc(hopeless) == best_gamma(hopeless) == 0
+    assert tradeoff.ausuc(hopeless) == best_gamma(hopeless) == 0
 
 
 def test_many_points_are_thinned_out_between_the_ends() -> None:
     steps = np.linspace(0, 1, 5001)
     curve = Curve(np.arange(5000.0), 1 - steps, steps)
-    drawn = calibrated_stacking.points(curve)
+    drawn = tradeoff.points(curve)
     assert len(drawn) == 200
     assert drawn[0].tolist() == [1, 0]
     assert drawn[-1].tolist() == [0, 1]

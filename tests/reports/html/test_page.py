@@ -23,7 +23,7 @@ from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split
 from devise_exp.evaluation import diagnostics, evaluator
 from devise_exp.evaluation.diagnostics import Classes
-from devise_exp.evaluation.metrics.calibrated_stacking import Curve, top_answers, tradeoff_curve
+from devise_exp.evaluation.metrics.tradeoff import Curve, top_answers, tradeoff_curve
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
 from devise_exp.evaluation.ranking_analysis import top_similarity
 from devise_exp.evaluation.verdicts import Overlap

@@ -1,5 +1,3 @@
-from .calibrated_stacking import ausuc as ausuc
-from .calibrated_stacking import tradeoff_curve as tradeoff_curve
 from .hierarchical import hierarchical_precision as hierarchical_precision
 from .hits import class_mean as class_mean
 from .hits import harmonic_mean as harmonic_mean
@@ -10,3 +8,5 @@ from .intervals import paired_test as paired_test
 from .retrieval import average_precision as average_precision
 from .retrieval import index_recall as index_recall
 from .retrieval import precision_at_k as precision_at_k
+from .tradeoff import ausuc as ausuc
+from .tradeoff import tradeoff_curve as tradeoff_curve
