@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import shlex
 
+import numpy as np
+import pytest
+
+from devise_exp.core.config import compose_config
 from devise_exp.data.verdict_kinds import CLEAN, CLEAN_AS_STATED, NOT_IDENTIFIED
 from devise_exp.evaluation.image_names import ImageNames, doubtful_classes, names_of_images
+from devise_exp.pipelines.label_entries import stated_overlapping
 from devise_exp.reports.image_name_cells import image_name_lines, image_names_cell
 from devise_exp.runs.class_records import ClassRecord
 
@@ -46,10 +51,12 @@ def test_a_line_for_each_marked_class_up_to_ten() -> None:
     (line,) = image_name_lines([record("billiards", most)], {"billiards": CLEAN})
     assert line == (
         "billiards: clean by its name, but 40 of 40 images are called pool table: state it with "
-        "labels.stated_overlapping=[billiards] if it is the same thing"
+        "'labels.stated_overlapping={billiards: pool table}' if it is the same thing"
     )
     (line,) = image_name_lines([record("bar billiards", most)], {"bar billiards": CLEAN})
-    assert "labels.stated_overlapping=['bar billiards']" in line
+    assert "'labels.stated_overlapping={bar billiards: pool table}'" in line
+    (line,) = image_name_lines([record("crème, brûlée", most)], {"crème, brûlée": CLEAN})
+    assert "labels.stated_overlapping=['crème, brûlée']" in line
     records = [record(f"c{i}", most) for i in range(13)]
     lines = image_name_lines(records, {r.name: CLEAN for r in records})
     assert len(lines) == 11
@@ -63,3 +70,15 @@ def test_a_run_without_names_says_why() -> None:
         "No column of what the backbone's own classifier calls the images: resnet18 has random "
         "weights."
     )
+
+
+@pytest.mark.parametrize("name", ["billiards", "bar billiards", "water-ski", "x_2"])
+@pytest.mark.parametrize("category", ["pool table", "jack-o'-lantern", "four-poster"])
+def test_the_statement_is_read_as_it_is_written(name: str, category: str) -> None:
+    called = ImageNames(n=40, names=((category, 40),))
+    (line,) = image_name_lines([record(name, called)], {name: CLEAN})
+    (argument, *_) = shlex.split(line.partition("state it with ")[2])
+    config = compose_config([argument])
+    categories = [f"{category}, something else"]
+    stated = stated_overlapping(config.labels, [name, "other"], categories)
+    assert stated == {name: categories[0]}

@@ -121,7 +121,7 @@ def announce(data: ExperimentData) -> None:
     _announce_words(data)
     if few := too_few_classes(split):
         warn(f"{few}: hold out another number of classes, or use data of more classes")
-    announce_audit(data.audit, len(split.unseen))
+    announce_audit(data.class_audit, [split.classes[c] for c in split.unseen])
 
 
 def _announce_words(data: ExperimentData) -> None:

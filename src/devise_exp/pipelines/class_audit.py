@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from omegaconf import DictConfig
 
@@ -89,7 +89,7 @@ def require_clean(split: Split, audit: AuditReport) -> None:
     if undecided := audit.undecided:
         raise InputError(
             f"split.clean=require: {_undecided(audit, n)}, so no overlap can be ruled out "
-            f"({_reasons(audit, undecided)}): {_remedy(undecided[0])}, hold out other classes "
+            f"({_reasons(audit, undecided)}): {_remedy(audit)}, hold out other classes "
             "(split=clean draws some), or say split.clean=report"
         )
 
@@ -105,13 +105,14 @@ def _undecided(audit: AuditReport, n: int) -> str:
     return " and ".join(filter(None, parts))
 
 
-def announce_audit(audit: AuditReport, n: int) -> None:
+def announce_audit(every: AuditReport, unseen: Collection[str]) -> None:
     """Warn of unseen classes that the pretraining knew, or may have known, and say what to do.
 
     Args:
-        audit: Of the unseen classes.
-        n: How many there are.
+        every: The audit of all classes: what a person states in vain is said of seen ones too.
+        unseen: Names of the unseen classes.
     """
+    audit, n = every.of(unseen), len(unseen)
     if audit.overlapping:
         warn(
             f"{len(audit.overlapping)} of {n} unseen classes were in the backbone's pretraining: "
@@ -120,22 +121,27 @@ def announce_audit(audit: AuditReport, n: int) -> None:
     if undecided := audit.undecided:
         warn(
             f"{_undecided(audit, n)}, so the pretraining may have known them "
-            f"({_reasons(audit, undecided)}): {_remedy(undecided[0])}, or draw classes that pass "
+            f"({_reasons(audit, undecided)}): {_remedy(audit)}, or draw classes that pass "
             "(split=clean)"
         )
-    if audit.overruled:
+    if every.overruled:
         warn(
-            f"labels.stated_clean names {listed(audit.overruled)}, which the audit finds in the "
+            f"labels.stated_clean names {listed(every.overruled)}, which the audit finds in the "
             "pretraining: it stays overlapping"
         )
     if not audit.checked_by:
         warn("the backbone's pretraining classes are unknown, so overlap was not audited")
 
 
-def _remedy(name: str) -> str:
-    """What a person can do about a class without a sure verdict."""
+def _remedy(audit: AuditReport) -> str:
+    """What a person can do about classes without a sure verdict; a known noun needs no other."""
+    noun = ""
+    if audit.unidentified:
+        alias = alias_override(audit.unidentified[0])
+        which = "each that is not identified" if audit.possible else "each"
+        noun = f"give {which} a noun that the audit knows ({alias}), or "
     return (
-        f"give each a noun that the audit knows ({alias_override(name)}), or state what you know "
+        f"{noun}state what you know "
         "(labels.stated_clean=[NAME,NAME], labels.stated_overlapping=[NAME,NAME])"
     )
 

@@ -126,7 +126,7 @@ def _announce_audit(split: Split, audit: AuditReport) -> None:
     """Warn of unseen classes that the pretraining knew, or may have known."""
     from devise_exp.pipelines.class_audit import announce_audit  # late: torch
 
-    announce_audit(audit.of(split.classes[c] for c in split.unseen), len(split.unseen))
+    announce_audit(audit, [split.classes[c] for c in split.unseen])
 
 
 def _require_clean(split: Split, audit: AuditReport) -> None:

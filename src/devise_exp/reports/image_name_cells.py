@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from devise_exp.core.overrides import quoted_value
@@ -67,12 +68,20 @@ def image_name_lines(
         category, count = called.names[0]
         lines.append(
             f"{name}: clean by its name, but {count:,} of {called.n:,} images are called "
-            f"{category}: state it with labels.stated_overlapping=[{_as_option(name)}] if it is "
-            "the same thing"
+            f"{category}: state it with {_statement(name, category)} if it is the same thing"
         )
     if len(doubtful) > SHOWN:
         lines.append(f"{len(doubtful) - SHOWN:,} more clean classes are marked so")
     return lines
+
+
+def _statement(name: str, category: str) -> str:
+    """The argument that states that a class overlaps with a pretraining class."""
+    plain = re.compile(r"[A-Za-z_](?:[\w -]*\w)?", re.ASCII)  # a key has no quotes in Hydra
+    if plain.fullmatch(name):
+        value = category if plain.fullmatch(category) else quoted_value(category)
+        return shlex.quote(f"labels.stated_overlapping={{{name}: {value}}}")
+    return f"labels.stated_overlapping=[{_as_option(name)}]"
 
 
 def _as_option(name: str) -> str:

@@ -24,6 +24,7 @@ from devise_exp.reports.tables import Table, left, right
 from devise_exp.reports.titles import protocol_title
 from devise_exp.reports.word_cells import SENSE_HEADING
 from devise_exp.runs.class_records import ClassRecord
+from devise_exp.text.wordnet.sense_notes import NOT_PLACED
 
 _BAR = Markup('<span class="bar{}" aria-hidden="true"><i style="width: {:.1f}%"></i></span>{}')
 
@@ -182,7 +183,7 @@ def _words(records: Sequence[ClassRecord], senses: Mapping[str, str]) -> Table:
     rows = []
     for r in records:
         row = [r.name, _side(r.seen), " ".join(r.words), r.rule]
-        row += [senses.get(r.name, "not placed")] if placed else []
+        row += [senses.get(r.name, NOT_PLACED)] if placed else []
         row += [image_names_cell(r)] if named else []
         rows.append(tuple(row))
     return Table(

@@ -43,6 +43,7 @@ def classes(run: RunArgument) -> None:
     from devise_exp.reports.tables import Column, Table
     from devise_exp.reports.word_cells import CHECK_HEADINGS, SENSE_HEADING, check_cells
     from devise_exp.runs.folder import RunFolder
+    from devise_exp.text.wordnet.sense_notes import NOT_PLACED, PLACING
 
     folder, rows = RunFolder(run), []
     records, details = folder.classes(), folder.details()
@@ -55,12 +56,14 @@ def classes(run: RunArgument) -> None:
         overlaps = "; ".join(relations) or verdicts.get(record.name, "")
         side = "seen" if record.seen else "unseen"
         row = record.name, side, " ".join(record.words), record.rule
-        sense = senses[record.name].text if record.name in senses else ""
+        sense = senses[record.name].text if record.name in senses else NOT_PLACED * bool(senses)
         called = [image_names_cell(record, verdicts.get(record.name, ""))] if named else []
         rows.append((*row, *check_cells(record.check), sense, overlaps, *called))
     headings = ["class", "", "words", "how", *CHECK_HEADINGS, SENSE_HEADING]
     headings += ["known to the pretraining", *([IMAGES_HEADING] if named else [])]
     print_content(to_rich(Table(columns=tuple(map(Column, headings)), rows=tuple(rows))))
+    if senses and any(record.name not in senses for record in records):
+        print_content(PLACING)
     print_content(*image_name_lines(records, verdicts, details.unnamed))
 
 
