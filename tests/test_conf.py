@@ -51,6 +51,7 @@ LATER = {
     "prior": {"pretraining"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
+    "executor": {"folder"},
 }
 # Of torch's and Lightning's constructors the YAML names only some parameters, of ours all.
 OURS = "devise_exp."
@@ -62,7 +63,8 @@ NOT_OF_THIS = {"index/brute_force": {"m", "ef_construction", "ef_search", "graph
 @cache
 def composed_with(composed: Callable[..., DictConfig], option: str) -> DictConfig:
     group, name = option.split("/")
-    return composed(f"{group}={name}", *NEEDED.get(option, []))
+    primary = "sweep" if group == "executor" else "config"
+    return composed(f"{group}={name}", *NEEDED.get(option, []), name=primary)
 
 
 def target_of(node: DictConfig) -> Callable[..., Any]:
@@ -284,7 +286,7 @@ def test_data_that_brings_its_split_still_lets_a_person_choose(
 def test_an_unknown_option_of_any_group_is_refused(composed: Callable[..., DictConfig]) -> None:
     for group in sorted({option.split("/")[0] for option in OPTIONS} | {"experiment"}):
         with pytest.raises(MissingConfigException):
-            composed(f"{group}=nosuch")
+            composed_with(composed, f"{group}/nosuch")
 
 
 def test_an_unknown_key_is_refused_anywhere(composed: Callable[..., DictConfig]) -> None:

@@ -72,7 +72,7 @@ def test_wrong_input_is_told_without_torch(tmp_path: Path) -> None:
 def test_a_worker_of_a_sweep_is_light() -> None:
     """torchvision, timm and Lightning would take its memory past 1 GiB."""
     code = (
-        "import sys\nimport devise_exp.pipelines.sweep.worker\n"
+        "import sys\nfrom devise_exp.pipelines.sweep import job, trial\n"
         "from devise_exp.features import efficientnet_lite\nefficientnet_lite(0).fingerprint\n"
         "print([m for m in ('pytorch_lightning', 'torchmetrics', 'torchvision', 'timm', 'wandb',"
         " 'matplotlib', 'nmslib') if m in sys.modules])"

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
-from optuna.trial import TrialState
 
 from devise_exp.core.config import compose_config
-from devise_exp.pipelines.sweep import worker as worker_module
-from devise_exp.pipelines.sweep.storage import STORAGE, STUDY
+from devise_exp.pipelines.sweep.executors import Executor, Job, Result
+from devise_exp.pipelines.sweep.results import Results
 from devise_exp.pipelines.sweep.study_config import study_of
-from devise_exp.pipelines.sweep.trial_queue import TrialQueue
-from devise_exp.pipelines.sweep.worker_id import worker_id
+from devise_exp.pipelines.sweep.sweep import run_rounds
 from helpers.images import draw
 
 TPE = {
@@ -69,18 +67,36 @@ def write_studies(image_tree: Path, base: Path) -> Path:
     return folder
 
 
+class Here(Executor):
+    """Runs trials in this process, one after the other."""
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing has to be ended."""
+
+    def outcomes(
+        self, function: Callable[[Job], Result], jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, Result | None]]:
+        for job in jobs:
+            yield job, function(job)
+
+
+def results_of(
+    studies: Path, folder: Path, name: str = "small", storage: str | None = None, **options: Any
+) -> Results:
+    """What a storage has of a study, by default that of its folder."""
+    config = compose_config([f"study={name}"], "sweep", studies)
+    config.study.merge_with(options)
+    return Results.open(study_of(config.study), storage or str(folder / "journal.log"))
+
+
 def in_process(
     studies: Path, folder: Path, name: str = "small", storage: str | None = None, **options: Any
-) -> TrialQueue:
-    """Run a study in this process, without the command; its queue when all are done."""
-    kept = f"storage={storage or folder / 'journal.log'}"
-    config = compose_config([f"study={name}", f"folder={folder}", kept], "sweep", studies)
+) -> Results:
+    """Run a study in this process, without the command; its results when all are there."""
     folder.mkdir(exist_ok=True)
-    config.study.merge_with(options)
-    os.environ[STUDY] = OmegaConf.to_yaml(config.study, resolve=True)
-    os.environ[STORAGE] = config.storage
-    worker_module.work()
-    return TrialQueue.open(study_of(config.study), config.storage)
+    results = results_of(studies, folder, name, storage, **options)
+    run_rounds(results, Here(), lambda: None)
+    return results_of(studies, folder, name, storage, **options)
 
 
 def facts(trials: list[optuna.trial.FrozenTrial]) -> list[tuple]:
@@ -99,12 +115,3 @@ def command(*arguments: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def left_by_this_process(queue: TrialQueue) -> None:
-    """What a worker that could give nothing back has left, once it has ended."""
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    for trial in queue.trials():
-        if trial.state == TrialState.RUNNING:
-            queue.mark(trial._trial_id, "worker", f"{worker_id().rpartition(':')[0]}:{gone.pid}")

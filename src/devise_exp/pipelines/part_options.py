@@ -87,6 +87,7 @@ PARTS: Mapping[str, Kinds] = {
         "n_startup_trials": FromZero, "multivariate": Switch, "constant_liar": Switch,
     },
     "optuna.pruners.MedianPruner": {"n_startup_trials": FromZero, "n_warmup_steps": FromZero},
+    f"{_OURS}pipelines.sweep.executors.processes.Processes": {"workers": FromOne | None},
     f"{_OURS}methods.losses.softmax": {"temperature": Temperature},
     f"{_OURS}methods.losses.hinge_rank": {
         "margin": Margin, "violators": one_of("all", "first"),

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from helpers.sweeps import in_process, write_studies
 
-from devise_exp.pipelines.sweep.trial_queue import TrialQueue
+from devise_exp.pipelines.sweep.results import Results
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +31,8 @@ def studies(image_tree: Path, sweep_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def alone(studies: Path, sweep_folder: Path) -> TrialQueue:
-    """The queue of a study that one worker has finished; a test copies what it changes."""
+def alone(studies: Path, sweep_folder: Path) -> Results:
+    """The results of a study that is finished; a test copies what it changes."""
     with FileLock(sweep_folder / "alone.lock"):
         return in_process(studies, sweep_folder / "alone")  # a finished study ends at once
 

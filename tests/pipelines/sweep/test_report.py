@@ -13,12 +13,12 @@ from optuna.trial import TrialState
 
 from devise_exp.core.config import compose_config
 from devise_exp.pipelines.sweep import report
+from devise_exp.pipelines.sweep.results import Results
 from devise_exp.pipelines.sweep.study_config import study_of
-from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 
 def test_the_best_trial_is_an_experiment_that_trains_to_its_value(
-    alone: TrialQueue, tmp_path: Path
+    alone: Results, tmp_path: Path
 ) -> None:
     report.write(alone.study, alone.trials(), tmp_path)
     best = max(

@@ -5,26 +5,21 @@ Whatever a driver raises becomes one line that says what is wrong.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from filelock import FileLock, Timeout
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from sqlalchemy import event
+from sqlalchemy import NullPool, create_engine, func, make_url, select
 from sqlalchemy.exc import DBAPIError
 
 from devise_exp.core.command import underlying_stop
 from devise_exp.core.errors import InputError
-
-STORAGE = "DEVISE_STORAGE"  # names it to workers: as an argument or in a file all could read it
-STUDY = "DEVISE_STUDY"  # its config, as YAML: a file in the folder another sweep could replace
-_ATTEMPTS = 5  # two processes that create the tables of an empty database disturb each other
-_CREATED_BY_ANOTHER = re.compile("already exists|duplicate key|UNIQUE constraint|is locked")
 
 
 class StorageError(InputError):
@@ -39,51 +34,64 @@ def open_storage(location: str) -> BaseStorage:
 
     Returns:
         An Optuna storage.
-
-    Raises:
-        InputError: If the URL has an @ too many, or its driver is not installed. Other errors of
-            the driver or the system pass.
     """
     if "://" not in location:
         _mend(Path(location))
-        return JournalStorage(_Journal(location))
-    if location.count("@") > 1 and not location.startswith("sqlite"):
+        return JournalStorage(JournalFileBackend(location))
+    # A connection that was cut since its last use is opened again.
+    return RDBStorage(location, engine_kwargs={"pool_pre_ping": True})
+
+
+@contextmanager
+def sole_use(location: str, name: str, folder: Path) -> Iterator[None]:
+    """Keep other commands from a study: its results are for one coordinator to write.
+
+    The lock is PostgreSQL's own (an advisory lock), for all machines; else the system's on a file,
+    beside a storage that is a file or in the folder. It ends with the process, however that ends.
+
+    Args:
+        location: Of the storage.
+        name: Of the study.
+        folder: Of the study.
+
+    Yields:
+        Nothing; the study may be used inside the block.
+
+    Raises:
+        InputError: If another command works on the study, or the URL has an @ too many.
+    """
+    url = make_url(location) if "://" in location else None
+    if url is not None and location.count("@") > 1 and url.get_backend_name() != "sqlite":
         raise InputError(
             f"storage={masked(location)}: has an @ too many: write those of the name or "
             "the password as %40"
         )
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return get_storage(_database(location))
-        except ImportError as error:
-            raise InputError(
-                f"storage={masked(location)}: the driver of this database is not "
-                "installed; that of postgresql:// is: pip install 'devise-exp[postgresql]'"
-            ) from error
-        except Exception as error:
-            if attempt == _ATTEMPTS or not _CREATED_BY_ANOTHER.search(str(error)):
-                raise
-            time.sleep(0.2 * attempt)
-    raise AssertionError("unreachable")
+    if url is not None and url.get_backend_name() == "postgresql":
+        engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            key = func.hashtext(f"devise-exp {name}")
+            if not connection.scalar(select(func.pg_try_advisory_lock(key))):
+                raise _in_use(location, name)
+            yield
+        return
+    path = folder / f".{name}.lock"
+    if url is None or url.get_backend_name() == "sqlite":
+        path = Path(f"{url.database if url is not None else location}.{name}.lock")
+        if not path.parent.is_dir():  # the lock would create it
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    try:
+        lock = FileLock(path).acquire(blocking=False)
+    except Timeout:
+        raise _in_use(location, name) from None
+    with lock:
+        yield
 
 
-def _database(url: str) -> RDBStorage:
-    """A database whose transactions, claims above all, are atomic."""
-    if not url.startswith("sqlite"):
-        # A connection that was cut since its last use is opened again.
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
-    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60.0}})
-
-    # Python's driver begins a transaction at the first change: two could read the same before it.
-    def no_implicit_begin(connection: Any, record: Any) -> None:
-        connection.isolation_level = None
-
-    event.listen(storage.engine, "connect", no_implicit_begin)
-    event.listen(
-        storage.engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _in_use(location: str, name: str) -> InputError:
+    return InputError(
+        f"storage={masked(location)}: another command works on study {name}: wait for its end, or "
+        "give study.name=ANOTHER"
     )
-    storage.engine.dispose()  # the connections so far
-    return storage
 
 
 def masked(storage: str) -> str:
@@ -122,6 +130,36 @@ def first_cause(error: BaseException) -> str:
 
 
 @contextmanager
+def opening_errors(storage: str) -> Iterator[None]:
+    """Raise every error of a storage that is opened as an InputError.
+
+    Args:
+        storage: Where the trials are kept, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: If the storage cannot be used.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except ImportError as error:
+        raise InputError(
+            f"storage={masked(storage)}: the driver of this database is not "
+            "installed; that of postgresql:// is: pip install 'devise-exp[postgresql]'"
+        ) from error
+    except Exception as error:  # drivers raise whatever they like
+        raise InputError(
+            f"storage={masked(storage)}: cannot be used ({first_cause(error)}): give a file that "
+            "can be written, or the URL of a database that runs, such as "
+            "postgresql://USER:PASSWORD@HOST/NAME"
+        ) from error
+
+
+@contextmanager
 def storage_errors(storage: str) -> Iterator[None]:
     """Raise every error of a storage, or of the driver under it, as a StorageError.
 
@@ -147,22 +185,6 @@ def storage_errors(storage: str) -> Iterator[None]:
             f"storage={masked(storage)}: no longer answers ({first_cause(error)}): mend that, "
             "and the same command goes on"
         ) from error
-
-
-class _Journal(JournalFileBackend):
-    """A journal that cuts off the half line that a full disk leaves before the next is added."""
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add lines to the journal.
-
-        Args:
-            logs: What to add.
-        """
-        try:
-            super().append_logs(logs)
-        except OSError:
-            _mend(Path(self._file_path))
-            raise
 
 
 def _mend(journal: Path) -> None:

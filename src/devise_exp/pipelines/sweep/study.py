@@ -22,6 +22,8 @@ from optuna.trial import FrozenTrial
 
 from devise_exp.core.overrides import quoted_value
 
+NUMBER = "trial"  # that the plan gives a trial, among its user attributes
+
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
@@ -130,23 +132,6 @@ class Study:
             "planned_by": self.planned_by,
         }
         return json.dumps(identity)
-
-
-@dataclass(frozen=True, eq=False)
-class ClaimedTrial:
-    """A trial to run.
-
-    Attributes:
-        id: In the storage.
-        number: In the study, from 0 on.
-        values: Key -> value.
-        known: All trials of the rounds before its own.
-    """
-
-    id: int
-    number: int
-    values: dict[str, Any]
-    known: Sequence[FrozenTrial]
 
 
 def plain_values(config: DictConfig | None) -> Any:

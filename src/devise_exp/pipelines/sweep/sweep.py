@@ -1,42 +1,38 @@
-"""A sweep: a study's trials run by several workers, watched, and reported when all are done."""
+"""A sweep: one coordinator plans the trials in rounds, hands them out and keeps the results."""
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
-from devise_exp.core.command import TERMINATED
 from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, progress
-from devise_exp.core.errors import InputError
+from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.files import write_text
-from devise_exp.core.machine import processors
 from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import FromOne, PathOrNumber
 from devise_exp.pipelines.outputs import check_folder
+from devise_exp.pipelines.part_options import check_part
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.sweep import report
-from devise_exp.pipelines.sweep.storage import STORAGE, STUDY, masked
+from devise_exp.pipelines.sweep.executors import Executor, one_thread
+from devise_exp.pipelines.sweep.job import TrialJob, run_job
+from devise_exp.pipelines.sweep.results import Results
+from devise_exp.pipelines.sweep.storage import masked, opening_errors, sole_use
 from devise_exp.pipelines.sweep.study import Study
 from devise_exp.pipelines.sweep.study_config import study_of
-from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
-LOG = "workers.log"
 _STUDY, _JOURNAL = "study.yaml", "journal.log"
-_DEATHS = 10  # as many workers may die before a sweep gives up
-_GRACE = 20.0  # seconds for workers to release their trials
+_LOST = "its process was lost each time it ran (out of memory?)"
 
 
 def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
@@ -50,7 +46,8 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
         The folder of the study.
 
     Raises:
-        InputError: If the study is wrong, or every trial of its first round failed.
+        InputError: If the study is wrong, another command works on it, or every trial of its first
+            round failed.
     """
     config = compose_config(overrides, "sweep", studies)
     study = study_of(config.study)
@@ -58,23 +55,28 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
     check_option("folder", config.folder, PathOrNumber)
     check_space(study)
     check_folder(Path(str(config.folder)).expanduser(), "folder", (_STUDY, _JOURNAL))
+    check_part("executor", config.executor)
+    with as_input_error("executor"):
+        executor = instantiate(config.executor)
     folder, storage = _locations(config)
-    queue = TrialQueue.open(study, storage)
-    folder.mkdir(parents=True, exist_ok=True)
-    config.storage = masked(storage)
-    write_text(folder / _STUDY, OmegaConf.to_yaml(config, resolve=True))
-    before = queue.finished()
-    if before > study.trials:
-        raise InputError(
-            f"study.trials={study.trials}: {before} are done already: give as many or more"
-        )
-    notify(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
-    started = time.perf_counter()
-    n = min(config.workers or processors(), study.round)
-    _work(queue, n, folder, {STORAGE: storage, STUDY: OmegaConf.to_yaml(config.study)})
-    seconds = time.perf_counter() - started
-    report.write(study, queue.trials(), folder)
-    report.show(study, queue.trials(), study.trials - before, seconds)
+    with ExitStack() as lock:
+        with opening_errors(storage):
+            lock.enter_context(sole_use(storage, study.name, folder))
+            results = Results.open(study, storage)
+        before = len(results.by_number)
+        if before > study.trials:
+            raise InputError(
+                f"study.trials={study.trials}: {before} are done already: give as many or more"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        config.storage = masked(storage)
+        write_text(folder / _STUDY, OmegaConf.to_yaml(config, resolve=True))
+        notify(f"study {study.name}: {before} of {study.trials} trials are done; {folder}")
+        started = time.perf_counter()
+        _run_all(results, executor(folder=folder))
+        seconds = time.perf_counter() - started
+        report.write(study, results.trials(), folder)
+    report.show(study, results.trials(), study.trials - before, seconds)
     notify(f"written to {folder}: summary.md, trials.csv, figures")
     best = f"--config-dir {shlex.quote(str(folder))} experiment={study.name}"
     notify(f"the best as a run: devise-exp train {best}")
@@ -110,53 +112,54 @@ def check_space(study: Study) -> None:
             read_settings(compose_config(study.overrides_of({**first, key: value})))
 
 
-def _work(queue: TrialQueue, n: int, folder: Path, environment: dict[str, str]) -> None:
-    """Keep `n` workers at work until every trial is done; a new worker replaces a dead one."""
-    workers: list[subprocess.Popen] = []
-    deaths = 0
+def run_rounds(results: Results, executor: Executor, seen: Callable[[], None]) -> None:
+    """Run the trials that a study lacks, a round at a time.
+
+    Trials of a round know the results of the rounds before it, and nothing of each other.
+
+    Args:
+        results: Of the study; they grow.
+        executor: Where trials run.
+        seen: Called after each of them.
+
+    Raises:
+        InputError: If every trial of the first round failed.
+    """
+    study = results.study
+    for start in range(0, study.trials, study.round):
+        numbers = range(start, min(start + study.round, study.trials))
+        if missing := [number for number in numbers if number not in results.by_number]:
+            known = results.trials(start)
+            plan = study.plan(known, start // study.round)
+            jobs = [
+                TrialJob(
+                    study=study,
+                    number=number,
+                    values=plan[number - start],
+                    known=known if study.pruner else (),
+                )
+                for number in missing
+            ]
+            for job, trial in executor.outcomes(run_job, jobs):
+                results.add(trial or job.finished(notes={"error": _LOST}))
+                seen()
+        _check_first_round(study, results.trials())
+
+
+def _run_all(results: Results, executor: Executor) -> None:
+    """Run all trials under a progress bar, each in one thread."""
     try:
-        with (folder / LOG).open("ab") as log, _progress() as bar:
-            task = bar.add_task(queue.study.name, total=queue.study.trials, best="")
-            while True:
-                trials = queue.trials()
-                done = [trial for trial in trials if trial.state.is_finished()]
-                bar.update(task, completed=len(done), best=_best(queue.study, done))
-                _check_first_round(queue.study, done)
-                if len(done) == queue.study.trials:
-                    return
-                for worker in [worker for worker in workers if worker.poll() is not None]:
-                    workers.remove(worker)
-                    deaths += worker.returncode != 0
-                    wrong = worker.returncode > 0 and worker.returncode != TERMINATED
-                    if wrong or deaths > _DEATHS:
-                        raise InputError(f"a worker ended: {_last_line(folder / LOG)}")
-                left = queue.study.trials - len(done)
-                while len(workers) < min(n, left):
-                    workers.append(_start(folder, log, environment))
-                time.sleep(0.5)
+        with _progress() as bar, one_thread(), executor:
+            task = bar.add_task(results.study.name, total=results.study.trials)
+
+            def seen() -> None:
+                done = results.trials()
+                bar.update(task, completed=len(done), best=_best(results.study, done))
+
+            seen()
+            run_rounds(results, executor, seen)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("the sweep is not finished; the same command goes on") from error
-    finally:
-        for worker in workers:
-            worker.terminate()
-        until = time.monotonic() + _GRACE
-        for worker in workers:
-            with suppress(subprocess.TimeoutExpired):
-                worker.wait(max(0.0, until - time.monotonic()))
-            worker.kill()
-
-
-def _start(folder: Path, log: IO[bytes], environment: dict[str, str]) -> subprocess.Popen:
-    """Start a worker of one thread."""
-    one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return subprocess.Popen(
-        [sys.executable, "-m", "devise_exp.pipelines.sweep.worker", str(folder)],
-        env={**os.environ, **one, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,  # Ctrl-C reaches this process alone
-    )
 
 
 def _check_first_round(study: Study, done: Sequence[FrozenTrial]) -> None:
@@ -185,9 +188,3 @@ def _progress() -> Progress:
         "best",
         columns=["{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()],
     )
-
-
-def _last_line(log: Path) -> str:
-    """What the last worker that failed has written."""
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().split("\n")
-    return lines[-1].removeprefix("error: ") or f"see {log}"

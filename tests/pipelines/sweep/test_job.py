@@ -1,4 +1,4 @@
-"""Workers: stops, full disks and trials that fail."""
+"""Trials as jobs: full disks and trials that fail."""
 
 from __future__ import annotations
 
@@ -9,43 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.sweeps import facts, in_process, left_by_this_process
+from helpers.sweeps import facts, in_process, results_of
 from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from devise_exp.core.errors import InputError, Terminated, user_message
-from devise_exp.pipelines.sweep import report
-from devise_exp.pipelines.sweep import worker as worker_module
-from devise_exp.pipelines.sweep.trial_queue import TrialQueue
-
-
-def test_a_stop_that_an_error_hides_is_no_failed_trial(
-    alone: TrialQueue, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What clears up after a stop may fail for want of what the stop has left undone."""
-
-    def stopped(*arguments: Any) -> dict[str, float]:
-        try:
-            raise Terminated
-        finally:
-            raise AttributeError("half made")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(worker_module, "run_trial", stopped)
-        with pytest.raises(Terminated):
-            in_process(studies, tmp_path)
-    (trial,) = TrialQueue.open(alone.study, str(tmp_path / "journal.log")).trials()
-    assert trial.state == TrialState.WAITING
-    assert facts(in_process(studies, tmp_path).trials()) == facts(alone.trials())
+from devise_exp.core.errors import InputError
+from devise_exp.pipelines.sweep import report, trial
+from devise_exp.pipelines.sweep.results import Results
 
 
 @pytest.mark.parametrize("full", ["journal", "sqlite", "the trial's disk"])
 def test_a_disk_that_is_full_in_the_middle_of_a_trial(
-    full: str, alone: TrialQueue, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full: str, alone: Results, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line, no trial fails of it, and the same study goes on to the same trials."""
-    real, runs, limits = worker_module.run_trial, [], resource.getrlimit(resource.RLIMIT_FSIZE)
+    real, runs, limits = trial.run_trial, [], resource.getrlimit(resource.RLIMIT_FSIZE)
     file = tmp_path / "study.db" if full == "sqlite" else tmp_path / "journal.log"
     storage = f"sqlite:///{file}" if full == "sqlite" else str(file)
 
@@ -61,21 +40,21 @@ def test_a_disk_that_is_full_in_the_middle_of_a_trial(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker_module, "run_trial", short)
+        patch.setattr(trial, "run_trial", short)
         try:
-            with pytest.raises((InputError, InstantiationException)) as raised:
+            with pytest.raises(InputError) as raised:
                 in_process(studies, tmp_path, storage=storage)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    line = user_message(raised.value)
-    assert line is not None
-    if full != "the trial's disk":
+    line = str(raised.value)
+    if full == "the trial's disk":
+        assert line.startswith("some/bank: No space left on device: free some space")
+    else:
         assert line.startswith("storage=")
         assert "no longer answers (" in line
         assert line.endswith("and the same command goes on")
-    first = TrialQueue.open(alone.study, storage).trials()
-    assert not [trial for trial in first if trial.state == TrialState.FAIL]
-    left_by_this_process(TrialQueue.open(alone.study, storage))
+    first = results_of(studies, tmp_path, storage=storage).trials()
+    assert [item.number for item in first] == [0, 1, 2, 3]
     assert facts(in_process(studies, tmp_path, storage=storage).trials()) == facts(alone.trials())
 
 
