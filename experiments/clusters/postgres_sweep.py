@@ -1,5 +1,5 @@
-"""A sweep on PostgreSQL: two machines' commands at once, a killed worker and a server that stops
-give the trials of one command alone with a journal; what is wrong with a database is one line.
+"""A sweep on PostgreSQL: a killed worker, a killed command and a server that stops give the trials
+of a sweep with a journal; a second command and what is wrong with a database are one line each.
 
 python experiments/clusters/postgres_sweep.py [FOLDER]     (as root; postgresql installed)
 
@@ -23,15 +23,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 import grid
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from slurm_grid import free_ports
 
 from devise_exp.core.config import compose_config
+from devise_exp.pipelines.sweep.results import Results
 from devise_exp.pipelines.sweep.study_config import study_of
-from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 STUDY = ["study=head", "study.trials=12", "study.round=4"]
-HEAD = "| storage | claims | trials equal | seconds |"
+HEAD = "| storage | trials equal | seconds |"
 COMMAND = "from devise_exp.ui.cli.main import app; app()"
 
 
@@ -118,8 +118,8 @@ def ended(process: subprocess.Popen, folder: Path, code: int = 0) -> str:
     return log.read_text().strip().split("\n")[-1]
 
 
-def queue(storage: str) -> TrialQueue:
-    return TrialQueue.open(study_of(compose_config(STUDY, "sweep").study), storage)
+def results(storage: str) -> Results:
+    return Results.open(study_of(compose_config(STUDY, "sweep").study), storage)
 
 
 def facts(trials: list[FrozenTrial]) -> list[tuple]:
@@ -135,43 +135,59 @@ def waited_for(process: subprocess.Popen, seen: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def busy(trials: list[FrozenTrial], done: int) -> list[int]:
-    """The processes that run trials, once so many are done."""
-    if sum(trial.state.is_finished() for trial in trials) < done:
-        return []
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    workers = [trial.user_attrs.get("worker") for trial in running]
-    return [int(worker.rpartition(":")[2]) for worker in workers if worker]
+def workers_of(process: subprocess.Popen) -> list[int]:
+    """The processes that run the trials of a sweep."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    commands = {child: Path(f"/proc/{child}/cmdline").read_text() for child in children}
+    return [int(child) for child, command in commands.items() if "spawn_main" in command]
 
 
-def two_at_once(work: Path, url: str) -> None:
-    """Two commands on an empty database, which both of them want to fill."""
-    folders = [work / "one", work / "two"]
-    both = [begun(each, "workers=1", f"storage={url}") for each in folders]
-    for process, folder in zip(both, folders, strict=True):
-        ended(process, folder)
-
-
-def with_a_killed_worker(work: Path, url: str) -> None:
-    folder = work / "killed"
+def disturbed(work: Path, url: str) -> tuple[subprocess.Popen, Path]:
+    """A sweep on two workers that has kept two trials, and its folder."""
+    folder = work / url.rpartition("/")[2]
     process = begun(folder, "workers=2", f"storage={url}")
-    other, found = queue(url), list[int]()
-    waited_for(process, lambda: bool(found.extend(busy(other.trials(), 2)) or found))
-    os.kill(found[0], signal.SIGKILL)
+    waited_for(process, lambda: len(results(url).by_number) > 1)
+    return process, folder
+
+
+def with_a_second_command(work: Path, url: str, database: Server) -> str:
+    """The second one's line, which comes from another folder, as from another machine."""
+    process, folder = disturbed(work, url)
+    second = work / "second"
+    line = ended(begun(second, f"storage={url}"), second, 2)
     ended(process, folder)
+    return line
+
+
+def with_a_killed_worker(work: Path, url: str, database: Server) -> None:
+    process, folder = disturbed(work, url)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    ended(process, folder)
+
+
+def with_a_killed_command(work: Path, url: str, database: Server) -> None:
+    process, folder = disturbed(work, url)
+    process.kill()
+    process.wait()
+    ended(begun(folder, "workers=2", f"storage={url}"), folder)
 
 
 def with_a_stopped_server(work: Path, url: str, database: Server) -> str:
     """The command ends with a line, which is returned, and goes on once the server does."""
-    folder = work / "stopped"
-    process = begun(folder, "workers=2", f"storage={url}")
-    other = queue(url)
-    waited_for(process, lambda: bool(busy(other.trials(), 2)))
+    process, folder = disturbed(work, url)
     database.stop()
     line = ended(process, folder, 2)
     database.start()
     ended(begun(folder, "workers=2", f"storage={url}"), folder)
     return line
+
+
+WAYS: dict[str, Callable[[Path, str, Server], str | None]] = {
+    "a second command refused": with_a_second_command,
+    "a worker killed": with_a_killed_worker,
+    "the command killed, then started again": with_a_killed_command,
+    "the server stopped, then started": with_a_stopped_server,
+}
 
 
 def refused(work: Path, database: Server) -> dict[str, str]:
@@ -182,14 +198,12 @@ def refused(work: Path, database: Server) -> dict[str, str]:
     return {name: ended(begun(folder, f"storage={url}"), folder, 2) for name, url in wrong.items()}
 
 
-def row(name: str, place: TrialQueue, alone: TrialQueue, began: float) -> bool:
+def row(name: str, trials: list[FrozenTrial], alone: list[FrozenTrial], began: float) -> bool:
     """Print a line of the table; whether the trials are those of `alone`."""
-    trials, expected = facts(place.trials()), facts(alone.trials())
-    claims = sum(trial.user_attrs["tries"] for trial in place.trials())
-    same = sum(one == two for one, two in zip(trials, expected, strict=True))
-    seconds = f"{time.monotonic() - began:.0f}"
-    print(f"| {name} | {claims} | {same} of {len(expected)} | {seconds} |", flush=True)
-    return trials == expected
+    values, expected = facts(trials), facts(alone)
+    same = sum(one == two for one, two in zip(values, expected, strict=True))
+    print(f"| {name} | {same} of {len(expected)} | {time.monotonic() - began:.0f} |", flush=True)
+    return values == expected
 
 
 def main() -> None:
@@ -199,20 +213,15 @@ def main() -> None:
     print(f"\n## A sweep on PostgreSQL\n\n{HEAD}\n|{' --- |' * (HEAD.count('|') - 1)}", flush=True)
     began = time.monotonic()
     ended(begun(work / "alone", "workers=1"), work / "alone")
-    alone, lines = queue(str(work / "alone/journal.log")), {}
-    equal = [row("a journal, one worker", alone, alone, began)]
+    alone = list(results(str(work / "alone/journal.log")).trials())
+    equal, lines = [row("a journal, one worker", alone, alone, began)], {}
     with server() as database:
-        ways: dict[str, Callable[[str], str | None]] = {
-            "two commands at once, one worker each": lambda url: two_at_once(work, url),
-            "two workers, one killed": lambda url: with_a_killed_worker(work, url),
-            "server stopped, then started": lambda url: with_a_stopped_server(work, url, database),
-        }
-        for number, (name, way) in enumerate(ways.items()):
+        for number, (name, way) in enumerate(WAYS.items()):
             database.make_database(f"number{number}")
             began, url = time.monotonic(), database.url(f"number{number}")
-            if line := way(url):
-                lines["server stopped"] = line
-            equal.append(row(name, queue(url), alone, began))
+            if line := way(work, url, database):
+                lines[name] = line
+            equal.append(row(name, list(results(url).trials()), alone, began))
         lines |= refused(work, database)
     secret = quote(database.password, safe="")
     print("\n| what a person reads | |\n| --- | --- |")

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from devise_exp.core.config import compose_config
+from devise_exp.pipelines.sweep.results import Results
 from devise_exp.pipelines.sweep.study_config import study_of
-from devise_exp.pipelines.sweep.trial_queue import TrialQueue
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 2
@@ -41,7 +41,7 @@ def swept(study: list[str], folder: Path) -> tuple[float, int]:
         while not done.wait(0.2):
             for status in Path("/proc").glob("[0-9]*/status"):
                 try:
-                    if f"sweep_worker\0{folder}" in (status.parent / "cmdline").read_text():
+                    if "spawn_main" in (status.parent / "cmdline").read_text():
                         fields = dict(row.split(":", 1) for row in status.open() if ":" in row)
                         peak[0] = max(peak[0], int(fields["VmHWM"].split()[0]))
                 except (OSError, KeyError, ValueError):  # it has ended
@@ -100,7 +100,7 @@ def main(n: int, n_separate: int) -> None:
         seconds, other_peak = swept(whole, place / "whole")
         ours = add("devise-exp sweep study.pruner=null", n, seconds)
         study = study_of(compose_config(whole, "sweep").study)
-        trials = TrialQueue.open(study, str(place / "whole" / "journal.log")).trials()[:n_separate]
+        trials = Results.open(study, str(place / "whole" / "journal.log")).trials()[:n_separate]
         told = [study.overrides_of(trial.params) for trial in trials]
         seconds, scores = separately(told, BARE, place / "bare")
         bare = add("python train.py, told to do no more", len(told), seconds)

@@ -53,10 +53,10 @@ def trial_table(study: Study, trials: Trials) -> Table:
         A row for each trial.
     """
     keys, rows = list(study.space), []
-    headings = ("trial", "state", *study.objectives, *keys, "seconds", "tries", "error")
+    headings = ("trial", "state", *study.objectives, *keys, "seconds", "error")
     for trial in trials:
         values = trial.values or [""] * len(study.objectives)
-        notes = [trial.user_attrs.get(key, "") for key in ("seconds", "tries", "error")]
+        notes = [trial.user_attrs.get(key, "") for key in ("seconds", "error")]
         settings = [trial.params.get(key, "") for key in keys]
         rows.append((trial.number, trial.state.name.lower(), *values, *settings, *notes))
     return Table(columns=tuple(map(Column, headings)), rows=tuple(rows))
