@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from helpers.outputs import method_output
@@ -70,6 +72,18 @@ def test_every_metric_is_the_mean_of_draws_measured_one_by_one() -> None:
             assert (record.low, record.high) == pytest.approx(np.clip(expected, 0, 1), abs=1e-9)
 
 
+def test_the_memory_of_draws_is_that_of_one_of_them() -> None:
+    vectors = np.ones((20_000, 40 * 8), dtype=np.float32)  # 25.6 MB; a draw of 40 has 0.64 MB
+    truth = np.zeros(len(vectors), dtype=np.int64)
+    output = method_output("random", vectors[:9], vectors, truth, vectors[:9], truth[:9], draws=40)
+    tracemalloc.start()
+    for draw in split_draws(output):
+        assert draw.seen.vectors.shape == (20_000, 8)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * 0.64e6
+
+
 def test_draws_that_are_all_equal_have_an_interval_with_a_width() -> None:
     record = MetricRecord(
         method="random", protocol="seen", metric="hit", k=1, average="class", value=1.0
@@ -89,7 +103,7 @@ def test_no_ranking_of_a_draw_stands_for_all() -> None:
 
 def test_draws_of_one_space_stay_as_they_are() -> None:
     output = alone(drawn(), 0)
-    assert split_draws(output) == [output]
+    assert list(split_draws(output)) == [output]
     with pytest.raises(ValueError, match="5 draws do not divide a width of 24"):
         method_output("x", np.ones((9, 24), np.float32), *[np.ones((1, 24)), np.zeros(1)] * 2,
                       draws=5)  # fmt: skip

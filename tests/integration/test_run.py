@@ -331,7 +331,7 @@ def test_classes_of_the_control_share_no_vector(
            "trainer.max_epochs=1", "report=none", "method.random_vectors.draws=3",
            *TINY)  # fmt: skip
     run.train(small(f"data.root={tree}", *this), tmp_path / "run")
-    draws = split_draws(RunFolder.existing(tmp_path / "run").embedded("random_vectors"))
+    draws = [*split_draws(RunFolder.existing(tmp_path / "run").embedded("random_vectors"))]
     vectors = np.stack([draw.class_vectors for draw in draws])  # (3, 4, D)
     for one in vectors:
         cosines = (one @ one.T)[~np.eye(4, dtype=bool)]

@@ -10,7 +10,7 @@ each interval contains chance).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,34 +24,32 @@ from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
 CONTROLLED = MetricName("unseen", "hit", 1, "class")  # the metric that has to be at chance
 
 
-def split_draws(output: MethodOutput) -> list[MethodOutput]:
-    """Take the draws of a method apart.
+def split_draws(output: MethodOutput) -> Iterator[MethodOutput]:
+    """Take the draws of a method apart, one at a time: its vectors alone are copied.
 
     Args:
         output: Of a method; its draws are side by side in D.
 
-    Returns:
+    Yields:
         An output for each draw, in its space; the output itself if there is one.
     """
     if output.draws == 1:
-        return [output]
+        yield output
+        return
 
-    def split(rows: np.ndarray) -> list[np.ndarray]:
-        return [normalize_rows(part) for part in np.split(rows, output.draws, axis=1)]
+    def cut(rows: np.ndarray, draw: int) -> np.ndarray:
+        return normalize_rows(np.split(rows, output.draws, axis=1)[draw])
 
-    parts = {name: split(images.vectors) for name, images in output.parts.items()}
-    return [
-        replace(
+    for draw in range(output.draws):
+        yield replace(
             output,
-            class_vectors=vectors,
+            class_vectors=cut(output.class_vectors, draw),
             parts={
-                name: replace(images, vectors=parts[name][i])
+                name: replace(images, vectors=cut(images.vectors, draw))
                 for name, images in output.parts.items()
             },
             draws=1,
         )
-        for i, vectors in enumerate(split(output.class_vectors))
-    ]
 
 
 def mean_records(of_draws: Sequence[Sequence[MetricRecord]]) -> list[MetricRecord]:

@@ -31,7 +31,10 @@ def of_draws(loss: Loss, draws: int) -> Loss:
         draws: Number of draws; they have equal shares of the width of embeddings and class vectors.
 
     Returns:
-        The sum of the draws' losses, so that each draw has the gradient that it has alone.
+        The sum of the draws' losses: the embeddings of each draw, and so the weights of a linear
+        projection, have the gradient that they have alone. Draws share the hidden layer of a
+        projection that has one, and `trainer.gradient_clip_val` is the norm of all draws together,
+        so that each is clipped sooner than alone.
     """
 
     def total(embeddings: Tensor, targets: Tensor, class_vectors: Tensor) -> Tensor:
