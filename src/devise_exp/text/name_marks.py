@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
+REMEMBERED = 1 << 16  # names, so that one that is asked about again is not taken apart again
+_DIGIT = re.compile(r"\d")
+_OPENING = re.compile(r"[(\[{]")
 _NUMBER_PREFIX = re.compile(r"^\d{3}\.(?=\S)")  # Caltech-256 and CUB number their classes: 001.ak47
 _SUFFIX_101 = re.compile(r"(?<=[^\W\d_]{2})-101$")  # Caltech-256 marks Caltech-101's classes
 # What numbers classes, before a name (01_llama, 1. llama) or behind it (llama_2, llama (2)).
@@ -26,7 +30,8 @@ def strip_marks(name: str) -> str:
     Returns:
         The name without a leading "001." and a trailing "-101".
     """
-    return _SUFFIX_101.sub("", _NUMBER_PREFIX.sub("", name.strip()))
+    name = name.strip()
+    return _SUFFIX_101.sub("", _NUMBER_PREFIX.sub("", name)) if _DIGIT.search(name) else name
 
 
 def unnumbered(name: str) -> str:
@@ -43,7 +48,7 @@ def unnumbered(name: str) -> str:
         >>> [unnumbered(name) for name in ("01_llama", "1. llama", "n02437616-llama", "llama (2)")]
         ['llama', 'llama', 'llama', 'llama']
     """
-    return _without(name, _SYNSET, ID_IN_NAME, _LEADING_NUMBER, _LEADING_ZEROS, _SHORT_ENDING)
+    return _without_numbers(name, _SHORT_ENDING)
 
 
 def unqualified(name: str) -> str:
@@ -59,9 +64,10 @@ def unqualified(name: str) -> str:
         >>> unqualified("crane (machine)")
         'crane'
     """
-    return _without(name, _QUALIFIER)
+    return _without(name, _QUALIFIER) if _OPENING.search(name) else name
 
 
+@lru_cache(maxsize=REMEMBERED)
 def readings(name: str) -> tuple[str, ...]:
     """List what a class name may mean: as it is, and without numbers, ids and qualifiers.
 
@@ -75,8 +81,15 @@ def readings(name: str) -> tuple[str, ...]:
         >>> readings("007 crane (bird)_12")
         ('007 crane (bird)_12', 'crane (bird)', 'crane')
     """
-    plain = _without(name, _SYNSET, ID_IN_NAME, _LEADING_NUMBER, _LEADING_ZEROS, _ANY_ENDING)
+    plain = _without_numbers(name, _ANY_ENDING)
     return tuple(dict.fromkeys((name, plain, unqualified(plain))))
+
+
+def _without_numbers(name: str, ending: re.Pattern[str]) -> str:
+    """A name without what numbers it; most have no digit, so that nothing is looked for."""
+    if not _DIGIT.search(name):
+        return name
+    return _without(name, _SYNSET, ID_IN_NAME, _LEADING_NUMBER, _LEADING_ZEROS, ending)
 
 
 def _without(name: str, *patterns: re.Pattern[str]) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
-from devise_exp.text.name_marks import strip_marks
+from devise_exp.text.name_marks import REMEMBERED, strip_marks
 
 _POSSESSIVE = re.compile(r"['’]s\b|(?<=s)['’](?!\w)", re.IGNORECASE)
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9]{2})(?=[A-Z][a-z])|(?<=[A-Z]{2})(?=[A-Z][a-z])")  # not iPod
 _SEPARATORS = re.compile(r"[\W_]+")
 _SEPARATORS_IN_LINE = re.compile(r"[^\w\n]+|_+")
+_PLURAL_IES = re.compile(r"[^aeiou]y$")
 _PLURALS = {
     "cactus": "cacti", "child": "children", "die": "dice", "foot": "feet", "fungus": "fungi",
     "goose": "geese", "louse": "lice", "man": "men", "mouse": "mice", "octopus": "octopi",
@@ -35,6 +37,7 @@ def split_synonyms(name: str) -> tuple[str, ...]:
     return tuple(synonym for part in name.split(",") if (synonym := part.strip()))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def split_words(name: str) -> tuple[str, ...]:
     """Split one name into words, without the marks that data sets add to names.
 
@@ -65,9 +68,13 @@ def separated(name: str) -> str:
         >>> separated("023.BirdNest_T-shirt's")
         'Bird Nest_T-shirt'
     """
-    return _CAMEL_CASE.sub(" ", _POSSESSIVE.sub("", strip_marks(name)))
+    name = strip_marks(name)
+    if "'" in name or "’" in name:
+        name = _POSSESSIVE.sub("", name)
+    return name if name.islower() else _CAMEL_CASE.sub(" ", name)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def inflections(word: str) -> tuple[str, ...]:
     """List what a word may be as a singular and as a plural.
 
@@ -142,9 +149,14 @@ def spelling_keys(phrases: Iterable[str]) -> tuple[str, ...]:
     """
     keys: dict[str, None] = {}
     for synonym in (synonym for phrase in phrases for synonym in split_synonyms(phrase)):
-        for words in inflected(split_words(synonym)):
-            keys["".join(words).lower()] = None
+        keys |= dict.fromkeys(_keys(synonym))
     return tuple(keys)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _keys(synonym: str) -> tuple[str, ...]:
+    """The spelling keys of one synonym in singular and plural."""
+    return tuple("".join(words).lower() for words in inflected(split_words(synonym)))
 
 
 def _singular_forms(word: str) -> Iterator[str]:
@@ -170,7 +182,7 @@ def _plural_forms(word: str) -> Iterator[str]:
         yield word.removesuffix("e")[:-1] + "ves"
     if word.endswith(("s", "x", "z", "ch", "sh", "o")):
         yield word + "es"
-    if re.search(r"[^aeiou]y$", word):
+    if _PLURAL_IES.search(word):
         yield word[:-1] + "ies"
     elif not word.endswith(("s", "x", "z", "ch", "sh")):
         yield word + "s"
