@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,11 @@ def test_a_place_that_takes_no_files_is_said_before_the_search(tmp_path: Path, o
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.startswith(f"error: {tmp_path / out}: ")
         assert result.stderr.endswith(": choose another --out\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["search", "--help"]])
+def test_help_that_a_full_disk_takes_fails(arguments: list[str]) -> None:
+    program = "from devise_exp.ui.cli.main import app; app()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", program, *arguments], stdout=full)
+    assert done.returncode == 1

@@ -7,8 +7,9 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+from devise_exp.core.command import NOT_PRINTED
 from devise_exp.core.console import print_error
-from devise_exp.core.streams import lasting_streams
+from devise_exp.core.streams import all_printed, lasting_streams
 
 
 class OneLineGroup(TyperGroup):
@@ -29,6 +30,8 @@ class OneLineGroup(TyperGroup):
                 if not hasattr(error, "format_message"):  # typer's own kind of error
                     raise
                 sys.exit(_refuse(error))
+            if "--help" in sys.argv[1:] and not all_printed():
+                sys.exit(NOT_PRINTED)
         sys.exit(code if isinstance(code, int) else 0)
 
 
