@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers.diagnosed import SEEN, UNSEEN, embedded
 
 from devise_exp.core.errors import InputError
+from devise_exp.evaluation import ranker as ranking
 from devise_exp.evaluation.protocols import standard_protocols
 from devise_exp.evaluation.ranker import Ranker
 from devise_exp.index.exact import ExactIndex
@@ -52,3 +55,43 @@ def test_an_index_that_ranks_a_label_twice_is_named() -> None:
 
     with pytest.raises(InputError, match="labels of seen images: row 0 names an id twice"):
         Ranker(embedded(), Repeating).ranked(PROTOCOLS[0], 5)
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1 << 14])
+def test_rankings_do_not_depend_on_how_many_images_are_searched_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = dataclasses.replace(embedded(), gamma=0.05)
+    protocols = standard_protocols(SEEN, UNSEEN, calibrated=True)
+    expected = [Ranker(model, ExactIndex).ranked(protocol, 5) for protocol in protocols]
+    labels = np.concatenate([SEEN, UNSEEN])
+    rows, _ = ExactIndex(model.class_vectors[labels]).search(model.seen.vectors, 5)
+    monkeypatch.setattr(ranking, "IMAGES_AT_ONCE", at_once)
+    ranker = Ranker(model, CountingIndex)
+    for protocol, (rankings, truth) in zip(protocols, expected, strict=True):
+        again, same_truth = ranker.ranked(protocol, 5)
+        np.testing.assert_array_equal(again, rankings)
+        np.testing.assert_array_equal(same_truth, truth)
+        assert again.dtype == np.int16  # ids of a run's images are many
+        if protocol.name == "all_seen":
+            np.testing.assert_array_equal(again, labels[rows])
+
+
+def test_recall_is_measured_on_images_that_are_evenly_spread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class LastWrong(ExactIndex):
+        """Wrong neighbours for the second half of the images."""
+
+        def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+            ids, similarities = super().search(queries, len(self))
+            ids[len(ids) // 2 :] = ids[len(ids) // 2 :, ::-1]
+            return ids[:, :k], similarities[:, :k]
+
+    n = len(embedded().seen.vectors)
+    whole, sample = Ranker(embedded(), LastWrong), Ranker(embedded(), LastWrong)
+    whole.ranked(PROTOCOLS[0], 1)
+    monkeypatch.setattr(ranking, "RECALL_SAMPLE", n // 2)
+    sample.ranked(PROTOCOLS[0], 1)
+    assert whole.recalls == [(n // 2) / n]
+    assert sample.recalls[0] == pytest.approx(0.5, abs=2 / n)

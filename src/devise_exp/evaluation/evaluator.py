@@ -19,7 +19,7 @@ from devise_exp.evaluation.protocol_metrics import (
     support_records,
 )
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, ks_of
-from devise_exp.evaluation.ranker import RECALL_AT, MakeIndex, Ranker, supports
+from devise_exp.evaluation.ranker import RECALL_AT, MakeIndex, Ranker, compact, supports
 from devise_exp.evaluation.records import MetricRecord, flatten, method_key
 from devise_exp.index.exact import ExactIndex
 
@@ -146,7 +146,7 @@ def _evaluate_method(
         records += ranking_records(method, protocol, rankings, truth, ks, distances, intervals)
         # The diagnostics of the trained model may look deeper than its metrics.
         kept = rankings if method == MODEL else rankings[:, : ks[-1]]
-        result.neighbours[method_key(method, protocol.name)] = _compact(kept)
+        result.neighbours[method_key(method, protocol.name)] = compact(kept)
         if method == MODEL:
             records += support_records(method, protocol, truth, distances)
             result.truth[protocol.name] = truth
@@ -177,8 +177,3 @@ def _evaluate_draws(
         ranker = Ranker(draw, ExactIndex)
         of_draws.append(_evaluate_method(alone, ranker, model.name, asked, distances, False))
     return mean_records(of_draws)
-
-
-def _compact(ids: np.ndarray) -> np.ndarray:
-    """The same ids in fewer bytes, for a run folder holds those of every method."""
-    return ids.astype(np.int16 if ids.max() <= np.iinfo(np.int16).max else np.int32)

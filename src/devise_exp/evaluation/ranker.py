@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from devise_exp.core.console import track
 from devise_exp.evaluation.metrics.calibrated_stacking import SearchResult, calibrate_results
 from devise_exp.evaluation.metrics.checks import check_no_repeats, check_truth
 from devise_exp.evaluation.metrics.retrieval import index_recall
 from devise_exp.evaluation.metrics.tradeoff import Curve, top_answers, tradeoff_curve
 from devise_exp.evaluation.protocols import MethodOutput, Protocol
 from devise_exp.index.exact import ExactIndex
+from devise_exp.index.exact_search import SCORES_WORTH_A_BAR
 from devise_exp.index.protocol import Index
 
 RECALL_AT = 10
+RECALL_SAMPLE = 1 << 16  # images of a part, evenly spread, by which an index is measured
+IMAGES_AT_ONCE = 1 << 14
 
 MakeIndex = Callable[[np.ndarray], Index]
 
@@ -40,7 +44,8 @@ def supports(model: MethodOutput, protocol: Protocol) -> bool:
 class Ranker:
     """Ranks one method's images among labels, and measures the recall of its index.
 
-    No search is made twice.
+    No search is made twice. Images are searched a block at a time, and ids are kept in few bytes:
+    ten million images with twenty labels each fit.
 
     Args:
         model: Output of the method.
@@ -76,7 +81,7 @@ class Ranker:
             others = np.setdiff1d(protocol.candidates, protocol.calibrated_candidates)
             sides = (protocol.calibrated_candidates, others)
             low, high = (self.among(protocol.images, side, depth) for side in sides)
-            rankings = calibrate_results(low, high, self.model.gamma, depth)
+            rankings = _calibrated(low, high, self.model.gamma, depth)
         if protocol.classes is not None:
             counts = np.isin(truth, protocol.classes)
             rankings, truth = rankings[counts], truth[counts]
@@ -121,11 +126,51 @@ class Ranker:
             if label not in self._indexes:
                 self._indexes[label] = self.make_index(self.model.class_vectors[candidates])
             queries = self.model.parts[images].vectors
-            index, top = self._indexes[label], min(RECALL_AT, depth)
-            rows, similarity = index.search(queries, depth)
-            check_no_repeats(rows, f"labels of {images} images")
+            rows, similarity = _search(self._indexes[label], queries, depth, images)
             if self.make_index is not ExactIndex:  # which is what it would be measured by
-                exact, _ = ExactIndex(self.model.class_vectors[candidates]).search(queries, top)
-                self.recalls.append(index_recall(rows[:, :top], exact))
-            result = self._results[images, label] = candidates[rows], similarity
+                sample = slice(None, None, -(-len(queries) // RECALL_SAMPLE))
+                labels, top = self.model.class_vectors[candidates], min(RECALL_AT, depth)
+                exact, _ = ExactIndex(labels).search(queries[sample], top)
+                self.recalls.append(index_recall(rows[sample, :top], exact))
+            result = self._results[images, label] = compact(candidates)[rows], similarity
         return result[0][:, :depth], result[1][:, :depth]
+
+
+def compact(ids: np.ndarray) -> np.ndarray:
+    """Keep ids in fewer bytes, for a run holds those of every image.
+
+    Args:
+        ids: Ids from 0 on.
+
+    Returns:
+        The same ids as int16 or int32.
+    """
+    short = ids.max(initial=0) <= np.iinfo(np.int16).max
+    return ids.astype(np.int16 if short else np.int32, copy=False)
+
+
+def _search(
+    index: Index, queries: np.ndarray, depth: int, images: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compact ids (N, depth) and similarities (N, depth) of a search in blocks of images."""
+    ids = np.empty((len(queries), depth), np.int16 if len(index) < 1 << 15 else np.int32)
+    similarities = np.empty((len(queries), depth), np.float32)
+    starts: Iterable[int] = range(0, len(queries), IMAGES_AT_ONCE)
+    if len(queries) > IMAGES_AT_ONCE and len(queries) * len(index) >= SCORES_WORTH_A_BAR:
+        starts = track(starts, f"labels of {images} images")
+    for start in starts:
+        part = slice(start, start + IMAGES_AT_ONCE)
+        rows, similarities[part] = index.search(queries[part], depth)
+        check_no_repeats(rows, f"labels of {images} images")
+        ids[part] = rows
+    return ids, similarities
+
+
+def _calibrated(low: SearchResult, high: SearchResult, gamma: float, depth: int) -> np.ndarray:
+    """`calibrate_results` in blocks of images."""
+    rankings = np.empty((len(low[0]), depth), np.promote_types(low[0].dtype, high[0].dtype))
+    for start in range(0, len(rankings), IMAGES_AT_ONCE):
+        part = slice(start, start + IMAGES_AT_ONCE)
+        seen, unseen = ((ids[part], similarities[part]) for ids, similarities in (low, high))
+        rankings[part] = calibrate_results(seen, unseen, gamma, depth)
+    return rankings

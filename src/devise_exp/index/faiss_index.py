@@ -53,10 +53,10 @@ class FaissIndex:
         m: hnsw: neighbours kept for each vector in the graph.
         ef_construction: hnsw: width of the search while the graph is built.
         ef_search: hnsw: width of the search for a query; None: as `NmslibIndex`.
-        lists: ivf_pq: number of lists, at most one for every 39 vectors of the sample; None: twice
-            the root of N.
+        lists: ivf_pq: number of lists, at most one for every 39 vectors of the sample; None: the
+            root of N.
         probes: ivf_pq: lists that are searched for a query.
-        code_bytes: ivf_pq: bytes of a vector, at most D; None: half of D.
+        code_bytes: ivf_pq: bytes of a vector, at most D; None: a quarter of D.
         sample: ivf_pq: vectors that lists and codes are learned from, 9,984 or more; None: 39 for
             each list.
         refine: ivf_pq: candidates that are ranked again, at least.

@@ -42,7 +42,7 @@ def build_lists(vectors: np.ndarray, settings: Mapping[str, Any], folder: Path) 
     n, dim = vectors.shape
     sample = min(n, settings["sample"] or max(FEWEST, POINTS_PER_CENTROID * _lists(n, settings)))
     lists = min(_lists(n, settings), sample // POINTS_PER_CENTROID)
-    engine = _empty(dim, lists, settings["code_bytes"] or math.ceil(dim / 2))
+    engine = _empty(dim, lists, settings["code_bytes"] or math.ceil(dim / 4))
     chosen = np.sort(np.random.default_rng(0).choice(n, sample, replace=False))
     with spinner(f"IVF-PQ of {n:,} vectors: {lists:,} lists, learned from {sample:,}"):
         engine.train(padded(vectors[chosen], engine.d))
@@ -172,8 +172,8 @@ def padded(rows: np.ndarray, width: int) -> np.ndarray:
 
 
 def _lists(n: int, settings: Mapping[str, Any]) -> int:
-    """Number of lists: twice the root of the number of vectors, unless it is given."""
-    return int(settings["lists"] or 2 * math.isqrt(n))
+    """Number of lists: the root of the number of vectors, unless it is given."""
+    return int(settings["lists"] or math.isqrt(n))
 
 
 def _empty(dim: int, lists: int, code_bytes: int) -> Any:

@@ -14,7 +14,7 @@ from scipy import stats
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.metrics import intervals
-from devise_exp.evaluation.metrics.hits import class_mean
+from devise_exp.evaluation.metrics.hits import class_mean, per_class
 from devise_exp.evaluation.metrics.intervals import (
     DRAWS_AT_ONCE,
     class_interval,
@@ -409,3 +409,16 @@ def test_nothing_and_nonsense_are_errors() -> None:
     ):
         with pytest.raises(InputError, match="found shape"):
             call()
+
+
+def test_an_interval_does_not_depend_on_how_many_samples_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    hits, truth = rng.random(3000) < 0.4, rng.integers(500, size=3000)
+    counts, shares = per_class(hits, truth)
+    draws = np.random.default_rng(0).binomial(counts, shares, size=(2000, len(counts)))
+    expected = np.quantile((draws / counts).mean(axis=1), [0.025, 0.975]).tolist()
+    for at_once in (1, 100_000, 1 << 20):
+        monkeypatch.setattr(intervals, "DRAWS_AT_ONCE", at_once)
+        assert list(intervals.interval(hits, truth)) == expected

@@ -48,8 +48,11 @@ def interval(
     if ((shares == 0) | (shares == 1)).all():
         return without_spread.of_even_classes(counts, shares)
     # The hits among n images drawn with replacement are Binomial(n, share): draw those instead.
-    draws = np.random.default_rng(0).binomial(counts, shares, size=(resamples, len(counts)))
-    return _percentiles((draws / counts).mean(axis=1))
+    rng, rows = np.random.default_rng(0), max(1, DRAWS_AT_ONCE // len(counts))
+    starts = range(0, resamples, rows)
+    sizes = ((min(rows, resamples - start), len(counts)) for start in starts)
+    means = [(rng.binomial(counts, shares, size=size) / counts).mean(axis=1) for size in sizes]
+    return _percentiles(np.concatenate(means))
 
 
 def class_interval(
