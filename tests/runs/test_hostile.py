@@ -123,6 +123,18 @@ def test_an_evaluation_of_a_hostile_run_is_one_line(
         folder.about(), folder.embeddings(), folder.hierarchy()
 
 
+def test_an_evaluation_says_damage_of_vectors_that_only_a_search_uses(
+    searchable: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(searchable, tmp_path / "run")
+    WORDS["vectors that are NaN"](folder)
+    result = CliRunner().invoke(app, ["evaluate", f"run_dir={folder}"])
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert result.stderr.startswith(f"error: {folder}/class_vectors.npy"), result.stderr
+    assert result.stderr.endswith(": damaged: train the run again\n")
+    assert not (folder / "evaluations").exists()
+
+
 @pytest.mark.parametrize(
     "change",
     [

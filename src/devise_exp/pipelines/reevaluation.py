@@ -45,6 +45,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     settings = read_evaluation(config)
     saved = Run.open(str(config.run_dir))
     run = saved.folder
+    run.class_vectors()  # checked although the space is read from other files: damage is said
     # An empty group means the run's own.
     index_config = config.index or trusted_group(run.config(), "index", run.path)
     if settings.data.root is None:

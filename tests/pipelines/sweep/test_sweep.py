@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from helpers.sweeps import TRIALS, command, facts, in_process, results_of
+from omegaconf import OmegaConf
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
@@ -175,3 +176,32 @@ def test_wrong_input_is_told_before_anything_is_written(
     with pytest.raises(InputError, match=r"^seed=4294967296: give a whole number"):
         run_sweep(["study=small", "++study.space.seed=[1,4294967296]"], studies)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def changed_study(studies: Path, folder: Path, *overrides: str, trials: int = TRIALS) -> Path:
+    """A folder of studies with one, `other`, that has further overrides than `small`."""
+    config = OmegaConf.load(studies / "study/small.yaml")
+    config.overrides = [*config.overrides, *overrides]
+    config.trials = trials
+    (folder / "study").mkdir(parents=True)
+    OmegaConf.save(config, folder / "study/other.yaml")
+    return folder
+
+
+def test_data_of_too_few_classes_end_a_sweep_before_anything_is_written(
+    studies: Path, tmp_path: Path
+) -> None:
+    changed = changed_study(studies, tmp_path / "studies", "split.n_unseen=1")
+    with pytest.raises(InputError, match=r"11 seen and 1 unseen classes, too few"):
+        run_sweep(["study=other", f"folder={tmp_path / 'few'}"], changed)
+    assert not (tmp_path / "few").exists()
+
+
+def test_trials_draw_unseen_classes_that_pass_the_audit(studies: Path, tmp_path: Path) -> None:
+    changed = changed_study(
+        studies, tmp_path / "studies", "split=clean", "split.n_unseen=2", trials=3
+    )
+    folder = run_sweep(["study=other", f"folder={tmp_path / 'clean'}", "workers=1"], changed)
+    with (folder / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["state"] for row in rows] == ["complete"] * 3, rows

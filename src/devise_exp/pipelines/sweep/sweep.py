@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +19,8 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import notify, progress
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.files import write_text
+from devise_exp.pipelines.few_classes import require_classes
+from devise_exp.pipelines.labelled import draw_split, draws_clean, read_labelled
 from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import FromOne, PathOrNumber
 from devise_exp.pipelines.outputs import check_folder
@@ -55,6 +58,7 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
     check_option("folder", config.folder, PathOrNumber)
     check_space(study)
     check_folder(Path(str(config.folder)).expanduser(), "folder", (_STUDY, _JOURNAL))
+    _check_classes(study)
     check_part("executor", config.executor)
     with as_input_error("executor"):
         executor = instantiate(config.executor)
@@ -101,15 +105,31 @@ def check_space(study: Study) -> None:
     Args:
         study: Its space is composed into configs.
     """
-    values = {
+    first = _first_values(study)
+    read_settings(compose_config(study.overrides_of(first)))
+    for key, choices in _outer_values(study).items():
+        for value in choices[1:]:
+            read_settings(compose_config(study.overrides_of({**first, key: value})))
+
+
+def _outer_values(study: Study) -> dict[str, Sequence[Any]]:
+    """Every choice of a key, or the ends of its range."""
+    return {
         key: item.choices if isinstance(item, CategoricalDistribution) else (item.low, item.high)  # type: ignore[attr-defined]
         for key, item in study.space.items()
     }
-    first = {key: choices[0] for key, choices in values.items()}
-    read_settings(compose_config(study.overrides_of(first)))
-    for key, choices in values.items():
-        for value in choices[1:]:
-            read_settings(compose_config(study.overrides_of({**first, key: value})))
+
+
+def _first_values(study: Study) -> dict[str, Any]:
+    return {key: choices[0] for key, choices in _outer_values(study).items()}
+
+
+def _check_classes(study: Study) -> None:
+    """Raise an InputError if the data of a first trial have too few classes for a table."""
+    config = compose_config(study.overrides_of(_first_values(study)))
+    labelled = read_labelled(config, config.labels.on_missing)
+    if not draws_clean(config):  # such a split needs the backbone: trials ask for it
+        require_classes(config, draw_split(config, labelled))
 
 
 def run_rounds(results: Results, executor: Executor, seen: Callable[[], None]) -> None:
