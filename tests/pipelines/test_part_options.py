@@ -86,7 +86,7 @@ MAY_BE_NULL = {
 }  # fmt: skip
 AT_ZERO = {
     "seed", "dropout", "momentum", "weight_decay", "gradient_clip_val", "glove_weight", "variant",
-    "n_startup_trials", "n_warmup_steps",
+    "n_startup_trials", "n_warmup_steps", "retries",
 }  # fmt: skip
 BELOW_ZERO = {"devices"}
 OF_ANY_SIZE = {"gradient_clip_val"}

@@ -88,6 +88,14 @@ PARTS: Mapping[str, Kinds] = {
     },
     "optuna.pruners.MedianPruner": {"n_startup_trials": FromZero, "n_warmup_steps": FromZero},
     f"{_OURS}pipelines.sweep.executors.processes.Processes": {"workers": FromOne | None},
+    f"{_OURS}pipelines.sweep.executors.ray_tasks.RayTasks": {
+        "address": Text | None, "workers": FromOne | None, "retries": FromZero,
+        "num_cpus": FromOne,
+    },
+    f"{_OURS}pipelines.sweep.executors.submitit_jobs.SubmititJobs": {
+        "cluster": one_of("slurm", "local"), "workers": FromOne | None, "retries": FromZero,
+        "timeout_min": FromOne, "cpus_per_task": FromOne,
+    },
     f"{_OURS}methods.losses.softmax": {"temperature": Temperature},
     f"{_OURS}methods.losses.hinge_rank": {
         "margin": Margin, "violators": one_of("all", "first"),

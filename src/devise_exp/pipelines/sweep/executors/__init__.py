@@ -9,7 +9,10 @@ import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from importlib import import_module
+from typing import Any, TypeVar
+
+from devise_exp.core.errors import InputError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -49,3 +52,25 @@ def one_thread() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def extra(executor: str, package: str, name: str) -> Any:
+    """Import the library of an executor.
+
+    Args:
+        executor: Its option.
+        package: To import.
+        name: Of the extra that installs it.
+
+    Returns:
+        The library.
+
+    Raises:
+        InputError: If it is not installed.
+    """
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"executor={executor} needs {package}: pip install 'devise-exp[{name}]'"
+        ) from error
