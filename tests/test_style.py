@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -134,3 +135,20 @@ def test_records_of_many_fields_are_built_by_keyword(path: Path) -> None:
     calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
     names = [(ast.unparse(node.func).rsplit(".", 1)[-1], len(node.args)) for node in calls]
     assert [name for name, n in names if n > 5 and name[:1].isupper()] == []
+
+
+def test_nothing_private_of_optuna_is_used() -> None:
+    """Its underscored names may change with any release."""
+    private = {
+        "_trial_id", "_study_id", "_storage", "_file_path", "_number_offset", "_get_trials",
+    }  # fmt: skip
+    used = []
+    for path in MODULES:
+        nodes = list(ast.walk(tree(path)))
+        modules = [n.module or "" for n in nodes if isinstance(n, ast.ImportFrom)]
+        modules += [alias.name for n in nodes if isinstance(n, ast.Import) for alias in n.names]
+        used += [f"{path.name}: {m}" for m in modules if re.match(r"optuna\..*_|optuna\._", m)]
+        names = {n.attr for n in nodes if isinstance(n, ast.Attribute)}
+        if any(module.split(".")[0] == "optuna" for module in modules):
+            used += [f"{path.name}: {name}" for name in names & private]
+    assert used == []

@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from devise_exp.core.errors import InputError
+
 
 def lost_once(marker: Path) -> str:
     """A job whose process is killed the first time."""
@@ -20,3 +22,8 @@ def lost_each_time(name: str) -> str:
     if name == "lost":
         os.kill(os.getpid(), signal.SIGKILL)
     return name
+
+
+def refused(job: object) -> None:
+    """A job that says what a person can mend."""
+    raise InputError("the disk is full: free some space")

@@ -1,23 +1,74 @@
-"""Executors: lost processes, and those that are lost each time."""
+"""Executors: lost processes, and those that are lost each time; the same trials on each."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from helpers.lost_jobs import lost_each_time, lost_once
+import pytest
+from helpers.lost_jobs import lost_each_time, lost_once, refused
+from helpers.paths import TESTS
+from helpers.sweeps import facts, results_of
 
+from devise_exp.core.errors import InputError
+from devise_exp.pipelines.sweep.executors import Executor
 from devise_exp.pipelines.sweep.executors.processes import Processes
+from devise_exp.pipelines.sweep.executors.ray_tasks import RayTasks
+from devise_exp.pipelines.sweep.executors.submitit_jobs import SubmititJobs
+from devise_exp.pipelines.sweep.results import Results
+from devise_exp.pipelines.sweep.sweep import run_rounds
+
+EXECUTORS: dict[str, Callable[[Path], Executor]] = {
+    "processes": lambda folder: Processes(folder=folder, workers=2),
+    "submitit": lambda folder: SubmititJobs(folder=folder, cluster="local", workers=2, retries=1),
+}
 
 
-def test_a_job_whose_process_is_lost_runs_again(tmp_path: Path) -> None:
+@pytest.fixture(params=EXECUTORS)
+def executor(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Executor:
+    paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))  # where jobs find helpers
+    return EXECUTORS[request.param](tmp_path)
+
+
+def test_a_job_whose_process_is_lost_runs_again(executor: Executor, tmp_path: Path) -> None:
     jobs = [tmp_path / name for name in ("one", "two", "three")]
     (tmp_path / "two").touch()
-    with Processes(folder=tmp_path, workers=2) as executor:
+    with executor:
         outcomes = dict(executor.outcomes(lost_once, jobs))
     assert outcomes == {job: job.name for job in jobs}
 
 
-def test_a_job_that_loses_each_process_costs_the_others_nothing(tmp_path: Path) -> None:
-    with Processes(folder=tmp_path, workers=2) as executor:
-        outcomes = dict(executor.outcomes(lost_each_time, ["a", "lost", "b", "c"]))
-    assert outcomes == {"a": "a", "b": "b", "c": "c", "lost": None}
+def test_a_job_that_loses_each_process_costs_the_others_nothing(executor: Executor) -> None:
+    with executor:
+        outcomes = dict(executor.outcomes(lost_each_time, ["a", "lost", "b"]))
+    assert outcomes == {"a": "a", "b": "b", "lost": None}
+
+
+def test_what_a_job_raises_ends_the_sweep_with_its_line(executor: Executor) -> None:
+    with pytest.raises(InputError, match=r"^the disk is full: free some space$"), executor:
+        list(executor.outcomes(refused, [1]))
+
+
+def test_jobs_of_submitit_give_the_same_trials(
+    alone: Results, studies: Path, tmp_path: Path
+) -> None:
+    results = results_of(studies, tmp_path, trials=2)
+    with SubmititJobs(folder=tmp_path, cluster="local", workers=2) as executor:
+        run_rounds(results, executor, lambda: None)
+    assert facts(results_of(studies, tmp_path).trials()) == facts(alone.trials(2))
+
+
+def test_a_library_that_is_not_installed_or_finds_no_cluster_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"^executor: .*srun"):
+        SubmititJobs(folder=tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)  # what Python then makes of an import
+    with pytest.raises(InputError, match=r"^executor=ray needs ray: pip install 'devise-exp\[ray"):
+        RayTasks(folder=tmp_path)

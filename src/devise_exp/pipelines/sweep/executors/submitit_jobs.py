@@ -12,6 +12,7 @@ from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.machine import processors
 from devise_exp.pipelines.sweep.executors import Executor, Job, Result, extra
 
+_FRAME = "\n----------------------\n"
 _PAUSE = 0.2  # seconds between two looks at the jobs
 
 
@@ -62,8 +63,7 @@ class SubmititJobs(Executor):
                 try:
                     yield job, task.result()
                 except self.library.core.utils.FailedJobError as error:  # the function has raised
-                    line = str(error).strip().splitlines()[-1]
-                    raise InputError(line.partition("InputError: ")[2] or line) from error
+                    raise InputError(_last_line(error)) from error
                 except self.library.core.utils.UncompletedJobError:
                     if retries == self.retries:
                         yield job, None
@@ -71,3 +71,10 @@ class SubmititJobs(Executor):
                     notify(f"job {task.job_id} was lost: its trial runs again")
                     waiting.append((job, retries + 1))
             time.sleep(_PAUSE)
+
+
+def _last_line(error: Exception) -> str:
+    """What a job has raised: the end of the traceback that submitit frames by dashes."""
+    trace = str(error).split(_FRAME)[1] if _FRAME in str(error) else str(error)
+    line = trace.strip().splitlines()[-1]
+    return line.partition("InputError: ")[2] or line
