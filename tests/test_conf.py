@@ -56,7 +56,13 @@ LATER = {
 # Of torch's and Lightning's constructors the YAML names only some parameters, of ours all.
 OURS = "devise_exp."
 # Parameters that no option shows.
-INTERNAL = {"index/hnsw": {"graph"}, "index/faiss": {"saved"}}
+INTERNAL = {
+    "index/hnsw": {"graph"},
+    "index/faiss": {"saved"},
+    # Further options of the library, +executor.KEY=VALUE.
+    "executor/ray": {"options"},
+    "executor/submitit": {"parameters"},
+}
 NOT_OF_THIS = {"index/brute_force": {"m", "ef_construction", "ef_search", "graph"}}
 
 

@@ -101,7 +101,7 @@ class Processes(Executor):
 
 def _begin(log: Path) -> None:
     """Begin a worker: it prints to the log, leaves Ctrl-C to the sweep, and ends with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setsid()
     with log.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
