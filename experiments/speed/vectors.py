@@ -37,6 +37,9 @@ MAKERS = {
     "faiss hnsw": (FaissIndex, {"kind": "hnsw"}),
     "nmslib hnsw": (NmslibIndex, {}),
 }
+# What a query costs and finds, of one index.
+SEARCHES = {"faiss ivf_pq": [{"probes": 32, "refine": 200}, {"probes": 32, "refine": 1000},
+                             {"probes": 64, "refine": 1000}]}  # fmt: skip
 MOST = {"faiss hnsw": 1_000_000, "nmslib hnsw": 100_000}
 
 
@@ -65,10 +68,12 @@ def build(name: str, vectors: Path, folder: Path) -> dict[str, float]:
     return {"building": seconds}
 
 
-def search(folder: Path) -> dict[str, object]:
+def search(folder: Path, settings: dict[str, int]) -> dict[str, object]:
     start = time.perf_counter()
     index = load(folder)
     opening, queries = time.perf_counter() - start, draw(QUERIES, 0)
+    if settings:
+        index._settings |= settings  # they change no file of the index
     index.search(queries[:1], K)
     seconds, ids = [], []
     for query in queries:
@@ -99,13 +104,16 @@ def measure(table: Table, name: str, n: int, workplace: Path, true: np.ndarray) 
     vectors, folder = workplace / f"{n}.npy", workplace / "index"
     built, memory = in_process("build", name, str(vectors), str(folder))
     disk = sum(path.stat().st_size for path in folder.iterdir()) / 2**30
-    answer, memory_later = in_process("search", str(folder))
-    recall = np.mean([len(set(a) & set(b)) / K for a, b in zip(answer["ids"], true, strict=True)])
-    cells = (f"{built['building']:,.0f}", f"{memory:.2f}", f"{disk:.2f}",
-             f"{answer['opening']:.0f}", f"{memory_later:.2f}", f"{answer['ms']:.1f}",
-             f"{answer['slowest']:.1f}", f"{recall:.3f}")  # fmt: skip
-    table.add_row(f"{n:,}", name, *cells)
-    print(n, name, *cells, file=sys.stderr, flush=True)
+    for settings in SEARCHES.get(name, [{}]):
+        answer, memory_later = in_process("search", str(folder), json.dumps(settings))
+        pairs = zip(answer["ids"], true, strict=True)
+        recall = np.mean([len(set(a) & set(b)) / K for a, b in pairs])
+        shown = " ".join([name, *(f"{key} {value}" for key, value in settings.items())])
+        cells = (f"{built['building']:,.0f}", f"{memory:.2f}", f"{disk:.2f}",
+                 f"{answer['opening']:.0f}", f"{memory_later:.2f}", f"{answer['ms']:.1f}",
+                 f"{answer['slowest']:.1f}", f"{recall:.3f}")  # fmt: skip
+        table.add_row(f"{n:,}", shown, *cells)
+        print(n, shown, *cells, file=sys.stderr, flush=True)
 
 
 def main(sizes: list[int], names: list[str]) -> None:
@@ -119,15 +127,16 @@ def main(sizes: list[int], names: list[str]) -> None:
             true, _ = search_unit_rows(load_array(path, mapped=True), draw(QUERIES, 0), K)
             for name in (name for name in names if n <= MOST.get(name, n)):
                 measure(table, name, n, Path(folder), true)
-    Console(width=120).print(table)
+    Console(width=140).print(table)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--step"]:
         step, *values = sys.argv[2:]
-        result = (
-            build(values[0], *map(Path, values[1:])) if step == "build" else search(Path(values[0]))
-        )
+        if step == "build":
+            result = build(values[0], *map(Path, values[1:]))
+        else:
+            result = search(Path(values[0]), json.loads(values[1]))
         print(json.dumps(result))
     else:
         parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])

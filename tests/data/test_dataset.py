@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from devise_exp.core import text_column
 from devise_exp.core.errors import InputError
-from devise_exp.data.dataset import ImageDataset
+from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.folders import image_folder
 from devise_exp.data.images import ImageArrays
 from devise_exp.data.scan import images_fingerprint
+from devise_exp.data.splits import random_split
 from devise_exp.data.subset import subset
 
 
@@ -155,3 +157,21 @@ def test_a_dataset_that_does_not_fit_together_is_refused(change: dict, wrong: st
     ImageDataset(**fields)
     with pytest.raises(ValueError, match=wrong):
         ImageDataset(**(fields | change))
+
+
+def test_the_names_of_many_images_are_kept_in_a_column(
+    image_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = image_folder(image_tree)
+    monkeypatch.setattr(text_column, "MANY_TEXTS", 10)
+    many = image_folder(image_tree)
+    assert isinstance(many.rows, text_column.TextColumn)
+    assert (tuple(many.rows), many.contents) == (few.rows, few.contents)
+    assert many.fingerprint == few.fingerprint
+    assert many.images is not None
+    assert few.images is not None
+    assert many.images[7].tobytes() == few.images[7].tobytes()
+    one, other = (random_split(labelled_rows(dataset), 1) for dataset in (few, many))
+    assert one.fingerprint == other.fingerprint
+    for part in ("train", "val", "test", "unseen_rows"):
+        np.testing.assert_array_equal(getattr(one, part), getattr(other, part))

@@ -17,7 +17,7 @@ from PIL import Image
 from devise_exp.core.errors import InputError
 from devise_exp.index.exact import ExactIndex
 from devise_exp.runs.gallery_files import gallery_names, load
-from devise_exp.search import gallery_sync
+from devise_exp.search import embedded_files, gallery_sync
 from devise_exp.search.gallery_sync import SyncReport, sync
 
 
@@ -216,3 +216,40 @@ def test_folders_are_listed_by_their_own_names(photos: Path, gallery: Path, tmp_
     (gallery.with_name("3") / "rows.json").write_text("{")
     assert gallery_names(gallery.parent) == [str(photos), str(photos / "deep")]
     assert gallery_names(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("cut", ["keys", "vectors", "both"])
+def test_what_a_kill_cut_short_is_embedded_again(
+    cut: str, photos: Path, gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery_sync, "CHUNK", 2)
+    with pytest.raises(KeyboardInterrupt):
+        sync(gallery, photos, Embedder(stop_after=4), ExactIndex)
+    unfinished = gallery.with_name("1.unfinished")
+    if cut != "vectors":
+        keys = unfinished / "keys.jsonl"
+        keys.write_bytes(keys.read_bytes()[:-5])
+    if cut != "keys":
+        vectors = unfinished / "backbone.6.f4"
+        vectors.write_bytes(vectors.read_bytes()[:-5])
+    embedder = Embedder()
+    assert sync(gallery, photos, embedder, ExactIndex) == report(5, 5, 0, 0)
+    assert embedder.seen == 2
+    assert_up_to_date(gallery, photos)
+
+
+def test_a_folder_in_many_blocks_is_indexed_as_in_one(
+    photos: Path, gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "broken.png").write_bytes(b"junk")
+    sync(gallery, photos, Embedder(), ExactIndex)
+    before = [load(gallery, space).index.vectors for space in ("devise", "backbone")]
+    monkeypatch.setattr(gallery_sync, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(embedded_files, "ROWS_AT_ONCE", 2)
+    other = gallery.with_name("2")
+    result = sync(other, photos, Embedder(), ExactIndex)
+    assert (result.n, len(result.skipped)) == (5, 1)
+    for space, vectors in zip(("devise", "backbone"), before, strict=True):
+        np.testing.assert_array_equal(load(other, space).index.vectors, vectors)
+        assert isinstance(load(other, space).index.vectors, np.memmap)
+    assert sorted(path.name for path in gallery.parent.iterdir()) == ["1", "1.lock", "2", "2.lock"]

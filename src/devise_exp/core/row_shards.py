@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-ROWS_AT_ONCE = 1 << 16  # rows that are in memory at a time where all are read
+ROWS_AT_ONCE = 1 << 14  # rows that are in memory at a time where all are read
 
 
 class RowShards:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.text_column import packed
 from devise_exp.data.decoding import MAX_PIXELS
 from devise_exp.data.images import ImageFiles
 from devise_exp.data.labelled_rows import LabelledRows
@@ -54,12 +55,12 @@ class ImageDataset:
     name: str
     classes: tuple[str, ...] = field(repr=False)
     labels: np.ndarray = field(repr=False)
-    rows: tuple[str, ...] = field(repr=False)
+    rows: Sequence[str] = field(repr=False)
     fingerprint: str
     images: Sequence[Image.Image] | None = field(repr=False)
     skipped: tuple[str, ...] = field(default=(), repr=False)
     features: PrecomputedFeatures | None = field(default=None, repr=False)
-    contents: tuple[str, ...] | None = field(default=None, repr=False)
+    contents: Sequence[str] | None = field(default=None, repr=False)
     looks: np.ndarray | None = field(default=None, repr=False)
     parts: tuple[str | None, ...] | None = field(default=None, repr=False)
     remarks: tuple[str, ...] = field(default=(), repr=False)
@@ -171,11 +172,11 @@ def dataset_from_images(
         name=name,
         classes=tuple(classes),
         labels=np.array([number[image.class_name] for image in good], dtype=np.int64),
-        rows=tuple(image.row for image in good),
+        rows=packed([image.row for image in good]),
         fingerprint=scan.fingerprint,
         images=ImageFiles((image.path for image in good), max_pixels=max_pixels),
         skipped=(*(f"{name}: no good image" for name in sorted(lost)), *skipped, *broken),
-        contents=scan.contents,
+        contents=packed(scan.contents),
         looks=scan.looks,
         parts=tuple(image.part for image in good) if any(image.part for image in good) else None,
         remarks=remarks,

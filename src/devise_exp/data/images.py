@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.text_column import packed
 from devise_exp.data.decoding import MAX_PIXELS, decode, read_whole
 
 
@@ -26,7 +27,7 @@ class ImageFiles(Sequence[Image.Image]):
     def __init__(
         self, paths: Iterable[str], min_side: int | None = None, max_pixels: int = MAX_PIXELS
     ) -> None:
-        self.paths, self.min_side, self.max_pixels = tuple(paths), min_side, max_pixels
+        self.paths, self.min_side, self.max_pixels = packed(tuple(paths)), min_side, max_pixels
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -38,7 +39,7 @@ class ImageFiles(Sequence[Image.Image]):
     def __getitem__(self, index: SupportsIndex | slice) -> Image.Image | ImageFiles:
         if isinstance(index, slice):
             return ImageFiles(self.paths[index], self.min_side, self.max_pixels)
-        path = self.paths[index]
+        path = self.paths[int(index)]
         content = read_whole(Path(path))
         draft = None if self.min_side is None else (self.min_side, self.min_side)
         image = content if isinstance(content, str) else decode(content, draft, self.max_pixels)

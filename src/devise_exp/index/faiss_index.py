@@ -81,7 +81,7 @@ class FaissIndex:
         ef_construction: int = 200,
         ef_search: int | None = None,
         lists: int | None = None,
-        probes: int = 32,
+        probes: int = 64,
         code_bytes: int | None = None,
         sample: int | None = None,
         refine: int = 200,

@@ -99,8 +99,13 @@ def save_galleries(
         classifier = seen_classifier(task)
         run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
     centre = centre_of(data.class_vectors, split.seen)
-    held_out = features[np.concatenate(list(parts.values()))]
-    vectors = embed_spaces(spaces, trained, centre, classifier, held_out, pretraining)
+    held_out = np.concatenate(list(parts.values()))
+
+    def in_space(space: str, values: np.ndarray) -> np.ndarray:
+        one = (space,)
+        return embed_spaces(one, trained, centre, classifier, values, pretraining)[space]
+
+    vectors = {space: map_rows(partial(in_space, space), features, held_out) for space in spaces}
     # A graph takes longer to build than all searches of one user save.
     gallery_files.save(run.gallery, rows, vectors, make_index, exact=[PRETRAINING])
 

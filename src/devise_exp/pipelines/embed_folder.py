@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from devise_exp.core.errors import as_input_error
-from devise_exp.core.row_shards import Rows
+from devise_exp.core.row_shards import Rows, map_rows
 from devise_exp.core.vectors import centre_of
 from devise_exp.evaluation.protocols import MODEL, EmbeddedImages, MethodOutput
 from devise_exp.features.backbones.base import Backbone
@@ -56,16 +57,20 @@ def embed_folder(
     seen, unseen = run.class_ids()
     saved = load_model(run, before.class_vectors.shape[1], checkpoint)
     features = _features(run, images, saved.backbone)
+    others = run.measured_spaces()
     rows = [np.flatnonzero(np.isin(images.class_ids, side)) for side in (seen, unseen)]
-    of_sides = [np.asarray(features[ids]) for ids in rows]
     parts = {
-        part: EmbeddedImages(saved.trained(side), images.class_ids[ids])
-        for part, side, ids in zip(("seen", "unseen"), of_sides, rows, strict=True)
+        part: EmbeddedImages(map_rows(saved.trained, features, ids), images.class_ids[ids])
+        for part, ids in zip(("seen", "unseen"), rows, strict=True)
     }
     centre = centre_of(before.class_vectors, seen)
-    others = run.measured_spaces()
+
+    def in_space(space: str, values: np.ndarray) -> np.ndarray:
+        return embed_spaces((space,), saved.trained, centre, saved.classifier, values)[space]
+
     in_seen, in_unseen = (
-        embed_spaces(others, saved.trained, centre, saved.classifier, side) for side in of_sides
+        {space: map_rows(partial(in_space, space), features, ids) for space in others}
+        for ids in rows
     )
     return FolderOutput(
         model=replace(before, parts=parts),

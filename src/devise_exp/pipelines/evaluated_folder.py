@@ -70,7 +70,7 @@ def read_other_images(run: RunFolder, options: EvaluatedFolder) -> OtherImages:
     trained_on = run.training_contents()
     is_copy = _is_trained_on(whole, trained_on) & (class_ids >= 0)
     kept = np.flatnonzero((class_ids >= 0) & ~is_copy)
-    copies = [whole.rows[row] for row in np.flatnonzero(is_copy)]
+    copies = [whole.rows[row] for row in np.flatnonzero(is_copy).tolist()]
     if not len(kept):
         raise InputError(
             f"{root}: all {len(copies)} images are copies of images that {run.path} was trained or "

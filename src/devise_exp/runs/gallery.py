@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from devise_exp.index.protocol import Index
 MakeIndex = Callable[[np.ndarray], Index]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GalleryRow:
     """One image of a gallery.
 
@@ -37,6 +38,15 @@ class GalleryRow:
     stamp: str = ""
 
 
+@runtime_checkable
+class FileRows(Protocol):
+    """Rows that look for a file themselves, without a table of all of them."""
+
+    def row_of(self, path: str) -> int | None:
+        """The row of a file by its whole path, None if it is not among them."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Gallery:
     """N images and the index of their vectors in one space.
@@ -48,7 +58,7 @@ class Gallery:
     """
 
     name: str
-    rows: tuple[GalleryRow, ...]
+    rows: Sequence[GalleryRow]
     index: Index
 
     def __post_init__(self) -> None:
@@ -67,7 +77,10 @@ class Gallery:
         Returns:
             Its row; None if it is not in the gallery, or has changed since it was embedded.
         """
-        row = self._row_by_file.get(os.path.realpath(path))
+        if isinstance(self.rows, FileRows):
+            row = self.rows.row_of(os.path.realpath(path))
+        else:
+            row = self._row_by_file.get(os.path.realpath(path))
         if row is None or self.rows[row].stamp not in ("", file_stamp(path)):
             return None
         return row

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from devise_exp.index import saved as saved_index
 from devise_exp.index.exact import ExactIndex
 from devise_exp.runs.files import reading
 from devise_exp.runs.gallery import Gallery, GalleryRow, MakeIndex
+from devise_exp.runs.gallery_columns import read_columns, write_columns
 
-FORMAT = 1
+FORMAT, FORMAT_OF_COLUMNS = 1, 2
+COLUMNS = "rows"
+MANY_ROWS = 1 << 18  # from which on rows.json is replaced by columns
 ROWS = "rows.json"
 AGAIN = "train or index again"
 MAX_ROWS = 2**30  # bytes of rows.json; a million rows take a fifth of it
@@ -46,16 +49,17 @@ def save(
     """
     if not spaces or {len(vectors) for vectors in spaces.values()} != {len(rows)}:
         raise ValueError(f"{folder}: every space needs a vector for each of {len(rows)} rows")
-    content = {
-        "format": FORMAT,
-        "name": name or folder.name,
-        "spaces": list(spaces),
-        "rows": [
-            asdict(row) | {"path": row.path and str(Path(row.path).absolute())} for row in rows
-        ],
-    }
+    content: dict[str, Any] = {"name": name or folder.name, "spaces": list(spaces)}
     with atomic_path(folder) as path:
         path.mkdir()
+        if len(rows) >= MANY_ROWS:
+            digest = write_columns(path / COLUMNS, rows, content["name"])
+            content |= {"format": FORMAT_OF_COLUMNS, "digest": digest}
+        else:
+            listed = (
+                asdict(row) | {"path": row.path and str(Path(row.path).absolute())} for row in rows
+            )
+            content |= {"format": FORMAT, "rows": list(listed)}
         (path / ROWS).write_text(json.dumps(content), encoding="utf-8")
         for space, vectors in spaces.items():
             index = ExactIndex(vectors) if space in exact else make_index(vectors)
@@ -113,7 +117,7 @@ class SavedRows(NamedTuple):
 
     name: str
     spaces: tuple[str, ...]
-    rows: tuple[GalleryRow, ...]
+    rows: Sequence[GalleryRow]
 
 
 def saved_rows(folder: Path) -> SavedRows:
@@ -133,6 +137,8 @@ def saved_rows(folder: Path) -> SavedRows:
         if file.stat().st_size > MAX_ROWS:
             raise ValueError("too large")
         content = json.loads(file.read_text(encoding="utf-8"))
+        if content["format"] == FORMAT_OF_COLUMNS:
+            return _with_columns(folder, content)
         rows = tuple(GalleryRow(**row) for row in content["rows"])
         texts = [content["name"], *content["spaces"]]
         for row in rows:
@@ -141,3 +147,11 @@ def saved_rows(folder: Path) -> SavedRows:
         if content["format"] != FORMAT or not all(isinstance(text, str) for text in texts):
             raise ValueError("not what save wrote")
         return SavedRows(content["name"], tuple(content["spaces"]), rows)
+
+
+def _with_columns(folder: Path, content: dict[str, Any]) -> SavedRows:
+    """The rows of a large gallery; ValueError if they are not what `save` wrote."""
+    name, spaces = content["name"], tuple(content["spaces"])
+    if not all(isinstance(text, str) for text in (name, *spaces)):
+        raise ValueError("not what save wrote")
+    return SavedRows(name, spaces, read_columns(folder / COLUMNS, name, content["digest"]))

@@ -1,38 +1,46 @@
 """Galleries of folders: bring a gallery up to date with its folder of images.
 
-Until a sync is done, its embeddings stay in NAME.unfinished beside the gallery.
+Until a sync is done, its embeddings stay in NAME.unfinished beside the gallery. Names and stamps of
+the files are in memory, pixels a chunk at a time, vectors on disk.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 
-from devise_exp.core.array_files import load_array, load_arrays
 from devise_exp.core.console import progress
 from devise_exp.core.errors import InputError
-from devise_exp.core.files import atomic_path, file_lock, file_stamp
+from devise_exp.core.files import file_lock, file_stamp
+from devise_exp.core.row_shards import ROWS_AT_ONCE
 from devise_exp.data.file_names import portable
 from devise_exp.data.folders import files_below
 from devise_exp.data.images import ImageFiles
 from devise_exp.data.scan import scan_images
-from devise_exp.index.files import VECTORS, checked_folder
 from devise_exp.runs.gallery import GalleryRow, MakeIndex
-from devise_exp.runs.gallery_files import save, saved_rows
+from devise_exp.runs.gallery_files import save
+from devise_exp.search.embedded_files import (
+    NOTHING,
+    Embedded,
+    Key,
+    append_unfinished,
+    read_gallery,
+    read_unfinished,
+    write_in_order,
+)
 
 CHUNK = 64  # images that are embedded before they are written; a kill loses at most these
 SHOWN = 3  # reasons in a line
 
 Embed = Callable[[Sequence[Image.Image]], dict[str, np.ndarray]]
-Vectors = dict[tuple[str, str], dict[str, np.ndarray]]  # name and stamp -> space -> (D,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,45 +92,39 @@ def sync(
     unfinished = gallery.with_name(f"{gallery.name}.unfinished")
     rows, notes = _files(folder, root)
     with file_lock(gallery):
-        saved = _saved_vectors(gallery)
-        vectors = {
-            key: stored
-            for key, stored in (saved | _chunks(unfinished)).items()
-            if stored.keys() >= set(spaces)
-        }
-        rows = _readable(rows, vectors, notes)
+        saved = read_gallery(gallery)
+        done = _with_spaces(saved, spaces), _with_spaces(read_unfinished(unfinished), spaces)
+        known = {key for part in done for key in part.keys}
+        new = [row for row in rows if _key(row) not in known]
+        broken = _embed_rows(new, unfinished, embed)
+        notes += [f"{name}: {reason}" for name, reason in broken.items()]
+        rows = [row for row in rows if row.name not in broken]
         if not rows:
             some = "; ".join(notes[:SHOWN]) or "it holds none"
             raise InputError(f"{folder}: no image to index ({some}): give a folder of images")
-        new = [row for row in rows if _key(row) not in vectors]
-        vectors |= _embed_rows(new, unfinished, embed)
-        if new or {_key(row) for row in rows} != set(saved):
-            save(
-                gallery, rows, _arrays((gallery, unfinished), rows, vectors), make_index, str(root)
-            )
+        if len(new) > len(broken) or {_key(row) for row in rows} != set(saved.keys):
+            parts = done[0], read_unfinished(unfinished)
+            _save(gallery, rows, parts, make_index, str(root))
         shutil.rmtree(unfinished, ignore_errors=True)
-    return _report(rows, saved, notes)
+    return _report(rows, saved.keys, notes)
 
 
-def _report(rows: Sequence[GalleryRow], saved: Vectors, notes: Sequence[str]) -> SyncReport:
+def _with_spaces(embedded: Embedded, spaces: Collection[str]) -> Embedded:
+    """What is embedded, nothing if it is in fewer spaces."""
+    return embedded if embedded.spaces.keys() >= set(spaces) else NOTHING
+
+
+def _report(rows: Sequence[GalleryRow], before: Sequence[Key], notes: Sequence[str]) -> SyncReport:
     """The difference between a gallery of `rows` and the saved one."""
-    now = {_key(row) for row in rows}
+    now, saved = {_key(row) for row in rows}, set(before)
     names, names_before = {name for name, _ in now}, {name for name, _ in saved}
     return SyncReport(
         n=len(rows),
         added=len(names - names_before),
-        changed=len(now - set(saved)) - len(names - names_before),
+        changed=len(now - saved) - len(names - names_before),
         dropped=len(names_before - names),
         skipped=tuple(notes),
     )
-
-
-def _readable(rows: list[GalleryRow], vectors: Vectors, notes: list[str]) -> list[GalleryRow]:
-    """The rows whose files can be read; adds a note for every other one. Embedded ones can."""
-    new = {row.name: str(row.path) for row in rows if _key(row) not in vectors}
-    broken = scan_images(new).broken
-    notes += [f"{name}: {reason}" for name, reason in broken.items()]
-    return [row for row in rows if row.name not in broken]
 
 
 def _files(folder: Path, root: Path) -> tuple[list[GalleryRow], list[str]]:
@@ -141,66 +143,47 @@ def _files(folder: Path, root: Path) -> tuple[list[GalleryRow], list[str]]:
     return [rows[name] for name in sorted(rows)], notes
 
 
-def _key(row: GalleryRow) -> tuple[str, str]:
+def _key(row: GalleryRow) -> Key:
     return row.name, row.stamp
 
 
-def _embed_rows(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> Vectors:
-    """The vectors of `rows`, written to `unfinished` a chunk at a time."""
-    vectors: Vectors = {}
-    with progress() as bar:
-        task = bar.add_task(f"embedding {len(rows):,} images", total=len(rows))
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows[start : start + CHUNK]
-            spaces = embed(ImageFiles(str(row.path) for row in chunk))
-            keys = [_key(row) for row in chunk]
-            number = sum(1 for _ in unfinished.glob("*.npz"))
-            with atomic_path(unfinished / f"{number}.npz") as path, path.open("wb") as file:
-                np.savez(file, allow_pickle=False, keys=np.array(json.dumps(keys)), **spaces)
-            vectors |= _by_key(keys, spaces)
-            bar.advance(task, len(chunk))
-    return vectors
+def _embed_rows(rows: Sequence[GalleryRow], unfinished: Path, embed: Embed) -> dict[str, str]:
+    """Embed the images of `rows` into `unfinished`; name -> reason of those that are broken."""
+    broken: dict[str, str] = {}
+    for first in range(0, len(rows), ROWS_AT_ONCE):  # a scan holds what it has seen
+        block = rows[first : first + ROWS_AT_ONCE]
+        wrong = scan_images({row.name: str(row.path) for row in block}).broken
+        good = [row for row in block if row.name not in wrong]
+        broken |= wrong
+        with progress() as bar:
+            task = bar.add_task(f"embedding {len(good):,} images", total=len(good))
+            for start in range(0, len(good), CHUNK):
+                chunk = good[start : start + CHUNK]
+                spaces = embed(ImageFiles(str(row.path) for row in chunk))
+                append_unfinished(unfinished, [_key(row) for row in chunk], spaces)
+                bar.advance(task, len(chunk))
+    return broken
 
 
-def _chunks(unfinished: Path) -> Vectors:
-    """The vectors that a killed sync has left; what cannot be read is embedded again."""
-    vectors: Vectors = {}
-    for file in unfinished.glob("*.npz"):
-        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-            spaces = load_arrays(file)
-            vectors |= _by_key(json.loads(str(spaces.pop("keys"))), spaces)
-    return vectors
-
-
-def _saved_vectors(gallery: Path) -> Vectors:
-    """The vectors of a saved gallery; none if it is not there or damaged."""
-    try:
-        saved = saved_rows(gallery)
-        spaces = {}
-        for space in saved.spaces:
-            checked_folder(gallery / space)
-            spaces[space] = load_array(gallery / space / VECTORS, mapped=True)
-        return _by_key([_key(row) for row in saved.rows], spaces)
-    except (InputError, OSError, ValueError, IndexError):
-        return {}
-
-
-def _by_key(keys: Iterable[Sequence[str]], spaces: Mapping[str, np.ndarray]) -> Vectors:
-    return {
-        (name, stamp): {space: vectors[i] for space, vectors in spaces.items()}
-        for i, (name, stamp) in enumerate(keys)
-    }
-
-
-def _arrays(
-    folders: Sequence[Path], rows: Sequence[GalleryRow], vectors: Vectors
-) -> dict[str, np.ndarray]:
-    """Space -> (N, D) in the order of `rows`."""
-    by_row = [vectors[_key(row)] for row in rows]
-    shapes = {tuple((name, spaces[name].shape) for name in sorted(spaces)) for spaces in by_row}
-    if len(shapes) > 1:
-        gallery, unfinished = folders
+def _save(
+    gallery: Path,
+    rows: Sequence[GalleryRow],
+    parts: tuple[Embedded, Embedded],
+    make_index: MakeIndex,
+    name: str,
+) -> None:
+    """Write the gallery of `rows`, whose vectors are in the saved gallery or in the new part."""
+    widths = [{s: v.shape[1] for s, v in part.spaces.items()} for part in parts if part.keys]
+    if any(width != widths[0] for width in widths):
         raise InputError(
-            f"{gallery}: was indexed in other spaces: remove it and {unfinished}, then index again"
+            f"{gallery}: was indexed in other spaces: remove it and {gallery}.unfinished, then "
+            "index again"
         )
-    return {space: np.stack([spaces[space] for spaces in by_row]) for space in by_row[0]}
+    position = {key: i for i, key in enumerate(chain.from_iterable(p.keys for p in parts))}
+    order = np.array([position[_key(row)] for row in rows])
+    with TemporaryDirectory(prefix=f".{gallery.name}.", dir=gallery.parent) as workplace:
+        spaces = {}
+        for space in widths[0]:
+            sources = [part.spaces[space] for part in parts if part.keys]
+            spaces[space] = write_in_order(sources, order, Path(workplace) / f"{space}.npy")
+        save(gallery, rows, spaces, make_index, name)

@@ -72,7 +72,7 @@ class _Examples:
     """Images of a run's gallery as data for a page; none if they are not on disk."""
 
     def __init__(self, folder: RunFolder) -> None:
-        self.rows: tuple[GalleryRow, ...] = ()
+        self.rows: Sequence[GalleryRow] = ()
         if (folder.gallery / ROWS).is_file():
             self.rows = saved_rows(folder.gallery).rows
         usable = (folder.path / "neighbours.npz").is_file() and any(row.path for row in self.rows)
