@@ -44,6 +44,7 @@ clusters: setup
 	$(BIN)/python experiments/clusters/ray_grid.py
 	$(BIN)/python experiments/clusters/slurm_grid.py
 	$(BIN)/python experiments/clusters/postgres_sweep.py
+	$(BIN)/python experiments/clusters/ray_sweep.py
 
 check: setup
 	$(BIN)/ruff check .

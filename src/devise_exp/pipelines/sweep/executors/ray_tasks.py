@@ -51,9 +51,11 @@ class RayTasks(Executor):
                 logging_level=logging.ERROR,
                 **here,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # of any kind; a node that does not start is a bare one
             reason = str(error).strip().split("\n")[0].rstrip(".")
-            raise InputError(f"executor.address={self.address}: {reason}") from error
+            raise InputError(
+                f"executor.address={self.address or 'null'}: Ray does not start: {reason}"
+            ) from error
         if is_main:
             signal.signal(signal.SIGTERM, handler)  # Ray's own would end without a line
         return self
