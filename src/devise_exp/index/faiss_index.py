@@ -84,7 +84,7 @@ class FaissIndex:
         probes: int = 64,
         code_bytes: int | None = None,
         sample: int | None = None,
-        refine: int = 200,
+        refine: int = 1000,
         saved: Path | None = None,
     ) -> None:
         if kind not in KINDS:
