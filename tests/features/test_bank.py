@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +12,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.banks import FORK, bank_of, killed_extraction, left_in, opened, small_backbone
+from helpers.banks import (
+    FORK,
+    ROW_BYTES,
+    bank_of,
+    killed_extraction,
+    left_in,
+    opened,
+    small_backbone,
+)
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.folders import image_folder
 from devise_exp.data.subset import subset
 from devise_exp.features.backbones.base import Backbone, Preprocess
-from devise_exp.features.bank import FeatureBank, RemoteShards, shard_rows
+from devise_exp.features.bank import FeatureBank, OtherShards, write_shard
 from devise_exp.features.extraction import ExtractionSettings
 
 
@@ -89,26 +98,19 @@ def test_two_processes_make_one_bank(watched: ImageDataset, cache: Path) -> None
 
 def shards_of(
     dataset: ImageDataset, backbone: Backbone, world_size: int, **options: Any
-) -> tuple[RemoteShards, list[int]]:
+) -> tuple[OtherShards, list[int]]:
     """Other processes, played by this one, and the rows that they were asked to start from."""
     first_rows: list[int] = []
 
     @contextmanager
-    def remote_shards(key: str, start: int) -> Iterator[list[Iterator[bytes]]]:
+    def other_shards(key: str, start: int) -> Iterator[None]:
         first_rows.append(start)
-        shares = (
-            shard_rows(
-                key,
-                start,
-                dataset,
-                backbone,
-                ExtractionSettings(rank=rank, world_size=world_size, **options),
-            )
-            for rank in range(1, world_size)
-        )
-        yield list(shares)
+        for rank in range(1, world_size):
+            settings = ExtractionSettings(rank=rank, world_size=world_size, **options)
+            write_shard(key, start, dataset, backbone, settings)
+        yield
 
-    return remote_shards, first_rows
+    return other_shards, first_rows
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])
@@ -120,21 +122,21 @@ def test_shared_batches_make_the_bank_of_one_process(
     alone = bank_of(dataset, **options)
     expected = (cache / alone.key / "features.npy").read_bytes()
     shutil.rmtree(cache / alone.key)
-    remote_shards, _ = shards_of(dataset, small_backbone(), world_size, **options)
-    bank_of(dataset, remote_shards=remote_shards, world_size=world_size, **options)
+    other_shards, _ = shards_of(dataset, small_backbone(), world_size, **options)
+    bank_of(dataset, other_shards=other_shards, world_size=world_size, **options)
     assert (cache / alone.key / "features.npy").read_bytes() == expected
-    bank_of(dataset, remote_shards=None, **options)  # and nobody is called if the bank is there
+    bank_of(dataset, other_shards=None, **options)  # and nobody is called if the bank is there
 
 
 def test_every_image_is_opened_once_and_by_whose_turn_it_is(
     dataset: ImageDataset, watched: ImageDataset, cache: Path
 ) -> None:
     options = {"batch_size": 8, "num_workers": 0}
-    remote_shards, first_rows = shards_of(dataset, small_backbone(), 3, **options)
-    bank = bank_of(watched, remote_shards=remote_shards, world_size=3, **options)
+    other_shards, first_rows = shards_of(dataset, small_backbone(), 3, **options)
+    bank = bank_of(watched, other_shards=other_shards, world_size=3, **options)
     assert opened(watched) == [row for start in (0, 24, 48, 72) for row in range(start, start + 8)]
     assert first_rows == [0]
-    bank_of(watched, remote_shards=remote_shards, world_size=3, **options)
+    bank_of(watched, other_shards=other_shards, world_size=3, **options)
     assert first_rows == [0]
     assert left_in(cache) == [bank.key]
 
@@ -143,20 +145,76 @@ def test_an_extraction_goes_on_with_another_number_of_processes(
     dataset: ImageDataset, cache: Path, tmp_path: Path
 ) -> None:
     killed_extraction(dataset, 43, cache, tmp_path / "killed")
-    remote_shards, first_rows = shards_of(dataset, small_backbone(), 3, batch_size=8, num_workers=0)
-    bank = bank_of(dataset, remote_shards=remote_shards, world_size=3)
+    other_shards, first_rows = shards_of(dataset, small_backbone(), 3, batch_size=8, num_workers=0)
+    bank = bank_of(dataset, other_shards=other_shards, world_size=3)
     assert first_rows == [40]
     shared = np.array(bank.features)
     shutil.rmtree(cache / bank.key)
     assert np.array_equal(bank_of(dataset).features, shared)
 
 
+@pytest.mark.parametrize(("kept", "done"), [(0, 8), (8, 32), (13, 32)])
+def test_a_killed_extraction_of_several_processes_goes_on_where_all_had_come_to(
+    kept: int, done: int, dataset: ImageDataset, cache: Path
+) -> None:
+    """Also with another number of processes; rows keep their bits."""
+    options = {"batch_size": 8, "num_workers": 0}
+    expected = np.array(bank_of(dataset).features)
+    [key] = left_in(cache)
+
+    class KilledError(Exception):
+        pass
+
+    @contextmanager
+    def cut_off(bank_key: str, start: int) -> Iterator[None]:
+        """Rank 1 is killed in the middle of a row; rank 0 and rank 2 have done more by then."""
+        others, _ = shards_of(dataset, small_backbone(), 3, **options)
+        with others(bank_key, start):
+            yield
+        [shard] = cache.glob("*-1-3")
+        os.truncate(shard, kept * ROW_BYTES + 5)
+        raise KilledError
+
+    for go_on in (1, 2, 3):
+        shutil.rmtree(cache / key)
+        with pytest.raises(KilledError):
+            bank_of(dataset, other_shards=cut_off, world_size=3)
+        assert len(left_in(cache)) == 3  # a shard of each
+        other_shards, first_rows = shards_of(dataset, small_backbone(), go_on, **options)
+        bank = bank_of(dataset, other_shards=other_shards, world_size=go_on)
+        assert np.array_equal(bank.features, expected)
+        assert first_rows == ([done] if go_on > 1 else [])
+        assert left_in(cache) == [key]
+
+
+def test_shards_of_another_beginning_are_of_no_use(
+    dataset: ImageDataset, cache: Path, tmp_path: Path
+) -> None:
+    unfinished = killed_extraction(dataset, 43, cache, tmp_path / "killed")
+    expected = unfinished.read_bytes()
+    unfinished.with_name(f"{unfinished.name}-0-8-0-2").write_bytes(b"\1" * 80 * ROW_BYTES)
+    other_shards, first_rows = shards_of(dataset, small_backbone(), 2, batch_size=8, num_workers=0)
+    bank = bank_of(dataset, other_shards=other_shards, world_size=2)
+    assert first_rows == [40]
+    assert np.array(bank.features)[:40].tobytes() == expected
+    assert left_in(cache) == [bank.key]
+
+
+def test_a_cache_that_machines_do_not_share_is_one_line(dataset: ImageDataset, cache: Path) -> None:
+    @contextmanager
+    def elsewhere(key: str, start: int) -> Iterator[None]:
+        yield
+
+    with pytest.raises(InputError, match="rows of other processes are not there: set DEVISE_CACHE"):
+        bank_of(dataset, other_shards=elsewhere, world_size=2)
+
+
 def test_a_process_with_other_weights_or_images_is_told_so(
     dataset: ImageDataset, cache: Path
 ) -> None:
-    remote_shards, _ = shards_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
+    other_shards, _ = shards_of(dataset, small_backbone(seed=1), 2, batch_size=8, num_workers=0)
     with pytest.raises(InputError, match=r"what runs it \(OpenVINO or torch, .*\) differ from"):
-        bank_of(dataset, remote_shards=remote_shards, world_size=2)
+        bank_of(dataset, other_shards=other_shards, world_size=2)
     assert left_in(cache) == []
 
 

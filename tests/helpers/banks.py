@@ -18,7 +18,7 @@ from torch import nn
 
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone, Preprocess
-from devise_exp.features.bank import FeatureBank, RemoteShards, feature_bank
+from devise_exp.features.bank import FeatureBank, OtherShards, feature_bank
 from devise_exp.features.extraction import ExtractionSettings
 
 FORK = multiprocessing.get_context("fork")  # a new interpreter would import torch again
@@ -88,12 +88,12 @@ def opened(dataset: ImageDataset) -> list[int]:
 def bank_of(
     dataset: ImageDataset,
     backbone: Backbone | None = None,
-    remote_shards: RemoteShards | None = None,
+    other_shards: OtherShards | None = None,
     **options: Any,
 ) -> FeatureBank:
     options = {"batch_size": 8, "num_workers": 0} | options
     return feature_bank(
-        dataset, backbone or small_backbone(), ExtractionSettings(**options), remote_shards
+        dataset, backbone or small_backbone(), ExtractionSettings(**options), other_shards
     )
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from helpers.own_process import OwnProcess
 
 
-def slurm(rank: int, node: int, local_rank: int, world_size: int = 2) -> dict[str, str]:
+def slurm(
+    rank: int, node: int, local_rank: int, world_size: int = 2, nodes: int = 1
+) -> dict[str, str]:
     """What srun tells a process of a step."""
     return {
+        "SLURM_NNODES": str(nodes),
         "SLURM_JOB_ID": str(os.getpid()),  # the port follows from it
         "SLURM_STEP_ID": "0",
         "SLURM_STEP_NODELIST": "localhost",

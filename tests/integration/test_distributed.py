@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,7 +83,10 @@ def trained(
     processes = [
         started(base / "started", *sweep),
         started(base / "torchrun", *TORCHRUN, *sweep),
-        *(started(base / "srun", *nodes, "hydra.run.dir=run", **slurm(i, i, 0)) for i in (0, 1)),
+        *(
+            started(base / "srun", *nodes, "hydra.run.dir=run", **slurm(i, i, 0, nodes=2))
+            for i in (0, 1)
+        ),
     ]
     for batch in (16, 8):
         for loss in LOSSES[: 1 + (batch == 16)]:
@@ -161,6 +166,92 @@ def test_the_validation_metric_is_that_of_every_row_once(trained: Trained, job: 
     hits = sum(a == b for a, b in zip(answers, truth, strict=True))
     assert len(rows) == len(embeddings) == 6
     assert metrics(folder)["val/hit@1"] == pytest.approx(hits / 6)
+
+
+FAILING = """
+import os, signal
+import torch.distributed as dist
+from devise_exp.core.errors import InputError
+from devise_exp.methods.losses import cosine
+
+def bad_input(*args, **options):
+    if dist.get_rank() == 1:
+        raise InputError("rank 1 cannot read its images")
+    return cosine(*args)
+
+def killed(*args, **options):
+    if dist.get_rank() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return cosine(*args)
+"""
+
+
+def failing(folder: Path, image_tree: Path) -> tuple[str, ...]:
+    """Overrides of a run on two ranks with a loss of a person's own, which lies in `folder`."""
+    folder.mkdir(exist_ok=True)
+    (folder / "failing.py").write_text(FAILING)
+    return (f"data.root={image_tree}", *SMALL, *TWO, BATCH, "loss=cosine")
+
+
+def test_a_job_whose_rank_fails_is_a_row_and_the_grid_goes_on(
+    image_tree: Path, tmp_path: Path
+) -> None:
+    overrides = failing(tmp_path, image_tree)
+    losses = "failing.bad_input,failing.killed,devise_exp.methods.losses.cosine"
+    grid = ["-m", *overrides, f"loss._target_={losses}", "hydra.sweep.dir=grid"]
+    process = started(tmp_path, str(ROOT / "train.py"), *grid, PYTHONPATH=str(tmp_path))
+    code, output, messages = ended(process)
+    assert code == 1
+    lines = [line for line in messages.splitlines() if " failed: " in line]
+    reasons = ["process 1: rank 1 cannot read its images", r"process 1 has died (exit code -9): "]
+    for job, (line, reason) in enumerate(zip(lines, reasons, strict=True)):
+        assert line.startswith(f"job {job} failed: {reason}")
+    assert "Traceback" not in messages
+    assert not (tmp_path / "grid/0/metrics.json").exists()
+    assert metrics(tmp_path / "grid/2")
+    assert "3 jobs, 2 failed" in output + messages
+
+
+def test_a_rank_of_torchrun_that_fails_ends_all_with_its_reason(
+    image_tree: Path, tmp_path: Path
+) -> None:
+    overrides = failing(tmp_path, image_tree)
+    options = [*overrides, "loss._target_=failing.bad_input", "hydra.run.dir=run"]
+    arguments = [*TORCHRUN, str(ROOT / "train.py"), *options]
+    code, _, messages = ended(started(tmp_path, *arguments, PYTHONPATH=str(tmp_path)))
+    assert code == 1  # torchrun's
+    assert messages.count("error: rank 1 cannot read its images") == 1
+    advice = f"terminated: the run is not finished; go on with: python {ROOT / 'train.py'} resume="
+    assert messages.count(advice) == 1  # by rank 0, which torchrun has ended
+    assert not (tmp_path / "run/metrics.json").exists()
+
+
+def test_a_series_on_two_ranks_that_is_stopped_goes_on_to_the_same_weights(
+    image_tree: Path, tmp_path: Path, composed: Callable[..., DictConfig]
+) -> None:
+    few = [option for option in SMALL if not option.startswith("training.min")]
+    overrides = [f"data.root={image_tree}", *few, "loss=cosine", "trainer.max_epochs=60"]
+    run.train(
+        composed(*overrides, "training.batch_size=16", "seed=1"), tmp_path / "one", quietly=True
+    )
+    train, folder = str(ROOT / "train.py"), tmp_path / "series"
+    options = [*overrides, *TWO, BATCH, "seeds=2", "hydra.run.dir=series"]
+    process = started(tmp_path, train, *options)
+    while not (folder / "seed=1/checkpoints/last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    code, _, messages = ended(process, 60)
+    assert code == 143
+    advice = f"the series is not finished; go on with: python {train} resume={folder}"
+    assert messages.splitlines()[-1] == f"terminated: {advice}"
+    assert not (folder / "seed=1/metrics.json").exists()
+    assert not list(folder.rglob(".*"))  # no half of a file
+    code, _, messages = ended(started(tmp_path, train, f"resume={folder}"))
+    assert code == 0, messages
+    assert read_checkpoint(folder / "seed=1/checkpoints/last.ckpt")["epoch"] == 59
+    for name, tensor in last(tmp_path / "one").items():
+        torch.testing.assert_close(last(folder / "seed=1")[name], tensor, atol=1e-4, rtol=1e-3)
 
 
 def test_other_numbers_of_processes_than_the_config_asks_for_are_one_line(tmp_path: Path) -> None:

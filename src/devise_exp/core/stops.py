@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from types import FrameType
 
 from devise_exp.core.errors import Terminated
@@ -142,3 +143,29 @@ def hold_stops() -> Iterator[None]:
         if stop is not None and not _stops.held:
             _stops.pending = None
             raise stop
+
+
+def end_by_stops() -> None:
+    """Let Ctrl-C and SIGTERM end this process at once, in calls too that no handler interrupts."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def end_with_parent() -> None:
+    """Send this process SIGTERM once the process that has started it by multiprocessing is gone.
+
+    The system does not: a fork server lies between them.
+    """
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def hold_ctrl_c() -> None:
+    """Keep Ctrl-C from this thread and from all processes that it starts, which SIGTERM ends."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,13 @@ from devise_exp.core.files import cache_dir, file_lock, fingerprint
 from devise_exp.core.row_shards import Rows
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone
-from devise_exp.features.bank_files import read_entry, resume_rows, write_entry
+from devise_exp.features.bank_files import read_entry, resume_rows, shard_path, write_entry
+from devise_exp.features.engines import Engine
 from devise_exp.features.extraction import ExtractionSettings, engine_and_precision, extract
 from devise_exp.features.shipped import read_shipped
 
-# (bank key, first missing row) -> a context in which other processes send their shards.
-RemoteShards = Callable[[str, int], AbstractContextManager[Sequence[Iterator[bytes]]]]
+# (bank key, first missing row) -> a context at whose end other processes have written their shards.
+OtherShards = Callable[[str, int], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def feature_bank(
     dataset: ImageDataset,
     backbone: Backbone,
     settings: ExtractionSettings | None = None,
-    remote_shards: RemoteShards | None = None,
+    other_shards: OtherShards | None = None,
 ) -> FeatureBank:
     """Open the bank of a dataset under a backbone; if the cache has none, make it first.
 
@@ -60,7 +60,7 @@ def feature_bank(
         dataset: The images, or features that come with the data.
         backbone: The network and its preprocessing.
         settings: How to extract; None: the defaults.
-        remote_shards: Other processes, which extract their shards.
+        other_shards: Lets other processes, with the same cache, extract their shards.
 
     Returns:
         The bank, memory-mapped.
@@ -77,7 +77,7 @@ def feature_bank(
             if dataset.images is None:
                 write_entry(entry, _precomputed(dataset, backbone, settings.dtype), "ready-made")
             else:
-                _extract(entry, dataset, backbone, settings, remote_shards)
+                _extract(entry, dataset, backbone, settings, other_shards)
             features = read_entry(entry)
     if features is None or features.shape != (len(dataset.rows), backbone.feature_dim):
         raise InputError(
@@ -86,14 +86,14 @@ def feature_bank(
     return FeatureBank(features, key)
 
 
-def shard_rows(
+def write_shard(
     key: str,
     first_row: int,
     dataset: ImageDataset,
     backbone: Backbone,
     settings: ExtractionSettings,
-) -> Iterator[bytes]:
-    """Extract the shard of a process other than the first.
+) -> None:
+    """Extract the shard of a process other than the first, to a file beside the bank.
 
     Args:
         key: The bank's key in the first process.
@@ -101,9 +101,6 @@ def shard_rows(
         dataset: The images.
         backbone: The network and its preprocessing.
         settings: How to extract, and which shard.
-
-    Returns:
-        The shard's batches of rows as bytes.
 
     Raises:
         InputError: Images, weights or engine differ from those of the first process.
@@ -113,7 +110,9 @@ def shard_rows(
             "the images, the weights of the backbone or what runs it (OpenVINO or torch, with or "
             "without bfloat16) differ from those of the first process: give all nodes the same"
         )
-    return extract(dataset, backbone, settings, first_row)[1]
+    unfinished = _unfinished(cache_dir() / "features" / key)
+    path = _shard(unfinished, first_row, settings)
+    _write_rows(path, first_row, dataset, backbone, settings, show=lambda _: None)
 
 
 def _key(dataset: ImageDataset, backbone: Backbone, settings: ExtractionSettings) -> str:
@@ -153,32 +152,67 @@ def _extract(
     dataset: ImageDataset,
     backbone: Backbone,
     settings: ExtractionSettings,
-    remote_shards: RemoteShards | None,
+    other_shards: OtherShards | None,
 ) -> None:
-    """Fill `entry`; the rows so far stay in a file beside it, so a killed extraction goes on."""
+    """Fill `entry`; the rows so far stay in files beside it, so a killed extraction goes on."""
     n, dim, dtype = len(dataset.rows), backbone.feature_dim, np.dtype(settings.dtype)
-    unfinished = entry.with_name(f"{entry.name}.unfinished")
-    done = resume_rows(unfinished, n, dim * dtype.itemsize, settings.batch_size)
+    row_bytes = dim * dtype.itemsize
+    unfinished = _unfinished(entry)
+    done = resume_rows(unfinished, n, row_bytes, settings.batch_size)
     title = f"features of {dataset.name} under {backbone.name}"
     name, precision = engine_and_precision(settings, n)
-    shared = remote_shards(entry.name, done) if remote_shards and done < n else nullcontext(())
-    with shared as shards, _show_progress(title, n, done) as show, unfinished.open("ab") as file:
-        turns = cycle(shards)
-        if done < n:
-            engine, shard = extract(dataset, backbone, settings, done)
-            name, precision, turns = engine.name, engine.precision, cycle([shard, *shards])
-        while done < n:
-            rows = next(next(turns))
-            values = np.frombuffer(rows, dtype).reshape(-1, dim)
-            _check_finite(values, done, backbone)
-            file.write(rows)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
-            done += len(values)
-            show(done)
+    if done < n:
+        path, others = unfinished, other_shards if settings.world_size > 1 else None
+        if others is not None:
+            path = _shard(unfinished, done, settings)
+        with (
+            others(entry.name, done) if others is not None else nullcontext(),
+            _show_progress(title, n, done) as show,
+        ):
+            engine = _write_rows(path, done, dataset, backbone, settings, show)
+        name, precision = engine.name, engine.precision
+        if resume_rows(unfinished, n, row_bytes, settings.batch_size) < n:
+            raise InputError(
+                f"{unfinished}: rows of other processes are not there: set DEVISE_CACHE to a "
+                "folder that all machines share"
+            )
     features = np.memmap(unfinished, dtype, mode="r", shape=(n, dim))
     write_entry(entry, features, f"{name} {precision}{' fast' if settings.fast else ''}")
     unfinished.unlink()
+
+
+def _unfinished(entry: Path) -> Path:
+    return entry.with_name(f"{entry.name}.unfinished")
+
+
+def _shard(unfinished: Path, first_row: int, settings: ExtractionSettings) -> Path:
+    """The file for this process's share of the rows."""
+    size, rank, ranks = settings.batch_size, settings.rank, settings.world_size
+    return shard_path(unfinished, first_row, batch_size=size, rank=rank, ranks=ranks)
+
+
+def _write_rows(
+    path: Path,
+    first_row: int,
+    dataset: ImageDataset,
+    backbone: Backbone,
+    settings: ExtractionSettings,
+    show: Callable[[int], None],
+) -> Engine:
+    """Extract this process's batches from a row on, and append each to a file; `show` the rows."""
+    n, size = len(dataset.rows), settings.batch_size
+    engine, batches = extract(dataset, backbone, settings, first_row)
+    row = first_row + settings.rank * size
+    with path.open("ab") as file:
+        for rows in batches:
+            values = np.frombuffer(rows, settings.dtype).reshape(-1, backbone.feature_dim)
+            _check_finite(values, row, backbone)
+            file.write(rows)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
+            row += settings.world_size * size
+            show(min(n, row))
+    return engine
 
 
 def _check_finite(values: np.ndarray, first: int, backbone: Backbone) -> None:

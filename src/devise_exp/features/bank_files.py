@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -66,8 +69,26 @@ def _checked(path: Path, expected: str) -> np.ndarray:
     return load_array(path, mapped=True)
 
 
+def shard_path(unfinished: Path, first_row: int, *, batch_size: int, rank: int, ranks: int) -> Path:
+    """Name the file of one of several processes that extract the batches of a bank in turn.
+
+    Args:
+        unfinished: The file of the rows so far.
+        first_row: First row that is missing there.
+        batch_size: Rows of a batch.
+        rank: Number of the process.
+        ranks: Number of processes.
+
+    Returns:
+        A file beside `unfinished`.
+    """
+    return unfinished.with_name(f"{unfinished.name}-{first_row}-{batch_size}-{rank}-{ranks}")
+
+
 def resume_rows(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> int:
-    """Cut an unfinished file to whole batches, since a row's bits depend on its batch.
+    """Join the shards of an unfinished bank, and cut it to whole batches.
+
+    A row's bits depend on its batch. Shards that begin at another row are of no use.
 
     Args:
         unfinished: The file of the rows so far.
@@ -78,6 +99,7 @@ def resume_rows(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> in
     Returns:
         The number of rows that the file keeps; 0 if there is no file.
     """
+    _join_shards(unfinished, row_bytes)
     if not unfinished.is_file():
         return 0
     done = min(n, unfinished.stat().st_size // row_bytes)
@@ -85,3 +107,28 @@ def resume_rows(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> in
         done -= done % batch_size
     os.truncate(unfinished, done * row_bytes)
     return done
+
+
+def _join_shards(unfinished: Path, row_bytes: int) -> None:
+    """Append the batches of all shards in turn, up to the first that is missing or not whole."""
+    shards = sorted(unfinished.parent.glob(f"{unfinished.name}-*"))
+    if not shards:
+        return
+    with unfinished.open("ab") as file, ExitStack() as opened:
+        first_row, turns, size = file.tell() // row_bytes, 1, 0
+        files: dict[int, IO[bytes]] = {}
+        for shard in shards:
+            numbers = shard.name.removeprefix(f"{unfinished.name}-").split("-")
+            start, batch_size, rank, ranks = map(int, numbers)
+            if start == first_row:
+                files[rank] = opened.enter_context(shard.open("rb"))
+                turns, size = ranks, batch_size * row_bytes
+        for turn in count():
+            rows = files[turn % turns].read(size) if turn % turns in files else b""
+            file.write(rows)
+            if not rows or len(rows) < size:
+                break
+        file.flush()
+        os.fsync(file.fileno())
+    for shard in shards:
+        shard.unlink()

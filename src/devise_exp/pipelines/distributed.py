@@ -1,26 +1,27 @@
-"""The stages of a training, which all ranks take together: features, projection, network.
+"""What all ranks of a training do together: extract features, train projection and network.
 
-Rank 0 calls `features`, or a stage within `on_all_ranks`; that asks the other ranks, which call
-`run_stage`.
+Rank 0 calls `features`, or a stage within `on_all_ranks`; the other ranks then call `run_stage`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp.core.command import spelled
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.machine import processors
 from devise_exp.core.row_shards import Rows
-from devise_exp.features.bank import shard_rows
+from devise_exp.features.bank import write_shard
 from devise_exp.features.extraction import ExtractionSettings
-from devise_exp.pipelines import distributed_main, fit
+from devise_exp.pipelines import fit
 from devise_exp.pipelines.build import untrained
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.option_errors import check_option
@@ -29,14 +30,17 @@ from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.checkpoint import BEST, load_weights
-from devise_exp.training.distributed.launchers import from_environment
-from devise_exp.training.distributed.pool import WorkerPool, has_worker_pool, worker_pool
-from devise_exp.training.distributed.ranks import RankInfo, StageRequest, gpu_of, processes_per_node
-from devise_exp.training.distributed.serving import send_rows
+from devise_exp.training.distributed.environment import launcher_of
+from devise_exp.training.distributed.group import (
+    StageRequest,
+    in_group,
+    leading,
+    started_processes,
+)
+from devise_exp.training.distributed.ranks import gpu_of, processes_per_node
 from devise_exp.training.lightning import silence_lightning
 
 Stage = Literal["projection", "network"]
-WORKER_COMMAND = ("-m", distributed_main.__name__)  # what a worker of this process runs
 
 
 def processes_of(config: DictConfig) -> tuple[int, int]:
@@ -69,26 +73,47 @@ def processes_of(config: DictConfig) -> tuple[int, int]:
     return processes, machines
 
 
-def all_ranks(config: DictConfig) -> AbstractContextManager[WorkerPool]:
-    """The other ranks that config.trainer asks for; this process's own workers end with the block.
+def as_rank_0(
+    config: DictConfig, function: Callable[..., Any], *arguments: Any, **read: Any
+) -> Any:
+    """Call a function as the first of the processes that config.trainer asks for.
+
+    The others are there if torchrun or srun has started this program, or if this is called within
+    the function; else they are started for it, the first one too, and end with it.
 
     Args:
         config: Of train.py.
+        function: A function of a module, for pickle.
+        *arguments: What it is called with, plain data.
+        **read: Keyword arguments that this process has read already; a process that is started for
+            the function reads them anew.
 
     Returns:
-        A context that gives the pool of workers.
+        What the function returns.
 
     Raises:
-        InputError: If a launcher has started several processes for a job of a sweep.
+        InputError: If other processes were started than config.trainer asks for, or one has failed.
     """
-    process = None if has_worker_pool() else from_environment(os.environ)
-    if process is not None:
+    processes, machines = processes_of(config)
+    if in_group():
+        _check_started(config, processes, machines)
+    elif (launched := launcher_of(os.environ)) is not None:
         raise InputError(
-            f"{process.launcher} has started {process.world_size} processes for what is not the "
-            "training command itself: give each job of a grid one task "
-            "(hydra.launcher.tasks_per_node=1)"
+            f"{launched[0]} has started {launched[1]} processes for what is not the training "
+            "command itself: give each job of a grid one task (hydra.launcher.tasks_per_node=1)"
         )
-    return worker_pool(*processes_of(config), command=WORKER_COMMAND)
+    elif machines > 1:
+        raise InputError(
+            f"trainer.num_nodes={machines}: start {spelled('train')} on every node, by torchrun or "
+            "srun (README)"
+        )
+    elif processes > 1:
+        from devise_exp.training.distributed.launch import launch  # late: torch's launcher
+
+        return launch(
+            processes, run_stage, _of_this_job, HydraConfig.instance().cfg, function, arguments
+        )
+    return function(*arguments, **read)
 
 
 def features(config: DictConfig, data: ExperimentData, tuned: RunFolder | None = None) -> Rows:
@@ -102,19 +127,17 @@ def features(config: DictConfig, data: ExperimentData, tuned: RunFolder | None =
     Returns:
         (N, feature_dim), a row for each of data.dataset.
     """
+    if not in_group():
+        return features_of(config, data)
     checkpoint = None if tuned is None else str((tuned.checkpoints / BEST).resolve())
-    with all_ranks(config) as pool:
 
-        def remote_shards(key: str, start: int) -> AbstractContextManager[list[Iterator[bytes]]]:
-            request = _request(
-                "features", config, bank_key=key, first_row=start, checkpoint=checkpoint
-            )
-            return pool.extracting(request)
+    def other_shards(key: str, first_row: int) -> AbstractContextManager[None]:
+        request = _request(
+            "features", config, bank_key=key, first_row=first_row, checkpoint=checkpoint
+        )
+        return leading(request)
 
-        gpu = gpu_of(config.trainer.devices, 0)
-        if pool.world_size == 1:
-            return features_of(config, data)
-        return features_of(config, data, remote_shards, world_size=pool.world_size, gpu=gpu)
+    return features_of(config, data, other_shards, **_share(config))
 
 
 @contextmanager
@@ -129,16 +152,18 @@ def on_all_ranks(stage: Stage, config: DictConfig, run: RunFolder) -> Iterator[N
     Yields:
         Nothing.
     """
-    with all_ranks(config) as pool, pool.training(_request(stage, config, run)):
+    if not in_group():
+        yield
+        return
+    with leading(_request(stage, config, run_folder=str(run.path.resolve()))):
         yield
 
 
-def run_stage(request: StageRequest, rank_info: RankInfo) -> None:
+def run_stage(request: StageRequest) -> None:
     """Do a stage as a rank above 0.
 
     Args:
         request: What rank 0 is doing.
-        rank_info: Which rank this is.
 
     Raises:
         InputError: If this machine does not see the run folder.
@@ -146,39 +171,51 @@ def run_stage(request: StageRequest, rank_info: RankInfo) -> None:
     silence_lightning()
     config = cast(DictConfig, OmegaConf.create(request.config))
     data, run = prepare(config), RunFolder(Path(request.run_folder))
+    recipe = recipe_of(config, data.n_train)
     if request.stage == "features":
-        _send_shard(config, data, request, rank_info)
+        if request.checkpoint is not None:
+            load_weights(untrained(recipe, data), Path(request.checkpoint))
+        settings = ExtractionSettings(**{**config.features, **_share(config)})
+        write_shard(request.bank_key, request.first_row, data.dataset, data.backbone, settings)
         return
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not there: set hydra.run.dir to a folder all nodes share")
-    recipe = recipe_of(config, data.n_train)
     if request.stage == "projection":
         fit.fit_projection(recipe, run, data, features_of(config, data))
     else:
         fit.fit_network(recipe, run, data)
 
 
-def _request(
-    stage: str, config: DictConfig, run: RunFolder | None = None, **more: Any
-) -> StageRequest:
-    folder = "" if run is None else str(run.path.resolve())
-    text = OmegaConf.to_yaml(config, resolve=True)
-    return StageRequest(stage=stage, config=text, run_folder=folder, **more)
+def _of_this_job(
+    hydra: DictConfig | None, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> Any:
+    """Call a function in a process that Hydra has not started, as in the job that it belongs to."""
+    if hydra is not None:
+        HydraConfig.instance().set_config(hydra)
+    return function(*arguments)
 
 
-def _send_shard(
-    config: DictConfig, data: ExperimentData, request: StageRequest, rank_info: RankInfo
-) -> None:
-    """Send rank 0 the rows of this rank's shard."""
-    if request.checkpoint is not None:
-        recipe = recipe_of(config, data.n_train)
-        load_weights(untrained(recipe, data), Path(request.checkpoint))
-    shard = {
-        "rank": rank_info.rank,
-        "world_size": rank_info.world_size,
-        "gpu": gpu_of(config.trainer.devices, rank_info.local_rank),
+def _check_started(config: DictConfig, processes: int, machines: int) -> None:
+    """InputError if other processes were started than the config asks for."""
+    started = started_processes()
+    if started != (processes, machines):
+        n = processes * machines
+        raise InputError(
+            f"trainer.devices={config.trainer.devices} and trainer.num_nodes={machines} ask for "
+            f"{n} process{'es' if n > 1 else ''}, but {started[0]} on each of {started[1]} nodes "
+            "were started: let both agree (with trainer=ddp)"
+        )
+
+
+def _share(config: DictConfig) -> dict[str, int]:
+    """This rank's share of an extraction, as ExtractionSettings has it."""
+    gpu = gpu_of(config.trainer.devices, int(os.environ["LOCAL_RANK"]))
+    return {
+        "rank": torch.distributed.get_rank(),
+        "world_size": torch.distributed.get_world_size(),
+        "gpu": gpu,
     }
-    settings = ExtractionSettings(**{**config.features, **shard})
-    key, first_row = request.bank_key, request.first_row
-    for rows in shard_rows(key, first_row, data.dataset, data.backbone, settings):
-        send_rows(rows)
+
+
+def _request(stage: str, config: DictConfig, **more: Any) -> StageRequest:
+    return StageRequest(stage=stage, config=OmegaConf.to_yaml(config, resolve=True), **more)

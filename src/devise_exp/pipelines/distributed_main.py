@@ -15,8 +15,8 @@ Arguments = ParamSpec("Arguments")
 def distributed_main(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
     """Make a command of `main` that torchrun and srun may start several times.
 
-    The first process alone runs `main`; the others never read the command line, and do what the
-    first asks for.
+    Rank 0 alone reads the command line and writes into the run folder; the others get its config
+    with every stage that all ranks do together.
 
     Args:
         main: The function of the command.
@@ -31,50 +31,32 @@ def distributed_main(main: Callable[Arguments, Any]) -> Callable[Arguments, None
         if not {"RANK", "SLURM_PROCID"} & os.environ.keys():
             alone(*args, **kwargs)
         else:
-            command(_meet)(functools.partial(alone, *args, **kwargs))
+            command(_join)(functools.partial(alone, *args, **kwargs))
 
     return run
 
 
-def _meet(alone: Callable[[], None]) -> None:
-    """Run `alone` as rank 0, or serve rank 0."""
-    from devise_exp.training.distributed.launchers import (  # late: torch, which takes seconds
-        accept_workers,
-        connect_to_rank_0,
-        from_environment,
+def _join(alone: Callable[[], None]) -> None:
+    """Join the other ranks; run `alone` as rank 0, or follow it."""
+    from devise_exp.training.distributed.environment import (  # late: torch, which takes seconds
+        launcher_of,
+        set_torch_variables,
     )
-    from devise_exp.training.distributed.pool import use_worker_pool
 
-    process = from_environment(os.environ)
-    if process is None:
+    if launcher_of(os.environ) is None:
         alone()
-    elif process.rank > 0:
-        _serve(connect_to_rank_0(process))
-    else:
-        pool = accept_workers(process)
-        with use_worker_pool(pool):
-            try:
-                alone()
-            except SystemExit as error:
-                if error.code:  # the workers end too, once their connections to rank 0 close
-                    raise
-        pool.close()
-
-
-def _serve(connection: Any) -> None:
-    """Take the stages that rank 0 asks for."""
+        return
     from devise_exp.pipelines.distributed import run_stage
-    from devise_exp.training.distributed.serving import serve_stages
+    from devise_exp.training.distributed.group import dismiss, follow, process_group
 
-    serve_stages(connection, run_stage)
-
-
-def _worker() -> None:
-    """Serve the process that started this one."""
-    from devise_exp.training.distributed.serving import rank_0_connection
-
-    _serve(rank_0_connection())
-
-
-if __name__ == "__main__":
-    command(_worker)()
+    set_torch_variables(os.environ)
+    with process_group() as rank:
+        if rank > 0:
+            follow(run_stage)
+            return
+        try:
+            alone()
+        except SystemExit as error:
+            if error.code:  # the other ranks end once they lose this one
+                raise
+        dismiss()

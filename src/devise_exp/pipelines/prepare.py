@@ -12,7 +12,7 @@ from devise_exp.core.row_shards import Rows
 from devise_exp.data.class_folds import draw_class_folds
 from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.features.backbones.base import Backbone
-from devise_exp.features.bank import RemoteShards, feature_bank
+from devise_exp.features.bank import OtherShards, feature_bank
 from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.methods.pretraining_words import category_vectors, missing_classifier
 from devise_exp.methods.prior import PretrainedClassifier, pretrained_classifier
@@ -99,7 +99,7 @@ def read_backbone(config: DictConfig) -> Backbone:
 def features_of(
     config: DictConfig,
     data: ExperimentData,
-    remote_shards: RemoteShards | None = None,
+    other_shards: OtherShards | None = None,
     **share: int,
 ) -> Rows:
     """Take features from the cache, or extract them.
@@ -107,7 +107,7 @@ def features_of(
     Args:
         config: Of train.py.
         data: Its images and backbone.
-        remote_shards: What other processes extract; this one then extracts its share.
+        other_shards: Lets other processes extract; this one then extracts its share.
         **share: rank, world_size and gpu of ExtractionSettings.
 
     Returns:
@@ -116,7 +116,7 @@ def features_of(
     dataset, whole = data.dataset, data.whole
     if dataset.images is not None:
         settings = ExtractionSettings(**{**config.features, **share})
-        return feature_bank(dataset, data.backbone, settings, remote_shards).features
+        return feature_bank(dataset, data.backbone, settings, other_shards).features
     # Shipped features are those of the whole dataset; a subset is some of their rows.
     bank = feature_bank(whole, data.backbone, ExtractionSettings(**config.features))
     index = {row: i for i, row in enumerate(whole.rows)}

@@ -19,7 +19,7 @@ from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
 from devise_exp.methods.pretraining_words import missing_classifier
 from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
-from devise_exp.pipelines.distributed import all_ranks, on_all_ranks
+from devise_exp.pipelines.distributed import as_rank_0, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
 from devise_exp.pipelines.fit import fit_to, methods_of
@@ -33,7 +33,7 @@ from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import Settings, read_settings
-from devise_exp.pipelines.state import MethodFit, RunState
+from devise_exp.pipelines.state import FinishedRun, MethodFit, RunState
 from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.html.shown_run import ShownRun
@@ -75,27 +75,40 @@ def train(
         if config.resume is not None:
             run = RunFolder(Path(str(config.resume)).expanduser().resolve())
             config = run.config()
-        settings = read_settings(config)
+        read_settings(config)
         run.check_free_for(config)
         check_folder(run.path)
-        with all_ranks(config):
-            state = _prepare(config, settings, run, ready, labelled)
-            with run_logger(config, run) as logger:
-                module, best = _fit_model(state, logger or False)
-                projection, fits = _fit_methods(state, module)
-                outputs = _embed(state, projection, fits)
-                report = _evaluate(state, outputs)
-                shown = _write_reports(state, report)
-                run.finish()  # it has its files: what follows, and may fail, shows them elsewhere
-                if logger:
-                    logger.attempt(lambda inner: log_run(inner, report, shown))
+        finished: FinishedRun = as_rank_0(
+            config, _train, config, run.path, ready=ready, labelled=labelled
+        )
         if not quietly:
-            _show(state, report)
+            _show(run.path, finished)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(_what_is_left(run)) from error
     finally:
         remove_empty(folder)
-    return report.values | best
+    return finished.report.values | finished.best
+
+
+def _train(
+    config: DictConfig,
+    folder: Path,
+    ready: Ready | None = None,
+    labelled: LabelledImages | None = None,
+) -> FinishedRun:
+    """Fill the run folder; the first of several processes calls this."""
+    run = RunFolder(folder)
+    state = _prepare(config, read_settings(config), run, ready, labelled)
+    with run_logger(config, run) as logger:
+        module, best = _fit_model(state, logger or False)
+        projection, fits = _fit_methods(state, module)
+        outputs = _embed(state, projection, fits)
+        report = _evaluate(state, outputs)
+        shown = _write_reports(state, report)
+        run.finish()  # it has its files: what follows, and may fail, shows them elsewhere
+        if logger:
+            logger.attempt(lambda inner: log_run(inner, report, shown))
+    return FinishedRun(report=report, best=best, about=state.about, page=state.settings.report)
 
 
 def _what_is_left(run: RunFolder) -> str:
@@ -279,12 +292,11 @@ def _write_reports(state: RunState, report: EvalReport) -> ShownRun:
     return shown
 
 
-def _show(state: RunState, report: EvalReport) -> None:
+def _show(folder: Path, finished: FinishedRun) -> None:
     """Print the tables, and let outputs/latest name the run."""
-    folder = state.run.path
     point_latest(folder)
-    if nothing := state.about.get("training"):
+    if nothing := finished.about.get("training"):
         warn(f"the training {nothing}: raise optimizer.lr or trainer.max_epochs")
-    run_tables.show(report, run_title(state.about))
-    page = " (report.html shows its metrics)" if state.settings.report == "html" else ""
+    run_tables.show(finished.report, run_title(finished.about))
+    page = " (report.html shows its metrics)" if finished.page == "html" else ""
     notify(f"run folder: {folder}{page}")

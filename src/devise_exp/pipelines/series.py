@@ -17,7 +17,7 @@ from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError, user_message
 from devise_exp.core.files import write_text
 from devise_exp.pipelines import checks, distributed, run
-from devise_exp.pipelines.distributed import all_ranks
+from devise_exp.pipelines.distributed import as_rank_0
 from devise_exp.pipelines.grid import grid_folder
 from devise_exp.pipelines.labelled import LabelledImages, draw_split, draws_clean, read_labelled
 from devise_exp.pipelines.option_errors import check_option
@@ -31,6 +31,7 @@ from devise_exp.runs.config_names import SERIES as CONFIG
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.saved_config import read_config
 from devise_exp.runs.series_folder import is_finished
+from devise_exp.training.distributed.group import RankError
 from devise_exp.training.lightning import silence_lightning
 
 
@@ -106,8 +107,9 @@ def _train_runs(
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True))
     try:
-        with all_ranks(config):
-            failures = _train_splits(config, splits, labelled)
+        failures: dict[int, str] = as_rank_0(
+            config, _train_splits, config, splits, labelled=labelled
+        )
         values = summarise([paths for i, paths in enumerate(splits) if i not in failures])
     except Exception:  # wrong input too: Hydra wraps what a part that it builds has raised
         if not any(path.is_dir() for path in folder.iterdir()):  # nothing was begun
@@ -206,7 +208,7 @@ def _folders(config: DictConfig, folder: Path, i: int) -> list[Path]:
 
 
 def _train_splits(
-    config: DictConfig, splits: list[list[Path]], labelled: LabelledImages | None
+    config: DictConfig, splits: list[list[Path]], labelled: LabelledImages | None = None
 ) -> dict[int, str]:
     """Train on all splits; the failures by number of the split.
 
@@ -219,7 +221,8 @@ def _train_splits(
             _train_split(config, paths, i, labelled)
         except Exception as error:
             line = user_message(error)
-            if line is None or not any(all(map(is_finished, of)) for of in splits):
+            ranks_lost = isinstance(error, RankError)
+            if line is None or ranks_lost or not any(all(map(is_finished, of)) for of in splits):
                 raise
             failures[i] = line
             warn(f"{paths[0].parent.name} failed: {line}")

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from devise_exp.core.row_shards import Rows
+from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MethodOutput
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod
@@ -45,6 +46,23 @@ class RunState:
     folds: tuple[ClassFold, ...] = ()
     about: dict[str, Any]
     pretrained: tuple[TrainedProjection, Rows] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FinishedRun:
+    """What is shown of a run once it has its files; another process may have made them.
+
+    Attributes:
+        report: Its metrics.
+        best: Its best epoch with the validation hit@1 there.
+        about: What every metric of the run rests on.
+        page: The config's `report`.
+    """
+
+    report: EvalReport
+    best: dict[str, float]
+    about: dict[str, Any]
+    page: str
 
 
 @dataclass(frozen=True, eq=False)

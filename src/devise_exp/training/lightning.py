@@ -20,7 +20,6 @@ from devise_exp.training.batches import RowBatches, SeededBatchSampler, ordered_
 from devise_exp.training.best_epoch import TrainingResult
 from devise_exp.training.callbacks import AtomicCheckpointIO, BestAndLast, KeepSigterm, SeedEpoch
 from devise_exp.training.checkpoint import BEST, LAST, load_weights
-from devise_exp.training.distributed.serving import send_ready
 from devise_exp.training.module import DeviseModule
 
 NO_EPOCH = (
@@ -120,7 +119,6 @@ def _fit(
     resume = last.exists()
     if resume:  # one line if it does not fit
         order.set_epoch(load_weights(module, last)["epoch"] + 1)
-    send_ready()
     try:
         trainer.fit(module, *loaders, ckpt_path=last if resume else None, weights_only=True)
     except SystemExit as error:  # what Lightning makes of Ctrl-C

@@ -1,11 +1,8 @@
-"""Ranks of a training on several devices: their number, their identity, and what they are asked."""
+"""Ranks of a training on several devices: how many there are, and which GPU each has."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 
@@ -62,82 +59,3 @@ def gpu_of(devices: int | str | Sequence[int], local_rank: int) -> int:
 def _gpu_numbers(devices: str) -> list[int]:
     """GPU numbers of a list in text, such as "0,1"."""
     return [int(number) for number in devices.split(",") if number.strip()]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankInfo:
-    """Identity of one rank of a training, and where the ranks meet.
-
-    Attributes:
-        node: Number of the rank's node.
-        local_rank: Number of the process on its node.
-        processes_per_node: Processes on each node.
-        nodes: Number of nodes.
-        address: Host where the ranks of one training meet.
-        port: Port where they meet.
-        threads: torch's threads in rank 0; all ranks use as many, since the bits of a feature
-            depend on them.
-    """
-
-    node: int = 0
-    local_rank: int = 0
-    processes_per_node: int = 1
-    nodes: int = 1
-    address: str = "127.0.0.1"
-    port: int = 0
-    threads: int = 1
-
-    @property
-    def rank(self) -> int:
-        """Number of the process among all, as Lightning counts."""
-        return self.node * self.processes_per_node + self.local_rank
-
-    @property
-    def world_size(self) -> int:
-        """Number of processes on all nodes."""
-        return self.nodes * self.processes_per_node
-
-    @contextmanager
-    def lightning_environment(self) -> Iterator[None]:
-        """Set the variables by which Lightning finds the ranks; remove them afterwards.
-
-        Yields:
-            Nothing; the process group is destroyed at the end.
-        """
-        os.environ.pop("TORCHELASTIC_USE_AGENT_STORE", None)  # rank 0 has the store, not torchrun
-        variables = {
-            "MASTER_ADDR": self.address,
-            "MASTER_PORT": str(self.port),
-            "WORLD_SIZE": str(self.world_size),
-            "NODE_RANK": str(self.node),
-            "LOCAL_RANK": str(self.local_rank),
-        }
-        os.environ.update(variables)
-        try:
-            yield
-        finally:
-            if torch.distributed.is_available() and torch.distributed.is_initialized():
-                torch.distributed.destroy_process_group()
-            for name in (*variables, "PL_GLOBAL_SEED"):
-                os.environ.pop(name, None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageRequest:
-    """Request of rank 0 that the workers take part in one stage of a job.
-
-    Attributes:
-        stage: "features" (extract rows of a feature bank), "projection" or "network" (train).
-        config: The job's config as YAML.
-        run_folder: The run folder of a training.
-        bank_key: Key of the feature bank to extract.
-        first_row: First row of the bank that is still missing.
-        checkpoint: Checkpoint of the network that extracts; None: the pretrained weights.
-    """
-
-    stage: str
-    config: str
-    run_folder: str = ""
-    bank_key: str = ""
-    first_row: int = 0
-    checkpoint: str | None = None
