@@ -99,8 +99,9 @@ def as_rank_0(
         _check_started(config, processes, machines)
     elif (launched := launcher_of(os.environ)) is not None:
         raise InputError(
-            f"{launched[0]} has started {launched[1]} processes for what is not the training "
-            "command itself: give each job of a grid one task (hydra.launcher.tasks_per_node=1)"
+            f"{launched[0]} has started {launched[1]} processes, which do not train together: if "
+            "an earlier job of this sweep has failed, start the rest again; else give each job one "
+            "task (hydra.launcher.tasks_per_node=1)"
         )
     elif machines > 1:
         raise InputError(

@@ -14,6 +14,9 @@ from devise_exp.search.saved_run import Run
 def train(*overrides: str, folder: str | Path | None = None) -> Run:
     """Train and evaluate one run.
 
+    For several devices processes are started that import the calling script, which therefore calls
+    this under `if __name__ == "__main__":`.
+
     Args:
         *overrides: Options as for train.py, such as "loss=cosine" or "seed=1".
         folder: The run folder; None: outputs/DATE/TIME in the working folder, as for train.py.

@@ -143,15 +143,12 @@ def started_by(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("number", "to_all", "kind"),
-    [
-        (signal.SIGINT, True, "KeyboardInterrupt"),
-        (signal.SIGTERM, False, "Terminated"),
-    ],
+    ("number", "to_all"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False)],
     ids=["ctrl-c", "sigterm"],
 )
 def test_a_stop_ends_all_ranks_once_and_is_one_line(
-    tmp_path: Path, number: int, to_all: bool, kind: str
+    tmp_path: Path, number: int, to_all: bool
 ) -> None:
     """Rank 0 may clear up: what stops it comes from the terminal and from its parent."""
     process, path = waiting(tmp_path)
@@ -159,18 +156,18 @@ def test_a_stop_ends_all_ranks_once_and_is_one_line(
     ranks = started_by(process.pid)
     assert len(ranks) >= 3
     (os.killpg if to_all else os.kill)(process.pid, number)
-    code, _, messages = ended(process, 60)
+    code, _, messages = ended(process)
     word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[signal.Signals(number)]
     assert (code, messages) == (128 + number, f"{word}\n")
-    assert Path(f"{path}.stopped").read_text() in (kind, "Terminated")
-    assert all(map(is_gone, ranks))
+    assert Path(f"{path}.stopped").read_text() == "Terminated"  # once: by its parent
+    until(lambda: all(map(is_gone, ranks)), 60)
 
 
 def test_ctrl_c_while_ranks_start_is_one_line_too(tmp_path: Path) -> None:
     process, path = waiting(tmp_path)
     until(lambda: len(started_by(process.pid)) >= 2)  # the last is a rank
     os.killpg(process.pid, signal.SIGINT)
-    assert ended(process, 60) == (130, "", "interrupted\n")
+    assert ended(process) == (130, "", "interrupted\n")
     assert not path.exists()
 
 
@@ -179,5 +176,5 @@ def test_ranks_end_when_the_process_that_started_them_is_killed(tmp_path: Path) 
     until(lambda: path.exists() and path.read_text())
     ranks = started_by(process.pid)
     process.send_signal(signal.SIGKILL)
-    assert ended(process, 60) == (-signal.SIGKILL, "", "")
+    assert ended(process) == (-signal.SIGKILL, "", "")
     until(lambda: all(map(is_gone, ranks)), 30)

@@ -21,7 +21,7 @@ import torch.distributed as dist
 from devise_exp.core.errors import InputError, user_message
 from devise_exp.core.stops import end_by_stops
 
-_GRACE = 10.0  # seconds for the launcher to see which rank has ended first, and to end the others
+_GRACE = 5.0  # seconds for the launcher to see which rank has ended first, and to end the others
 _LOST = ("closed by peer", "reset by peer", "Broken pipe", "Socket Timeout", "recvValue failed")
 
 
@@ -119,6 +119,8 @@ def leading(request: StageRequest) -> Iterator[None]:
         yield
         dist.barrier(_patient_group())
     except Exception as error:
+        # Others may be in the middle of a step: nothing can be said to them but that this is over.
+        dist.destroy_process_group()
         _raise_for_all(error)
 
 
