@@ -74,6 +74,8 @@ def _act(
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    paths = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.path[1:1] = [path for path in paths if path not in sys.path]  # a new Python reads them
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, name in enumerate(streams):
         file = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)

@@ -145,7 +145,10 @@ def test_what_is_no_finished_run_has_no_choices(
 ) -> None:
     unfinished = Path(shutil.copytree(both[0].path, tmp_path / "unfinished"))
     (unfinished / UNFINISHED).touch()
-    for base, words in ((unfinished, "did not finish"), (both[0].path.parent, "not a run folder")):
+    for base, words in (
+        (unfinished, "did not finish"),
+        (both[0].path.parent, ": a series, which has"),
+    ):
         with pytest.raises(InputError, match=words):
             run.train(composed(*CHOOSING, f"hyperparameters_from='{base}'"), tmp_path / "run")
         assert not (tmp_path / "run").exists()
