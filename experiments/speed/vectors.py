@@ -38,7 +38,7 @@ MAKERS = {
     "nmslib hnsw": (NmslibIndex, {}),
 }
 # What a query costs and finds, of one index.
-SEARCHES = {"faiss ivf_pq": [{"probes": 32, "refine": 200}, {"probes": 32, "refine": 1000},
+SEARCHES = {"faiss ivf_pq": [{"probes": 32, "refine": 200}, {"probes": 64, "refine": 200},
                              {"probes": 64, "refine": 1000}]}  # fmt: skip
 MOST = {"faiss hnsw": 1_000_000, "nmslib hnsw": 100_000}
 
