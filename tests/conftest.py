@@ -125,6 +125,22 @@ def searchable(
     return root_folder / "run"
 
 
+@pytest.fixture(autouse=True)
+def _shared_run_stays(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test leaves files in the run that others share, or takes some away."""
+    if "searchable" not in request.fixturenames:
+        yield
+        return
+    folder = request.getfixturevalue("searchable").parent
+    before = sizes(folder)
+    yield
+    assert sizes(folder) == before
+
+
+def sizes(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+
+
 def trained_once(base: Path, name: str, config: DictConfig) -> tuple[Path, dict[str, float]]:
     """The folder of a series and what its training returned, by the first worker that asks."""
     from devise_exp.pipelines.series import train_series

@@ -20,6 +20,12 @@ from devise_exp.runs.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
+def reevaluated(searchable: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the shared run, in whose folder these tests leave evaluations."""
+    return shutil.copytree(searchable, tmp_path_factory.mktemp("reevaluated") / "run")
+
+
+@pytest.fixture(scope="module")
 def images(searchable: Path) -> Path:
     return searchable.parent / "images"
 
@@ -59,47 +65,47 @@ def of_labels(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_runs_own_test_images_in_a_folder_give_its_metrics(
-    searchable: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
+    reevaluated: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
 ) -> None:
-    before = (searchable / "metrics.json").read_bytes()
-    root = copied(evaluated_rows(searchable), images, tmp_path / "more images")
-    values, folder = evaluated(searchable, root)
+    before = (reevaluated / "metrics.json").read_bytes()
+    root = copied(evaluated_rows(reevaluated), images, tmp_path / "more images")
+    values, folder = evaluated(reevaluated, root)
     assert set(of_labels(values)) == set(of_labels(metrics))
     for key, value in values.items():
         if "hit@" in key or key.endswith(("/H@1", "/AUSUC")):
             assert value == metrics[key], key
         else:
             assert value == pytest.approx(metrics[key], abs=1e-6), key
-    assert (searchable / "metrics.json").read_bytes() == before
+    assert (reevaluated / "metrics.json").read_bytes() == before
     written = read_json(folder / "metrics.json")
     assert (written["data"], written["data/root"]) == ("more images", str(root.resolve()))
-    assert written["data/images"] == len(evaluated_rows(searchable))
+    assert written["data/images"] == len(evaluated_rows(reevaluated))
     assert written["split/name"] == "all images of the folder"
     assert written["split/fingerprint"] != metrics["split/fingerprint"]
     assert "more images, resnet18" in (folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_training_images_in_the_folder_are_left_out_by_content(
-    searchable: Path, images: Path, metrics: dict[str, Any], tmp_path: Path,
+    reevaluated: Path, images: Path, metrics: dict[str, Any], tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     root = shutil.copytree(images, tmp_path / "all")
     (root / "cat" / "00.png").rename(root / "cat" / "renamed.png")
-    values, folder = evaluated(searchable, root)
+    values, folder = evaluated(reevaluated, root)
     assert values["seen/hit@1"] == metrics["seen/hit@1"]
     assert values["unseen/hit@1"] == metrics["unseen/hit@1"]
-    split = RunFolder(searchable).split()
+    split = RunFolder(reevaluated).split()
     copies = read_json(folder / "images.json")["copies_of_training_images"]
     assert len(copies) == len(split.train) + len(split.val)
     assert "trained or validated on these images: " in capsys.readouterr().err
     with pytest.raises(InputError, match=r"all 1 images are copies of images that .* trained"):
-        evaluated(searchable, copied(split.train[:1], images, tmp_path / "one"))
+        evaluated(reevaluated, copied(split.train[:1], images, tmp_path / "one"))
 
 
 def test_an_older_run_that_knows_no_contents_says_so(
-    searchable: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    reevaluated: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = shutil.copytree(searchable, tmp_path / "run")
+    run = shutil.copytree(reevaluated, tmp_path / "run")
     (run / "training_contents.json").unlink()
     _, folder = evaluated(run, images)
     assert read_json(folder / "metrics.json")["data/copies_of_training"] == "not checked"
@@ -111,37 +117,37 @@ def test_an_older_run_that_knows_no_contents_says_so(
 
 
 def test_unknown_classes_end_the_command_or_are_left_out(
-    searchable: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
+    reevaluated: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
 ) -> None:
-    root = copied(evaluated_rows(searchable), images, tmp_path / "some")
+    root = copied(evaluated_rows(reevaluated), images, tmp_path / "some")
     draw(root / "Boat" / "1.png", (1, 2, 3), seed=1)
     draw(root / "zebra" / "1.png", (1, 2, 3), seed=2)
-    n = len(list((searchable / "evaluations").glob("*")))
+    n = len(list((reevaluated / "evaluations").glob("*")))
     with pytest.raises(InputError) as raised:
-        evaluated(searchable, root)
+        evaluated(reevaluated, root)
     line = str(raised.value)
     assert "2 of its 10 classes are none of the 8 classes of" in line
     assert "Boat, zebra" in line
     assert "near Boat: boat" in line
     assert line.endswith("or leave them out (data.unknown=drop)")
     assert len(line.splitlines()) == 1
-    assert len(list((searchable / "evaluations").glob("*"))) == n
-    values, folder = evaluated(searchable, root, "data.unknown=drop")
+    assert len(list((reevaluated / "evaluations").glob("*"))) == n
+    values, folder = evaluated(reevaluated, root, "data.unknown=drop")
     assert values["seen/hit@1"] == metrics["seen/hit@1"]
     assert read_json(folder / "images.json")["unknown_classes"] == ["Boat", "zebra"]
     draw(tmp_path / "other" / "zebra" / "1.png", (1, 2, 3), seed=2)
     with pytest.raises(InputError, match="1 of its 1 classes are none") as raised:
-        evaluated(searchable, tmp_path / "other", "data.unknown=drop")
+        evaluated(reevaluated, tmp_path / "other", "data.unknown=drop")
     assert "data.unknown=drop" not in str(raised.value)
 
 
 def test_classes_without_images_stay_labels(
-    searchable: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    reevaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = [record.name for record in RunFolder(searchable).classes() if record.seen]
+    names = [record.name for record in RunFolder(reevaluated).classes() if record.seen]
     for i in range(3):
         draw(tmp_path / "new" / names[0] / f"{i}.png", COLOURS[names[0]], seed=900 + i)
-    values, folder = evaluated(searchable, tmp_path / "new")
+    values, folder = evaluated(reevaluated, tmp_path / "new")
     assert "seen/hit@1" in values
     assert not [key for key in values if key.startswith(("unseen", "all_unseen", "all/"))]
     assert values["method/chance/seen/hit@1"] == 1 / len(names)
@@ -150,26 +156,26 @@ def test_classes_without_images_stay_labels(
     assert len(content["classes_without_images"]) == 7
     assert "that have no image here, but stay labels: " in capsys.readouterr().err
     with pytest.raises(InputError, match=r"choose among seen, all_seen$"):
-        evaluated(searchable, tmp_path / "new", "protocols=[unseen]")
+        evaluated(reevaluated, tmp_path / "new", "protocols=[unseen]")
 
 
 def test_one_seen_class_and_an_unseen_one_have_a_tradeoff_among_all_labels(
-    searchable: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
+    reevaluated: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
 ) -> None:
-    split, records = RunFolder(searchable).split(), RunFolder(searchable).classes()
+    split, records = RunFolder(reevaluated).split(), RunFolder(reevaluated).classes()
     unseen = next(record.name for record in records if not record.seen)
     seen = split.test[0].split("/")[0]
     root = copied(
-        [row for row in evaluated_rows(searchable) if row.split("/")[0] in (seen, unseen)],
+        [row for row in evaluated_rows(reevaluated) if row.split("/")[0] in (seen, unseen)],
         images, tmp_path / "two",
     )  # fmt: skip
-    values, _ = evaluated(searchable, root)
+    values, _ = evaluated(reevaluated, root)
     assert {"all/H@1", "all/AUSUC", "all_unseen/hit@1"} <= set(values)
     # With seen labels moved far away the unseen image is ranked among the unseen labels alone.
     assert 0 <= values["all/AUSUC"] <= values["unseen/hit@1"]
 
 
-def test_an_empty_folder_and_wrong_options_are_one_line(searchable: Path, tmp_path: Path) -> None:
+def test_an_empty_folder_and_wrong_options_are_one_line(reevaluated: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "classes" / "cat").mkdir(parents=True)
     for root, options, words in [
@@ -182,22 +188,22 @@ def test_an_empty_folder_and_wrong_options_are_one_line(searchable: Path, tmp_pa
         ("empty", ["data.name=x"], "name"),
     ]:
         with pytest.raises(InputError, match=words) as raised:
-            evaluated(searchable, tmp_path / root, *options)
+            evaluated(reevaluated, tmp_path / root, *options)
         assert len(str(raised.value).splitlines()) == 1
     with pytest.raises(InputError, match=r"data\.levels=2: .*data\.root"):
-        devise_exp.evaluate(searchable, "data.levels=2")
+        devise_exp.evaluate(reevaluated, "data.levels=2")
 
 
 def test_folders_of_a_split_are_one_of_them_or_all_together(
-    searchable: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
+    reevaluated: Path, images: Path, metrics: dict[str, Any], tmp_path: Path
 ) -> None:
-    split = RunFolder(searchable).split()
+    split = RunFolder(reevaluated).split()
     copied(split.train, images, tmp_path / "sets" / "train")
-    copied(evaluated_rows(searchable), images, tmp_path / "sets" / "test")
+    copied(evaluated_rows(reevaluated), images, tmp_path / "sets" / "test")
     with pytest.raises(InputError, match=r"split \(train, test\).*sets/test\), or .*parts=join"):
-        evaluated(searchable, tmp_path / "sets")
+        evaluated(reevaluated, tmp_path / "sets")
     for root, options in (("sets/test", []), ("sets", ["data.parts=join"])):
-        values, _ = evaluated(searchable, tmp_path / root, *options)
+        values, _ = evaluated(reevaluated, tmp_path / root, *options)
         assert values["unseen/hit@1"] == metrics["unseen/hit@1"]
         assert values["seen/hit@1"] == metrics["seen/hit@1"]
 
