@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from devise_exp.ui.cli import hydra_commands, images, runs, search, sweep
+from devise_exp.ui.cli import hydra_commands, images, runs, search, sweep, tag
 from devise_exp.ui.cli.one_line_group import OneLineGroup
 from devise_exp.ui.cli.query_command import QueryCommand
 
@@ -25,7 +25,7 @@ for plain_command in (
     runs.show,
     runs.classes,
     runs.compare,
-    search.tag,
+    tag.tag,
     search.similar,
     search.index,
     images.app,

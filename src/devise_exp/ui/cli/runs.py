@@ -11,8 +11,8 @@ import typer
 from devise_exp.core.command import command, prints_result
 from devise_exp.core.console import notify, print_content, print_file, printable
 from devise_exp.core.errors import InputError
+from devise_exp.ui.cli.arguments import RunArgument
 from devise_exp.ui.cli.output import writing
-from devise_exp.ui.cli.search import RunArgument
 
 FORMAT_OF = {".csv": "csv", ".md": "markdown", ".tex": "latex", ".html": "html"}
 
