@@ -37,7 +37,8 @@ def test_rows_are_chosen_as_numpy_chooses_them(sizes: list[int], data: st.DataOb
     numbers = data.draw(st.lists(st.integers(-n, n - 1), max_size=20))
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     number = data.draw(st.integers(-n, n - 1))
-    for rows in (chosen, numbers, np.array(numbers, dtype=np.int64), mask, number, slice(None)):
+    arrays = (np.array(numbers, dtype=np.int64), np.array(numbers, dtype=np.int8))
+    for rows in (chosen, numbers, *arrays, mask, number, slice(None)):
         taken = shards[rows]
         np.testing.assert_array_equal(taken, whole[rows])
         assert taken.dtype == whole.dtype
@@ -45,6 +46,12 @@ def test_rows_are_chosen_as_numpy_chooses_them(sizes: list[int], data: st.DataOb
     assert shards.nbytes == whole.nbytes
     np.testing.assert_array_equal(np.asarray(shards), whole)
     assert np.asarray(shards, dtype=np.float32).dtype == np.float32
+
+
+def test_numbers_may_be_of_a_type_that_the_number_of_rows_is_too_large_for() -> None:
+    shards, whole = shards_of([200, 200])
+    for numbers in (np.array([255, 0], dtype=np.uint8), np.array([-1, -128, 5], dtype=np.int8)):
+        np.testing.assert_array_equal(shards[numbers], whole[numbers])
 
 
 def test_every_slice_about_the_borders_of_mapped_files_is_right(tmp_path: Path) -> None:

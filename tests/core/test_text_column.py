@@ -49,6 +49,16 @@ def test_ends_that_do_not_fit_are_refused(ends: object) -> None:
         TextColumn(np.zeros(3, np.uint8), np.asarray(ends))
 
 
+@pytest.mark.parametrize(
+    ("content", "ends"), [((3, 1), (1,)), ((3,), (1, 1)), ((3, 1), (1, 1))], ids=str
+)
+def test_arrays_of_more_dimensions_are_refused(
+    content: tuple[int, ...], ends: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match="texts"):
+        TextColumn(np.zeros(content, np.uint8), np.zeros(ends, np.int64))
+
+
 def test_few_texts_stay_a_tuple(monkeypatch: pytest.MonkeyPatch) -> None:
     assert packed(["a", "b"]) == ("a", "b")
     assert type(packed(["a", "b"])) is tuple

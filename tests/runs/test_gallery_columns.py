@@ -67,6 +67,19 @@ def test_a_file_is_found_without_a_table_of_all(tmp_path: Path) -> None:
     assert str(root).encode() not in stored  # the folder is not repeated
 
 
+def test_a_file_of_a_run_is_found_whatever_the_order_of_its_rows(tmp_path: Path) -> None:
+    """A run's own gallery has no folder, and the order of its split."""
+    names = ["okapi/b.png", "emu/a.png", "okapi/a.png", "emu/c.png"]
+    rows = [GalleryRow(name=name, path=str(tmp_path / name)) for name in names]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    save(tmp_path / "gallery", rows, {"devise": np.eye(4)}, ExactIndex)
+    gallery = load(tmp_path / "gallery", "devise")
+    assert [gallery.row_of(tmp_path / name) for name in names] == [0, 1, 2, 3]
+    assert gallery.row_of(tmp_path / "emu/b.png") is None
+
+
 @pytest.mark.parametrize("file", ["name.text.npy", "stamp.ends.npy", "path.text.npy"])
 @pytest.mark.parametrize("harm", ["cut", "gone", "flipped"])
 def test_damaged_columns_are_one_line(file: str, harm: str, saved: Path) -> None:

@@ -190,6 +190,25 @@ def test_spaces_that_have_changed_are_one_line(photos: Path, gallery: Path) -> N
         sync(gallery, photos, Embedder(), ExactIndex)
 
 
+@pytest.mark.parametrize("before", [{"devise"}, {"devise", "backbone", "third"}], ids=len)
+def test_a_killed_sync_of_other_spaces_is_begun_again(
+    before: set[str], photos: Path, gallery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Appended to, its vectors would be those of other images."""
+    monkeypatch.setattr(gallery_sync, "CHUNK", 2)
+    stopped = Embedder(stop_after=2)
+
+    def in_other_spaces(images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
+        spaces = stopped(images)
+        return {space: spaces.get(space, spaces["devise"]) for space in sorted(before)}
+
+    with pytest.raises(KeyboardInterrupt):
+        sync(gallery, photos, in_other_spaces, ExactIndex)
+    assert gallery.with_name("1.unfinished").exists()
+    sync(gallery, photos, Embedder(), ExactIndex, spaces=["devise", "backbone"])
+    assert_up_to_date(gallery, photos)
+
+
 def test_two_processes_index_a_folder_once(photos: Path, gallery: Path, tmp_path: Path) -> None:
     counter = tmp_path / "counted"
     program = f"""

@@ -89,10 +89,11 @@ class RowShards:
     def _take(self, rows: np.ndarray) -> np.ndarray:
         """A copy of rows (n,) by number, negative ones from the end on."""
         n = len(self)
-        wrong = rows[(rows < -n) | (rows >= n)] if len(rows) else rows
+        wrong = rows[(rows < -n) | (rows >= n)]
         if len(wrong):
             raise IndexError(f"row {wrong[0]} is out of bounds: there are {n} rows")
-        rows = np.where(rows < 0, rows + n, rows)
+        rows = rows.astype(np.int64)
+        rows[rows < 0] += n
         number = np.searchsorted(self._ends, rows, side="right")  # the shard of each
         taken = np.empty((len(rows), *self.shape[1:]), self.dtype)
         for i in np.unique(number):

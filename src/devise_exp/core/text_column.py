@@ -29,8 +29,11 @@ class TextColumn(Sequence[str]):
     """
 
     def __init__(self, content: np.ndarray, ends: np.ndarray) -> None:
-        if content.dtype != np.uint8 or ends.dtype != np.int64 or content.ndim != 1 != ends.ndim:
-            raise ValueError(f"texts of {content.dtype} and {ends.dtype}: give uint8 and int64")
+        if (content.dtype, ends.dtype, content.ndim, ends.ndim) != (np.uint8, np.int64, 1, 1):
+            raise ValueError(
+                f"texts of {content.dtype} {content.shape} and {ends.dtype} {ends.shape}: give "
+                "uint8 and int64 in one dimension"
+            )
         if (ends[:1] < 0).any() or (np.diff(ends) < 0).any() or (ends[-1:] > len(content)).any():
             raise ValueError(f"ends of texts do not divide {len(content)} bytes")
         self._content, self._ends = content, ends

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -134,14 +134,26 @@ class Gallery:
 
     @cached_property
     def _row_by_file(self) -> dict[str, int]:
-        resolved: dict[str, str] = {}  # folders, for a path is slow to resolve and many share one
-        row_by_file = {}
-        for i, row in enumerate(self.rows):
-            if row.path is None:
-                continue
-            folder, name = os.path.split(row.path)
-            if folder not in resolved:
-                resolved[folder] = os.path.realpath(folder)
-            file = os.path.join(resolved[folder], name)  # noqa: PTH118 (Path is ten times slower)
-            row_by_file[os.path.realpath(file) if os.path.islink(file) else file] = i  # noqa: PTH114
-        return row_by_file
+        return row_by_file(row.path for row in self.rows)
+
+
+def row_by_file(paths: Iterable[str | None]) -> dict[str, int]:
+    """Make a table of the files of rows.
+
+    Args:
+        paths: The file of each row, None if it is not on disk.
+
+    Returns:
+        Whole path, without links -> row.
+    """
+    resolved: dict[str, str] = {}  # folders, for a path is slow to resolve and many share one
+    rows = {}
+    for i, path in enumerate(paths):
+        if not path:
+            continue
+        folder, name = os.path.split(path)
+        if folder not in resolved:
+            resolved[folder] = os.path.realpath(folder)
+        file = os.path.join(resolved[folder], name)  # noqa: PTH118 (Path is ten times slower)
+        rows[os.path.realpath(file) if os.path.islink(file) else file] = i  # noqa: PTH114
+    return rows

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import SupportsIndex, overload
 
 from devise_exp.core.files import checksum
 from devise_exp.core.text_column import TextColumn
 from devise_exp.data.file_names import portable
-from devise_exp.runs.gallery import GalleryRow
+from devise_exp.runs.gallery import GalleryRow, row_by_file
 
 FIELDS = ("name", "label", "path", "part", "stamp")
 NO_PATH, BELOW_ROOT = "", "\0"  # in the column of paths
@@ -22,7 +23,8 @@ class GalleryColumns(Sequence[GalleryRow]):
 
     Args:
         columns: N texts by field of GalleryRow.
-        root: Folder of the images, which is not repeated in the column of paths.
+        root: Folder of the images, which is not repeated in the column of paths; their names are
+            in order. Of the images of a run another text, and they are in any order.
         digest: What tells these columns from others.
     """
 
@@ -56,7 +58,7 @@ class GalleryColumns(Sequence[GalleryRow]):
         return hash((self.root, self.digest))
 
     def row_of(self, path: str) -> int | None:
-        """Look for an image file; rows are sorted by name.
+        """Look for an image file.
 
         Args:
             path: The whole path.
@@ -64,18 +66,24 @@ class GalleryColumns(Sequence[GalleryRow]):
         Returns:
             Its row, None if it is not among them.
         """
+        if not Path(self.root).is_absolute():
+            return self._row_by_file.get(path)
         name = portable(os.path.relpath(path, self.root))
         row = bisect_left(self.columns["name"], name)
         return row if row < len(self) and self.columns["name"][row] == name else None
 
+    @cached_property
+    def _row_by_file(self) -> dict[str, int]:
+        return row_by_file(self.columns["path"])
+
 
 def write_columns(folder: Path, rows: Sequence[GalleryRow], root: str) -> str:
-    """Write the images of a gallery, sorted by name.
+    """Write the images of a gallery.
 
     Args:
         folder: A new folder.
         rows: The images.
-        root: Folder of the images.
+        root: Folder of the images, if they are sorted by name; else another text.
 
     Returns:
         What tells the columns from others.

@@ -93,7 +93,11 @@ def sync(
     rows, notes = _files(folder, root)
     with file_lock(gallery):
         saved = read_gallery(gallery)
-        done = _with_spaces(saved, spaces), _with_spaces(read_unfinished(unfinished), spaces)
+        begun = read_unfinished(unfinished)
+        if spaces and begun.spaces.keys() != set(spaces):  # nothing can be appended to others
+            shutil.rmtree(unfinished, ignore_errors=True)
+            begun = NOTHING
+        done = (saved if saved.spaces.keys() >= set(spaces) else NOTHING), begun
         known = {key for part in done for key in part.keys}
         new = [row for row in rows if _key(row) not in known]
         broken = _embed_rows(new, unfinished, embed)
@@ -107,11 +111,6 @@ def sync(
             _save(gallery, rows, parts, make_index, str(root))
         shutil.rmtree(unfinished, ignore_errors=True)
     return _report(rows, saved.keys, notes)
-
-
-def _with_spaces(embedded: Embedded, spaces: Collection[str]) -> Embedded:
-    """What is embedded, nothing if it is in fewer spaces."""
-    return embedded if embedded.spaces.keys() >= set(spaces) else NOTHING
 
 
 def _report(rows: Sequence[GalleryRow], before: Sequence[Key], notes: Sequence[str]) -> SyncReport:
