@@ -29,7 +29,8 @@ class TextColumn(Sequence[str]):
     """
 
     def __init__(self, content: np.ndarray, ends: np.ndarray) -> None:
-        if (content.dtype, ends.dtype, content.ndim, ends.ndim) != (np.uint8, np.int64, 1, 1):
+        kinds_differ = content.dtype != np.uint8 or ends.dtype != np.int64
+        if kinds_differ or (content.ndim, ends.ndim) != (1, 1):
             raise ValueError(
                 f"texts of {content.dtype} {content.shape} and {ends.dtype} {ends.shape}: give "
                 "uint8 and int64 in one dimension"
