@@ -5,43 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from helpers.published_parts import counts_of, parts_of, published
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.published_split import folders_split
-from devise_exp.data.splits import Split, random_split
-
-CLASSES = ("ant", "bee", "cat", "dog", "emu")
-
-
-def published(
-    parts: dict[str, int],
-    without: tuple[tuple[str, str], ...] = (),
-    classes: tuple[str, ...] = CLASSES,
-) -> LabelledRows:
-    """So many rows of each class in each part; `without` names (class, part) of no rows."""
-    rows = [
-        (c, f"{name}/{part}/{i}.png", part)
-        for c, name in enumerate(classes)
-        for part, n in parts.items()
-        for i in range(n)
-        if (name, part) not in without
-    ]
-    labels, names, of_part = zip(*rows, strict=True)
-    return LabelledRows(
-        classes=classes, labels=np.array(labels, np.int64), rows=names, parts=of_part
-    )
-
-
-def parts_of(data: LabelledRows, rows: np.ndarray) -> set[str | None]:
-    assert data.parts is not None
-    return {data.parts[row] for row in rows}
-
-
-def counts_of(split: Split) -> tuple[int, ...]:
-    return tuple(map(len, (split.train, split.val, split.test, split.unseen_rows)))
+from devise_exp.data.splits import random_split
 
 
 def test_seen_rows_keep_their_part_and_all_rows_of_unseen_classes_test() -> None:

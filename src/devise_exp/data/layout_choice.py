@@ -73,8 +73,8 @@ def choose_layout(
     if folders is None and parts is not None:
         raise InputError(
             f"{title} holds no folders such as train and test that hold class folders: leave out "
-            f"data.parts={parts} (split=folders needs them), or set data.root to the folder above "
-            "the parts"
+            f"data.parts={parts} (split=folders or split=official needs them), or set data.root to "
+            "the folder above the parts"
         )
     if unclear or (folders is not None and parts is None):
         raise InputError(f"{title} {advice(root, counts, levels, parts)}")

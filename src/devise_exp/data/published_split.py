@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ def folders_split(
     n_seen: int | None = None,
     train_per_class: int | None = None,
     unseen_file: str | None = None,
+    name: str = "folders",
 ) -> Split:
     """Take the rows of seen classes as published; all rows of unseen classes test.
 
@@ -42,6 +43,7 @@ def folders_split(
         n_seen: So many seen classes take part, smaller sets within larger ones; None: all.
         train_per_class: At most so many rows of a class train, nested alike; None: all.
         unseen_file: A file with further names of unseen classes: a name a line, CSV or YAML.
+        name: The name in tables and messages: folders or official, which are one split.
 
     Returns:
         The split.
@@ -57,24 +59,50 @@ def folders_split(
     if named and n_unseen is not None:
         raise InputError("split.unseen and split.n_unseen: give one of them, the other one null")
     if data.parts is None:
-        raise InputError(
-            "split=folders: these data come without published parts: choose split=random or "
-            "split=named, or data=image_folder with a data.root that holds train and test folders"
-        )
+        raise without_parts_error(name)
     names = named or draw_unseen(data.classes, n_unseen, seed)
     data, is_unseen = choose_sides(data, names, n_seen, seed)
-    train, val, test, remarks = _published(data, is_unseen)
-    train, val, more = _deal(data, train, val, seed, val_share, train_per_class)
+    train, val, test, remarks = published_rows(data, is_unseen, name)
+    dealing = _Dealing(name=name, seed=seed, val_share=val_share, train_per_class=train_per_class)
+    train, val, more = _deal(data, train, val, dealing)
     unseen_rows = np.flatnonzero(np.isin(data.labels, np.flatnonzero(is_unseen)))
-    title = f"folders{int(is_unseen.sum())}"
+    title = f"{name}{int(is_unseen.sum())}"
     split = given_split(data, (train, val, test, unseen_rows), title, seed, clean, is_unseen)
     return replace(split, remarks=(*split.remarks, *remarks, *more))
 
 
-def _published(
-    data: LabelledRows, is_unseen: np.ndarray
+def without_parts_error(name: str) -> InputError:
+    """Make the error for data without published parts.
+
+    Args:
+        name: Of the split.
+
+    Returns:
+        The error, to be raised.
+    """
+    return InputError(
+        f"split={name}: these data come without published parts: choose split=random or "
+        "split=named, or data with parts: train and test folders (data=image_folder), a column "
+        "split (data=table), or the splits of data=hugging_face or data=webdataset"
+    )
+
+
+def published_rows(
+    data: LabelledRows, is_unseen: np.ndarray, name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """Return the rows of seen classes in train, val and test, and what to know of them."""
+    """Take the rows of seen classes as published.
+
+    Args:
+        data: The rows, their classes and their parts.
+        is_unseen: (C,) bool.
+        name: Of the split, for messages.
+
+    Returns:
+        Rows to train, validate and test, and what to know of them: without a test part val tests.
+
+    Raises:
+        InputError: If a seen class has no rows to train or to test on.
+    """
     is_seen_row = np.isin(data.labels, np.flatnonzero(~is_unseen))
     parts = np.array([str(part) for part in data.parts or ()])
     train, val, test = (
@@ -89,19 +117,24 @@ def _published(
         empty = [data.classes[c] for c in np.flatnonzero((counts == 0) & ~is_unseen).tolist()]
         if empty:
             raise InputError(
-                f"split=folders: no {part} images of {listed(empty)}: name them in split.unseen, "
+                f"split={name}: no {part} images of {listed(empty)}: name them in split.unseen, "
                 "or join the parts with data.parts=join split=random"
             )
     return train, val, test, remarks
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Dealing:
+    """The options of a split that deal rows which no part decides, as `folders_split` has them."""
+
+    name: str
+    seed: int
+    val_share: float
+    train_per_class: int | None
+
+
 def _deal(
-    data: LabelledRows,
-    train: np.ndarray,
-    val: np.ndarray,
-    seed: int,
-    val_share: float,
-    train_per_class: int | None,
+    data: LabelledRows, train: np.ndarray, val: np.ndarray, options: _Dealing
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Let train rows of classes without val rows validate; train with at most so many of a class.
 
@@ -116,24 +149,26 @@ def _deal(
         by_class.setdefault(int(data.labels[row]), []).append(row)
     for c, rows in by_class.items():
         by_name = sorted(rows, key=data.rows.__getitem__)
-        ordered = [by_name[i] for i in class_rng(seed, data.classes[c]).permutation(len(rows))]
+        ordered = [
+            by_name[i] for i in class_rng(options.seed, data.classes[c]).permutation(len(rows))
+        ]
         if c not in with_val:
             if len(rows) < 2:
                 raise InputError(
-                    f"split=folders: a single train image of {data.classes[c]}, which has no val "
-                    "image: leave such classes out with subset.min_images, or name it in "
+                    f"split={options.name}: a single train image of {data.classes[c]}, which has "
+                    "no val image: leave such classes out with subset.min_images, or name it in "
                     "split.unseen"
                 )
-            n_val = min(max(1, round(len(rows) * val_share)), len(rows) - 1)
+            n_val = min(max(1, round(len(rows) * options.val_share)), len(rows) - 1)
             validating += ordered[:n_val]
             ordered = ordered[n_val:]
             without.append(data.classes[c])
-        kept += ordered[:train_per_class]
+        kept += ordered[: options.train_per_class]
     remarks = []
     if without:
         which = "the seen classes" if not with_val else listed(sorted(without), 3)
         remarks.append(
-            f"split=folders: no val images of {which} were published, so {val_share:.0%} of their "
-            "train images validate"
+            f"split={options.name}: no val images of {which} were published, so "
+            f"{options.val_share:.0%} of their train images validate"
         )
     return np.sort(np.array(kept, int)), np.sort(np.array(validating, int)), remarks

@@ -123,7 +123,7 @@ def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> L
 
 
 def read_images(config: DictConfig) -> ImageDataset:
-    """Read the images of a config; split=folders implies data.parts=keep.
+    """Read the images of a config; a split of published parts implies data.parts=keep.
 
     Args:
         config: Of train.py.
@@ -135,18 +135,20 @@ def read_images(config: DictConfig) -> ImageDataset:
         InputError: If parts are kept that the split would not use.
     """
     target = str(config.split.get("_target_"))
-    takes_parts = target.endswith(".folders_split")
+    takes_parts = target.endswith(".folders_split") or (
+        target.endswith(".base_to_new_split") and config.split.get("test_share") is None
+    )
     parts = config.data.get("parts")
     deals_anew = target.startswith("devise_exp.") and not takes_parts and not draws_clean(config)
     if parts == "keep" and deals_anew:
         raise InputError(
             "data.parts=keep: this split deals the images anew, across the parts: give "
-            "split=folders, or data.parts=join"
+            "split=folders or split=official, or data.parts=join"
         )
     if parts == "join" and takes_parts:
         raise InputError(
-            "data.parts=join: split=folders takes the parts as they are: give data.parts=keep, or "
-            "another split, such as split=random"
+            f"data.parts=join: split={config.split.get('name', 'base_to_new')} takes the parts as "
+            "they are: give data.parts=keep, or another split, such as split=random"
         )
     implied = {"parts": "keep"} if takes_parts and "parts" in config.data and not parts else {}
     try:

@@ -118,6 +118,11 @@ PARTS: Mapping[str, Kinds] = {
         **_SPLIT, "n_unseen": FromOne | None, "unseen": Names | None,
         "unseen_file": PathOrNumber | None,
     },
+    f"{_OURS}data.base_to_new.base_to_new_split": {
+        "shots": FromOne, "val_shots": FromOne, "seed": Seed, "unseen": Names | None,
+        "test_share": Share | None, "clean": one_of("report", "require"),
+        "unseen_file": PathOrNumber | None,
+    },
     f"{_OURS}data.xlsa17.split.proposed_split": {**_SPLIT, "root": PathOrNumber},
     f"{_OURS}data.caltech.caltech101": {**_IMAGES, "root": PathOrNumber | None},
     **{

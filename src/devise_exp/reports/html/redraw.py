@@ -34,7 +34,8 @@ def redraw(run: ShownRun) -> list[str]:
         name, among = "clean", f"the {len(clean)} of {len(run.classes)} classes that pass the check"
         n = len(clean)
     else:
-        name = "folders" if settings.get("split") == "folders_split" else "random"
+        is_published = settings.get("split") == "folders_split"
+        name = str(settings.get("split.name", "folders")) if is_published else "random"
         among, n = f"all {len(run.classes)} classes", len(run.classes)
     if settings.get("split.n_seen") is not None:
         among += " of this run, and those that split.n_seen leaves out"
@@ -42,7 +43,7 @@ def redraw(run: ShownRun) -> list[str]:
         f"split.{key}={settings[f'split.{key}']}"
         for key, default in _KEPT.items()
         if settings.get(f"split.{key}", default) != default
-        and not (name == "folders" and key == "test_share")
+        and not (name not in ("clean", "random") and key == "test_share")
     ]
     options = [f"split={name}", f"split.n_unseen={len(unseen)}", *kept, f"split_seeds={_SPLITS}"]
     command = Markup("<code>devise-exp train OPTIONS {}</code>").format(" ".join(options))
