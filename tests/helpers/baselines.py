@@ -16,6 +16,7 @@ from devise_exp.methods.baselines import (
     ConSE,
     ConSEPretraining,
     Majority,
+    PredictedClassifiers,
     Prototypes,
     RidgeToFeatures,
     Softmax,
@@ -35,6 +36,7 @@ ALL: dict[str, Method] = {
         ESZSL(),
         SAE(),
         RidgeToFeatures(),
+        PredictedClassifiers(),
         ALE(),
     )
 }

@@ -4,6 +4,7 @@ from .closed_form import SAE as SAE
 from .closed_form import RidgeToFeatures as RidgeToFeatures
 from .conse import ConSE as ConSE
 from .conse import ConSEPretraining as ConSEPretraining
+from .predicted_classifiers import PredictedClassifiers as PredictedClassifiers
 from .projections import DeviseWithoutPrior as DeviseWithoutPrior
 from .projections import RandomVectors as RandomVectors
 from .seen_only import Majority as Majority
