@@ -119,16 +119,17 @@ def test_the_docstring_lists_every_file_and_no_other(trained: Path) -> None:
         "embeddings/softmax.npz", "embeddings/conse.npz", "embeddings/random_vectors.npz",
         "neighbours.npz", "metrics.json", "results.csv", "search.csv", "report.md",
         "hierarchy.json", "diagnostics.json", "report.html", "training_contents.json",
+        "predictions.csv",
     }  # fmt: skip
     promised = {"config.yaml", "classes.json", "class_vectors.npy", "split.json", "about.json",
                 "checkpoints/{best,last}.ckpt", "embeddings/MODEL.npz", "index/", "neighbours.npz",
                 "metrics.json", "results.csv", "search.csv", "report.md", "wandb/",
                 "evaluations/N/", "gallery/", "galleries/", "classifier.npz", "checkpoints/map/",
                 "prior.npz", "hierarchy.json", "diagnostics.json", "report.html",
-                "training_contents.json", "UNFINISHED"}  # fmt: skip
+                "training_contents.json", "predictions.csv", "UNFINISHED"}  # fmt: skip
     assert all(name in text for name in promised)
     assert {p.name for p in (trained / "evaluations/1").iterdir()} == {
-        "metrics.json", "results.csv", "search.csv", "report.md"
+        "metrics.json", "results.csv", "search.csv", "report.md", "predictions.csv"
     }  # fmt: skip
 
 

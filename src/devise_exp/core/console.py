@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from devise_exp.core import streams
 from devise_exp.core.errors import user_message
@@ -94,18 +94,20 @@ def print_file(text: str) -> None:
     stream.flush()
 
 
-def print_content(*contents: Any, width: int = PIPE_WIDTH) -> None:
-    """Print results to stdout.
+def print_content(*contents: Any, width: int = PIPE_WIDTH, file: TextIO | None = None) -> None:
+    """Print results to stdout, or to a file.
 
     Args:
         *contents: Tables and other things that rich can print; a text is printed as it is.
-        width: Columns if stdout is not a terminal.
+        width: Columns if that is not a terminal.
+        file: An open file; None: stdout.
     """
     from rich.console import Console
 
-    console = Console(file=streams.stdout())
+    stream = file or streams.stdout()
+    console = Console(file=stream)
     if not console.is_terminal:
-        console = Console(file=streams.stdout(), width=width)
+        console = Console(file=stream, width=width)
     for content in contents:
         if isinstance(content, str):
             console.print(content, soft_wrap=True, highlight=False, markup=False, emoji=False)

@@ -17,9 +17,11 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed, read_names
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, select_protocols
+from devise_exp.pipelines.predicted import class_names, images_of_folder, save_predictions
 from devise_exp.pipelines.score import Spaces, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import EvaluatedFolder, read_evaluation
 from devise_exp.reports import run_tables
+from devise_exp.reports.predictions import PartImages, images_of_run
 from devise_exp.reports.run_tables import run_title
 from devise_exp.runs.files import write_json
 from devise_exp.runs.folder import RunFolder
@@ -53,9 +55,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     else:
         source = _other_images(run, settings.data, config.checkpoint)
     about = source.about | {"index": index_name(index_config)}
-    models, extra = list(source.models), None
+    models, extra, labels = list(source.models), None, class_names(run)
     if config.extra_labels is not None:
-        vectors = _extra_vectors(saved, config.extra_labels)
+        names, vectors = _extra_labels(saved, config.extra_labels)
+        labels += names
         extra = len(models[0].class_vectors) + np.arange(len(vectors))
         models[0] = models[0].with_labels(vectors)
         about["extra_labels"] = len(vectors)
@@ -65,32 +68,36 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     chosen = select_protocols(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().get("ks")
     make_index = instantiate(index_config)
-    result, _ = evaluate_run(run, models, chosen, make_index, ks, about, source.spaces)
-    _report(run, result, source.content)
+    result, evaluation = evaluate_run(run, models, chosen, make_index, ks, about, source.spaces)
+    folder = _write_report(run, result, source.content)
+    images = source.images or images_of_run(run)
+    save_predictions(folder, settings.predictions, models, chosen, evaluation, images, labels)
+    run_tables.show(result, run_title(result.about))
+    notify(f"written to {folder}")
     return result.values
 
 
-def _report(run: RunFolder, result: EvalReport, content: dict[str, Any] | None) -> None:
-    """Write the tables into a new folder, and print them."""
-    folder, title = run.new_evaluation(), run_title(result.about)
-    run_tables.write(result, folder, title)
+def _write_report(run: RunFolder, result: EvalReport, content: dict[str, Any] | None) -> Path:
+    """Write the tables into a new folder."""
+    folder = run.new_evaluation()
+    run_tables.write(result, folder, run_title(result.about))
     if content is not None:
         write_json(folder, "images.json", content)
-    run_tables.show(result, title)
-    notify(f"written to {folder}")
+    return folder
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Source:
     """What is evaluated: method outputs, that of the trained model first, and what they rest on.
 
-    `spaces` and `content` (of images.json) are those of other images than the run's.
+    `spaces`, `content` (of images.json) and `images` are those of other images than the run's.
     """
 
     models: Sequence[MethodOutput]
     about: dict[str, Any]
     spaces: Spaces | None = None
     content: dict[str, Any] | None = None
+    images: dict[str, PartImages] | None = None
 
 
 def _run_images(run: RunFolder, checkpoint: str | None) -> _Source:
@@ -116,7 +123,13 @@ def _other_images(run: RunFolder, options: EvaluatedFolder, checkpoint: str | No
     replaced = re.compile(r"data|(data|split)/.*")
     about = {k: v for k, v in run.about().items() if not replaced.fullmatch(k)}
     about = images.about | about | ({} if file is None else {"checkpoint": str(file)})
-    return _Source(models=[output.model], about=about, spaces=output.spaces, content=images.content)
+    return _Source(
+        models=[output.model],
+        about=about,
+        spaces=output.spaces,
+        content=images.content,
+        images=images_of_folder(run, images),
+    )
 
 
 def _has_images(model: MethodOutput, protocol: Protocol) -> bool:
@@ -155,8 +168,8 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     return embed_images(data, features, method, config.train_metrics)
 
 
-def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarray:
-    """Look up vectors (E, D) of further candidate labels; classes of the run are left out.
+def _extra_labels(saved: Run, extra_labels: ListConfig | str | int) -> tuple[list[str], np.ndarray]:
+    """Look up names and vectors (E, D) of further candidate labels, without classes of the run.
 
     The labels are a list of names, the lines of a text file, or so many of the most frequent words.
     """
@@ -170,11 +183,8 @@ def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarr
             )
         single = {word for words in taken if len(words) == 1 for word in words}
         ranks = [rank for word in single if (rank := vocabulary.rank(word)) is not None]
-        return np.delete(
-            vocabulary.vectors[:extra_labels],
-            [rank for rank in ranks if rank < extra_labels],
-            axis=0,
-        )
+        kept = np.setdiff1d(np.arange(extra_labels), ranks)
+        return [vocabulary.words[i] for i in kept.tolist()], vocabulary.vectors[kept]
     resolutions = labels.resolve(
         list(dict.fromkeys(_names(extra_labels))), vocabulary, on_missing="drop"
     )
@@ -187,7 +197,7 @@ def _extra_vectors(saved: Run, extra_labels: ListConfig | str | int) -> np.ndarr
     new = [r for r in resolutions if set(r.words) not in taken]
     if not new:
         raise InputError("extra_labels: every label is a class of the run already: give others")
-    return class_vectors(new, vocabulary)
+    return [resolution.name for resolution in new], class_vectors(new, vocabulary)
 
 
 def _names(extra_labels: ListConfig | str) -> list[str]:

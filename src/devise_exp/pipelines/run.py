@@ -29,6 +29,7 @@ from devise_exp.pipelines.learning import learned_nothing
 from devise_exp.pipelines.logger import run_logger
 from devise_exp.pipelines.outputs import check_folder, point_latest, remove_empty
 from devise_exp.pipelines.plain_names import plain_name_fits
+from devise_exp.pipelines.predicted import class_names, save_predictions
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
@@ -37,6 +38,7 @@ from devise_exp.pipelines.state import FinishedRun, MethodFit, RunState
 from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.predictions import images_of_run
 from devise_exp.reports.run_tables import run_title
 from devise_exp.reports.wandb import log_run
 from devise_exp.runs.folder import RunFolder
@@ -279,6 +281,9 @@ def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
     report, evaluation = evaluate_run(run, outputs, protocols, make_index, settings.ks, state.about)
     run.save_arrays("neighbours", evaluation.neighbours)
     run.save_diagnostics(diagnose_run(run, outputs, protocols, evaluation))
+    images, labels = images_of_run(run), class_names(run)
+    options = settings.predictions
+    save_predictions(run.path, options, outputs, protocols, evaluation, images, labels)
     make_index(state.data.class_vectors).save(run.path / "index")
     return report
 

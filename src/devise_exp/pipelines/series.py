@@ -171,8 +171,10 @@ def _check(config: DictConfig, folder: Path) -> None:
             for series in (read_config(folder, CONFIG), config)
         ]
         several = all(series.get("split_seeds") != 1 for series in settings)
+        # More seeds and splits may join, and tables and pages change no metric.
+        free = ("seeds", "report", "predictions", *(["split_seeds"] if several else []))
         for series in settings:
-            for key in ("seeds", "report", *(["split_seeds"] if several else [])):  # more may join
+            for key in free:
                 series.pop(key, None)
         if settings[0] != settings[1]:
             raise InputError(

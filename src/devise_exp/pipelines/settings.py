@@ -28,6 +28,7 @@ from devise_exp.pipelines.option_kinds import (
     Workers,
 )
 from devise_exp.pipelines.part_options import check_parts
+from devise_exp.reports.predictions import check_format
 from devise_exp.runs.folder import SPACES
 
 _Space = Annotated[str, Field(pattern="|".join(rf"^{space}$" for space in SPACES[1:]))]
@@ -38,6 +39,9 @@ _Engine = Annotated[
 _Device = Annotated[str, Field(min_length=1, description="auto, cpu, cuda or cuda:N")]
 _DType = Annotated[Literal["float16", "float32"], Field(description="float16 or float32")]
 _Report = Annotated[Literal["html", "none"], Field(description="html or none")]
+_TableFormat = Annotated[
+    Literal["csv", "parquet", "none"], Field(description="csv, parquet or none")
+]
 _InTwoClasses = Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
 _Near = Annotated[Literal["count", "group"], Field(description="count or group")]
 _ClassFolds = Annotated[
@@ -114,6 +118,15 @@ class TrainerSettings(Section):
     gradient_clip_val: NotNegative | None = None  # 0 is off for Lightning
 
 
+class PredictionSettings(Section):
+    """The section `predictions`: the labels of every evaluated image, as a file."""
+
+    format: _TableFormat = "csv"
+    labels: FromOne = 5
+    max_images: FromOne | None = 50_000
+    methods: Switch = False
+
+
 class Settings(Section):
     """The plain options of train.py."""
 
@@ -128,6 +141,7 @@ class Settings(Section):
     train_metrics: Switch
     spaces: _Spaces
     report: _Report
+    predictions: PredictionSettings = PredictionSettings()  # a run of before has no such section
     subset: SubsetSettings
     copies: CopySettings
     features: FeatureSettings
@@ -158,6 +172,7 @@ class EvaluationSettings(Section):
     extra_labels: _WordCount | Path | Names | None
     checkpoint: PathOrNumber | None
     data: EvaluatedFolder
+    predictions: PredictionSettings = PredictionSettings()
 
 
 def read_settings(config: DictConfig) -> Settings:
@@ -174,6 +189,7 @@ def read_settings(config: DictConfig) -> Settings:
             what to give instead.
     """
     settings = _read(Settings, config)
+    check_format(settings.predictions.format)
     check_parts(config)
     return settings
 
@@ -191,6 +207,7 @@ def read_evaluation(config: DictConfig) -> EvaluationSettings:
         InputError: If an option has a value that it cannot take.
     """
     settings = _read(EvaluationSettings, config)
+    check_format(settings.predictions.format)
     data = settings.data
     for key, value in (("levels", data.levels), ("parts", data.parts)):
         if data.root is None and value is not None:

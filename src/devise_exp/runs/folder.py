@@ -42,7 +42,8 @@ class RunFolder(RunContents):
     - index/ (of all classes), gallery/ (images not trained on, with an index per space),
       galleries/ (of folders indexed later), searches/
     - neighbours.npz (PROTOCOL and method/NAME/PROTOCOL: class ids)
-    - metrics.json, results.csv, search.csv, diagnostics.json, report.md, report.html, wandb/
+    - metrics.json, results.csv, search.csv, diagnostics.json, predictions.csv (or .parquet),
+      report.md, report.html, wandb/
     - evaluations/N/ of evaluate.py
     """
 
@@ -112,13 +113,14 @@ class RunFolder(RunContents):
             config: The config.
 
         Returns:
-            Whether both are the same, but for hyperparameters_from and report.
+            Whether both are the same, but for hyperparameters_from, report and predictions.
         """
         both: list[Any] = [OmegaConf.to_container(c, resolve=True) for c in (config, self.config())]
         for settings in both:
             # Read after the training, and from elsewhere if a series has moved.
             settings.pop("hyperparameters_from", None)
-            settings.pop("report", None)  # changes no metric
+            settings.pop("report", None)  # these two change no metric
+            settings.pop("predictions", None)
         return bool(both[0] == both[1])
 
     def check_same(self, split: Split, class_vectors: np.ndarray) -> None:

@@ -26,7 +26,7 @@ _NO_METRICS = (
 )
 # Settings that change no metric.
 _NEUTRAL = re.compile(
-    r"(logger|report|resume|few_classes|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
+    r"(logger|report|predictions|resume|few_classes|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
     r"|\w+\.num_workers$|.*\._partial_$|data\.(download|max_pixels)$|labels\.aliases_by$"
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import shutil
 import subprocess
@@ -40,6 +42,13 @@ def call(*arguments: object) -> str:
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     return result.output
+
+
+def printed(*arguments: object) -> str:
+    """What a command writes to stdout alone."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 def refused(*arguments: object) -> str:
@@ -224,7 +233,10 @@ def test_what_cannot_be_asked_is_one_line(trained: Path, image_tree: Path, tmp_p
         (["search", trained, "cat", "--image-root", tmp_path], "none of these images"),
         (["search", trained, "--image", tmp_path / "broken.png"], "broken.png: damaged"),
         (["similar", trained, image, "--space", "classifier"], "stored in devise, backbone"),
-        (["tag", trained, image, tmp_path / "broken.png"], "broken.png: damaged"),
+        (["tag", trained, tmp_path / "broken.png"], "broken.png: damaged"),
+        (["tag", trained, image, tmp_path / "nowhere.png"], "nowhere.png: does not exist"),
+        (["tag", trained, image, "--format", "xml"], "--format xml: choose among table, csv, json"),
+        (["words", trained, "cat", "--output", tmp_path], "is a folder: give the path of a file"),
         (["tag", trained, image, "--vocabulary", "some"], "give all or a number"),
         (["tag", trained, image, "-k", "9"], "there are 8 labels"),
         (["tag", trained, image, "--among", "test"], "choose among all, seen, unseen"),
@@ -270,6 +282,57 @@ def test_words_are_searched_without_the_libraries_of_training(trained: Path) -> 
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
     assert done.stdout.startswith("cat - ship: nearest 12 of 38 images (all)")
+
+
+def test_a_folder_is_tagged_and_its_damaged_images_are_listed(
+    trained: Path, image_tree: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(image_tree / "cat", tmp_path / "photos")
+    (folder / "04.png").write_bytes((image_tree / "cat" / "04.png").read_bytes()[:60])
+    (folder / "deep").mkdir()
+    (folder / "00.png").rename(folder / "deep" / "00.png")
+    files = [*sorted(folder.glob("*.png")), folder / "deep" / "00.png"]
+    whole = call("tag", trained, folder, image_tree / "ship" / "01.png", "-k", 2)
+    assert f"skipped {folder / '04.png'}: damaged" in whole
+    text = printed("tag", trained, folder, "-k", 2, "--format", "csv")
+    rows = list(csv.DictReader(text.splitlines()))
+    assert [row["image"] for row in rows if row["rank"] in ("1", "")] == [str(f) for f in files]
+    assert [row["image"] for row in rows if row["error"]] == [str(folder / "04.png")]
+    assert {row["kind"] for row in rows} >= {"seen", ""}
+    output = tmp_path / "new" / "tags.json"
+    assert call("tag", trained, folder, "-k", 2, "--output", output).splitlines()[-1] == str(output)
+    items = json.loads(output.read_text(encoding="utf-8"))
+    assert [item["image"] for item in items] == [str(file) for file in files]
+    assert [tag["label"] for item in items for tag in item["tags"]] == [
+        row["label"] for row in rows if row["label"]
+    ]
+    assert [item["image"] for item in items if "error" in item] == [str(folder / "04.png")]
+    before = output.read_bytes()
+    refused("tag", trained, folder / "04.png", "--output", output)
+    assert output.read_bytes() == before
+
+
+def test_searches_and_words_are_given_out_for_programs(trained: Path, tmp_path: Path) -> None:
+    before = sorted((trained / "searches").glob("*"))
+    plain = hits(call("search", trained, "ship", "-k", 3, "--out", tmp_path))
+    answer = json.loads(printed("search", trained, "ship", "-k", 3, "--format", "json"))
+    assert [hit["image"] for hit in answer["hits"]] == [n for n in plain if n.count("/") == 1]
+    assert [answer["query"], answer["n_images"]] == ["ship", 38]
+    file = tmp_path / "hits.csv"
+    call("search", trained, "ship", "-k", 3, "--output", file)
+    with file.open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["image"] for row in rows] == [hit["image"] for hit in answer["hits"]]
+    assert [float(row["similarity"]) for row in rows] == [h["similarity"] for h in answer["hits"]]
+    assert sorted((trained / "searches").glob("*")) == before  # a sheet is for people
+    image = trained / "grid.png"
+    draw(image, (190, 40, 40), seed=3)
+    similar = json.loads(printed("similar", trained, image, "-k", 2, "--format", "json"))
+    assert len(similar["hits"]) == 2
+    words = json.loads(printed("words", trained, "said", "-k", 3, "--format", "json"))["words"]
+    assert [word["word"] for word in words] == ["told", "says", "spokesman"]
+    call("words", trained, "said", "-k", 3, "--output", tmp_path / "words.txt")
+    assert "spokesman" in (tmp_path / "words.txt").read_text(encoding="utf-8")
 
 
 def test_a_file_name_cannot_steer_the_terminal(

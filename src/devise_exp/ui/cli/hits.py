@@ -7,41 +7,70 @@ from typing import TYPE_CHECKING
 
 from devise_exp.core.console import notify, print_content, printable, warn
 from devise_exp.ui.cli.output import writing
-from devise_exp.ui.cli.rankings import print_ranking
+from devise_exp.ui.cli.rankings import ranking
+from devise_exp.ui.cli.result import Result
 
 if TYPE_CHECKING:
     from devise_exp.search.answers import Answer
 
 
-def show_hits(answer: Answer, out: Path | None, usual: Path) -> None:
-    """The hits as a table, and as a contact sheet in `out`, by default in the run folder."""
-    labelled = any(hit.row.label for hit in answer.hits)
-    rows = [
-        (number, hit.row.name, *([hit.row.label] if labelled else []), f"{hit.similarity:.3f}")
-        for number, hit in enumerate(answer.hits, start=1)
-    ]
+COLUMNS = ("rank", "image", "label", "similarity", "path")
+
+
+def show_hits(answer: Answer, out: Path | None, usual: Path, result: Result) -> None:
+    """Give out the hits, and draw them as a contact sheet.
+
+    Programs read the hits alone: they get a sheet if --out asks for one.
+    """
     title = (
         f"{answer.reading}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
     )
-    print_content(title)
-    print_ranking(["image", *(["label"] if labelled else [])], rows)
+    _write_hits(answer, title, result)
     absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
-    if absent:
+    if absent and (out or result.form == "table"):
         notify(
             f"{absent} of these {len(answer.hits)} images are not on disk, so the sheet has "
             "their names: --image-root FOLDER says where they are"
         )
     if out is not None:
         with writing(out):
-            _write_sheet(answer, title, out)
+            sheet = _write_sheet(answer, title, out)
+        if result.form == "table":
+            print_content(*sheet)
+        return
+    if result.form != "table":
         return
     try:
-        _write_sheet(answer, title, usual)
+        print_content(*_write_sheet(answer, title, usual))
     except OSError as error:  # a run that others may only read
         warn(f"{usual}: no sheet of these images: {error.strerror}: --out FOLDER takes one")
 
 
-def _write_sheet(answer: Answer, title: str, out: Path) -> None:
+def _write_hits(answer: Answer, title: str, result: Result) -> None:
+    """Write the hits in the format of the result."""
+    hits = [
+        {
+            "rank": rank,
+            "image": hit.row.name,
+            "label": hit.row.label or None,
+            "similarity": round(hit.similarity, 6),
+            "path": hit.row.path,
+        }
+        for rank, hit in enumerate(answer.hits, start=1)
+    ]
+    result.rows(COLUMNS, [tuple(hit.values()) for hit in hits])
+    about = {"query": answer.reading, "gallery": answer.gallery, "n_images": answer.n}
+    result.whole({**about, "hits": hits})
+    labelled = any(hit.row.label for hit in answer.hits)
+    rows = [
+        (hit.row.name, *([hit.row.label] if labelled else []), hit.similarity)
+        for hit in answer.hits
+    ]
+    result.show(title, ranking(["image", *(["label"] if labelled else [])], rows))
+
+
+def _write_sheet(answer: Answer, title: str, out: Path) -> tuple[str, str]:
+    """Draw the sheet; return its two files."""
     from devise_exp.core.files import atomic_path, write_text
     from devise_exp.reports.contact_sheet import Tile, draw_sheet, sheet_html
 
@@ -56,4 +85,4 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> None:
     with atomic_path(out / "grid.png") as path:
         draw_sheet(tiles, title).save(path)
     write_text(out / "page.html", sheet_html(tiles, answer.reading, title))
-    print_content(str(out / "grid.png"), str(out / "page.html"))
+    return str(out / "grid.png"), str(out / "page.html")

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from devise_exp.core.console import print_content
-
-
-def print_neighbours(
-    neighbours: list[tuple[str, float]], heading: str, kinds: Mapping[str, str] | None = None
-) -> None:
-    """Print words, or labels with their kind."""
-    rows = [
-        (number, name, *([kinds[name]] if kinds else []), f"{similarity:.3f}")
-        for number, (name, similarity) in enumerate(neighbours, start=1)
-    ]
-    print_ranking([heading, *([""] if kinds else [])], rows)
+if TYPE_CHECKING:
+    import rich.table
 
 
-def print_ranking(
-    headings: list[str], rows: Sequence[tuple[Any, ...]], number: str = "similarity"
-) -> None:
-    """Print numbered rows that end with their similarity, or another number."""
+def ranking(
+    headings: Sequence[str], rows: Sequence[tuple[Any, ...]], number: str = "similarity"
+) -> rich.table.Table:
+    """Make a table of numbered rows that end with their similarity, or another number.
+
+    Args:
+        headings: The heads between the two.
+        rows: Of texts and a number.
+        number: The head of the number.
+
+    Returns:
+        What a console prints.
+    """
     from devise_exp.reports.table_views import to_rich
     from devise_exp.reports.tables import Column, Table
 
-    names = map(Column, headings)
-    columns = (Column("", "right"), *names, Column(number, "right"))
-    print_content(to_rich(Table(columns=columns, rows=tuple(rows))))
+    columns = (Column("", "right"), *map(Column, headings), Column(number, "right"))
+    numbered = [(i, *row[:-1], f"{row[-1]:.3f}") for i, row in enumerate(rows, start=1)]
+    return to_rich(Table(columns=columns, rows=tuple(numbered)))

@@ -21,8 +21,11 @@ from devise_exp.ui.cli.arguments import (
 )
 from devise_exp.ui.cli.hits import show_hits
 from devise_exp.ui.cli.output import check_out
-from devise_exp.ui.cli.rankings import print_neighbours
+from devise_exp.ui.cli.rankings import ranking
+from devise_exp.ui.cli.result import Format, Output, result_of
 from devise_exp.ui.cli.search_folder import search_folder
+
+WORD_COLUMNS = ("rank", "word", "similarity")
 
 
 @command
@@ -39,6 +42,8 @@ def search(
     space: WordSpace = "devise",
     image_root: ImageRoot = None,
     out: Out = None,
+    form: Format = None,
+    output: Output = None,
 ) -> None:
     """Images for words, for an image (--image), or for both together."""
     from devise_exp.search.answers import find_images
@@ -46,10 +51,11 @@ def search(
     from devise_exp.search.saved_run import Run
 
     check_out(out)
-    saved = Run.open(run)
-    answer = find_images(saved, text, image, gallery, k, space, image_root)
     named = "" if space == "devise" else space
-    show_hits(answer, out, search_folder(run, text, image, gallery, named))
+    with result_of(form, output) as result:
+        saved = Run.open(run)
+        answer = find_images(saved, text, image, gallery, k, space, image_root)
+        show_hits(answer, out, search_folder(run, text, image, gallery, named), result)
     if answer.far:
         remedy = "try --space pretraining" if "pretraining" in saved.spaces else ""
         notify(far_line(answer.far, remedy))
@@ -65,15 +71,17 @@ def similar(
     k: K = None,
     image_root: ImageRoot = None,
     out: Out = None,
+    form: Format = None,
+    output: Output = None,
 ) -> None:
     """Images like this one."""
     from devise_exp.search.answers import find_images
     from devise_exp.search.saved_run import Run
 
     check_out(out)
-    saved = Run.open(run)
-    answer = find_images(saved, "", file, gallery, k, space, image_root)
-    show_hits(answer, out, search_folder(run, "", file, gallery, space))
+    with result_of(form, output) as result:
+        answer = find_images(Run.open(run), "", file, gallery, k, space, image_root)
+        show_hits(answer, out, search_folder(run, "", file, gallery, space), result)
 
 
 @command
@@ -85,13 +93,21 @@ def words(
     most_frequent: Annotated[
         int | None, typer.Option(help="Search the N most frequent words only.", metavar="N")
     ] = None,
+    form: Format = None,
+    output: Output = None,
 ) -> None:
     """The words nearest to a text in the run's word vectors."""
     from devise_exp.search.answers import nearest_words
     from devise_exp.search.saved_run import Run
 
-    neighbours = nearest_words(Run.open(run), text, k, most_frequent)
-    print_neighbours(neighbours, "word")
+    with result_of(form, output) as result:
+        neighbours = nearest_words(Run.open(run), text, k, most_frequent)
+        rows = [(rank, word, round(s, 6)) for rank, (word, s) in enumerate(neighbours, start=1)]
+        result.rows(WORD_COLUMNS, rows)
+        result.whole(
+            {"query": text, "words": [dict(zip(WORD_COLUMNS, row, strict=True)) for row in rows]}
+        )
+        result.show(ranking(["word"], neighbours))
 
 
 @command

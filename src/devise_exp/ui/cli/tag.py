@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from devise_exp.core.command import command, prints_result
-from devise_exp.core.console import print_content, printable
+from devise_exp.core.console import notify, printable
 from devise_exp.core.errors import InputError
 from devise_exp.ui.cli.arguments import RunArgument, WordSpace
-from devise_exp.ui.cli.rankings import print_neighbours, print_ranking
+from devise_exp.ui.cli.rankings import ranking
+from devise_exp.ui.cli.result import Format, Output, Result, result_of
 
 if TYPE_CHECKING:
+    from devise_exp.search.neighbours import Neighbours
     from devise_exp.search.saved_run import Run
+    from devise_exp.search.tagged_files import Name, TaggedFile
+
+SHOWN = 10  # files that cannot be read, one line each; then their number
+
+
+class Shown(NamedTuple):
+    """What tags are called: in a table, in files, and the number beside them."""
+
+    heading: str
+    key: str
+    number: str
+
+
+LABEL = Shown("label", "label", "similarity")
+WORD = Shown("word", "word", "similarity")
+CLASSIFIER = Shown("pretraining class", "label", "probability")
 
 
 @command
 @prints_result
 def tag(
     run: RunArgument,
-    files: Annotated[list[Path], typer.Argument(help="Image files.", metavar="FILE...")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Image files, or folders of them.", metavar="FILE|FOLDER..."),
+    ],
     k: Annotated[
         int | None, typer.Option("-k", help="How many labels; 5, or all of fewer, unless given.")
     ] = None,
@@ -39,50 +60,94 @@ def tag(
         ),
     ] = None,
     space: WordSpace = "devise",
+    form: Format = None,
+    output: Output = None,
 ) -> None:
     """Words for images: the run's labels, or any words; --space pretraining: ImageNet's classes.
 
     Seen labels beside unseen ones are lowered by the gamma that the run
     chose. A search has nothing to lower: a word is the same for all images.
+    Images that cannot be read are listed, and the others are tagged.
     """
-    from devise_exp.data.decoding import open_image
-    from devise_exp.data.file_names import portable
     from devise_exp.search.saved_run import Run
-    from devise_exp.search.tags import calibration_line, embed_files, tag_images
+    from devise_exp.search.tagged_files import list_images, tag_files
+    from devise_exp.search.tags import calibration_line
 
     most_frequent, words = _vocabulary_size(vocabulary), vocabulary is not None
     _check_applies(space, among, plain)
-    saved = Run.open(run)
-    line = calibration_line(saved, words, among, plain)
-    saved.centre_in(space)  # an error before the network is built
-    for file in files:  # before the network is built
-        open_image(file)
-    if space == "pretraining" and not words:
-        _print_names(saved, files, k)
-        return
-    vectors = embed_files(saved, files, space)
-    tags = tag_images(saved, vectors, k, words, most_frequent, among, plain, space)
-    records = () if words else saved.folder.classes()
-    kinds = {record.name: "seen" if record.seen else "unseen" for record in records}
-    for file, neighbours in zip(files, tags, strict=True):
-        print_content(printable(portable(str(file))))
-        print_neighbours(neighbours, "word" if words else "label", kinds)
-    if line and space == "devise":
-        print_content(line)
+    with result_of(form, output) as result:
+        saved = Run.open(run)
+        line = calibration_line(saved, words, among, plain)
+        saved.centre_in(space)  # an error before the network is built
+        listed, notes = list_images(files)
+        kinds = _kinds(saved, words, space)
+        for note in notes:
+            notify(note)
+        if space == "pretraining" and not words:
+            name, shown = _classifier_names(saved, k), CLASSIFIER
+        else:
+            name = _nearest_labels(saved, (k, words, most_frequent, among, plain, space))
+            shown = WORD if words else LABEL
+        n_broken = 0
+        for tagged in tag_files(listed, name):
+            n_broken += bool(tagged.error)
+            if tagged.error and n_broken <= SHOWN:
+                notify(f"skipped {tagged.path}: {tagged.error}")
+            _write(tagged, shown, kinds, result)
+        if n_broken > SHOWN:
+            notify(f"skipped {n_broken:,} of {len(listed):,} images in all")
+        result.end_items()
+        if line and space == "devise":
+            result.show(line)
 
 
-def _print_names(saved: Run, files: Sequence[Path], k: int | None) -> None:
-    """What the backbone's own classifier calls image files."""
-    from devise_exp.data.file_names import portable
+def _kinds(run: Run, words: bool, space: str) -> dict[str, str]:
+    """Label -> seen or unseen; none where words are neither."""
+    if words or space == "pretraining":
+        return {}
+    return {record.name: "seen" if record.seen else "unseen" for record in run.folder.classes()}
+
+
+def _nearest_labels(run: Run, options: tuple[Any, ...]) -> Name:
+    """Name image files by the nearest labels or words; `options` are those of tag_images."""
+    from devise_exp.search.tags import embed_files, tag_images
+
+    def name(files: Sequence[Path]) -> Sequence[Neighbours]:
+        return tag_images(run, embed_files(run, files, options[-1]), *options)
+
+    return name
+
+
+def _classifier_names(run: Run, k: int | None) -> Name:
+    """Name image files by the backbone's own classifier."""
     from devise_exp.data.images import ImageFiles
     from devise_exp.search.tags import DEFAULT_TAGS
 
-    n = DEFAULT_TAGS if k is None else k
-    names = saved.name_images(ImageFiles(str(file) for file in files), n)
-    for file, of_file in zip(files, names, strict=True):
-        print_content(printable(portable(str(file))))
-        rows = [(i, name, f"{share:.3f}") for i, (name, share) in enumerate(of_file, start=1)]
-        print_ranking(["pretraining class"], rows, "probability")
+    def name(files: Sequence[Path]) -> Sequence[Neighbours]:
+        n = DEFAULT_TAGS if k is None else k
+        return run.name_images(ImageFiles(str(file) for file in files), n)
+
+    return name
+
+
+def _write(tagged: TaggedFile, shown: Shown, kinds: Mapping[str, str], result: Result) -> None:
+    """Give out the tags of one file."""
+    from devise_exp.data.file_names import portable
+
+    image = portable(str(tagged.path))
+    tags = [
+        {shown.key: name, "kind": kinds.get(name), shown.number: round(number, 6)}
+        for name, number in tagged.tags
+    ]
+    rows = [(image, rank, *of_tag.values(), None) for rank, of_tag in enumerate(tags, start=1)]
+    empty = (image, None, None, None, None, tagged.error)
+    result.rows(("image", "rank", shown.key, "kind", shown.number, "error"), rows or [empty])
+    result.item({"image": image, "tags": tags} | ({"error": tagged.error} if tagged.error else {}))
+    if tagged.error:
+        return
+    cells = [(name, *([kinds[name]] if kinds else []), number) for name, number in tagged.tags]
+    headings = [shown.heading, *([""] if kinds else [])]
+    result.show(printable(image), ranking(headings, cells, shown.number))
 
 
 def _check_applies(space: str, among: str, plain: bool) -> None:
