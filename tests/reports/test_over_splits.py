@@ -158,7 +158,9 @@ def test_each_form_has_mean_interval_and_range(tmp_path: Path, form: str) -> Non
 
 def test_the_page_says_that_a_split_has_none_right(tmp_path: Path) -> None:
     table = comparison.over_splits([series(tmp_path / "s", {"devise": single([0.0, 0.2, 0.1])})])
-    assert "unseen hit@1 10 (mean within 0 - 35; splits 0 - 20)" in splits_section(table)
+    text = splits_section(table)
+    assert "unseen hit@1 has a mean of 10 (its 95 % interval is 0 to 35; " in text
+    assert "the splits range from 0 to 20)" in text
 
 
 def test_the_csv_has_them_to_the_last_digit(tmp_path: Path) -> None:

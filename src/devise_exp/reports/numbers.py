@@ -33,13 +33,14 @@ def to_precision(value: float, lo: float | None = None, hi: float | None = None)
     return f"{round(100 * value, decimals) + 0.0:.{decimals}f}"  # + 0.0: no "-0.0"
 
 
-def bounds(value: float, lo: float | None, hi: float | None) -> str:
+def bounds(value: float, lo: float | None, hi: float | None, joined: str = " - ") -> str:
     """Write the interval of a share as per cent, with the decimals of `to_precision`.
 
     Args:
         value: A share in [0, 1].
         lo: The lower bound of its interval.
         hi: The upper bound of its interval.
+        joined: What stands between the bounds; " to " in a sentence.
 
     Returns:
         "LOW - HIGH", or "" without an interval.
@@ -47,7 +48,7 @@ def bounds(value: float, lo: float | None, hi: float | None) -> str:
     if lo is None or hi is None:
         return ""
     decimals = len(to_precision(value, lo, hi).partition(".")[2])
-    return f"{100 * lo:.{decimals}f} - {100 * hi:.{decimals}f}"
+    return f"{100 * lo:.{decimals}f}{joined}{100 * hi:.{decimals}f}"
 
 
 def metric_cell(

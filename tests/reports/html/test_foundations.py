@@ -56,33 +56,74 @@ def test_the_unseen_classes_with_who_chose_and_checked_them(run: Path) -> None:
     assert "drawn at random (split random3, split.seed=3)" in text
     assert "by words and kinds" in text
     verdicts = RunFolder(run).details().verdicts(unseen)
-    clean = [name for name, verdict in verdicts.items() if verdict == "clean"]
-    assert all(name in text for name in unseen)
-    assert not clean or f"{len(clean)} clean, none of the pretraining's classes: {clean[0]}" in text
+    shown = [f"{name} ({verdict})" for name, verdict in verdicts.items()]
+    assert "3 are overlapping: the backbone has seen such images in its pretraining" in text
+    assert f"These are {', '.join(shown)}." in text
 
 
 def test_a_backbone_of_unknown_classes_has_checked_nothing(run: Path) -> None:
     change(run, "about.json", **{"leak/checked_by": "nothing (classes unknown)"})
     text = answer(run, "Which unseen classes")
     assert "Nothing was checked" in text
-    assert "verdicts" not in text
+    assert "clean" not in text
+
+
+@pytest.mark.parametrize(
+    ("n_doubtful", "said"),
+    [
+        (0, "nothing here contradicts the verdicts"),
+        (2, "For 2 of the clean classes it gave the sa"),
+    ],
+)
+def test_what_the_classifier_calls_the_images_is_set_against_the_verdicts(
+    run: Path, n_doubtful: int, said: str
+) -> None:
+    change(run, "about.json", **{"leak/clean_called_one_name": n_doubtful})
+    assert said in answer(run, "Which unseen classes")
+
+
+def test_each_kind_of_verdict_has_its_sentence_and_its_reason(run: Path) -> None:
+    content = json.loads((run / "about.json").read_text(encoding="utf-8"))
+    first, second, third = (r.name for r in RunFolder(run).classes() if not r.seen)
+    overlap = {"name": first, "relation": "is a kind of", "category": "hook", "sense": ""}
+    other = {"name": second, "relation": "is", "category": "ocarina", "sense": ""}
+    content |= {"leaks": [overlap], "other_senses": [other], "unidentified": [third]}
+    (run / "about.json").write_text(json.dumps(content), encoding="utf-8")
+    text = answer(run, "Which unseen classes")
+    assert "1 is overlapping: the backbone has seen such images in its pretraining" in text
+    assert f"This is {first} (is a kind of hook)." in text
+    assert f"This is {second} (another sense is ocarina)." in text
+    assert (
+        f"1 is not identified: the audit does not know the name, so nobody knows. This is {third}"
+        in text
+    )
+    assert "((" not in text
 
 
 def test_how_many_images_and_classes_stand_behind_each_figure(run: Path) -> None:
     split, classes = RunFolder(run).split(), RunFolder(run).classes()
     text = answer(run, "How many images")
-    assert f"{len(split.train):,} images of {len(classes) - 3} seen classes trained" in text
-    assert f"{len(split.val):,} others of them chose its epoch" in text
+    assert f"{len(split.train):,} images of {len(classes) - 3} seen classes. " in text
+    assert f"{len(split.val):,} other images of these classes decided which epoch is kept" in text
     (table,) = (a.table for a in foundations(ShownRun(run)) if a.table)
     rows = {row[1]: row[2:] for row in table.rows}
     by_class: dict[str, int] = {}
     for row in split.unseen:
         by_class[row.split("/")[0]] = by_class.get(row.split("/")[0], 0) + 1
     low, high = min(by_class.values()), max(by_class.values())
-    assert rows["unseen among unseen"] == (str(len(split.unseen)), "3", f"{low} – {high}", 3)
+    span = f"{low}" if low == high else f"{low} – {high}"
+    assert rows["unseen among unseen"] == (str(len(split.unseen)), "3", span, 3)
     assert list(rows) == [title for title in PROTOCOL_TITLES.values() if title in rows]
     assert rows["seen among all"][0] == str(len(split.test))
     assert rows["seen among all"][3] == len(classes)
+
+
+def test_classes_of_equally_many_images_have_one_number(run: Path) -> None:
+    entries = json.loads((run / "diagnostics.json").read_text(encoding="utf-8"))["classes"]
+    change(run, "diagnostics.json", classes=[entry | {"images": 4} for entry in entries])
+    (table,) = (a.table for a in foundations(ShownRun(run)) if a.table)
+    assert {row[4] for row in table.rows} == {"4"}
+    assert "3 unseen classes have fewer than 5 images" in answer(run, "How many images")
 
 
 def test_what_random_vectors_mean_beside_chance(run: Path) -> None:
@@ -91,11 +132,13 @@ def test_what_random_vectors_mean_beside_chance(run: Path) -> None:
     bounds = {f"{key}/classes_lo": 0.25, f"{key}/classes_hi": 0.41}
     change(run, "metrics.json", **{key: 0.33}, **bounds)
     text = answer(run, "What do random vectors")
-    assert "chance, which is 33.3 for unseen hit@1" in text
-    assert "25 - 41 over classes, of one draw of the vectors, contains chance" in text
+    assert "should be at chance, which is 33.3" in text
+    assert "It is at chance: its unseen hit@1 is 33, and its 95 % interval, 25 to 41 over" in text
+    assert "classes, for one draw of the vectors, contains 33.3" in text
     change(run, "metrics.json", **{f"{key}/lo": 0.2, f"{key}/hi": 0.3, f"{key}/draws": 10})
     text = answer(run, "What do random vectors")
-    assert "20 - 30 over 10 draws of the vectors, does not contain chance" in text
+    assert "It is NOT at chance" in text
+    assert "20 to 30 over 10 draws of the vectors, does not contain 33.3" in text
 
 
 KEY = "method/random_vectors/unseen/hit@1/class_mean"
@@ -105,9 +148,9 @@ CONTROL = {KEY: 0.33, f"{KEY}/lo": 0.27, f"{KEY}/hi": 0.39, f"{KEY}/draws": 10} 
 @pytest.mark.parametrize(
     ("model", "worth"),
     [
-        ((0.70, 0.55, 0.82), "has 70 (95 % interval over classes 55 - 82), more than random_"),
-        ((0.45, 0.37, 0.52), "not by enough to be sure of, as the intervals meet"),
-        ((0.30, 0.10, 0.60), "no more than chance: for these unseen classes the words were of no"),
+        ((0.70, 0.55, 0.82), "has 70, with a 95 % interval of 55 to 82 over classes. All of"),
+        ((0.45, 0.37, 0.52), "but its interval reaches down to chance or into the interval of ran"),
+        ((0.30, 0.10, 0.60), "no more than chance. For these unseen classes the words were of no"),
         ((0.331, 0.1, 0.6), "no more than chance"),
     ],
     ids=["above", "above but not shown", "below chance", "between the control and chance"],
@@ -121,7 +164,7 @@ def test_what_is_owed_to_the_words_follows_the_figures(
     change(run, "metrics.json", **{key: value, f"{key}/classes_lo": low, f"{key}/classes_hi": high})
     text = answer(run, "What do random vectors")
     assert worth in text
-    assert ("is owed to the words" in text) == (value == 0.70)
+    assert ("So the words help." in text) == (value == 0.70)
 
 
 def test_a_model_below_the_control_is_measured_by_it_and_not_by_chance(run: Path) -> None:
@@ -131,7 +174,7 @@ def test_a_model_below_the_control_is_measured_by_it_and_not_by_chance(run: Path
     change(run, "metrics.json", **high, **model)
     text = answer(run, "What do random vectors")
     assert "no more than random_vectors" in text
-    assert "owed" not in text
+    assert "words help" not in text
 
 
 def test_how_sure_gamma_is(run: Path) -> None:
@@ -139,12 +182,12 @@ def test_how_sure_gamma_is(run: Path) -> None:
     change(run, "metrics.json", **{"calibrated/factor": 0.2})
     change(run, "about.json", rehearsals=4)
     text = answer(run, "How sure is gamma")
-    assert "gamma is 0.200, chosen by 4 class folds" in text
-    assert "the run has not noted" in text
+    assert "gamma is 0.200. It was chosen on 4 class folds" in text
+    assert "The run has not noted an interval" in text
     change(run, "metrics.json", **{"calibrated/factor/lo": 0.05, "calibrated/factor/hi": 0.3})
     text = answer(run, "How sure is gamma")
-    assert "interval is 0.050 to 0.300, so that it is hardly known" in text
-    assert "drawn anew 200 times" in text
+    assert "The 95 % interval of gamma is 0.050 to 0.300. That is wider than gamma itself" in text
+    assert "200 repetitions" in text
 
 
 def test_gamma_of_few_classes_is_half_a_default_and_hindsight_stands_beside_it(run: Path) -> None:
@@ -155,19 +198,21 @@ def test_gamma_of_few_classes_is_half_a_default_and_hindsight_stands_beside_it(r
     text = answer(run, "How sure is gamma")
     n_seen = sum(record.seen for record in RunFolder(run).classes())
     assert n_seen < 60
-    assert f"Below 60 seen classes (here {n_seen})" in text
+    assert f"With fewer than 60 seen classes (here {n_seen})" in text
     # Half of 0.2 is half the median: the other half is of 0.25.
-    assert "median of their best gammas, 0.150, and a default, 0.250" in text
-    assert "known to 0.080 or better" in text
-    assert "range from 0.100 to 0.400. It goes beyond the interval, as the range says" in text
-    change(run, "metrics.json", **{"calibrated/regret": 0.031, "calibrated/best_factor": 0.31})
+    assert "0.150, the median of the best gammas of the folds, and 0.250, a default" in text
+    assert "So gamma may be wrong by up to 0.080" in text
+    assert "range from 0.100 to 0.400. This range goes beyond the interval" in text
+    regret = {"calibrated/regret": 0.031, "calibrated/best_factor": 0.31}
+    change(run, "metrics.json", **regret, **{"calibrated/H@1": 0.402})
     text = answer(run, "How sure is gamma")
-    assert "best gamma of these very test images, 0.310, has 3.1 more H" in text
+    assert "for the test images is 0.310 and would add 3.1 to the calibrated H of 40.2" in text
+    assert "That is the regret" in text
     assert "outside the interval" in text
     change(run, "metrics.json", **{"calibrated/factor/lo": 0.05, "calibrated/factor/hi": 0.45})
     text = answer(run, "How sure is gamma")
     assert "0.400, within the interval" in text
-    assert "It lies within the interval" in text
+    assert "It lies inside the interval" in text
 
 
 def test_gamma_of_many_classes_is_the_mean_of_the_folds(run: Path) -> None:
@@ -177,7 +222,7 @@ def test_gamma_of_many_classes_is_the_mean_of_the_folds(run: Path) -> None:
     folds = {"calibrated/fold_factor@1": 0.1, "calibrated/fold_factor@2": 0.3}
     change(run, "metrics.json", **folds, **{"calibrated/factor": 0.2})
     text = answer(run, "How sure is gamma")
-    assert "it is the mean of the best gammas of the folds" in text
+    assert "gamma is the mean of the best gammas of the folds" in text
     assert "default" not in text
 
 
@@ -187,7 +232,7 @@ def test_another_split_is_estimated_from_the_classes_of_one_run(run: Path) -> No
     text = answer(run, "What would another split give?")
     half = stats.t.ppf(0.975, len(shares) - 1) * np.std(shares, ddof=1) * (2 / len(shares)) ** 0.5
     low, high = max(0.0, np.mean(shares) - half), min(1.0, np.mean(shares) + half)
-    shown = re.search(r"may well give ([\d.]+) - ([\d.]+)", text)
+    shown = re.search(r"may well give anything from ([\d.]+) to ([\d.]+)\. ", text)
     assert shown is not None
     assert [float(shown[1]), float(shown[2])] == pytest.approx([100 * low, 100 * high], abs=0.5)
 
@@ -199,8 +244,8 @@ def test_equal_classes_say_nothing_of_how_far_another_split_goes(run: Path) -> N
     bounds = {f"{key}/classes_lo": 0.29, f"{key}/classes_hi": 1.0}
     change(run, "metrics.json", **{key: 1.0}, **bounds)
     text = answer(run, "What would another split give?")
-    assert "All 3 have the same hit@1, so they do not say how far" in text
-    assert "100.0 - 100.0" not in text
+    assert "All 3 unseen classes have the same hit@1, so they do not say how far" in text
+    assert "anything from" not in text
 
 
 def command_of(run: Path) -> list[str]:
@@ -235,7 +280,7 @@ def test_a_split_of_clean_classes_is_drawn_again_among_the_clean_ones(run: Path)
     assert command_of(run)[0] == "split=clean"
     text = answer(run, "What would another split give?")
     assert f"the {n_clean} of {len(entries)} classes that pass the check" in text
-    assert "share many of them" in text
+    assert "share many of their unseen classes" in text
 
 
 def test_the_page_of_a_series_has_the_measured_interval(run: Path) -> None:
@@ -245,11 +290,11 @@ def test_the_page_of_a_series_has_the_measured_interval(run: Path) -> None:
     assert cell is not None
     (series / "summary.csv").rename(series / "later.csv")  # as while the series is trained
     before = write_html(ShownRun(run)).read_text(encoding="utf-8")
-    assert "Measured, in the series" not in before
+    assert "Measured in the series" not in before
     refresh_splits(run, table)
     after = (run / PAGE).read_text(encoding="utf-8")
     text = html.unescape(re.sub("<[^>]*>", "", after))
-    assert "Measured, in the series that this run belongs to: over 2 splits, unseen hit@1" in text
+    assert "Measured in the series of this run, over 2 splits: unseen hit@1 has a mean of" in text
     assert "95 % of the mean" in text
     (series / "later.csv").rename(series / "summary.csv")
     assert write_html(ShownRun(run)).read_text(encoding="utf-8") == after  # whenever it is written

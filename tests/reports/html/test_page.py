@@ -34,6 +34,7 @@ from devise_exp.reports.html import confusions
 from devise_exp.reports.html import page as page_module
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.html.terms import terms
 from devise_exp.reports.numbers import to_precision
 from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
@@ -145,6 +146,10 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in ("meta", "img", "link", "br"):
             self.open.append(tag)
+        if tag == "small" and ("td" in self.open or "th" in self.open):
+            cells = self.tables[-1][-1]
+            assert cells[-1].endswith(" ")  # a text without layout must not read "30 – 9" for 3
+            cells[-1] = cells[-1][:-1]
         if tag == "table":
             self.tables.append([])
         elif tag == "tr":
@@ -243,6 +248,28 @@ def test_methods_stand_side_by_side_with_the_best_marked(page: Page, whole: Path
     assert list(figures) == ["devise", "conse", "chance"]
     assert figures["conse"]["H"] == to_precision(metrics["method/conse/all/H@1"])
     assert len(page.all("b")) >= len(head) - 1
+
+
+def test_every_method_and_metric_of_the_table_is_explained(page: Page) -> None:
+    head, *rows = page.table("method", "u", "s", "H")
+    shown = re.findall(r"<dt>([^<]*):</dt> <dd>([^<]*)</dd>", page.source)
+    assert {row[0] for row in rows} <= {term for term, _ in shown}
+    unseen = {column.partition("@")[0] + "@k" for column in head if "@" in column}
+    others = {"u", "s", "H", "AUSUC", "calibrated"}
+    assert unseen | others <= {term for term, _ in shown}
+    assert all(text.endswith(".") for _, text in shown)
+
+
+def test_a_method_that_is_not_of_the_tool_has_no_explanation() -> None:
+    explained = terms(["devise", "devise_cosine", "mine"])["methods"]
+    assert list(explained) == ["devise", "devise_cosine"]
+    assert "the loss cosine" in explained["devise_cosine"]
+
+
+def test_wide_tables_and_figures_scroll_inside_the_page(page: Page) -> None:
+    boxes = re.findall(r'<div class="wide">\s*<(table|svg|\?xml)', page.source)
+    assert len(boxes) == len(page.all("table")) + len(page.all("svg"))
+    assert "a shadow marks the edge" in page.text
 
 
 def test_each_figure_is_named_and_described(page: Page) -> None:

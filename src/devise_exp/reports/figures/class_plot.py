@@ -34,7 +34,7 @@ def class_plot(plane: Mapping[str, Any]) -> Plot:
                     strength = 0.75 if side == "unseen" else 0.3
                     axes.plot(*ends, color=COLOURS[i], linewidth=0.8, alpha=strength, zorder=1)
             tooltips |= _draw_marks(axes, entries, side, COLOURS[i])
-        style.label_axes(axes, "", "first principal component", "second")
+        style.label_axes(axes, "", "first principal component", "second principal component")
         legend_below(figure, [axes], columns=4)
         _name_points(
             figure,
@@ -42,7 +42,7 @@ def class_plot(plane: Mapping[str, Any]) -> Plot:
             {e["name"]: (e["word"][0], e["word"][1]) for e in plane["classes"] if not e["seen"]},
         )
     text = (
-        "Each class's word and the mean of its test images, joined by a line; unseen classes are "
+        "Each line joins the words of a class and the mean of its test images. Unseen classes are "
         f"named. The plane keeps {100 * plane['explained']:.0f} % of the squared distances from "
         "the centre"
     )

@@ -46,8 +46,8 @@ def hit_curves(panels: Mapping[str, Mapping[str, Curve]], methods: Sequence[str]
             axes.remove()
         legend_below(figure, grid[: len(panels)], methods)
     text = (
-        "Share of images whose true label is among the k nearest, mean over classes; the band is "
-        "the trained model's 95 % interval over images"
+        "hit@k is the share of images whose true label is among the k nearest, as a mean over "
+        "classes. The band is the trained model's 95 % interval over images"
     )
     return Plot(
         name="hit-curves", title="hit@k by method", text=text, figure=figure, tooltips=tooltips
@@ -106,9 +106,10 @@ def tradeoff(
         )  # fmt: skip
         legend_beside(axes)
     text = (
-        "Class means of hit@1 as the similarity of every seen label is lowered, step by step, from "
-        "answers among seen labels only (upper left) to unseen ones only (lower right). Filled "
-        "mark: the gamma chosen on class folds; hollow: none; thin lines: equal H"
+        "Along a curve gamma grows, so that the similarity of every seen label falls: at the upper "
+        "left all answers are seen labels, at the lower right all are unseen ones. A filled mark "
+        "is the gamma chosen on class folds, a hollow mark is no gamma. H is equal along a thin "
+        "line"
     )
     return Plot(
         name="tradeoff", title="Seen against unseen", text=text, figure=figure, tooltips=tooltips
@@ -189,8 +190,9 @@ def similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Plot:
         axes.set(xlim=(min(0, lowest), 1), ylim=PER_CENT)
         legend_beside(axes)
     text = (
-        "How often the first label is right, by its similarity, in bins of equally many images; on "
-        "the diagonal a similarity could be read as the share of right answers"
+        "How often the first label is right, by its similarity. Each point stands for equally many "
+        "images. If the points lie on the diagonal, a similarity of 0.6 means that 60 % of the "
+        "answers are right"
     )
     title = "What a similarity is worth"
     return Plot(name="similarity", title=title, text=text, figure=figure, tooltips=tooltips)

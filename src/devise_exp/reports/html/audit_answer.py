@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from devise_exp.core.name_files import listed
 from devise_exp.data.verdict_kinds import (
     CLEAN,
@@ -14,15 +16,20 @@ from devise_exp.data.verdict_kinds import (
 )
 from devise_exp.reports.html.shown_run import ShownRun
 
-_TITLES = {  # of the kinds of verdicts, in the order of the page
-    CLEAN_AS_STATED: "clean because a person states so (labels.stated_clean)",
-    CLEAN: "clean, none of the pretraining's classes",
-    POSSIBLE: "possibly overlapping, so nobody knows",
-    NOT_IDENTIFIED: "not identified (the check knows no such noun), so nobody knows",
+_TITLES = {  # of the kinds of verdicts, in the order of the page: what the verdict says
+    CLEAN_AS_STATED: "clean, as a person states so (labels.stated_clean)",
+    CLEAN: "clean: by their names, the pretraining had no such class",
+    POSSIBLE: "possibly overlapping: the names leave open whether the backbone knows them",
+    NOT_IDENTIFIED: "not identified: the audit does not know the name, so nobody knows",
     NOT_CHECKED: "not checked",
     OVERLAPPING: (
-        "overlapping, of which the backbone has seen images, so that their figures are too high"
+        "overlapping: the backbone has seen such images in its pretraining, so the figures are too "
+        "high"
     ),
+}
+_CHECKS = {
+    "words": "words compares the names",
+    "kinds": "kinds asks WordNet, a dictionary of nouns, whether one class is a kind of the other",
 }
 
 
@@ -39,9 +46,8 @@ def checked(run: ShownRun) -> list[str]:
     if not unseen:
         return []
     sentences = [
-        f"{len(unseen)} of the {len(run.classes)} classes are unseen: the model was trained on "
-        f"none of their images, and knows them by their words alone. {_choice(run)}"
-        f"{_aliases(run)}"
+        f"{len(unseen)} of the {len(run.classes)} classes are unseen. The model was trained on "
+        f"none of their images and knows them only by their words. {_choice(run)}{_aliases(run)}"
     ]
     about = run.details.about
     checked = str(about.get("leak/checked_by", "nothing"))
@@ -52,23 +58,29 @@ def checked(run: ShownRun) -> list[str]:
             "unseen class may have been among them, and the figures are then too high.",
         ]
     verdicts = run.details.verdicts(unseen)
+    means = "; ".join(text for name, text in _CHECKS.items() if name in checked)
     sentences.append(
-        f"Their names were checked against the classes that the backbone "
-        f"({about.get('backbone', 'unknown')}) was pretrained on, by {checked}: words compares "
-        "names, kinds asks WordNet whether one is a kind of the other. It decides "
-        "by names, and looks at no image."
+        "A backbone that has seen images of an unseen class makes its figures too high. So the "
+        "overlap audit compared the names of the unseen classes with those of the classes that the "
+        f"backbone ({about.get('backbone', 'unknown')}) was pretrained on. It checked by {checked}"
+        f"{f': {means}' if means else ''}. It looked at no image."
     )
+    return [*sentences, *_by_verdict(verdicts), *_images_called(run)]
+
+
+def _by_verdict(verdicts: Mapping[str, str]) -> list[str]:
+    """Write a paragraph for each kind of verdict: how many classes, what it says, which."""
     by_title: dict[str, list[str]] = {}
     for name, verdict in verdicts.items():
         kind = verdict if verdict == CLEAN_AS_STATED else kind_of(verdict)
-        shown = name if verdict == kind else f"{name} ({verdict})"
-        by_title.setdefault(_TITLES[kind], []).append(shown)
-    parts = [
-        f"{len(by_title[title])} {title}: {listed(by_title[title])}"
+        reason = verdict.removeprefix(kind).strip(" :()")
+        by_title.setdefault(_TITLES[kind], []).append(f"{name} ({reason})" if reason else name)
+    return [
+        f"{len(names)} {'is' if len(names) == 1 else 'are'} {title}. "
+        f"{'This is' if len(names) == 1 else 'These are'} {listed(names)}."
         for title in _TITLES.values()
-        if title in by_title
+        if (names := by_title.get(title))
     ]
-    return [*sentences, f"The verdicts: {'; '.join(parts)}.", *_images_called(run)]
 
 
 def _images_called(run: ShownRun) -> list[str]:
@@ -76,11 +88,17 @@ def _images_called(run: ShownRun) -> list[str]:
     doubtful = run.details.about.get("leak/clean_called_one_name")
     if doubtful is None:
         return []
+    result = (
+        "For no clean class it gave the same name to more than half of the images. So nothing here "
+        "contradicts the verdicts."
+        if not doubtful
+        else f"For {doubtful} of the clean classes it gave the same name to more than half of the "
+        "images. If that name means the same as the class, the class is not clean. The section "
+        "Overlap audit shows the names."
+    )
     return [
-        "After all methods were fitted, the backbone's own classifier was asked what it calls the "
-        "images of each unseen class (Overlap audit, below). "
-        f"{doubtful} of the clean classes have one name for more than half of their images, which "
-        "speaks against their verdict."
+        "After the training, the backbone's own classifier was asked to name the images of each "
+        f"unseen class. {result}"
     ]
 
 
@@ -91,8 +109,8 @@ def _aliases(run: ShownRun) -> str:
     if not named:
         return ""
     return (
-        f" {named} of the {len(unseen)} stand under an alias, words that a person has chosen in "
-        "place of the name."
+        f" {named} of the {len(unseen)} have an alias: words that a person has chosen in place of "
+        "the name."
     )
 
 

@@ -151,7 +151,7 @@ def _hubs(protocols: Mapping[str, Mapping[str, Any]]) -> list[Table]:
                 for hub in entry["hubs"]
             ),
             title=f"{protocol_title(protocol)}: labels that come often among the {entry['k']} "
-            f"nearest (skewness {entry['skewness']:.1f}; 0 where none stands out)",
+            f"nearest (skewness {round(entry['skewness'], 1) + 0.0:.1f})",
         )
         for protocol, entry in protocols.items()
     ]

@@ -25,19 +25,30 @@ def control(run: ShownRun) -> list[str]:
     if record is None or chance is None:
         return []
     draws = run.results.metrics.get(f"{record.key}/draws")
-    low, high, over = record.classes_low, record.classes_high, "classes, of one draw of the vectors"
+    low, high, over = (
+        record.classes_low,
+        record.classes_high,
+        "classes, for one draw of the vectors",
+    )
     if draws is not None:
         low, high, over = record.low, record.high, f"{draws} draws of the vectors"
-    interval = bounds(record.value, low, high)
-    contains = low is not None and high is not None and low <= chance <= high
-    verdict = "contains" if contains else "does not contain"
+    value, at = to_precision(record.value, low, high), to_precision(chance)
     sentences = [
-        f"{CONTROL} is a control: the same training, but every class has a random vector instead "
-        "of that of its words. For unseen classes it can only guess, so it has to come out near "
-        f"chance, which is {to_precision(chance)} for unseen hit@1.",
-        f"Here it has {to_precision(record.value, low, high)}"
-        + (f"; its 95 % interval, {interval} over {over}, {verdict} chance." if interval else "."),
+        f"{CONTROL} is a control. It is the same training, but each class has a random vector in "
+        "place of the vector of its words. For unseen classes it can only guess. So its unseen "
+        f"hit@1 should be at chance, which is {at}.",
     ]
+    if low is None or high is None:
+        sentences.append(f"Its unseen hit@1 is {value}; the run has no interval for it.")
+    else:
+        interval = f"its 95 % interval, {bounds(record.value, low, high, ' to ')} over {over},"
+        sentences.append(
+            f"It is at chance: its unseen hit@1 is {value}, and {interval} contains {at}."
+            if low <= chance <= high
+            else f"It is NOT at chance: its unseen hit@1 is {value}, and {interval} does not "
+            f"contain {at}. Luck alone does this in 1 of 20 runs. If it happens again with another "
+            "seed, something tells unseen classes apart without their words."
+        )
     model = run.results.record(MODEL, _UNSEEN)
     bar = max(chance, record.value if high is None else high)
     return sentences if model is None else [*sentences, _worth(model, record.value, chance, bar)]
@@ -51,22 +62,27 @@ def _worth(model: MetricRecord, control: float, chance: float, bar: float) -> st
     over = "classes" if model.classes_low is not None else "images"
     low = model.classes_low if model.classes_low is not None else model.low
     high = model.classes_high if model.classes_low is not None else model.high
-    interval = bounds(model.value, low, high)
+    interval = bounds(model.value, low, high, " to ")
     figures = f"{MODEL} has {to_precision(model.value, low, high)}" + (
-        f" (95 % interval over {over} {interval})" if interval else ""
+        f", with a 95 % interval of {interval} over {over}." if interval else "."
     )
     if model.value <= max(control, chance):
         other = CONTROL if control >= chance else "chance"
         return (
-            f"{figures}, no more than {other}: for these unseen classes the words were of no use."
+            f"{figures} That is no more than {other}. For these unseen classes the words were of "
+            "no use."
         )
     if low is None or low <= bar:
+        doubt = (
+            "it has no interval"
+            if low is None
+            else f"its interval reaches down to chance or into the interval of {CONTROL}"
+        )
         return (
-            f"{figures}: more than {CONTROL} and chance, but not by enough to be sure of, as "
-            f"{'it has no interval' if low is None else 'the intervals meet'}. That the words "
-            "help is not shown here."
+            f"{figures} That is more than {CONTROL} and chance, but {doubt}. So this run does not "
+            "show that the words help."
         )
     return (
-        f"{figures}, more than {CONTROL} and chance beyond both intervals: what it has above them "
-        "is owed to the words."
+        f"{figures} All of that interval is above chance and above the interval of {CONTROL}. So "
+        "the words help."
     )

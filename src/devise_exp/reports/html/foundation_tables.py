@@ -9,14 +9,14 @@ from devise_exp.reports.titles import in_order, protocol_title
 
 _COLUMNS = {  # of the table of methods, by the protocol whose images they are measured on
     "seen": "seen hit@1",
-    "unseen": "unseen hit@1, hit@5",
-    "all_seen": "s; with u: H, AUSUC",
-    "all_unseen": "u; with s: H, AUSUC",
-    "calibrated_seen": "calibrated s, H",
-    "calibrated_unseen": "calibrated u, H",
-    "unseen_clean": "clean unseen hit@k",
-    "unseen_leaked": "overlapping unseen hit@k",
-    "unseen_unidentified": "unseen without a sure verdict hit@k",
+    "unseen": "unseen hit@1, unseen hit@5",
+    "all_seen": "s, H, AUSUC",
+    "all_unseen": "u, H, AUSUC",
+    "calibrated_seen": "calibrated s, calibrated H",
+    "calibrated_unseen": "calibrated u, calibrated H",
+    "unseen_clean": "hit@k (in the section hit@k)",
+    "unseen_leaked": "hit@k (in the section hit@k)",
+    "unseen_unidentified": "hit@k (in the section hit@k)",
 }
 
 
@@ -35,12 +35,21 @@ def sizes(run: ShownRun) -> Table | None:
         n_images, n_labels = run.report.n[protocol]
         images = _images_by_class(run, protocol)
         classes = f"{len(images)}" if images else ""
-        spread = f"{images[0]:,} – {images[-1]:,}" if images else ""
+        spread = _span(images)
         rows.append((title, protocol_title(protocol), f"{n_images:,}", classes, spread, n_labels))
     if not rows:
         return None
-    heads = right("images", "classes", "images a class", "labels to choose among")
-    return Table(columns=(*left("figure", "images among labels"), *heads), rows=tuple(rows))
+    heads = right("images", "classes", "images per class", "labels")
+    return Table(
+        columns=(*left("figure", "which images among which labels"), *heads), rows=tuple(rows)
+    )
+
+
+def _span(images: list[int]) -> str:
+    """Write the lowest and the highest of sorted numbers, a single number once."""
+    if not images or images[0] == images[-1]:
+        return f"{images[0]:,}" if images else ""
+    return f"{images[0]:,} – {images[-1]:,}"
 
 
 def _images_by_class(run: ShownRun, protocol: str) -> list[int]:

@@ -42,13 +42,13 @@ def foundations(run: ShownRun) -> list[Answer]:
         The questions that the files of the run can answer.
     """
     images = Answer(
-        question="How many images and classes stand behind each figure?",
+        question="How many images and classes are behind each figure?",
         sentences=tuple(_images(run)),
         table=sizes(run),
     )
     questions: dict[str, Callable[[ShownRun], Sequence[str]]] = {
-        "Which unseen classes were checked for what the backbone knew, and by what?": checked,
-        "What do random vectors mean?": control,
+        "Which unseen classes did the backbone know already, and what was checked?": checked,
+        "What do random vectors mean, and are they at chance?": control,
         "How sure is gamma, the calibration?": gamma_answer,
         "What would another split give?": another_split,
     }
@@ -68,21 +68,30 @@ def _images(run: ShownRun) -> list[str]:
     if (run.path / "split.json").is_file():
         split, seen = run.folder.split(), sum(record.seen for record in run.classes)
         sentences.append(
-            f"{len(split.train):,} images of {seen} seen classes trained the model, and "
-            f"{len(split.val):,} others of them chose its epoch. The figures are measured on "
-            "images that had no part in any choice, below."
+            f"The model was trained on {len(split.train):,} images of {seen} seen classes. "
+            f"{len(split.val):,} other images of these classes decided which epoch is kept. All "
+            "figures are measured on further images, which had no part in any choice."
         )
     entries = run.diagnostics.get("classes", ())
     few = [e["name"] for e in entries if not e["seen"] and e["images"] < _FEW]
     sentences.append(
-        "An interval below a figure is its 95 % interval over images: what further images of the "
-        "same classes would change. The interval over classes is wider where classes differ. "
-        "Where nothing varies, such as where all images are right, it says how many errors would "
-        "still be likely to go unseen among so few (Clopper and Pearson 1934)."
+        "Small print below a figure is its 95 % interval. An interval over images says "
+        "how far the figure may move with other images of the same classes. An interval over "
+        "classes says how far it may move with other classes. In tables the interval is over "
+        "images, and for random_vectors over its draws. If all images are right, or all are wrong, "
+        "the interval shows what so few images cannot rule out (Clopper and Pearson 1934)."
     )
     if few:
         sentences.append(
-            f"{len(few)} unseen classes have fewer than {_FEW} images, so that a figure of one of "
-            f"them means little: {listed(few)}."
+            f"{len(few)} unseen {'class has' if len(few) == 1 else 'classes have'} fewer than "
+            f"{_FEW} images. The figure of one such class says little: {listed(few)}."
+        )
+    if sizes(run):
+        sentences.append(
+            "The table says how many images and classes a figure is measured on, and among how "
+            "many labels the model chooses. For example, unseen hit@1 is the share of images of "
+            "unseen classes whose nearest unseen label is the right one, a mean over classes. H "
+            "and AUSUC are measured on two groups of images, so they are in two rows. The section "
+            "Methods side by side explains every figure."
         )
     return sentences

@@ -20,6 +20,7 @@ from devise_exp.reports.hierarchical_rows import (
     support_text,
 )
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.html.terms import terms
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.run_tables import shown_rows
@@ -51,6 +52,7 @@ def metric_tables(run: ShownRun) -> dict[str, Any]:
         Tables and numbers by the names that they have in the template.
     """
     return {
+        "terms": terms([line.names[0] for line in run.comparison.lines]),
         "tiles": _headlines(run.comparison, run.results),
         "aliases": _aliases(run),
         "methods": replace(to_table(run.comparison, intervals=True), note=""),

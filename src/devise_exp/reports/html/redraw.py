@@ -47,11 +47,18 @@ def redraw(run: ShownRun) -> list[str]:
     ]
     options = [f"split={name}", f"split.n_unseen={len(unseen)}", *kept, f"split_seeds={_SPLITS}"]
     command = Markup("<code>devise-exp train OPTIONS {}</code>").format(" ".join(options))
-    shared = " As they are few, the splits share many of them." if n < 2 * len(unseen) else ""
+    shared = (
+        " As these are few, the splits share many of their unseen classes."
+        if n < 2 * len(unseen)
+        else ""
+    )
     return [
         Markup(
-            "{} measures it, where OPTIONS are those of the command of this run that do not begin "
-            "with split: ten splits with other unseen classes, {} for each, drawn among {}; "
-            "their mean, its interval and the range.{}"
-        ).format(command, len(unseen), among, shared)
+            "To measure it, run {}. In place of OPTIONS, write the options of the command that "
+            "made this run, without those that begin with split. If you do not have it: their "
+            "values are in the configuration at the end of this page."
+        ).format(command),
+        f"The command trains on ten splits. Each has {len(unseen)} unseen classes, drawn among "
+        f"{among}.{shared} It prints the mean over the splits, the 95 % interval of the mean, and "
+        "the range.",
     ]

@@ -52,26 +52,25 @@ def _estimate(value: float, over_classes: tuple[float, float], shares: np.ndarra
     """What the unseen hit@1 of a split and of its classes let one expect of another split."""
     n = len(shares)
     drawn = (
-        f"From this run alone it can only be estimated, by drawing its {n} unseen classes again: "
-        f"unseen hit@1 is {to_precision(value, *over_classes)}, its mean over all such classes is "
-        f"within {bounds(value, *over_classes)} (the 95 % interval over classes)"
+        f"This run has one split, so it can only estimate what another one would give. Its unseen "
+        f"hit@1 is {to_precision(value, *over_classes)}. The 95 % interval over classes is "
+        f"{bounds(value, *over_classes, ' to ')}: the mean over many such classes should lie in it."
     )
     caution = (
-        "The classes of a split compete with one another, and other seen classes train another "
-        "model: expect more rather than less of a difference"
-        f"{', with so few classes above all' if n < _FEW else ''}."
+        "The true difference may well be larger, as other seen classes train another model"
+        f"{' and the unseen classes are few' if n < _FEW else ''}."
     )
     if np.ptp(shares) == 0:
         return (
-            f"{drawn}. All {n} have the same hit@1, so they do not say how far another split of as "
-            f"many classes may go. {caution}"
+            f"{drawn} All {n} unseen classes have the same hit@1, so they do not say how far a "
+            f"single other split may be from this one. {caution}"
         )
     # Two draws of as many classes both vary: their difference has twice the variance.
     half = 2**0.5 * (seed_interval(shares)[3] - float(shares.mean()))
     wide = [max(0.0, value - half), min(1.0, value + half)]
     return (
-        f"{drawn}, and another split of as many classes may well give {bounds(value, *wide)}. "
-        f"{caution}"
+        f"{drawn} A single other split with {n} unseen classes may well give anything from "
+        f"{bounds(value, *wide, ' to ')}. {caution}"
     )
 
 
@@ -102,9 +101,7 @@ def splits_section(table: Comparison | None) -> Markup:
     """
     inner = Markup("")
     if table is not None and table.span is not None:
-        sentence = Markup("<p>Measured, in the series that this run belongs to: {}.</p>\n").format(
-            _means(table)
-        )
+        sentence = Markup("<p>Measured in the series of this run, {}.</p>\n").format(_means(table))
         inner = sentence + Markup('<div class="wide">{}</div>\n').format(
             table_views.to_html(to_table(table))
         )
@@ -118,12 +115,15 @@ def _means(table: Comparison) -> str:
     for name in _SHOWN:
         cell = cells.get(name)
         if cell is not None and cell.sd == 0:
-            parts.append(f"{table.columns[name]} {to_precision(cell.value)} in every split")
+            parts.append(f"{table.columns[name]} is {to_precision(cell.value)} in every split")
         elif cell is not None and cell.lo is not None:
             mean = to_precision(cell.value, cell.lo, cell.hi)
-            interval = bounds(cell.value, cell.lo, cell.hi)
+            interval = bounds(cell.value, cell.lo, cell.hi, " to ")
             ends = (end for end in (cell.min, cell.max) if end is not None)
-            span = " - ".join(to_precision(end, cell.lo, cell.hi) for end in ends)
-            parts.append(f"{table.columns[name]} {mean} (mean within {interval}; splits {span})")
+            span = " to ".join(to_precision(end, cell.lo, cell.hi) for end in ends)
+            parts.append(
+                f"{table.columns[name]} has a mean of {mean} (its 95 % interval is {interval}; "
+                f"the splits range from {span})"
+            )
     count = table.span.count if table.span else ""
-    return f"over {count}, {' and '.join(parts)}"
+    return f"over {count}: {'; '.join(parts)}"

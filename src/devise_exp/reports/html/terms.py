@@ -1,0 +1,85 @@
+"""What the words of a run's page mean: metrics, methods, searches and verdicts, a sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from devise_exp.data.verdict_kinds import CLEAN, NOT_IDENTIFIED, OVERLAPPING, POSSIBLE
+from devise_exp.evaluation.protocols import MODEL
+from devise_exp.evaluation.records import CHANCE
+
+_METRICS = {
+    "hit@k": "the share of images whose true label is among the k nearest labels, a mean over "
+    "classes.",
+    "seen hit@k": "images of seen classes among the seen labels alone.",
+    "unseen hit@k": "images of unseen classes among the unseen labels alone.",
+    "s": "hit@1 of seen images among all labels, seen and unseen.",
+    "u": "hit@1 of unseen images among all labels.",
+    "H": "the harmonic mean of s and u; it is near 0 if one of them is.",
+    "calibrated": "gamma was subtracted from the similarity of every seen label. This trades s for "
+    "u.",
+    "AUSUC": "the area under the curve of s over u, drawn by all gammas.",
+    "Bold, italic": "bold is the best figure of a column. Italic is not shown to differ from it.",
+}
+_METHODS = {
+    MODEL: "the trained model of this run. A projection maps images to the vectors of their words.",
+    "frozen_backbone": "the projection alone, before the network was trained too.",
+    "unseen_plain_names": "the same model with the plain names of unseen classes, not the aliases.",
+    "majority": "always the most frequent seen class.",
+    "prototypes": "the nearest mean of the training images of a seen class. It knows no unseen "
+    "class.",
+    "softmax": "a linear classifier of the seen classes. It knows no unseen class.",
+    "conse": "the mean of the words of the most probable seen classes (Norouzi et al. 2014).",
+    "conse_pretraining": "the same with the classes that the backbone was pretrained on.",
+    "eszsl": "a bilinear map in closed form (Romera-Paredes and Torr 2015).",
+    "sae": "a linear autoencoder whose code is the class vector (Kodirov et al. 2017).",
+    "ale": "a bilinear map trained by a ranking loss (Akata et al. 2016).",
+    "ridge_to_features": "ridge regression from class vectors to features (Shigeto et al. 2015).",
+    "random_vectors": "the control: the model with random vectors in place of words.",
+    CHANCE: "a guess, with all labels alike.",
+}
+_SEARCHES = {
+    "P@k": "the share of the k images found first that show what was asked for.",
+    "mAP": "the mean average precision: 100 if all right images come before all others.",
+    "seen, unseen": "the names of these classes are searched among images of such classes.",
+    "all seen, all unseen": "the names are searched among the images of all classes.",
+    "compound": "only names of several words.",
+    "pairs": "the names of two classes are one query. Images of either are right.",
+    "number": "how many queries there are.",
+    "images": "how many images are searched.",
+    "space": "where a search by an image compares: the trained space, or the features of the "
+    "backbone.",
+}
+_VERDICTS = {
+    OVERLAPPING: "a class of the pretraining has the same name, is a kind of this class, or this "
+    "class is a kind of it.",
+    POSSIBLE: "only a part of the name, an activity, or another sense of a word overlaps. Nobody "
+    "knows whether the class is clean.",
+    NOT_IDENTIFIED: "the audit does not know the name. Nobody knows whether the class is clean.",
+    CLEAN: "the audit knows the name and finds no overlap.",
+}
+
+
+def terms(methods: Sequence[str]) -> dict[str, Mapping[str, str]]:
+    """Explain the words of a page.
+
+    Args:
+        methods: The methods of the run.
+
+    Returns:
+        Part of the page -> term -> a text that ends with a period.
+    """
+    return {
+        "metrics": _METRICS,
+        "methods": {name: text for name in methods if (text := _method(name))},
+        "searches": _SEARCHES,
+        "verdicts": _VERDICTS,
+    }
+
+
+def _method(name: str) -> str:
+    """What a method is; "" for one that is not part of the tool."""
+    loss = name.removeprefix(f"{MODEL}_")
+    if name not in _METHODS and loss != name:
+        return f"the same projection, trained by the loss {loss} and without a prior."
+    return _METHODS.get(name, "")
