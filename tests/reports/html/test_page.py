@@ -19,6 +19,7 @@ from helpers.wandb import wandb_inspect
 from PIL import Image
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.paths import CONF
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.splits import named_split
 from devise_exp.evaluation import diagnostics, evaluator
@@ -258,6 +259,12 @@ def test_every_method_and_metric_of_the_table_is_explained(page: Page) -> None:
     others = {"u", "s", "H", "AUSUC", "calibrated"}
     assert unseen | others <= {term for term, _ in shown}
     assert all(text.endswith(".") for _, text in shown)
+
+
+def test_every_method_that_can_be_chosen_has_an_explanation() -> None:
+    lists = {"all", "controls", "none"}
+    names = sorted({path.stem for path in (CONF / "method").glob("*.yaml")} - lists)
+    assert list(terms(names)["methods"]) == names
 
 
 def test_a_method_that_is_not_of_the_tool_has_no_explanation() -> None:

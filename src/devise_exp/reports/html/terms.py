@@ -35,6 +35,8 @@ _METHODS = {
     "sae": "a linear autoencoder whose code is the class vector (Kodirov et al. 2017).",
     "ale": "a bilinear map trained by a ranking loss (Akata et al. 2016).",
     "ridge_to_features": "ridge regression from class vectors to features (Shigeto et al. 2015).",
+    "predicted_classifiers": "classifiers of unseen classes, predicted from their words in closed "
+    "form.",
     "random_vectors": "the control: the model with random vectors in place of words.",
     CHANCE: "a guess, with all labels alike.",
 }
