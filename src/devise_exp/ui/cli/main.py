@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from devise_exp.ui.cli import hydra_commands, images, runs, search, sweep, tag
+from devise_exp.ui.cli import export, hydra_commands, images, runs, search, sweep, tag
 from devise_exp.ui.cli.one_line_group import OneLineGroup
 from devise_exp.ui.cli.query_command import QueryCommand
 
@@ -28,6 +28,7 @@ for plain_command in (
     tag.tag,
     search.similar,
     search.index,
+    export.export,
     images.app,
 ):
     app.command()(plain_command)
