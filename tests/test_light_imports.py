@@ -15,11 +15,13 @@ def test_importing_what_needs_no_torch_is_light() -> None:
         "core.errors", "core.files", "data.images", "data.dataset", "text.labels",
         "text.word_vectors", "evaluation.metrics.hits", "evaluation.image_retrieval",
         "runs.gallery", "search.saved_run", "pipelines.reevaluation", "search.query",
-        "search.answers", "reports.contact_sheet", "ui.cli.main",
+        "search.answers", "reports.contact_sheet", "ui.cli.main", "ui.python.calls",
+        "ui.python.comparison", "ui.python.tagging", "pipelines.from_python",
     ]  # fmt: skip
     code = (
         f"import sys\nfor m in {light}: __import__(f'devise_exp.{{m}}')\n"
-        "print([m for m in ('torch', 'torchvision', 'timm', 'gensim', 'wandb', 'nmslib', 'pyarrow')"
+        "print([m for m in ('torch', 'torchvision', 'timm', 'gensim', 'wandb', 'nmslib', 'pyarrow',"
+        " 'pandas', 'IPython')"
         " if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

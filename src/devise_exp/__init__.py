@@ -1,12 +1,13 @@
 """Experiments in visual-semantic embedding (DeViSE, Frome et al. 2013).
 
-From a notebook::
+From a notebook (docs/python.md)::
 
-    import devise_exp
+    import devise_exp as de
 
-    run = devise_exp.train("loss=cosine", "seed=1")
-    devise_exp.evaluate(run)["unseen/hit@1"]
-    devise_exp.open_run("outputs/latest").classes
+    run = de.train("loss=cosine", seed=1)
+    run.metrics["unseen/hit@1"]
+    run.search("helicopter")
+    de.open_run("outputs/latest").table()
 """
 
 import lazy_loader

@@ -1,7 +1,10 @@
+from .core.errors import InputError as InputError
 from .evaluation.leakage import audit as audit
-from .pipelines.from_python import evaluate as evaluate
-from .pipelines.from_python import open_run as open_run
-from .pipelines.from_python import train as train
 from .text.word_vectors.loading import load_word_vectors as load_word_vectors
+from .ui.python.calls import evaluate as evaluate
+from .ui.python.calls import open_run as open_run
+from .ui.python.calls import train as train
+from .ui.python.comparison import compare as compare
+from .ui.python.run import Run as Run
 
 __version__: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.overrides import quoted_arguments, quoted_value
@@ -48,10 +49,40 @@ def compose_config(
         raise InputError(f"{CONF}: no configs there: install the package again")
     overrides = quoted_arguments(overrides)
     check_arguments(overrides)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        search = [f"hydra.searchpath=[{quoted_value(f'file://{more.absolute()}')}]"] if more else []
+    search = [f"hydra.searchpath=[{quoted_value(f'file://{more.absolute()}')}]"] if more else []
+    with _other_hydra_aside(), initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(name, overrides=[*overrides, *search])
+
+
+@contextmanager
+def _other_hydra_aside() -> Iterator[None]:
+    """Put a Hydra that the caller, such as a notebook, has initialized for itself back after us."""
+    instance = GlobalHydra.instance()
+    theirs, instance.hydra = instance.hydra, None
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = theirs
+
+
+def dotted_keys(config: DictConfig) -> list[str]:
+    """List the keys of a config.
+
+    Args:
+        config: The config; values may be missing.
+
+    Returns:
+        Every key with those above it, as `trainer.max_epochs`; sections too, before their keys.
+    """
+
+    def below(section: Mapping[Any, Any], start: str) -> Iterator[str]:
+        for key, value in section.items():
+            yield f"{start}{key}"
+            if isinstance(value, dict):
+                yield from below(value, f"{start}{key}.")
+
+    content: Any = OmegaConf.to_container(config)
+    return list(below(content, ""))
 
 
 def check_arguments(arguments: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, ListConfig
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed, read_names
+from devise_exp.core.stops import hold_stops
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, select_protocols
 from devise_exp.pipelines.predicted import class_names, images_of_folder, save_predictions
@@ -44,6 +45,24 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Raises:
         InputError: If an option is wrong, or the run folder is damaged.
     """
+    result, folder = evaluate_quietly(config)
+    run_tables.show(result, run_title(result.about))
+    notify(f"written to {folder}")
+    return result.values
+
+
+def evaluate_quietly(config: DictConfig) -> tuple[EvalReport, Path]:
+    """Evaluate a finished run again, and write the tables to its evaluations/N.
+
+    Args:
+        config: Of evaluate.py.
+
+    Returns:
+        The metrics, and the folder of the tables.
+
+    Raises:
+        InputError: If an option is wrong, or the run folder is damaged.
+    """
     settings = read_evaluation(config)
     saved = Run.open(str(config.run_dir))
     run = saved.folder
@@ -69,12 +88,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     ks = config.ks if config.ks is not None else run.config().get("ks")
     make_index = instantiate(index_config)
     result, evaluation = evaluate_run(run, models, chosen, make_index, ks, about, source.spaces)
-    folder = _write_report(run, result, source.content)
     images = source.images or images_of_run(run)
+    with hold_stops():  # a folder with some of the files would look like an evaluation
+        folder = _write_report(run, result, source.content)
     save_predictions(folder, settings.predictions, models, chosen, evaluation, images, labels)
-    run_tables.show(result, run_title(result.about))
-    notify(f"written to {folder}")
-    return result.values
+    return result, folder
 
 
 def _write_report(run: RunFolder, result: EvalReport, content: dict[str, Any] | None) -> Path:

@@ -68,7 +68,7 @@ def to_table(comparison: Comparison, *, intervals: bool = False) -> Table:
     )
 
 
-def _data_table(comparison: Comparison) -> Table:
+def data_table(comparison: Comparison) -> Table:
     """The table that a program reads: shares to the last digit, under the names of the metrics."""
     parts = (*_PARTS, *(_OF_SPLITS if comparison.span else ()))
     names = [
@@ -101,7 +101,7 @@ def rich_table(comparison: Comparison) -> rich.table.Table:
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {
-    "csv": lambda comparison: to_csv(_data_table(comparison)),
+    "csv": lambda comparison: to_csv(data_table(comparison)),
     "markdown": lambda comparison: to_markdown(to_table(comparison)),
     "latex": lambda comparison: to_latex(to_table(comparison)),
     "html": lambda comparison: to_html_page(to_table(comparison), "runs compared"),

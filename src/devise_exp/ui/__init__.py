@@ -1,1 +1,1 @@
-"""The command line and the local page."""
+"""The command line, the local page, and what Python code and notebooks call."""

@@ -1,0 +1,154 @@
+"""A finished run in Python: metrics, tables, and answers that show themselves."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import devise_exp as de
+from devise_exp.core.errors import InputError
+from devise_exp.search.answers import find_images
+from devise_exp.search.tags import embed_files, tag_images
+
+
+@pytest.fixture(scope="module")
+def run(searchable: Path) -> de.Run:
+    return de.open_run(searchable)
+
+
+def test_metrics_are_those_of_the_file(run: de.Run, searchable: Path) -> None:
+    written = json.loads((searchable / "metrics.json").read_text())
+    assert {name: written[name] for name in run.metrics} == run.metrics
+    assert run.metrics.about["split/fingerprint"] == written["split/fingerprint"]
+    frame = run.metrics.to_pandas()
+    row = frame[(frame.protocol == "unseen") & (frame.k == 1) & (frame.average == "class")]
+    assert row.value.tolist() == [written["unseen/hit@1/class_mean"]] * len(row)
+    assert len(frame) == len(run.metrics.records)
+    assert pickle.loads(pickle.dumps(run.metrics)) == run.metrics
+    with pytest.raises(KeyError, match=r"no metric unseen/hit@: did you mean unseen/hit@1"):
+        run.metrics["unseen/hit@"]
+
+
+def test_tables_are_those_of_the_files(run: de.Run, searchable: Path) -> None:
+    results = pd.read_csv(searchable / "results.csv")
+    frame = run.table().to_pandas()
+    assert frame.hit.tolist() == results.hit.tolist()
+    assert "unseen among unseen" in str(run.table())
+    methods = run.table("methods")
+    assert methods.to_pandas()["seen/hit@1/class_mean"][0] == run.metrics["seen/hit@1/class_mean"]
+    assert methods.to_markdown().startswith("| method |")
+    with pytest.raises(InputError, match="choose among hits, methods"):
+        run.table("metrics")
+
+
+def test_compare_takes_runs_and_folders(run: de.Run, searchable: Path) -> None:
+    table = de.compare([run, searchable])  # the same run twice is one
+    assert table.to_pandas()["unseen/hit@1/class_mean"][0] == run.metrics["unseen/hit@1/class_mean"]
+    assert de.compare(run, methods=True).to_csv().count("\n") == 3
+    for wrong, words in (([], "no run"), (["nowhere"], "nowhere")):
+        with pytest.raises(InputError, match=words):
+            de.compare(wrong)
+
+
+def test_searches_are_those_of_the_command(run: de.Run, searchable: Path) -> None:
+    hits = run.search("helicopter", among="unseen", k=3)
+    answer = find_images(run, "helicopter", gallery="unseen", k=3)
+    assert [(h.image, h.similarity) for h in hits] == [
+        (hit.row.name, hit.similarity) for hit in answer.hits
+    ]
+    assert [hit.rank for hit in hits] == [1, 2, 3]
+    assert hits.to_pandas().image.tolist() == [hit.image for hit in hits]
+    file = searchable.parent / "images" / "cat" / "00.png"
+    assert len(run.similar(file, k=4, space="backbone")) == 4
+    near = run.words("cat", k=3)
+    assert [record.rank for record in near] == [1, 2, 3]
+    assert near.to_pandas().columns.tolist() == ["rank", "word", "similarity"]
+
+
+def test_tags_of_files_folders_and_images_in_memory(run: de.Run, searchable: Path) -> None:
+    folder = searchable.parent / "images" / "cat"
+    file = folder / "00.png"
+    of_file = run.tag(file, k=3)
+    assert [(r.label, r.similarity) for r in of_file] == tag_images(
+        run, embed_files(run, [file]), 3
+    )[0]
+    assert {record.kind for record in run.tag(file, among="seen")} == {"seen"}
+    assert len(run.tag(folder, k=2)) == 2 * len(list(folder.iterdir()))
+    with Image.open(file) as image:
+        mixed = run.tag([image, file], k=3)
+    assert list(mixed.best) == ["image 0", str(file)]
+    in_memory, on_disk = mixed[:3], mixed[3:]
+    assert [r.label for r in in_memory] == [r.label for r in on_disk]
+    assert np.allclose(
+        [r.similarity for r in in_memory], [r.similarity for r in on_disk], atol=1e-5
+    )
+    words = run.tag(file, k=2, vocabulary=1000)
+    assert [record.kind for record in words] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda run: run.search(""), "the query is empty"),
+        (lambda run: run.search("cat", k=0), "k is 0"),
+        (lambda run: run.search("cat", among="nowhere"), "nowhere: no such folder"),
+        (lambda run: run.tag("nowhere.png"), "nowhere.png"),
+        (lambda run: run.tag([]), "no image is given"),
+        (lambda run: run.tag(np.zeros((4, 4, 3))[0][0]), "no image: give a file"),
+        (lambda run: run.tag(run.path), "there is no image in this folder"),
+        (lambda run: run.tag("a.png", among="some"), "choose among all, seen, unseen"),
+        (lambda run: run.words("qqzzxx"), "no word vector for"),
+    ],
+    ids=["empty", "k", "among", "file", "none", "array", "folder", "kind", "word"],
+)
+def test_a_wrong_question_is_one_line(ask, words: str, run: de.Run) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(InputError, match=words) as raised:
+        ask(run)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_all_shows_itself_in_a_notebook_and_as_text(run: de.Run, searchable: Path) -> None:
+    folder = searchable.parent / "images"
+    images = sorted(folder.rglob("*.png"))[:30]
+    results = [
+        run, run.metrics, run.table(), run.table("methods"), run.search("cat", k=30),
+        run.similar(images[0]), run.tag(images), run.words("cat"), de.compare(run),
+    ]  # fmt: skip
+    for result in results:
+        html = result._repr_html_()
+        assert "<script" not in html
+        assert len(html) < 400_000
+        assert 0 < len(repr(result)) < 20_000
+    assert len(repr(run).splitlines()) == len(repr(run.metrics).splitlines()) == 1
+    grid = run.tag(images)._repr_html_()
+    assert grid.count("data:image/jpeg;base64,") == 24
+    assert "... and 6 more" in grid
+
+
+def test_names_are_escaped(searchable: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(searchable, tmp_path / "<b>run"))
+    file = tmp_path / "<script>alert(1)&.png"
+    shutil.copy(searchable.parent / "images" / "cat" / "00.png", file)
+    run = de.open_run(copy)
+    for html in (run._repr_html_(), run.tag(file)._repr_html_()):
+        assert "<script>" not in html
+        assert "<b>run" not in html
+    assert re.search("&lt;scr", run.tag(file)._repr_html_())
+
+
+def test_a_damaged_run_shows_itself_as_its_error(searchable: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(searchable, tmp_path / "run"))
+    (copy / "metrics.json").write_text("{")
+    run = de.open_run(copy)
+    assert "damaged" in run._repr_html_()
+    assert str(copy) in repr(run)
+    with pytest.raises(InputError, match="damaged"):
+        run.table()
