@@ -105,9 +105,10 @@ def print_content(*contents: Any, width: int = PIPE_WIDTH, file: TextIO | None =
     from rich.console import Console
 
     stream = file or streams.stdout()
-    console = Console(file=stream)
+    # A notebook gets the text too: rich would show every line of it as a piece of HTML.
+    console = Console(file=stream, force_jupyter=False)
     if not console.is_terminal:
-        console = Console(file=stream, width=width)
+        console = Console(file=stream, width=width, force_jupyter=False)
     for content in contents:
         if isinstance(content, str):
             console.print(content, soft_wrap=True, highlight=False, markup=False, emoji=False)
@@ -123,9 +124,11 @@ def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None)
         columns: The columns; None takes rich's default ones.
 
     Returns:
-        A context manager; it shows nothing if stderr is not a terminal.
+        A context manager; it shows nothing if stderr is neither a terminal nor a notebook's.
     """
     from rich.progress import Progress, TextColumn
+
+    from devise_exp.core.notebook import CellProgress, in_notebook
 
     fields = [TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in extra]
     if columns is None:  # rich's, but a name of a file in them is no markup
@@ -133,6 +136,8 @@ def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None)
         first = TextColumn("{task.description}", style=style, markup=False)
         columns = (first, *Progress.get_default_columns()[1:])
     shown = [TextColumn(c, markup=False) if isinstance(c, str) else c for c in columns]
+    if in_notebook():
+        return CellProgress(*shown, *fields)  # type: ignore[arg-type]
     console = _stderr()
     return Progress(
         *shown, *fields, console=console, transient=True, disable=not console.is_terminal
@@ -152,6 +157,10 @@ def track(items: Iterable[Item], description: str) -> Iterable[Item]:
     from rich.markup import escape
     from rich.progress import track as rich_track
 
+    from devise_exp.core.notebook import in_notebook, track_in_cell
+
+    if in_notebook():
+        return track_in_cell(items, printable(description))
     console = _stderr()
     return rich_track(
         items,
@@ -169,10 +178,14 @@ def spinner(description: str) -> AbstractContextManager[Any]:
         description: The text beside the spinner.
 
     Returns:
-        A context manager; it shows nothing if stderr is not a terminal.
+        A context manager; it shows nothing if stderr is neither a terminal nor a notebook's.
     """
     from rich.text import Text
 
+    from devise_exp.core.notebook import in_notebook, note_in_cell
+
+    if in_notebook():
+        return note_in_cell(printable(description))
     return _stderr().status(Text(printable(description)))
 
 
@@ -180,4 +193,4 @@ def _stderr() -> Console:
     """Make a console on the present sys.stderr."""
     from rich.console import Console
 
-    return Console(file=streams.stderr())
+    return Console(file=streams.stderr(), force_jupyter=False)
