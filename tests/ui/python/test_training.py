@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,29 @@ def test_a_run_is_trained_evaluated_and_opened(
     thread.start()
     thread.join()
     assert results[0].metrics == run.metrics
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
+    options = [*FEW[:7], "trainer.max_epochs=60", *FEW[8:], *ALONE]
+    folder = tmp_path / "run"
+
+    def press_ctrl_c() -> None:
+        while not (folder / "checkpoints" / "last.ckpt").exists():
+            time.sleep(0.002)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press_ctrl_c, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt, match="the run is not finished; go on with: "):
+        devise_exp.train(*options, folder=folder)
+    assert (folder / "UNFINISHED").is_file()
+    assert not list(folder.rglob(".*"))  # as a file is named that is being written
+    with pytest.raises(InputError, match="this run did not finish"):
+        devise_exp.open_run(folder)
+    resumed = devise_exp.train(resume=folder)
+    assert resumed.path == folder
+    assert resumed.metrics["unseen/hit@1"] >= 0
+    whole = devise_exp.train(*options, folder=tmp_path / "whole")
+    assert resumed.metrics == whole.metrics
 
 
 def test_several_runs_are_refused() -> None:
