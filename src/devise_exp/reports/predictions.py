@@ -98,17 +98,29 @@ def write_predictions(
     if form == "none":
         return None
     check_format(form)
-    blocks = (block for table in tables for block in _blocks(table, images[table.part], labels, k))
+    blocks = (
+        block for table in tables for block in blocks_of(table, images[table.part], labels, k)
+    )
     path = folder / f"predictions.{form}"
     with atomic_path(path) as temporary:
-        (_write_parquet if form == "parquet" else _write_csv)(temporary, blocks, _columns(k))
+        (_write_parquet if form == "parquet" else _write_csv)(temporary, blocks, columns_of(k))
     return path
 
 
-def _blocks(
+def blocks_of(
     table: Predictions, images: PartImages, labels: Sequence[str], k: int
 ) -> Iterator[Cells]:
-    """Columns of at most IMAGES_AT_ONCE images; two columns for each of k labels."""
+    """Write predictions as columns.
+
+    Args:
+        table: The predictions of one method in one protocol.
+        images: The images of its part.
+        labels: Names of the labels by id.
+        k: The most labels of an image; there are two columns for each.
+
+    Yields:
+        The columns of at most IMAGES_AT_ONCE images, in the order of `columns_of`.
+    """
     names = np.asarray(labels, dtype=object)
     for start in range(0, len(table.rows), IMAGES_AT_ONCE):
         part = slice(start, start + IMAGES_AT_ONCE)
@@ -130,8 +142,15 @@ def _blocks(
         yield block
 
 
-def _columns(k: int) -> list[str]:
-    """The names of the columns."""
+def columns_of(k: int) -> list[str]:
+    """List the columns of the file.
+
+    Args:
+        k: The most labels of an image.
+
+    Returns:
+        The names of the columns.
+    """
     ranked = ([f"label_{j}", f"similarity_{j}"] for j in range(1, k + 1))
     return [*COLUMNS, *chain.from_iterable(ranked)]
 

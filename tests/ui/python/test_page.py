@@ -20,7 +20,7 @@ def test_the_code_of_the_page_runs(
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     # The page says what a person writes; here the training is short and its network small.
     quick = "trainer__max_epochs=2, backbone='resnet18', backbone__weights=None, report='none', "
     blocks[0] = blocks[0].replace("seed=1, ", f"seed=1, {quick}logger=None, ")

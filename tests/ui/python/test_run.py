@@ -49,6 +49,26 @@ def test_tables_are_those_of_the_files(run: de.Run, searchable: Path) -> None:
         run.table("metrics")
 
 
+def test_predictions_are_those_of_the_file_and_give_its_metrics(
+    run: de.Run, searchable: Path
+) -> None:
+    predictions = run.predictions()
+    frame = predictions.to_pandas()
+    written = pd.read_csv(searchable / "predictions.csv").dropna(axis=1, how="all")
+    kept = frame[written.columns]
+    pd.testing.assert_frame_equal(kept, written, check_dtype=False, rtol=1e-6)
+    for protocol in ("seen", "unseen", "all_unseen"):
+        ranks = [p.rank for p in predictions if p.protocol == protocol]
+        assert np.mean([rank == 1 for rank in ranks]) == run.metrics[f"{protocol}/hit@1"]
+    of_one = run.predictions(k=2, protocol="unseen")
+    assert {(p.protocol, len(p.labels), len(p.similarities)) for p in of_one} == {("unseen", 2, 2)}
+    wrong = [p for p in of_one if not p.right]
+    assert all(p.labels[0] != p.class_name for p in wrong)
+    for options, words in (({"k": 0}, "k is 0"), ({"protocol": "new"}, "choose among seen")):
+        with pytest.raises(InputError, match=words):
+            run.predictions(**options)
+
+
 def test_compare_takes_runs_and_folders(run: de.Run, searchable: Path) -> None:
     table = de.compare([run, searchable])  # the same run twice is one
     assert table.to_pandas()["unseen/hit@1/class_mean"][0] == run.metrics["unseen/hit@1/class_mean"]
@@ -90,7 +110,7 @@ def test_tags_of_files_folders_and_images_in_memory(run: de.Run, searchable: Pat
     assert np.allclose(
         [r.similarity for r in in_memory], [r.similarity for r in on_disk], atol=1e-5
     )
-    words = run.tag(file, k=2, vocabulary=1000)
+    words = run.tag(file, k=2, vocabulary=len(run.vocabulary))
     assert [record.kind for record in words] == ["", ""]
 
 
@@ -103,7 +123,7 @@ def test_tags_of_files_folders_and_images_in_memory(run: de.Run, searchable: Pat
         (lambda run: run.tag("nowhere.png"), "nowhere.png"),
         (lambda run: run.tag([]), "no image is given"),
         (lambda run: run.tag(np.zeros((4, 4, 3))[0][0]), "no image: give a file"),
-        (lambda run: run.tag(run.path), "there is no image in this folder"),
+        (lambda run: run.tag(run.path / "nowhere"), "does not exist"),
         (lambda run: run.tag("a.png", among="some"), "choose among all, seen, unseen"),
         (lambda run: run.words("qqzzxx"), "no word vector for"),
     ],
@@ -121,6 +141,7 @@ def test_all_shows_itself_in_a_notebook_and_as_text(run: de.Run, searchable: Pat
     results = [
         run, run.metrics, run.table(), run.table("methods"), run.search("cat", k=30),
         run.similar(images[0]), run.tag(images), run.words("cat"), de.compare(run),
+        run.predictions(),
     ]  # fmt: skip
     for result in results:
         html = result._repr_html_()

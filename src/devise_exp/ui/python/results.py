@@ -18,6 +18,8 @@ from devise_exp.ui.python.tables import ShownTable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from devise_exp.search.answers import Answer
+
 Record = TypeVar("Record")
 _LONGEST_CELL = 100  # characters
 
@@ -200,6 +202,34 @@ class ImageLabels(Results[ImageLabel]):
         ]
         notes = ["* unseen"] if any(record.kind == "unseen" for record in self.records) else []
         return image_grid(tiles, self.title, "; ".join([*notes, *filter(None, [self.note])]))
+
+
+def found_images(answer: Answer, note: str = "") -> FoundImages:
+    """Show the images of an answer.
+
+    Args:
+        answer: The answer.
+        note: A line below, "" for none.
+
+    Returns:
+        The images, nearest first.
+    """
+    records = [
+        ImageHit(
+            rank=rank,
+            image=hit.row.name,
+            label=hit.row.label,
+            similarity=hit.similarity,
+            part=hit.row.part,
+            path=hit.row.path if hit.row.path and Path(hit.row.path).is_file() else "",
+        )
+        for rank, hit in enumerate(answer.hits, start=1)
+    ]
+    nearest = f"nearest {len(records)} of {answer.n:,} images ({answer.gallery})"
+    absent = sum(not record.path for record in records)
+    away = f"{absent} of these images are not on disk: image_root=FOLDER says where they are"
+    notes = [*([away] if absent else []), *filter(None, [note])]
+    return FoundImages(records, f"{answer.reading}: {nearest}", "; ".join(notes), answer.of_class)
 
 
 def _rounded(value: Any) -> Any:

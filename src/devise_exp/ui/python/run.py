@@ -20,16 +20,16 @@ from devise_exp.search import saved_run
 from devise_exp.ui.python.metrics import Metrics
 from devise_exp.ui.python.results import (
     FoundImages,
-    ImageHit,
     ImageLabels,
     NearWord,
     Results,
+    found_images,
 )
 from devise_exp.ui.python.tables import ShownTable, html_of
 
 if TYPE_CHECKING:
     from devise_exp.reports.html.shown_run import ShownRun
-    from devise_exp.search.answers import Answer
+    from devise_exp.ui.python.predicted import RunPredictions
 
 File = str | PathLike[str]
 _HEADLINES = {
@@ -113,7 +113,7 @@ class Run(saved_run.Run):
             file = None if image is None else Path(image)
             answer = find_images(self, text, file, fspath(among), k, space, root)
             remedy = "try space='pretraining'" if "pretraining" in self.spaces else ""
-            return _found(answer, far_line(answer.far, remedy) if answer.far else "")
+            return found_images(answer, far_line(answer.far, remedy) if answer.far else "")
 
     def similar(
         self,
@@ -197,6 +197,32 @@ class Run(saved_run.Run):
         ]
         return Results(records, NearWord, f"words near {text}")
 
+    def predictions(
+        self,
+        k: int = 5,
+        protocol: str | None = None,
+        methods: bool = False,
+        max_images: int | None = 50_000,
+    ) -> RunPredictions:
+        """Take what the model says of every evaluated image, from the stored embeddings.
+
+        Args:
+            k: Number of labels of an image, or all of fewer.
+            protocol: One protocol, such as "unseen" or "calibrated_unseen"; None: all.
+            methods: Those of the other methods too.
+            max_images: The most images of a part, evenly spread; None: all.
+
+        Returns:
+            The predictions; as a pandas table, the columns of predictions.csv.
+
+        Raises:
+            InputError: For a wrong k or protocol, or a damaged run folder.
+        """
+        from devise_exp.ui.python.predicted import run_predictions
+
+        with input_errors():
+            return run_predictions(self.folder, k, protocol, methods, max_images)
+
     @cached_property
     def _shown(self) -> ShownRun:
         from devise_exp.reports.html.shown_run import ShownRun
@@ -226,23 +252,3 @@ def _headline(run: Run) -> str:
     names = ", ".join(printable(about[key]) for key in _NAMES if key in about)
     shown = ", ".join(f"{title} {v:.3f}" for title, v in values.items() if v is not None)
     return f": {names}{'; ' if shown else ''}{shown}"
-
-
-def _found(answer: Answer, note: str) -> FoundImages:
-    """The images of an answer."""
-    records = [
-        ImageHit(
-            rank=rank,
-            image=hit.row.name,
-            label=hit.row.label,
-            similarity=hit.similarity,
-            part=hit.row.part,
-            path=hit.row.path if hit.row.path and Path(hit.row.path).is_file() else "",
-        )
-        for rank, hit in enumerate(answer.hits, start=1)
-    ]
-    nearest = f"nearest {len(records)} of {answer.n:,} images ({answer.gallery})"
-    absent = sum(not record.path for record in records)
-    away = f"{absent} of these images are not on disk: image_root=FOLDER says where they are"
-    notes = [*([away] if absent else []), *filter(None, [note])]
-    return FoundImages(records, f"{answer.reading}: {nearest}", "; ".join(notes), answer.of_class)

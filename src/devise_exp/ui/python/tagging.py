@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from PIL.Image import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.decoding import open_image
-from devise_exp.data.file_names import image_endings, portable
+from devise_exp.core.name_files import listed
+from devise_exp.data.file_names import portable
 from devise_exp.data.images import ImageFiles
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.search.neighbours import Neighbours
 from devise_exp.search.saved_run import Run
+from devise_exp.search.tagged_files import list_images, tag_files
 from devise_exp.search.tags import DEFAULT_TAGS, calibration_line, embed_files, tag_images
 from devise_exp.ui.python.results import ImageLabel, ImageLabels
 
 File = str | PathLike[str]
 Images = File | Image | Iterable[File | Image]
+Name = Callable[[Sequence[Any]], Sequence[Neighbours]]  # files, or images in memory, to their tags
 
 
 def tagged(
@@ -57,15 +59,15 @@ def tagged(
     note = calibration_line(run, words, among, plain) if space == MODEL else ""
     run.centre_in(space)  # an error before the network is built
     shown = _named(images)
-    if space == PRETRAINING and not words:
-        decoded = [_opened(image) for image in shown.values()]
-        ranked = run.name_images(decoded, DEFAULT_TAGS if k is None else k)
-    else:
-        vectors = _embedded(run, list(shown.values()), space)
-        ranked = tag_images(run, vectors, k, words, most_frequent, among, plain, space)
+    options = (k, words, most_frequent, among, plain, space)
+    name = _by_classifier(run, k) if space == PRETRAINING and not words else _by(run, options)
+    tags, broken = _tags(shown, name)
     named = space == MODEL and not words
     kinds = {c.name: "seen" if c.seen else "unseen" for c in run.folder.classes()} if named else {}
-    return ImageLabels(_records(list(shown), ranked, kinds), shown, note)
+    notes = [note] if note else []
+    notes += [f"{len(broken):,} images cannot be read: {listed(broken)}"] if broken else []
+    readable = {text: image for text, image in shown.items() if text in tags}
+    return ImageLabels(_records(tags, kinds), readable, "; ".join(notes))
 
 
 def _check_applies(space: str, among: str, plain: bool) -> None:
@@ -84,57 +86,65 @@ def _named(images: Images) -> dict[str, Path | Image]:
     named: dict[str, Path | Image] = {}
     for image in several:
         if isinstance(image, Image):
-            named[f"image {len(named)}"] = image
+            named[f"image {len(named)}"] = image.convert("RGB")
             continue
         if not isinstance(image, str | PathLike):
             raise InputError(
                 f"{type(image).__name__}: no image: give a file, a folder or an image of Pillow "
                 "(Image.fromarray makes one of an array)"
             )
-        named |= {portable(str(path)): path for path in _files(Path(image).expanduser())}
+        paths, _ = list_images([Path(image).expanduser()])
+        named |= {portable(str(path)): path for path in paths}
     if not named:
         raise InputError("no image is given: give a file, a folder, an image, or several of these")
     return named
 
 
-def _files(path: Path) -> Sequence[Path]:
-    """A file, or the image files in a folder."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in image_endings())
-    if not files:
-        raise InputError(f"{path}: there is no image in this folder: give another one")
-    return files
-
-
-def _embedded(run: Run, images: Sequence[Path | Image], space: str) -> np.ndarray:
-    """(N, D) the images as a gallery has them; those that the run has evaluated as it stored."""
-    files = [(i, image) for i, image in enumerate(images) if isinstance(image, Path)]
-    vectors: dict[int, np.ndarray] = {}
-    if files:
-        for _, file in files:  # an unreadable one is an error before the network is built
-            open_image(file)
-        of_files = embed_files(run, [file for _, file in files], space)
-        vectors |= dict(zip((i for i, _ in files), of_files, strict=True))
-    others = [i for i in range(len(images)) if i not in vectors]
+def _tags(shown: Mapping[str, Path | Image], name: Name) -> tuple[dict[str, Neighbours], list[str]]:
+    """The tags of images in their order, and the files that cannot be read."""
+    tags: dict[str, Neighbours] = {}
+    broken = []
+    files = [image for image in shown.values() if isinstance(image, Path)]
+    for tagged_file in tag_files(files, lambda paths: name(list(paths))) if files else ():
+        text = portable(str(tagged_file.path))
+        if tagged_file.error:
+            broken.append(f"{text} ({tagged_file.error})")
+        else:
+            tags[text] = tagged_file.tags
+    others = {text: image for text, image in shown.items() if isinstance(image, Image)}
     if others:
-        of_others = run.embed([_opened(images[i]) for i in others])[space]
-        vectors |= dict(zip(others, of_others, strict=True))
-    return np.stack([vectors[i] for i in range(len(images))])
+        tags |= dict(zip(others, name(list(others.values())), strict=True))
+    return {text: tags[text] for text in shown if text in tags}, broken
 
 
-def _opened(image: Path | Image) -> Image:
-    """The image as RGB."""
-    return image.convert("RGB") if isinstance(image, Image) else ImageFiles([str(image)])[0]
+def _by(run: Run, options: tuple[Any, ...]) -> Name:
+    """Tag images by the nearest labels or words; `options` are those of tag_images."""
+    space = options[-1]
+
+    def name(images: Sequence[Any]) -> Sequence[Neighbours]:
+        in_memory = isinstance(images[0], Image)
+        vectors = run.embed(images)[space] if in_memory else embed_files(run, images, space)
+        return tag_images(run, vectors, *options)
+
+    return name
 
 
-def _records(
-    names: Sequence[str], ranked: Sequence[Neighbours], kinds: dict[str, str]
-) -> list[ImageLabel]:
+def _by_classifier(run: Run, k: int | None) -> Name:
+    """Tag images by the backbone's own classifier."""
+
+    def name(images: Sequence[Any]) -> Sequence[Neighbours]:
+        in_memory = isinstance(images[0], Image)
+        opened = images if in_memory else ImageFiles(str(file) for file in images)
+        return run.name_images(opened, DEFAULT_TAGS if k is None else k)
+
+    return name
+
+
+def _records(tags: Mapping[str, Neighbours], kinds: Mapping[str, str]) -> list[ImageLabel]:
     return [
         ImageLabel(
             image=name, rank=rank, label=label, similarity=similarity, kind=kinds.get(label, "")
         )
-        for name, neighbours in zip(names, ranked, strict=True)
+        for name, neighbours in tags.items()
         for rank, (label, similarity) in enumerate(neighbours, start=1)
     ]
