@@ -11,9 +11,9 @@ from devise_exp.core.errors import InputError
 from devise_exp.evaluation.predictions import Predictions, predictions
 from devise_exp.pipelines.predicted import class_names
 from devise_exp.pipelines.score import protocols_of
-from devise_exp.reports.contact_sheet import Tile
+from devise_exp.reports.contact_sheet import Tile, shortened
 from devise_exp.reports.predictions import COLUMNS, PartImages, blocks_of, columns_of, images_of_run
-from devise_exp.reports.tables import Column, Table
+from devise_exp.reports.tables import Column, Table, left, right
 from devise_exp.runs.folder import RunFolder
 from devise_exp.ui.python.image_grid import MAX_IMAGES, image_grid
 from devise_exp.ui.python.results import Results
@@ -21,6 +21,12 @@ from devise_exp.ui.python.tables import ShownTable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SHOWN = (
+    *left("image", "class", "part", "method", "protocol"),
+    *right("rank"),
+    *left("labels"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +87,10 @@ class RunPredictions(Results[Prediction]):
             head = (record.image, record.path, record.class_name, record.part, record.method)
             cells = [cell for pair in pairs for cell in pair]
             rows.append((*head, record.protocol, record.rank, *cells))
-        shown = [
-            tuple(f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row)
-            for row in rows
-        ]
-        columns = tuple(map(Column, names))
+        shown = tuple(map(_shown, self.records))
         return ShownTable(
-            Table(columns=columns, rows=tuple(shown), title=self.title),
-            Table(columns=columns, rows=tuple(rows)),
+            Table(columns=_SHOWN, rows=shown, title=self.title),
+            Table(columns=tuple(map(Column, names)), rows=tuple(rows)),
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -118,6 +120,14 @@ class RunPredictions(Results[Prediction]):
         ]
         note = f"of {self.records[0].protocol}: {len(tiles)} of {len(first):,}" if first else ""
         return image_grid(tiles, self.title, f"{note}; to_pandas() has all" if note else "")
+
+
+def _shown(record: Prediction) -> tuple[str | int | None, ...]:
+    """A prediction as a person reads it."""
+    pairs = zip(record.labels, record.similarities, strict=True)
+    labels = ", ".join(f"{label} {similarity:.3f}" for label, similarity in pairs)
+    head = (shortened(record.image, 40), record.class_name, record.part, record.method)
+    return (*head, record.protocol, record.rank, shortened(labels, 100))
 
 
 def run_predictions(

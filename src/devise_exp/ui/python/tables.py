@@ -157,6 +157,6 @@ def _value(value: Any) -> Any:
 
 
 def _typed(values: list[Any]) -> list[Any]:
-    """Values of a column; where there are no numbers, a missing one is an empty text."""
-    has_numbers = any(isinstance(value, int | float) for value in values)
-    return values if has_numbers else ["" if value is None else value for value in values]
+    """Values of a column; among texts a missing one is an empty text."""
+    is_text = any(isinstance(value, str) for value in values)
+    return ["" if value is None else value for value in values] if is_text else values
