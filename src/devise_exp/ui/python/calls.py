@@ -36,10 +36,10 @@ def train(*overrides: str, folder: str | PathLike[str] | None = None, **options:
         InputError: If an option is wrong, or asks for several runs.
 
     Example:
-        >>> train(learning_rate=0.1)
+        >>> train("loss=cosine", seed=1, lr=0.1)
         Traceback (most recent call last):
             ...
-        devise_exp.core.errors.InputError: no option learning_rate: devise-exp train --cfg job ...
+        devise_exp.core.errors.InputError: no option lr: did you mean optimizer__lr?
     """
     from devise_exp.pipelines.from_python import train as train_run  # late: Lightning
 
@@ -61,6 +61,12 @@ def evaluate(run: saved_run.Run | str | PathLike[str], *overrides: str, **option
 
     Raises:
         InputError: If an option is wrong, or the path is not a folder of a finished run.
+
+    Example:
+        >>> evaluate("nowhere", k=[1])
+        Traceback (most recent call last):
+            ...
+        devise_exp.core.errors.InputError: no option k: did you mean ks?
     """
     from devise_exp.pipelines.from_python import evaluate as evaluate_run
 
@@ -83,7 +89,7 @@ def open_run(path: str | PathLike[str]) -> Run:
         InputError: The path is not a folder of a finished run.
 
     Example:
-        >>> open_run("nowhere")
+        >>> open_run("nowhere")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
         devise_exp.core.errors.InputError: nowhere: not a run folder...

@@ -32,6 +32,12 @@ def compare(runs: Iterable[RunOrFolder] | RunOrFolder, methods: bool = False) ->
 
     Raises:
         InputError: If there is no run, one is unfinished, or they do not compare.
+
+    Example:
+        >>> compare([])
+        Traceback (most recent call last):
+            ...
+        devise_exp.core.errors.InputError: compare: no run: give runs, or their folders
     """
     several = [runs] if isinstance(runs, Run | str | PathLike) else runs
     paths = [run.folder.path if isinstance(run, Run) else Path(run) for run in several]

@@ -156,6 +156,7 @@ def _hint(key: str, keys: Sequence[str]) -> str:
     near = lasts.get(last) or nearest_spellings(key, siblings)
     near = near or [k for name in nearest_spellings(last, list(lasts)) for k in lasts[name]]
     near = near or [k for name, of in lasts.items() if last in name.split("_") for k in of]
+    near = near or [k for name, of in lasts.items() if last and name.startswith(last) for k in of]
     if near:
         return f": did you mean {' or '.join(k.replace('.', '__') for k in near[:3])}?"
     return ": devise-exp train --cfg job shows all options; a dot is written as two underscores"

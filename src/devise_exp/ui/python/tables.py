@@ -130,6 +130,7 @@ def html_of(table: Table) -> str:
     rows = tuple(tuple(map(_html_cell, row)) for row in shown.rows)
     element = to_html(replace(shown, rows=rows, title="", note=""))
     plain = str(element).replace(' class="text"', ' style="text-align: left"')
+    plain = plain.replace("<small>", " <small>")
     note = table.explained("Bold", "Italic")
     parts = [
         f"<p><b>{escape(table.title)}</b></p>" if table.title else "",
