@@ -55,6 +55,11 @@ def audit(
 
     Returns:
         The overlaps, which classes may overlap or could not be placed, and what was compared.
+
+    Example:
+        >>> report = audit({"tiger": (), "okapi": ()}, ["tiger, Panthera tigris", "tabby cat"])
+        >>> [(overlap.name, overlap.category) for overlap in report.overlaps]
+        [('tiger', 'tiger, Panthera tigris')]
     """
     stated = [
         Overlap(

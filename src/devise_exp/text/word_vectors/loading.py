@@ -46,7 +46,7 @@ def load_word_vectors(
     trust_pickle: bool = False,
     lower: bool = False,
 ) -> WordVectors:
-    """Load the vectors of the first words in a file.
+    r"""Load the vectors of the first words in a file.
 
     In a config: `word_vectors=glove word_vectors.path=data/glove.840B.300d.txt`, or the options
     word2vec, fasttext and fasttext_crawl.
@@ -67,6 +67,15 @@ def load_word_vectors(
 
     Raises:
         InputError: The file is missing, broken or an untrusted pickle, or a value is wrong.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "words.txt"
+        ...     _ = file.write_text("cat 1 0\ndog 0.6 0.8\n")
+        ...     vectors = load_word_vectors(file)
+        >>> vectors.dim, list(vectors.words)
+        (2, ['cat', 'dog'])
     """
     known = ("auto", *FORMATS)
     if format not in known:
