@@ -6,6 +6,7 @@ import json
 import pickle
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,14 @@ def test_metrics_are_those_of_the_file(run: de.Run, searchable: Path) -> None:
     assert pickle.loads(pickle.dumps(run.metrics)) == run.metrics
     with pytest.raises(KeyError, match=r"no metric unseen/hit@: did you mean unseen/hit@1"):
         run.metrics["unseen/hit@"]
+
+
+def test_without_pandas_the_extra_is_named(run: de.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as where it is not installed
+    with pytest.raises(
+        InputError, match=r"to_pandas needs pandas: pip install 'devise-exp\[tables"
+    ):
+        run.metrics.to_pandas()
 
 
 def test_tables_are_those_of_the_files(run: de.Run, searchable: Path) -> None:
