@@ -137,7 +137,7 @@ def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None)
         columns = (first, *Progress.get_default_columns()[1:])
     shown = [TextColumn(c, markup=False) if isinstance(c, str) else c for c in columns]
     if in_notebook():
-        return CellProgress(*shown, *fields)  # type: ignore[arg-type]
+        return CellProgress(*shown, *fields)
     console = _stderr()
     return Progress(
         *shown, *fields, console=console, transient=True, disable=not console.is_terminal

@@ -90,7 +90,7 @@ def track_in_cell(items: Iterable[Item], description: str) -> Iterator[Item]:
         The same items.
     """
     columns = TextColumn("{task.description}", markup=False), *Progress.get_default_columns()[1:]
-    with CellProgress(*columns) as bar:  # type: ignore[arg-type]
+    with CellProgress(*columns) as bar:
         yield from bar.track(items, description=description)
 
 
