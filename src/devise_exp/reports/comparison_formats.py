@@ -69,7 +69,14 @@ def to_table(comparison: Comparison, *, intervals: bool = False) -> Table:
 
 
 def data_table(comparison: Comparison) -> Table:
-    """The table that a program reads: shares to the last digit, under the names of the metrics."""
+    """Make the table that a program reads: shares to the last digit, by the names of metrics.
+
+    Args:
+        comparison: Runs, methods or both side by side.
+
+    Returns:
+        A column for each part of a metric: its value, deviation, interval and mark.
+    """
     parts = (*_PARTS, *(_OF_SPLITS if comparison.span else ()))
     names = [
         name.key if part == "value" else f"{name.key}/{part}"
