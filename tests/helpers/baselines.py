@@ -13,6 +13,7 @@ from devise_exp.methods.baselines import (
     ALE,
     ESZSL,
     SAE,
+    ClipZeroShot,
     ConSE,
     ConSEPretraining,
     Majority,
@@ -21,6 +22,7 @@ from devise_exp.methods.baselines import (
     RidgeToFeatures,
     Softmax,
 )
+from devise_exp.methods.joint_texts import JointTexts
 from devise_exp.methods.method import FittedMethod, Method
 from devise_exp.methods.prior import PretrainedClassifier
 from devise_exp.methods.task import ClassFold, GuardedFeatures, Task, class_fold
@@ -33,6 +35,7 @@ ALL: dict[str, Method] = {
         Softmax(),
         ConSE(),
         ConSEPretraining(),
+        ClipZeroShot(),
         ESZSL(),
         SAE(),
         RidgeToFeatures(),
@@ -41,7 +44,9 @@ ALL: dict[str, Method] = {
     )
 }
 # Those that name unseen classes by what they learn of seen ones.
-LEARNING = {n: m for n, m in ALL.items() if m.names_unseen and not m.needs_pretraining}
+LEARNING = {
+    n: m for n, m in ALL.items() if m.names_unseen and not m.needs_pretraining and not m.needs_texts
+}
 CHOOSING = {name: method for name, method in ALL.items() if method.param_grid}
 N_SEEN, N_UNSEEN, DIM, FEATURE_DIM = 30, 8, 6, 16
 
@@ -90,6 +95,20 @@ def planted(noise: float = 0.15, seed: int = 0, images: int = 10) -> Task:
         **rows,
         seed=seed,
         pretraining=known,
+        texts=planted_texts(class_vectors, relation),
+    )
+
+
+def planted_texts(class_vectors: np.ndarray, relation: np.ndarray) -> JointTexts:
+    """Class texts in the space of the features: where the images of a class lie without noise."""
+
+    def average(groups: Any) -> np.ndarray:
+        raise AssertionError(f"the run's own class vectors are of the tower: {groups}")
+
+    return JointTexts(
+        names=tuple(f"class {c}" for c in range(len(class_vectors))),
+        average=average,
+        class_vectors=unit(1 + class_vectors @ relation).astype(np.float32),
     )
 
 

@@ -66,6 +66,7 @@ class AuditReport:
         other_senses: What classes would overlap with in a less likely sense of their names, where
             another match decides, or the other classes rule it out.
         overruled: Classes that a person states to be clean, though the audit finds an overlap.
+        unpublished: Why nothing could be compared, if that is known; "" else.
     """
 
     checked_by: tuple[str, ...]
@@ -75,6 +76,7 @@ class AuditReport:
     possible: tuple[Overlap, ...] = ()
     other_senses: tuple[Overlap, ...] = ()
     overruled: tuple[str, ...] = ()
+    unpublished: str = ""
 
     @property
     def overlapping(self) -> tuple[str, ...]:
@@ -121,6 +123,7 @@ class AuditReport:
             possible=part(self.possible),
             other_senses=part(self.other_senses),
             overruled=tuple(name for name in self.overruled if name in kept),
+            unpublished=self.unpublished,
         )
 
     def verdicts(self, names: Iterable[str]) -> dict[str, str]:
@@ -131,8 +134,9 @@ class AuditReport:
 
         Returns:
             Name -> its strongest overlap, such as "is a kind of hook"; else POSSIBLE with the
-            reason, NOT_IDENTIFIED, CLEAN or CLEAN_AS_STATED, or NOT_CHECKED if the pretraining
-            classes are not known. `data.verdict_kinds.kind_of` gives the kind.
+            reason, NOT_IDENTIFIED, CLEAN or CLEAN_AS_STATED; or NOT_CHECKED, with the reason if it
+            is known, if the pretraining classes are not. `data.verdict_kinds.kind_of` gives the
+            kind.
         """
         others = reversed(self.other_senses)
         verdict = {o.name: f"{CLEAN} (another sense is {o.category})" for o in others}
@@ -141,7 +145,8 @@ class AuditReport:
         verdict |= {name: f"{POSSIBLE}: {text}" for name, text in possible}
         verdict |= dict.fromkeys(self.stated_clean, CLEAN_AS_STATED)
         verdict |= _strongest(self.overlaps)
-        other = CLEAN if self.checked_by else NOT_CHECKED
+        unchecked = f"{NOT_CHECKED}: {self.unpublished}" if self.unpublished else NOT_CHECKED
+        other = CLEAN if self.checked_by else unchecked
         return {name: verdict.get(name, other) for name in names}
 
     def count(self, names: Collection[str]) -> str:

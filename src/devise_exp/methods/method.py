@@ -65,6 +65,8 @@ class Method(ABC):
         is_projection: Whether it is a projection trained to the class vectors.
         needs_pretraining: Whether it needs the classifier of the backbone's pretraining. If that is
             unknown, the run leaves the method out.
+        needs_texts: Whether it needs a text tower in the space of the backbone's features. If there
+            is none, the run leaves the method out.
         reports_search: Whether the metrics of image search by words are reported for it.
     """
 
@@ -73,6 +75,7 @@ class Method(ABC):
     names_unseen: ClassVar[bool] = True
     is_projection: ClassVar[bool] = False
     needs_pretraining: ClassVar[bool] = False
+    needs_texts: ClassVar[bool] = False
     reports_search: ClassVar[bool] = False
 
     @property

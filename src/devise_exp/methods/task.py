@@ -14,6 +14,7 @@ import numpy as np
 
 from devise_exp.core.row_shards import Rows
 from devise_exp.data.splits import Split
+from devise_exp.methods.joint_texts import JointTexts
 from devise_exp.methods.prior import PretrainedClassifier
 
 
@@ -115,6 +116,7 @@ class Task:
         seed: Seed of the training.
         pretraining: The backbone's own classifier, None if that is unknown.
         images: (N,) the lowest row that shows the same image; None: no image is in two classes.
+        texts: The classes in the space of the features, None if the backbone has no text tower.
     """
 
     features: GuardedFeatures
@@ -127,6 +129,7 @@ class Task:
     seed: int
     pretraining: PretrainedClassifier | None = None
     images: np.ndarray | None = None
+    texts: JointTexts | None = None
 
     def targets(self, rows: np.ndarray) -> np.ndarray:
         """Number the classes of rows among the seen classes.

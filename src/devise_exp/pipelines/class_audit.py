@@ -130,7 +130,8 @@ def announce_audit(every: AuditReport, unseen: Collection[str]) -> None:
             "pretraining: it stays overlapping"
         )
     if not audit.checked_by:
-        warn("the backbone's pretraining classes are unknown, so overlap was not audited")
+        unknown = "the backbone's pretraining classes are unknown, so overlap was not audited"
+        warn(every.unpublished or unknown)
 
 
 def _remedy(audit: AuditReport) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from devise_exp.evaluation import leakage
 from devise_exp.evaluation.kinds import imagenet1k_kinds
 from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.features.backbones.base import Backbone
+from devise_exp.methods.joint_texts import JointTexts
 from devise_exp.methods.prior import PretrainedClassifier
 from devise_exp.methods.task import ClassFold, Task, class_fold, make_task
 from devise_exp.text import labels
@@ -47,6 +48,7 @@ class ExperimentData:
         held_out: Seen classes that play the unseen ones, per class fold.
         images: (N,) the lowest row that shows the same image; None if that is unknown.
         copies: The copies among the images; None if they are unknown.
+        texts: The classes by the backbone's own text tower; None if it has none.
     """
 
     whole: ImageDataset
@@ -65,6 +67,7 @@ class ExperimentData:
     held_out: tuple[np.ndarray, ...]
     images: np.ndarray | None = None
     copies: CopyReport | None = None
+    texts: JointTexts | None = None
 
     @property
     def n_train(self) -> int:
@@ -82,9 +85,10 @@ class ExperimentData:
             A task that raises if rows other than training and validation rows are read.
         """
         vectors = self.class_vectors
-        return make_task(
+        task = make_task(
             self.split, self.class_ids, vectors, features, seed, self.pretraining, self.images
         )
+        return replace(task, texts=self.texts)
 
     def class_folds(self, task: Task) -> tuple[ClassFold, ...]:
         """Hold out some seen classes of a task, once per set of held_out.
@@ -141,7 +145,8 @@ class ExperimentData:
         about["data/skipped"] = len(self.dataset.skipped)
         about |= self._about_copies()
         about["leak/checked_by"] = (
-            " and ".join(self.audit.checked_by) or "nothing (classes unknown)"
+            " and ".join(self.audit.checked_by)
+            or f"nothing ({self.backbone.unpublished or 'classes unknown'})"
         )
         audit = self.audit
         about["leak/unseen_leaked"] = len(audit.overlapping)
@@ -195,6 +200,7 @@ def audit_classes(
     Returns:
         The overlaps, and the classes that cannot be placed.
     """
-    return leakage.audit(
+    report = leakage.audit(
         names, backbone.categories, imagenet1k_kinds(), stated_clean, stated_overlapping
     )
+    return replace(report, unpublished=backbone.unpublished)

@@ -160,7 +160,9 @@ def methods_of(config: DictConfig, data: ExperimentData, project: Project) -> It
         if spec.get("class_vectors") == PLAIN_NAMES:
             continue  # the trained model itself
         method = build_method(config, str(name), spec, data, project)
-        if method.needs_pretraining and data.pretraining is None:
+        if method.needs_texts and data.texts is None:
+            notify(f"no {name} of this backbone: {_without_texts(data)}")
+        elif method.needs_pretraining and data.pretraining is None:
             why = (
                 "its network is trained on"
                 if data.backbone.trainable
@@ -169,6 +171,13 @@ def methods_of(config: DictConfig, data: ExperimentData, project: Project) -> It
             notify(f"no {name} of this backbone: {why}")
         else:
             yield method
+
+
+def _without_texts(data: ExperimentData) -> str:
+    """Why the backbone has no class texts in the space of its features."""
+    if data.backbone.text_tower is not None:
+        return "its network is trained on, and leaves the space of its text tower"
+    return "it has no text tower (backbone=open_clip has one)"
 
 
 def build_method(

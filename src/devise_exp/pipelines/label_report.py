@@ -9,7 +9,7 @@ import numpy as np
 
 from devise_exp.core.console import print_content, printable
 from devise_exp.data.splits import Split
-from devise_exp.data.verdict_kinds import NOT_CHECKED, count_kinds
+from devise_exp.data.verdict_kinds import NOT_CHECKED, count_kinds, kind_of
 from devise_exp.evaluation.verdicts import AuditReport
 from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.reports.table_views import to_rich
@@ -111,7 +111,7 @@ def _checks(known: Sequence[Resolution], vocabulary: WordVectors) -> dict[str, W
 def _verdict_counts(lines: Sequence[LabelLine]) -> list[str]:
     """Count the verdicts of all classes, and of the unseen ones."""
     verdicts = {line.name: line.verdict for line in lines if line.verdict}
-    if not verdicts or NOT_CHECKED in verdicts.values():
+    if not verdicts or NOT_CHECKED in map(kind_of, verdicts.values()):
         return []
     unseen = {line.name: line.verdict for line in lines if line.side == "unseen"}
     counts = [f"pretraining of all classes: {count_kinds(verdicts)}"]

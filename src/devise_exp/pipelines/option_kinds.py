@@ -72,6 +72,13 @@ Strengths = Annotated[
     Field(description="a list of weights from 0 to 1000"),
 ]
 Precision = Annotated[Text | int, Field(description="a precision such as 32-true or bf16-mixed")]
+Templates = Annotated[
+    Literal[1, 7, 80] | Annotated[list[Text], Field(min_length=1)],
+    Field(description="1, 7 or 80 published sentences, or a list of sentences with {}"),
+]
+Images = Annotated[
+    dict[str, Any], Field(description="mean, std, interpolation and resize_mode of images")
+]
 Devices: TypeAlias = (
     FromOne
     | Annotated[Literal[-1, "auto"], Field(description="auto")]

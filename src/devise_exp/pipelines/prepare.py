@@ -18,6 +18,7 @@ from devise_exp.methods.pretraining_words import category_vectors, missing_class
 from devise_exp.methods.prior import PretrainedClassifier, pretrained_classifier
 from devise_exp.pipelines.class_audit import audit_config, require_clean, verdict_kinds
 from devise_exp.pipelines.experiment_data import ExperimentData
+from devise_exp.pipelines.joint import joint_texts
 from devise_exp.pipelines.labelled import LabelledImages, read_labelled, read_split
 from devise_exp.text import labels
 from devise_exp.text.distinct import require_distinct_vectors
@@ -71,6 +72,7 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
         held_out=held_out,
         images=images.images,
         copies=images.report,
+        texts=joint_texts(backbone, resolutions, class_vectors, labelled.vocabulary),
     )
 
 

@@ -13,6 +13,7 @@ from devise_exp.evaluation.records import MetricName
 from devise_exp.reports.comparison_cells import Cell, Subject, column_cells
 from devise_exp.reports.option_names import typed
 from devise_exp.reports.split_span import SplitSpan, split_span
+from devise_exp.runs.records import unpublished_of
 from devise_exp.runs.results import RunResults, differing, group_by_seed, runs_in
 from devise_exp.runs.split_groups import Splits, group_by_split
 
@@ -69,6 +70,7 @@ class Comparison:
         n: The most seeds of a line.
         fingerprint: That of the one split of all metrics; of several, all of them.
         span: The splits that metrics are averaged over, None for one.
+        remarks: What a reader must know of the pretraining of some backbones.
     """
 
     heads: tuple[str, ...]
@@ -77,6 +79,7 @@ class Comparison:
     n: int
     fingerprint: str
     span: SplitSpan | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for line in self.lines:
@@ -243,4 +246,15 @@ def _comparison(
         n=max(len(of_split) for subject in subjects for of_split in subject.splits),
         fingerprint=printable(" ".join(of_split[0].fingerprint for of_split in splits)),
         span=split_span(splits) if len(splits) > 1 else None,
+        remarks=_remarks([subject.splits for subject in subjects]),
     )
+
+
+def _remarks(compared: Iterable[Splits]) -> tuple[str, ...]:
+    """Why no overlap can be ruled out, for each backbone of which that is known."""
+    reasons = {}
+    for splits in compared:
+        for run in (run for of_split in splits for run in of_split):
+            if reason := unpublished_of(run.metrics):
+                reasons[f"{run.metrics.get('backbone', 'unknown')}: {reason}"] = None
+    return tuple(map(printable, reasons))

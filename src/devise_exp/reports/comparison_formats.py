@@ -132,4 +132,6 @@ def _note(comparison: Comparison) -> str:
             "same, p at least 0.05, not corrected for many comparisons; else overlapping 95 % "
             "intervals)"
         )
-    return f"{note}. Split {comparison.fingerprint}."
+    return " ".join(
+        [f"{note}. Split {comparison.fingerprint}.", *(f"{r}." for r in comparison.remarks)]
+    )

@@ -78,4 +78,5 @@ def _note(comparison: Comparison, span: SplitSpan) -> str:
             " {best}: the best mean of a column. {tied}: not shown to differ from it (t test "
             "paired over the splits, p at least 0.05, not corrected for many comparisons)."
         )
-    return f"{note} Splits {listed(comparison.fingerprint.split(), _SHOWN)}."
+    shown = listed(comparison.fingerprint.split(), _SHOWN)
+    return " ".join([f"{note} Splits {shown}.", *(f"{r}." for r in comparison.remarks)])

@@ -165,9 +165,13 @@ class RunDetails:
     @property
     def audit(self) -> AuditReport:
         """What the overlap audit says of the unseen classes."""
-        checked = str(self.about.get("leak/checked_by", "nothing"))
+        checked, unpublished = str(self.about.get("leak/checked_by", "nothing")), ""
+        if checked.startswith("nothing"):
+            unpublished = unpublished_of(self.about)
+            checked = ""
         return AuditReport(
-            checked_by=() if checked.startswith("nothing") else (checked,),
+            checked_by=(checked,) if checked else (),
+            unpublished=unpublished,
             overlaps=self.overlaps,
             unidentified=self.unidentified,
             stated_clean=self.stated_clean,
@@ -182,6 +186,20 @@ class RunDetails:
         for overlap in self.overlaps:
             relations[overlap.name] = (*relations.get(overlap.name, ()), overlap.text)
         return relations
+
+
+def unpublished_of(about: Mapping[str, Any]) -> str:
+    """Say why no overlap with the pretraining could be ruled out, where that is known.
+
+    Args:
+        about: What the metrics of a run rest on.
+
+    Returns:
+        The reason; "" where overlap was audited, or nobody knows the pretraining.
+    """
+    checked = str(about.get("leak/checked_by", ""))
+    reason = checked.removeprefix("nothing").strip(" ()")
+    return "" if reason in ("", checked, "classes unknown") else reason
 
 
 def about_from_json(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,12 +19,14 @@ from devise_exp.core.files import checksum, fingerprint
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.names import split_words
-from devise_exp.text.sentence_encoder import DIM, SentenceEncoder, load_minilm
+from devise_exp.text.sentence_encoder import DIM, load_minilm
+from devise_exp.text.templates import Templates, fill, read_templates
+from devise_exp.text.text_encoder import TextEncoder
 from devise_exp.text.word_vectors.loading import glove_6b_50d
 from devise_exp.text.word_vectors.table import empty_table
 from devise_exp.text.word_vectors.vectors import WordVectors
 from devise_exp.text.wordnet.database import FILES, WordNet, find_wordnet
-from devise_exp.text.wordnet.glosses import ARTICLES, class_definitions, readable_name
+from devise_exp.text.wordnet.glosses import class_definitions, readable_name
 
 GLOSS = ": "  # between a name and its gloss
 
@@ -45,7 +47,7 @@ class SentenceVectors(WordVectors):
         glove_weight: The share of GloVe in the cosine, in [0, 1).
     """
 
-    encoder: SentenceEncoder
+    encoder: TextEncoder
     templates: tuple[str, ...]
     wordnet: WordNet | None = None
     glove: WordVectors | None = None
@@ -75,9 +77,8 @@ class SentenceVectors(WordVectors):
         Returns:
             (n, D) float32 unit rows.
         """
-        prompts = [_prompt(template, text) for template in self.templates for text in texts]
-        encoded = self.encoder(prompts).reshape(len(self.templates), len(texts), DIM)
-        sentences = normalize_rows(encoded.mean(axis=0, dtype=np.float64), np.float64)  # (n, 384)
+        prompts = [[fill(template, text) for template in self.templates] for text in texts]
+        sentences = normalize_rows(self.encoder.average(prompts), np.float64)  # (n, D)
         if self.glove is None:
             return sentences.astype(np.float32)
         words = np.empty((len(texts), self.glove.dim))
@@ -108,7 +109,7 @@ class SentenceVectors(WordVectors):
 
 
 def sentence_minilm(
-    templates: Sequence[str] = ("a photo of a {}",),
+    templates: Templates = ("a photo of a {}",),
     glosses: bool | str = "auto",
     wordnet: str | Path | None = None,
     glove_weight: float = 0.0,
@@ -155,15 +156,9 @@ def _title(wordnet: WordNet | None, glove: WordVectors | None, glove_weight: flo
     return title + (f" and {glove_weight:g} {glove.name}" if glove else "")
 
 
-def _checked(templates: Sequence[str], glove_weight: float) -> tuple[str, ...]:
+def _checked(templates: Templates, glove_weight: float) -> tuple[str, ...]:
     """Return the templates as a tuple; raise InputError for a wrong one or a wrong weight."""
-    prompts = (templates,) if isinstance(templates, str) else tuple(templates)
-    for template in prompts or ("",):
-        if not isinstance(template, str) or template.count("{}") != 1:
-            raise InputError(
-                f"word_vectors.templates holds {template!r}: write {{}} once, where the name goes, "
-                "as in ['a photo of a {}']"
-            )
+    prompts = read_templates("word_vectors.templates", templates)
     number = isinstance(glove_weight, int | float) and not isinstance(glove_weight, bool)
     if not number or not 0 <= glove_weight < 1:
         raise InputError(f"word_vectors.glove_weight is {glove_weight!r}: give a share in [0, 1)")
@@ -186,12 +181,6 @@ def _wordnet(glosses: bool | str, folder: str | Path | None) -> WordNet | None:
         "word_vectors.glosses=true needs WordNet: install Debian's wordnet-base, or say with "
         "word_vectors.wordnet=FOLDER where index.noun and data.noun are"
     )
-
-
-def _prompt(template: str, text: str) -> str:
-    """Put a text into a template, with one article: a photo of a cat on a sofa."""
-    has_article = text.partition(" ")[0].lower() in ARTICLES
-    return (template.replace("a {}", "{}") if has_article else template).replace("{}", text)
 
 
 def _glove_vector(text: str, glove: WordVectors) -> np.ndarray:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from devise_exp.core.files import fingerprint
+from devise_exp.core.open_clip_source import OpenClipSource
 from devise_exp.features.backbones.extreme import is_extreme, resized_centre, resized_exactly
 
 # torchvision and timm are imported only where an image is transformed or a network is built: both
@@ -20,6 +21,8 @@ from devise_exp.features.backbones.extreme import is_extreme, resized_centre, re
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+# Of CLIP and its kin, trained on captions of images that nobody has published in full.
+CAPTIONS = "pretraining captions unpublished: overlap cannot be ruled out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +161,8 @@ class Backbone:
         trainable: Whether training changes the network too.
         head: The layer that was cut off, if the features are its input.
         tensors: State of the network in its order, if it is known before the network is built.
+        unpublished: Why no overlap can be ruled out, where `categories` is None; "" for unknown.
+        text_tower: The model whose text tower shares the space of the features; None if none does.
     """
 
     name: str
@@ -168,6 +173,8 @@ class Backbone:
     trainable: bool = False
     head: Head | None = None
     tensors: Sequence[Tensor] | None = None
+    unpublished: str = ""
+    text_tower: OpenClipSource | None = None
 
     @cached_property
     def network(self) -> nn.Module:
@@ -179,7 +186,9 @@ class Backbone:
         """Hash of what decides the features: every tensor as it is now, and the preprocessing."""
         tensors = None if "network" in vars(self) else self.tensors
         values = _tensor_bytes(tensors or self.network.state_dict().values())
-        return fingerprint(repr((self.name, self.preprocess)), values)
+        # Tensors do not tell activations or numbers of heads apart, which the settings decide.
+        settings = () if self.text_tower is None else (self.text_tower.fingerprint,)
+        return fingerprint(repr((self.name, self.preprocess)), values, *settings)
 
 
 def _tensor_bytes(tensors: Iterable[Tensor]) -> Iterator[str | bytes]:

@@ -1,4 +1,5 @@
 from .ale import ALE as ALE
+from .clip_zero_shot import ClipZeroShot as ClipZeroShot
 from .closed_form import ESZSL as ESZSL
 from .closed_form import SAE as SAE
 from .closed_form import RidgeToFeatures as RidgeToFeatures

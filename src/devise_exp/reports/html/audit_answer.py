@@ -15,6 +15,7 @@ from devise_exp.data.verdict_kinds import (
     kind_of,
 )
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.runs.records import unpublished_of
 
 _TITLES = {  # of the kinds of verdicts, in the order of the page: what the verdict says
     CLEAN_AS_STATED: "clean, as a person states so (labels.stated_clean)",
@@ -52,10 +53,11 @@ def checked(run: ShownRun) -> list[str]:
     about = run.details.about
     checked = str(about.get("leak/checked_by", "nothing"))
     if checked.startswith("nothing"):
+        why = unpublished_of(about) or "which classes the backbone was pretrained on is unknown"
         return [
             *sentences,
-            "Nothing was checked: which classes the backbone was pretrained on is unknown. Any "
-            "unseen class may have been among them, and the figures are then too high.",
+            f"Nothing was checked: {why}. Any unseen class may have been among them, and the "
+            "figures are then too high.",
         ]
     verdicts = run.details.verdicts(unseen)
     means = "; ".join(text for name, text in _CHECKS.items() if name in checked)
