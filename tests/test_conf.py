@@ -30,9 +30,10 @@ STUDIES = [name.split("/")[1] for name in FILES if name.startswith("study/")]
 NEEDED = {
     "backbone/timm": ["backbone.name=resnet10t"],
     "backbone/open_clip": ["backbone.name=ViT-B-32", "backbone.pretrained=openai"],
+    "word_vectors/sentence_encoder": ["word_vectors.model=all-mpnet-base-v2"],
     "split/named": ["split.unseen=[okapi]"],
     **{f"word_vectors/{name}": ["word_vectors.path=vectors.txt"]
-       for name in ("glove", "word2vec", "fasttext")},
+       for name in ("glove", "word2vec", "fasttext", "class_table")},
     **{f"data/{name}": ["data.root=pictures"]
        for name in ("caltech256", "cifar100", "flowers102", "food101", "image_folder", "imagenet",
                     "intel_scenes", "pascal_sentences", "photos32", "tiny_imagenet200")},

@@ -31,12 +31,15 @@ def load_array(path: Path, *, mapped: bool = False) -> np.ndarray:
     return array
 
 
-def load_arrays(path: Path, keys: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Read arrays of an .npz file as `np.savez` writes it, not compressed.
+def load_arrays(
+    path: Path, keys: Collection[str] | None = None, compressed_up_to: int = 0
+) -> dict[str, np.ndarray]:
+    """Read arrays of an .npz file as `np.savez` writes it.
 
     Args:
         path: The file.
         keys: Names of the arrays to read, those that are there; None: all.
+        compressed_up_to: Bytes of all arrays that a compressed file may hold; 0: none at all.
 
     Returns:
         Arrays by name.
@@ -46,14 +49,15 @@ def load_arrays(path: Path, keys: Collection[str] | None = None) -> dict[str, np
     """
     with _damage(), ZipFile(path) as archive:
         members = archive.infolist()
-        if sum(member.file_size for member in members) > path.stat().st_size:
+        largest = max(path.stat().st_size, compressed_up_to)
+        if sum(member.file_size for member in members) > largest:
             raise ValueError("the arrays are larger than their file")
         arrays = {}
         for member in members:
             name = member.filename.removesuffix(".npy")
             if keys is not None and name not in keys:
                 continue
-            if member.compress_type != ZIP_STORED:
+            if member.compress_type != ZIP_STORED and not compressed_up_to:
                 raise ValueError("compressed")
             with archive.open(member) as file:
                 _check_header(file, member.file_size)

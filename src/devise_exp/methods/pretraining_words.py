@@ -20,7 +20,7 @@ from devise_exp.evaluation.kinds import INCLUDES, imagenet1k_kinds
 from devise_exp.methods.prior import PretrainedClassifier, priors
 from devise_exp.text import labels
 from devise_exp.text.names import split_synonyms
-from devise_exp.text.sentence_vectors import SentenceVectors
+from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
 
 if TYPE_CHECKING:  # a search for words does without torch

@@ -68,7 +68,9 @@ class ClassWords:
         names, merged = labels.merge_classes(kept, entries(option="merges"))
         vocabulary, aliases = self.vocabulary, entries(option="aliases")
         try:
-            resolutions = labels.resolve(names, vocabulary, aliases, self.on_missing, self.strict)
+            resolutions = labels.resolve(
+                names, vocabulary, aliases, self.on_missing, self.strict, of_classes=True
+            )
         except MissingWordsError as error:
             raise with_file(error, aliases, options.get("aliases_file")) from None
         return merged, resolutions

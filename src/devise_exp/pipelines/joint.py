@@ -10,7 +10,7 @@ from devise_exp.features.backbones.base import Backbone
 from devise_exp.methods.joint_texts import JointTexts
 from devise_exp.text.open_clip_text import text_encoder
 from devise_exp.text.resolution import Resolution
-from devise_exp.text.sentence_vectors import SentenceVectors
+from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
 from devise_exp.text.wordnet.glosses import readable_name
 

@@ -71,6 +71,13 @@ _FAISS: Kinds = {
     "ef_search": Width | None, "lists": FromOne | None, "probes": FromOne,
     "code_bytes": Width | None, "sample": FromOne | None, "refine": FromOne,
 }  # fmt: skip
+_DESCRIBED: Kinds = {
+    "descriptions": Path | None, "described_as": Text, "undescribed": one_of("error", "name"),
+}  # fmt: skip
+_SENTENCES: Kinds = {
+    "templates": Templates, "glosses": one_of("auto", True, False),
+    "wordnet": PathOrNumber | None, "glove_weight": ShareOrZero, **_DESCRIBED,
+}  # fmt: skip
 _OURS = "devise_exp."
 PARTS: Mapping[str, Kinds] = {
     "torch.optim.AdamW": _OPTIMIZER,
@@ -156,15 +163,16 @@ PARTS: Mapping[str, Kinds] = {
     f"{_OURS}text.word_vectors.glove_6b_50d": {"limit": FromOne | None},
     f"{_OURS}text.word_vectors.gensim_download": {"name": Text, "limit": FromOne | None},
     f"{_OURS}text.word_vectors.random_word_vectors": {"dim": Width, "seed": Seed},
-    f"{_OURS}text.attributes.xlsa17_attributes": {"root": PathOrNumber, "name": Name},
+    f"{_OURS}text.attributes.xlsa17_attributes": {
+        "root": PathOrNumber, "name": Name, "file": Path,
+    },
+    f"{_OURS}text.class_table.class_table": {"path": PathOrNumber, "names": PathOrNumber | None},
     f"{_OURS}text.open_clip_text.open_clip_text": {
         "pretrained": Path | None, "name": Text | None, "preprocess": Text | Images | None,
-        "templates": Templates,
+        "templates": Templates, **_DESCRIBED,
     },
-    f"{_OURS}text.sentence_vectors.sentence_minilm": {
-        "templates": Templates, "glosses": one_of("auto", True, False),
-        "wordnet": PathOrNumber | None, "glove_weight": ShareOrZero,
-    },
+    f"{_OURS}text.sentence_vectors.sentence_minilm": _SENTENCES,
+    f"{_OURS}text.sentence_vectors.sentence_encoder": {"model": Path, **_SENTENCES},
 }  # fmt: skip
 
 

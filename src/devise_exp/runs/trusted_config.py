@@ -22,7 +22,9 @@ TRUSTED = {
         f"{_WORD_VECTORS}.glove_6b_50d",
         f"{_WORD_VECTORS}.random_word_vectors",
         "devise_exp.text.sentence_vectors.sentence_minilm",
+        "devise_exp.text.sentence_vectors.sentence_encoder",
         "devise_exp.text.open_clip_text.open_clip_text",
+        "devise_exp.text.class_table.class_table",
         "devise_exp.text.attributes.xlsa17_attributes",
     ),
     "backbone": (

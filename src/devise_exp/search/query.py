@@ -20,7 +20,7 @@ from devise_exp.core.vectors import centre_rows
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.name_lookup import suggest_words
 from devise_exp.text.names import spelling_key, split_synonyms, split_words
-from devise_exp.text.sentence_vectors import SentenceVectors
+from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
 
 MAX_CHARACTERS = 500  # near spellings of a whole page of unknown words would take minutes

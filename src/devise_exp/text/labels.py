@@ -39,6 +39,7 @@ def resolve(
     aliases: Mapping[str, str] | None = None,
     on_missing: str = "error",
     strict: bool = True,
+    of_classes: bool = False,
 ) -> tuple[Resolution, ...]:
     """Find the words of every class.
 
@@ -51,6 +52,8 @@ def resolve(
             caller leaves it out; `labels.on_missing=drop` in a config.
         strict: Whether two classes of the same words are an error, and classes that stay without
             any; False for a report of all classes.
+        of_classes: Whether the names are those of the data's classes, all of which a file of
+            descriptions should describe; any other text has a vector without one.
 
     Returns:
         C resolutions, in the order of `names`.
@@ -70,12 +73,12 @@ def resolve(
     aliases = as_names(aliases or {}, names)
     _check_settings(names, aliases, on_missing)
     if isinstance(vocabulary, TextVocabulary):
-        resolutions = _resolve_texts(names, vocabulary, aliases)
+        resolutions = _resolve_texts(names, vocabulary, aliases, on_missing, of_classes)
     else:
         resolutions = _resolve_words(names, vocabulary, aliases, on_missing)
-        missing = [r.name for r in resolutions if r.rule == "missing"]
-        if missing and strict and on_missing != "drop":
-            raise missing_words_error(missing, len(names), vocabulary, aliases)
+    missing = [r.name for r in resolutions if r.rule == "missing"]
+    if missing and strict and on_missing != "drop":
+        raise missing_words_error(missing, len(names), vocabulary, aliases)
     if strict:
         require_distinct_words(resolutions)
     return tuple(resolutions)
@@ -140,12 +143,23 @@ def _check_settings(names: Sequence[str], aliases: Mapping[str, str], on_missing
 
 
 def _resolve_texts(
-    names: Sequence[str], vocabulary: TextVocabulary, aliases: Mapping[str, str]
+    names: Sequence[str],
+    vocabulary: TextVocabulary,
+    aliases: Mapping[str, str],
+    on_missing: str,
+    of_classes: bool,
 ) -> list[Resolution]:
     """Let the vocabulary choose the text of each class."""
-    texts = vocabulary.class_texts(names, [aliases.get(name, "") for name in names])
+    words = {name: aliases.get(name, "") for name in names}
+    rules = {name: "alias" if name in aliases else "exact" for name in names}
+    missing = vocabulary.undescribed(names, list(words.values())) if of_classes else ()
+    for name in missing:
+        near = vocabulary.near_spellings(words[name] or name, 1) if on_missing == "nearest" else ()
+        rules[name] = "nearest" if near else "missing"
+        words[name] = near[0] if near else words[name]
+    texts = vocabulary.class_texts(names, list(words.values()))
     return [
-        Resolution(name, (text,), "alias" if name in aliases else "exact")
+        Resolution(name, () if rules[name] == "missing" else (text,), rules[name])
         for name, text in zip(names, texts, strict=True)
     ]
 

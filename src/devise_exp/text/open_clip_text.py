@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from devise_exp.core.console import notify, progress
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
 from devise_exp.core.open_clip_source import OpenClipSource, open_clip_source
-from devise_exp.text.sentence_vectors import SentenceVectors
+from devise_exp.text.descriptions import PLAIN, read_described
 from devise_exp.text.templates import Templates, read_templates
 from devise_exp.text.text_encoder import TextEncoder
+from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_vectors.table import empty_table
 
 _BATCH = 64
@@ -73,6 +75,9 @@ def open_clip_text(
     name: str | None = None,
     preprocess: str | Mapping[str, Any] | None = None,
     templates: Templates = 80,
+    descriptions: str | Path | None = None,
+    described_as: str = PLAIN,
+    undescribed: str = "error",
 ) -> SentenceVectors:
     """Make vectors by a text tower of open_clip.
 
@@ -84,6 +89,10 @@ def open_clip_text(
         name: The network, likewise.
         preprocess: Likewise; of no matter to texts, but for the activation that goes with a tag.
         templates: 1, 7 or 80 published sentences around a name, or a list of sentences with {}.
+        descriptions: As of `read_descriptions`; None for none.
+        described_as: How a sentence of that file is written.
+        undescribed: "error": every class needs a description; "name": others have their names in
+            the templates.
 
     Returns:
         Vectors that any text has: of the templates filled with it, the mean of the unit vectors.
@@ -102,12 +111,14 @@ def open_clip_text(
         )
     prompts = read_templates("word_vectors.templates", templates)
     source = open_clip_source("word_vectors", name, pretrained, preprocess)
-    encoder = text_encoder(source)
-    n = len(prompts)
+    encoder, n = text_encoder(source), len(prompts)
+    described = read_described(descriptions, described_as, undescribed)
     return SentenceVectors(
-        name=f"open_clip_text {source.title} ({n} template{'s' if n > 1 else ''})",
-        fingerprint=fingerprint(json.dumps([encoder.fingerprint, prompts])),
+        name=f"open_clip_text {source.title} ({n} template{'s' if n > 1 else ''}){described.title}",
+        fingerprint=fingerprint(json.dumps([encoder.fingerprint, prompts, *described.content])),
         table=empty_table(encoder.dim),
         encoder=encoder,
         templates=prompts,
+        descriptions=described.descriptions,
+        needs_all=described.needs_all,
     )

