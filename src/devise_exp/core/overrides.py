@@ -10,9 +10,10 @@ from typing import Any
 
 # Options whose value is a path, by the last part of their keys.
 _PATHS = {
-    "root", "path", "file", "dir", "folder", "storage", "wordnet",
+    "root", "path", "file", "dir", "folder", "storage", "wordnet", "descriptions",
     "run_dir", "resume", "hyperparameters_from", "checkpoint",
 }  # fmt: skip
+_PATH_KEYS = {"backbone.weights", "word_vectors.model", "word_vectors.names"}
 _PATH_ENDINGS = ("_file", "_dir", "_folder", "_path")
 # Options whose values are names: null, true and 1e5 are classes there, not YAML's words.
 _NAMES = {"unseen", "extra_labels", "stated_clean", "stated_overlapping"}
@@ -71,7 +72,7 @@ def quoted(argument: str, multirun: bool = False) -> str:
         argument = _keyed_by_name(argument)
         key, _, value = argument.partition("=")
     last = key.lstrip("+").rpartition(".")[2]
-    is_path = last in _PATHS or last.endswith(_PATH_ENDINGS) or key == "backbone.weights"
+    is_path = last in _PATHS or last.endswith(_PATH_ENDINGS) or key in _PATH_KEYS
     if is_path:
         value = _path(value, multirun)
     elif last in _NAMES or _reading(value) is _UNREADABLE:

@@ -104,7 +104,7 @@ def _mean(rows: list[np.ndarray]) -> np.ndarray:
     """(D,) float32 unit vector."""
     if len(rows) == 1:
         return rows[0]
-    mean = np.mean(rows, axis=0, dtype=np.float64)
+    mean = np.asarray(np.mean(rows, axis=0, dtype=np.float64))
     return np.asarray(normalize_rows(mean[None], np.float64)[0], dtype=np.float32)
 
 
