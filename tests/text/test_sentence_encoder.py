@@ -22,10 +22,11 @@ pytestmark = pytest.mark.skipif(
 
 def linked(folder: Path, target: Path) -> Path:
     """A folder of links to the files of a model, of which a test replaces some."""
-    shutil.copytree(
-        folder, target, copy_function=lambda source, link: Path(link).symlink_to(source)
-    )
-    return target
+
+    def link(source: str, path: str) -> None:
+        Path(path).symlink_to(source)
+
+    return shutil.copytree(folder, target, copy_function=link)
 
 
 def test_a_folder_gives_the_vectors_of_its_model(tmp_path: Path) -> None:

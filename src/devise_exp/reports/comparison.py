@@ -252,7 +252,7 @@ def _comparison(
 
 def _remarks(compared: Iterable[Splits]) -> tuple[str, ...]:
     """Why no overlap can be ruled out, for each backbone of which that is known."""
-    reasons = {}
+    reasons: dict[str, None] = {}
     for splits in compared:
         for run in (run for of_split in splits for run in of_split):
             if reason := unpublished_of(run.metrics):

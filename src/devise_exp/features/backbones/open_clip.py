@@ -89,8 +89,7 @@ def _preprocess(source: OpenClipSource, size: Any) -> Preprocess:
     if sides or type(side) is not int or side < 1:
         raise InputError(f"{source.title}: takes images of {size} pixels: choose a square network")
     images = source.images
-    resize = {"shortest": side, "squash": (side, side)}.get(str(images["resize_mode"]))
-    if resize is None:
+    if images["resize_mode"] not in ("shortest", "squash"):
         raise InputError(
             f"{source.title}: prepares images by resize_mode={images['resize_mode']}: only "
             "shortest and squash are supported"
@@ -98,7 +97,7 @@ def _preprocess(source: OpenClipSource, size: Any) -> Preprocess:
     mean, std = (_channels(source, key, images[key]) for key in ("mean", "std"))
     interpolation = str(images["interpolation"])
     return Preprocess(
-        resize=resize,
+        resize=side if images["resize_mode"] == "shortest" else (side, side),
         crop=side,
         mean=mean,
         std=std,
