@@ -90,8 +90,8 @@ def test_arrays_that_are_no_table(tmp_path: Path) -> None:
     np.savez(tmp_path / "both.npz", a=VECTORS, b=VECTORS)
     with pytest.raises(InputError, match="it holds a float64"):
         class_table(tmp_path / "both.npz")
+    (tmp_path / "t.csv").write_text("okapi,1,2\n")
     with pytest.raises(InputError, match="a table has its own names"):
-        (tmp_path / "t.csv").write_text("okapi,1,2\n")
         class_table(tmp_path / "t.csv", tmp_path / "names.txt")
 
 
