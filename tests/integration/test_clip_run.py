@@ -60,7 +60,8 @@ def config(composed: Callable[..., DictConfig], tree: Path, clip: str) -> Callab
             "data=image_folder", f"data.root={tree}", "backbone=open_clip",
             f"backbone.pretrained={clip}", "method=[clip_zero_shot,eszsl]", "projection=linear",
             "trainer.max_epochs=1", "features.num_workers=0", "features.dtype=float32",
-            "index=exact", "logger=none", "report=none", "split.n_unseen=3", *TINY, *overrides,
+            "index=exact", "logger=none", "report=none", "split.n_unseen=3", "class_folds=2",
+            *TINY, *overrides,
         )  # fmt: skip
 
     return make

@@ -156,6 +156,8 @@ def read_images(config: DictConfig) -> ImageDataset:
         return dataset
     except InstantiationException as error:
         wrong = error.__cause__
+        while isinstance(wrong, InstantiationException):  # of word vectors, asked for by the images
+            wrong = wrong.__cause__
         if not isinstance(wrong, InputError):
             raise
     raise wrong  # not above: each of the two would be the reason of the other
