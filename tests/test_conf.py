@@ -29,7 +29,7 @@ STUDIES = [name.split("/")[1] for name in FILES if name.startswith("study/")]
 # What a person has to give where an option has ???.
 NEEDED = {
     "backbone/timm": ["backbone.name=resnet10t"],
-    "backbone/open_clip": ["backbone.name=ViT-B-32", "backbone.pretrained=openai"],
+    "backbone/open_clip": ["backbone.pretrained=local-dir:weights"],
     "word_vectors/sentence_encoder": ["word_vectors.model=all-mpnet-base-v2"],
     "split/named": ["split.unseen=[okapi]"],
     **{f"word_vectors/{name}": ["word_vectors.path=vectors.txt"]

@@ -22,6 +22,12 @@ def _differ(values: list[int]) -> list[int]:
     return values
 
 
+def _published(number: int) -> int:
+    if number not in (1, 7, 80):
+        raise ValueError("no list of so many templates was published")
+    return number
+
+
 FromOne = Annotated[int, Field(ge=1, description="a whole number from 1 on")]
 FromZero = Annotated[int, Field(ge=0, description="a whole number from 0 on")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")]
@@ -73,7 +79,7 @@ Strengths = Annotated[
 ]
 Precision = Annotated[Text | int, Field(description="a precision such as 32-true or bf16-mixed")]
 Templates = Annotated[
-    Literal[1, 7, 80] | Annotated[list[Text], Field(min_length=1)],
+    Annotated[int, AfterValidator(_published)] | Annotated[list[Text], Field(min_length=1)],
     Field(description="1, 7 or 80 published sentences, or a list of sentences with {}"),
 ]
 Images = Annotated[
