@@ -7,7 +7,6 @@ would take OpenAI's means in silence (open_clip issue 1068). So a file asks for 
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,10 +23,18 @@ from devise_exp.core.open_clip_files import (
     snapshot,
     tokenizer_files,
 )
-from devise_exp.core.spelling import nearest_spellings
+from devise_exp.core.open_clip_library import (
+    IMAGE_KEYS,
+    bare_file,
+    downloaded,
+    has_preprocessing,
+    import_open_clip,
+    no_network,
+    one_line,
+    stated_images,
+)
 
 LOCAL, HUB = "local-dir:", "hf-hub:"
-IMAGE_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,36 +149,6 @@ def open_clip_source(
     return _of_network(option, name, pretrained, preprocess)
 
 
-def import_open_clip() -> Any:
-    """Import open_clip, which takes seconds.
-
-    Returns:
-        The module.
-
-    Raises:
-        InputError: It is not installed.
-    """
-    try:
-        import open_clip
-    except ImportError as error:
-        raise InputError(
-            "models of open_clip need open-clip-torch: pip install 'devise-exp[clip]'"
-        ) from error
-    return open_clip
-
-
-def one_line(error: BaseException) -> str:
-    """Shorten what a library says.
-
-    Args:
-        error: The error.
-
-    Returns:
-        One line of 200 characters at most.
-    """
-    return textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")
-
-
 def _only(option: str, name: str, pretrained: Any) -> tuple[None, str]:
     """A folder or a repository as name, which open_clip takes too."""
     if pretrained not in (None, name):
@@ -192,9 +169,9 @@ def _of_folder(
     content = read_folder(option, folder)
     images = content.images
     if images is None:
-        images = _images_of(option, None, preprocess, f"{folder / CONFIG} has no preprocess_cfg")
+        images = stated_images(option, None, preprocess, f"{folder / CONFIG} has no preprocess_cfg")
     elif preprocess is not None:
-        raise _has_its_own(option, str(folder))
+        raise has_preprocessing(option, str(folder))
     return OpenClipSource(
         title=title,
         location=f"{LOCAL}{folder}",
@@ -209,7 +186,7 @@ def _of_network(option: str, name: str | None, pretrained: str, preprocess: Any)
     clip, path = import_open_clip(), Path(pretrained).expanduser()
     settings = None if name is None else clip.get_model_config(str(name).replace("/", "-"))
     if settings is None:
-        raise InputError(_no_network(clip, option, name, pretrained))
+        raise InputError(no_network(clip, option, name, pretrained))
     network = str(name).replace("/", "-")
     tag = clip.get_pretrained_cfg(network, pretrained)
     if not tag and not path.is_file():
@@ -220,12 +197,12 @@ def _of_network(option: str, name: str | None, pretrained: str, preprocess: Any)
             "local-dir:FOLDER"
         )
     if tag and preprocess is not None:
-        raise _has_its_own(option, f"{network} {pretrained}")
+        raise has_preprocessing(option, f"{network} {pretrained}")
     if tag:
-        weights, images, quick = _downloaded(clip, option, network, pretrained, tag), tag, tag
+        weights, images, quick = downloaded(option, network, pretrained, tag), tag, tag
     else:
-        why = _bare(path)
-        weights, images = path, _images_of(option, network, preprocess, why)
+        why = bare_file(path)
+        weights, images = path, stated_images(option, network, preprocess, why)
         quick = clip.get_pretrained_cfg(network, preprocess) if isinstance(preprocess, str) else {}
     return OpenClipSource(
         title=f"{network} {pretrained if tag else path.stem}",
@@ -235,74 +212,3 @@ def _of_network(option: str, name: str | None, pretrained: str, preprocess: Any)
         images={key: images[key] for key in IMAGE_KEYS},
         quick_gelu=bool(quick.get("quick_gelu")),
     )
-
-
-def _no_network(clip: Any, option: str, name: str | None, pretrained: str) -> str:
-    """The line for a network that open_clip does not list, or that nobody names."""
-    if name is None:
-        networks = clip.list_pretrained_models_by_tag(pretrained)
-        which = f"such as {listed(networks)}" if networks else "such as ViT-B-32"
-        if networks or Path(pretrained).expanduser().is_file():
-            return (
-                f"{option}.pretrained={pretrained}: of which network? give {option}.name, {which}"
-            )
-        return (
-            f"{option}.pretrained={pretrained}: no such file or folder, and no tag that open_clip "
-            f"knows: give local-dir:FOLDER, or a tag with {option}.name"
-        )
-    near = nearest_spellings(str(name), clip.list_models(), n=5)
-    return (
-        f"{option}.name={name}: open_clip has no such network; near ones: "
-        f"{', '.join(near) or 'none'}"
-    )
-
-
-def _bare(path: Path) -> str:
-    if (path.parent / CONFIG).is_file():
-        return (
-            f"{CONFIG} beside it says so (give the whole folder: local-dir:{path.parent}), the "
-            "file alone does not"
-        )
-    return "a bare file of weights does not say how its images were prepared"
-
-
-def _images_of(option: str, network: str | None, preprocess: Any, why: str) -> Mapping[str, Any]:
-    """What a person says of the preprocessing, or the line that asks for it."""
-    clip = import_open_clip()
-    if isinstance(preprocess, str) and network:
-        if tag := clip.get_pretrained_cfg(network, preprocess):
-            return dict(tag)
-    elif isinstance(preprocess, Mapping) and set(preprocess) == set(IMAGE_KEYS):
-        return dict(preprocess)
-    tags = clip.list_pretrained_tags_by_model(network) if network else []
-    with_tag = f"a tag of {network} that was trained alike ({listed(tags)}), or " if tags else ""
-    given = "" if preprocess is None else f"; {option}.preprocess={preprocess} is neither"
-    raise InputError(
-        f"{option}.pretrained: {why}: give {option}.preprocess={with_tag}"
-        f"{{mean: [M,M,M], std: [S,S,S], interpolation: bicubic, resize_mode: shortest}}{given}"
-    )
-
-
-def _has_its_own(option: str, source: str) -> InputError:
-    return InputError(
-        f"{option}.preprocess: {source} says how its images are prepared: leave it out (it is for "
-        "a bare file of weights)"
-    )
-
-
-def _downloaded(
-    clip: Any, option: str, network: str, tag: str, settings: Mapping[str, Any]
-) -> Path:
-    """The file of published weights, in the Hub's cache."""
-    from open_clip.pretrained import download_pretrained
-
-    try:
-        with silenced():
-            path = download_pretrained(dict(settings))
-    except Exception as error:  # the Hub's client has many
-        raise InputError(
-            f"{option}.name={network} {option}.pretrained={tag}: its weights could not be had "
-            f"({one_line(error)}): fetch the model's folder elsewhere and give "
-            f"{option}.pretrained=local-dir:FOLDER"
-        ) from error
-    return Path(path)

@@ -30,6 +30,7 @@ from devise_exp.methods.task import Task, seen_targets
 from devise_exp.pipelines.build import build_module, seen_vectors, untrained
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.fit_projection import fit_plain, rows_of
+from devise_exp.pipelines.joint import missing_texts
 from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import FromOne, ShareOrOne
 from devise_exp.pipelines.plain_names import PLAIN_NAMES
@@ -161,7 +162,7 @@ def methods_of(config: DictConfig, data: ExperimentData, project: Project) -> It
             continue  # the trained model itself
         method = build_method(config, str(name), spec, data, project)
         if method.needs_texts and data.texts is None:
-            notify(f"no {name} of this backbone: {_without_texts(data)}")
+            notify(f"no {name} of this backbone: {missing_texts(data.backbone)}")
         elif method.needs_pretraining and data.pretraining is None:
             why = (
                 "its network is trained on"
@@ -171,13 +172,6 @@ def methods_of(config: DictConfig, data: ExperimentData, project: Project) -> It
             notify(f"no {name} of this backbone: {why}")
         else:
             yield method
-
-
-def _without_texts(data: ExperimentData) -> str:
-    """Why the backbone has no class texts in the space of its features."""
-    if data.backbone.text_tower is not None:
-        return "its network is trained on, and leaves the space of its text tower"
-    return "it has no text tower (backbone=open_clip has one)"
 
 
 def build_method(

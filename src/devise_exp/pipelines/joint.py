@@ -47,3 +47,17 @@ def joint_texts(
         average=encoder.average,
         class_vectors=class_vectors if is_of_tower else None,
     )
+
+
+def missing_texts(backbone: Backbone) -> str:
+    """Say why `joint_texts` gives none.
+
+    Args:
+        backbone: The backbone.
+
+    Returns:
+        The reason.
+    """
+    if backbone.text_tower is not None:
+        return "its network is trained on, and leaves the space of its text tower"
+    return "it has no text tower (backbone=open_clip has one)"

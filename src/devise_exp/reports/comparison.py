@@ -12,8 +12,8 @@ from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName
 from devise_exp.reports.comparison_cells import Cell, Subject, column_cells
 from devise_exp.reports.option_names import typed
+from devise_exp.reports.pretraining_remarks import pretraining_remarks
 from devise_exp.reports.split_span import SplitSpan, split_span
-from devise_exp.runs.records import unpublished_of
 from devise_exp.runs.results import RunResults, differing, group_by_seed, runs_in
 from devise_exp.runs.split_groups import Splits, group_by_split
 
@@ -246,15 +246,5 @@ def _comparison(
         n=max(len(of_split) for subject in subjects for of_split in subject.splits),
         fingerprint=printable(" ".join(of_split[0].fingerprint for of_split in splits)),
         span=split_span(splits) if len(splits) > 1 else None,
-        remarks=_remarks([subject.splits for subject in subjects]),
+        remarks=pretraining_remarks([subject.splits for subject in subjects]),
     )
-
-
-def _remarks(compared: Iterable[Splits]) -> tuple[str, ...]:
-    """Why no overlap can be ruled out, for each backbone of which that is known."""
-    reasons: dict[str, None] = {}
-    for splits in compared:
-        for run in (run for of_split in splits for run in of_split):
-            if reason := unpublished_of(run.metrics):
-                reasons[f"{run.metrics.get('backbone', 'unknown')}: {reason}"] = None
-    return tuple(map(printable, reasons))
