@@ -37,6 +37,8 @@ _METHODS = {
     "ridge_to_features": "ridge regression from class vectors to features (Shigeto et al. 2015).",
     "predicted_classifiers": "classifiers of unseen classes, predicted from their words in closed "
     "form.",
+    "clip_zero_shot": "the class whose text is nearest to the image by CLIP's own two towers, "
+    "nothing trained (Radford et al. 2021); its captions are unpublished.",
     "random_vectors": "the control: the model with random vectors in place of words.",
     CHANCE: "a guess, with all labels alike.",
 }
