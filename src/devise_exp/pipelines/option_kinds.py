@@ -70,6 +70,10 @@ Margin = Annotated[float, Field(gt=0, le=10, description="a number above 0, at m
 Share = Annotated[float, Field(gt=0, lt=1, description="a share above 0 and below 1")]
 ShareOrZero = Annotated[float, Field(ge=0, lt=1, description="a number from 0 to below 1")]
 ShareOrOne = Annotated[float, Field(gt=0, le=1, description="a number above 0, at most 1")]
+Shares = Annotated[
+    list[ShareOrOne],
+    Field(min_length=1, description="a list of numbers above 0, at most 1"),
+]
 Width = Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")]
 Variant = Annotated[int, Field(ge=0, le=2, description="a number of 0, 1 and 2")]
 Links = Annotated[int, Field(ge=2, le=1000, description="a whole number from 2 to 1000")]

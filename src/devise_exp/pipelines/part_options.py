@@ -33,6 +33,7 @@ from devise_exp.pipelines.option_kinds import (
     Share,
     ShareOrOne,
     ShareOrZero,
+    Shares,
     Strengths,
     Switch,
     Temperature,
@@ -117,6 +118,9 @@ PARTS: Mapping[str, Kinds] = {
         "weights": Strengths, "temperature": Temperature, "top": FromOne,
     },
     f"{_OURS}methods.baselines.ALE": {"rates": Rates},
+    f"{_OURS}methods.baselines.PredictedClassifiers": {
+        "shrinkages": Shares, "taus": Rates, "ridges": Rates,
+    },
     f"{_OURS}methods.baselines.ClipZeroShot": {"templates": Templates | None},
     f"{_OURS}index.NmslibIndex": _INDEX,
     f"{_OURS}index.FaissIndex": _FAISS,
