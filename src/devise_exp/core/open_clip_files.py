@@ -111,7 +111,11 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Drop what open_clip writes to the root logger and warns of: errors of ours say it."""
+    """Drop what open_clip writes to the root logger and warns of: errors of ours say it.
+
+    Yields:
+        Nothing; open_clip is silent inside the block.
+    """
 
     def is_of_others(record: logging.LogRecord) -> bool:
         return "open_clip" not in record.pathname
