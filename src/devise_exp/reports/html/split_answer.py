@@ -67,10 +67,10 @@ def _estimate(value: float, over_classes: tuple[float, float], shares: np.ndarra
         )
     # Two draws of as many classes both vary: their difference has twice the variance.
     half = 2**0.5 * (seed_interval(shares)[3] - float(shares.mean()))
-    wide = [max(0.0, value - half), min(1.0, value + half)]
+    low, high = max(0.0, value - half), min(1.0, value + half)
     return (
         f"{drawn} A single other split with {n} unseen classes may well give anything from "
-        f"{bounds(value, *wide, ' to ')}. {caution}"
+        f"{bounds(value, low, high, ' to ')}. {caution}"
     )
 
 
