@@ -19,11 +19,21 @@ class ThisInterpreter(KernelSpecManager):
         return KernelSpec(argv=argv, display_name=kernel_name, language="python")
 
 
+class ThisKernel(AsyncKernelManager):
+    """Starts that kernel."""
+
+    def _kernel_spec_manager_default(self) -> KernelSpecManager:
+        return ThisInterpreter()
+
+
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.NotebookNode:
     """The notebook with its outputs, executed in a folder."""
-    kernel = AsyncKernelManager(kernel_spec_manager=ThisInterpreter(), kernel_name="python3")
     client = NotebookClient(
-        notebook, km=kernel, timeout=600, resources={"metadata": {"path": folder}}
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        kernel_manager_class=ThisKernel,
+        resources={"metadata": {"path": folder}},
     )
     return client.execute()
 

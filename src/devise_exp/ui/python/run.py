@@ -29,6 +29,7 @@ from devise_exp.ui.python.tables import ShownTable, html_of
 
 if TYPE_CHECKING:
     from devise_exp.reports.html.shown_run import ShownRun
+    from devise_exp.search.gallery_sync import SyncReport
     from devise_exp.ui.python.predicted import RunPredictions
 
 File = str | PathLike[str]
@@ -196,6 +197,21 @@ class Run(saved_run.Run):
             for i, (word, similarity) in enumerate(neighbours, start=1)
         ]
         return Results(records, NearWord, f"words near {text}")
+
+    def index_folder(self, folder: File) -> SyncReport:
+        """Make a folder of images searchable; call it again after the folder has changed.
+
+        Args:
+            folder: A folder of images, with or without classes.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            InputError: If the folder holds no image, or another process indexes it.
+        """
+        with input_errors():
+            return super().index_folder(Path(folder))
 
     def predictions(
         self,
