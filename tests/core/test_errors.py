@@ -40,3 +40,14 @@ def test_a_missing_value_deep_in_a_config() -> None:
     line = user_message(caught.value)
     assert line is not None
     assert re.search(r"^a\.b is needed", line)
+
+
+def test_a_key_that_was_taken_out_of_a_config() -> None:
+    config = OmegaConf.create({"a": {"b": 1}})
+    OmegaConf.set_struct(config, True)
+    with pytest.raises(Exception, match="key") as caught:
+        config.a.c  # noqa: B018
+    with pytest.raises(Exception, match="Missing key") as whole:
+        OmegaConf.create({"a": {"b": 1}}).a["c"]
+    assert "c" in str(user_message(caught.value))
+    assert str(user_message(whole.value)).startswith("a.c is missing: ")

@@ -98,6 +98,9 @@ def _config_line(error: Exception) -> str | None:
         return f"the argument {shown!r} is neither group=option nor key=value{quotes}"
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is needed: add {error.full_key}=... to the command"
+    key = getattr(error, "full_key", None)
+    if key and str(error).startswith("Missing key "):
+        return f"{key} is missing: {_ALL_OPTIONS}"
     if missing := re.search(r"Missing mandatory value: ([\w.]+)", str(error)):
         return f"{missing[1]} is needed: add {missing[1]}=... to the command"
     if several := re.match(r"Ambiguous value for argument '(.*)'$", str(error), re.MULTILINE):

@@ -31,13 +31,15 @@ def _train(config: DictConfig) -> float:
     """Train and evaluate; the result is the seen validation hit@1, which a sweep may maximise."""
     from devise_exp.pipelines.labelled import first_look  # late: a mistyped option needs no numpy
     from devise_exp.pipelines.outputs import remove_empty
+    from devise_exp.pipelines.resumed import naming_config
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         labelled = first_look(config, folder)
         from devise_exp.pipelines.series import train_series  # late: wrong input needs no torch
 
-        return train_series(config, folder, labelled)["val/hit@1"]
+        with naming_config(config.resume):
+            return train_series(config, folder, labelled)["val/hit@1"]
     finally:
         remove_empty(folder)
 

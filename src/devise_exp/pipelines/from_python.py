@@ -19,6 +19,7 @@ from devise_exp.core.stops import raise_on_stops
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.pipelines import reevaluation
 from devise_exp.pipelines.outputs import point_latest
+from devise_exp.pipelines.resumed import naming_config
 
 # A training seeds what is random in the whole process, and torch has one state for it.
 _ONE_AT_A_TIME = threading.RLock()
@@ -47,7 +48,8 @@ def train(overrides: Sequence[str], folder: str | PathLike[str] | None = None) -
         with process_as_it_was():
             from devise_exp.pipelines.run import train as train_run  # late: torch
 
-            train_run(config, path, quietly=True)
+            with naming_config(config.resume):
+                train_run(config, path, quietly=True)
         if config.resume is not None:
             path = Path(str(config.resume)).expanduser()
         point_latest(path)
