@@ -18,12 +18,8 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
 from devise_exp.text.wordnet.database import WordNet
 from devise_exp.text.wordnet.hierarchy import VERSION
-from devise_exp.text.wordnet.senses import (
-    HYPERNYMS_ROW,
-    SenseTable,
-    hypernyms_of,
-    likely_sense,
-)
+from devise_exp.text.wordnet.hypernyms import hypernyms_of
+from devise_exp.text.wordnet.senses import HYPERNYMS_ROW, SenseTable, likely_sense
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = Path(__file__).with_name("classes.ini")

@@ -15,11 +15,11 @@ from helpers.outputs import method_output
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.evaluator import Evaluation
+from devise_exp.evaluation.protocol_options import select_protocols
 from devise_exp.evaluation.protocols import (
     EmbeddedImages,
     MethodOutput,
     Protocol,
-    select_protocols,
     standard_protocols,
 )
 from devise_exp.index.exact import ExactIndex

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.metrics.hierarchical import correct_sets
+from devise_exp.evaluation.protocol_options import select_protocols
 from devise_exp.evaluation.protocols import (
     MethodOutput,
     Protocol,
-    select_protocols,
     standard_protocols,
 )
 from devise_exp.index.exact import ExactIndex

@@ -8,25 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.images import COLOURS, draw
+from helpers.images import COLOURS
 from helpers.indexes import assert_same
+from helpers.short_runs import SHORT, call, draw_photos
 from omegaconf import DictConfig
-from typer.testing import CliRunner
 
 from devise_exp.index.exact import ExactIndex
 from devise_exp.index.faiss_index import FaissIndex
 from devise_exp.index.saved import load
 from devise_exp.pipelines import run
 from devise_exp.search.saved_run import Run
-from devise_exp.ui.cli.main import app
 
 
 @pytest.fixture(scope="module")
 def trained(composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = composed(
-        "subset.limit_per_class=8", "projection=linear", "trainer.max_epochs=1", "logger=none",
-        "method=none", "class_folds=0", "report=html", "index=faiss", "index.kind=hnsw",
-    )  # fmt: skip
+    config = composed(*SHORT, "index=faiss", "index.kind=hnsw")
     folder = tmp_path_factory.mktemp("faiss") / "run"
     run.train(config, folder, quietly=True)
     return folder
@@ -34,16 +30,7 @@ def trained(composed: Callable[..., DictConfig], tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    for i, colour in enumerate(COLOURS.values()):
-        draw(folder / f"{i}.png", colour, seed=i)
-    return folder
-
-
-def call(*arguments: object) -> str:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
+    return draw_photos(tmp_path_factory.mktemp("photos"))
 
 
 def test_a_run_reports_the_recall_of_faiss_and_keeps_its_index(trained: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.images import COLOURS, draw
+from helpers.images import COLOURS
+from helpers.short_runs import SHORT, call, draw_photos
 from omegaconf import DictConfig
 from typer.testing import CliRunner
 
@@ -32,10 +33,7 @@ INSTRUMENTS = {"accordion", "electric_guitar", "euphonium", "grand_piano", "mand
 
 @pytest.fixture(scope="module")
 def config(composed: Callable[..., DictConfig]) -> DictConfig:
-    return composed(
-        "subset.limit_per_class=8", "projection=linear", "trainer.max_epochs=1", "logger=none",
-        "method=none", "class_folds=0", "report=html", "index=exact",
-    )  # fmt: skip
+    return composed(*SHORT, "index=exact")
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +46,7 @@ def trained(config: DictConfig, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    for i, colour in enumerate(COLOURS.values()):
-        draw(folder / f"{i}.png", colour, seed=i)
-    return folder
+    return draw_photos(tmp_path_factory.mktemp("photos"))
 
 
 def older(trained: Path, folder: Path) -> Path:
@@ -63,12 +58,6 @@ def older(trained: Path, folder: Path) -> Path:
     (copy / "gallery" / "rows.json").write_text(json.dumps(rows))
     shutil.rmtree(copy / "gallery" / "pretraining")
     return copy
-
-
-def call(*arguments: object) -> str:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @pytest.mark.parametrize(

@@ -147,26 +147,14 @@ def dataset_from_images(
     """
     if type(max_pixels) is not int or max_pixels < 1:
         raise InputError(f"data.max_pixels={max_pixels!r}: give a whole number from 1 on")
-    listed: dict[str, ImageEntry] = {}
-    skipped = list(notes)
-    for image in images:
-        # Two file names may differ in their Unicode form alone.
-        if listed.setdefault(image.row, image) is not image:
-            skipped.append(f"{image.row}: a second file of this name")
+    listed, doubled = _by_row(images)
     look_at((image.class_name, image.path) for image in listed.values())
     scan = scan_images({row: image.path for row, image in listed.items()}, max_pixels)
     broken = [f"{row}: {reason}" for row, reason in scan.broken.items()]
     good = [listed[row] for row in sorted(listed) if row not in scan.broken]
-    some = "; ".join(broken[:3]) + (" ..." if len(broken) > 3 else "")
-    if strict and broken:
-        raise InputError(
-            f"{name}: {len(broken)} of {len(listed)} images are broken ({some}): "
-            "repair or remove them, or leave them out with data.strict=false"
-        )
-    if not good:
-        raise InputError(f"{name}: none of the {len(listed)} files is a good image ({some})")
+    _check_broken(name, broken, len(listed), strict)
     classes = sorted({image.class_name for image in good})
-    lost = {image.class_name for image in listed.values()} - set(classes)
+    lost = sorted({image.class_name for image in listed.values()} - set(classes))
     number = {class_name: index for index, class_name in enumerate(classes)}
     return ImageDataset(
         name=name,
@@ -175,9 +163,32 @@ def dataset_from_images(
         rows=packed([image.row for image in good]),
         fingerprint=scan.fingerprint,
         images=ImageFiles((image.path for image in good), max_pixels=max_pixels),
-        skipped=(*(f"{name}: no good image" for name in sorted(lost)), *skipped, *broken),
+        skipped=(*(f"{name}: no good image" for name in lost), *notes, *doubled, *broken),
         contents=packed(scan.contents),
         looks=scan.looks,
         parts=tuple(image.part for image in good) if any(image.part for image in good) else None,
         remarks=remarks,
     )
+
+
+def _by_row(images: Iterable[ImageEntry]) -> tuple[dict[str, ImageEntry], list[str]]:
+    """The first image of each row name, and a line for every other one."""
+    listed: dict[str, ImageEntry] = {}
+    doubled = []
+    for image in images:
+        # Two file names may differ in their Unicode form alone.
+        if listed.setdefault(image.row, image) is not image:
+            doubled.append(f"{image.row}: a second file of this name")
+    return listed, doubled
+
+
+def _check_broken(name: str, broken: list[str], n: int, strict: bool) -> None:
+    """InputError if all of the n images are broken, or one is with `strict`."""
+    some = "; ".join(broken[:3]) + (" ..." if len(broken) > 3 else "")
+    if strict and broken:
+        raise InputError(
+            f"{name}: {len(broken)} of {n} images are broken ({some}): "
+            "repair or remove them, or leave them out with data.strict=false"
+        )
+    if len(broken) == n:
+        raise InputError(f"{name}: none of the {n} files is a good image ({some})")

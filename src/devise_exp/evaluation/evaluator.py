@@ -18,7 +18,8 @@ from devise_exp.evaluation.protocol_metrics import (
     ranking_records,
     support_records,
 )
-from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, ks_of
+from devise_exp.evaluation.protocol_options import ks_of
+from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol
 from devise_exp.evaluation.ranker import RECALL_AT, MakeIndex, Ranker, compact, supports
 from devise_exp.evaluation.records import MetricRecord, flatten, method_key
 from devise_exp.index.exact import ExactIndex
@@ -90,7 +91,7 @@ def evaluate(
         models: Method outputs, that of the trained model first.
         protocols: Which images are ranked among which labels.
         make_index: Builds the trained model's index of (C, D) class vectors.
-        ks: The ks of hit@k; None for those of protocols.KS below a protocol's number of candidates.
+        ks: The ks of hit@k; None for those of KS below a protocol's number of candidates.
         about: What the metrics rest on.
         distances: (C, C) hops between classes, for hierarchical precision; None leaves it out.
 

@@ -15,7 +15,8 @@ from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.name_files import listed
 from devise_exp.data.copies import CopyReport
-from devise_exp.evaluation.protocols import MODEL, ks_of, standard_protocols
+from devise_exp.evaluation.protocol_options import ks_of
+from devise_exp.evaluation.protocols import MODEL, standard_protocols
 from devise_exp.methods.pretraining_words import PRETRAINING, missing_classifier
 from devise_exp.pipelines import reused_hyperparameters
 from devise_exp.pipelines.build import build_module, seen_vectors

@@ -17,7 +17,8 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed, read_names
 from devise_exp.core.stops import hold_stops
 from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, select_protocols
+from devise_exp.evaluation.protocol_options import select_protocols
+from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol
 from devise_exp.pipelines.predicted import class_names, images_of_folder, save_predictions
 from devise_exp.pipelines.score import Spaces, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import EvaluatedFolder, read_evaluation

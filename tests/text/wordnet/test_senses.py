@@ -17,10 +17,9 @@ from torchvision.models import ResNet18_Weights
 
 from devise_exp.core.errors import InputError
 from devise_exp.text.wordnet.database import WordNet
+from devise_exp.text.wordnet.hypernyms import hops_above, hypernyms_of
 from devise_exp.text.wordnet.senses import (
     SenseTable,
-    hops_above,
-    hypernyms_of,
     likely_sense,
     read_sense_table,
     shipped_sense_table,

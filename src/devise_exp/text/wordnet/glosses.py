@@ -16,7 +16,8 @@ import numpy as np
 
 from devise_exp.text.names import inflected, split_synonyms, split_words
 from devise_exp.text.wordnet.database import Synset, WordNet
-from devise_exp.text.wordnet.senses import hypernyms_of, shipped_sense_table
+from devise_exp.text.wordnet.hypernyms import hypernyms_of
+from devise_exp.text.wordnet.senses import shipped_sense_table
 
 Senses = tuple[tuple[Synset, int], ...]  # a sense, and how many of a name's synonyms have it
 Encode = Callable[[Sequence[str]], np.ndarray]  # n texts -> (n, D) unit rows

@@ -16,13 +16,8 @@ from typing import Any
 import numpy as np
 
 from devise_exp.text.wordnet.database import WordNet
-from devise_exp.text.wordnet.senses import (
-    Hypernyms,
-    hops_above,
-    hypernyms_of,
-    likely_sense,
-    shipped_sense_table,
-)
+from devise_exp.text.wordnet.hypernyms import Hypernyms, hops_above, hypernyms_of
+from devise_exp.text.wordnet.senses import likely_sense, shipped_sense_table
 
 VERSION = "3.0"  # of the shipped table; an id means another sense in another version
 UNPLACED = -1

@@ -5,7 +5,7 @@ The table (experiments/hypernym_table) holds the one sense of each class that it
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -23,12 +23,12 @@ from devise_exp.text.names import (
     split_words,
 )
 from devise_exp.text.wordnet.database import Synset, WordNet
+from devise_exp.text.wordnet.hypernyms import Hypernyms, hypernyms_of
 
 _ANIMAL, _PHYSICAL = "n00015388", "n00001930"  # of WordNet 3.0: animal, physical entity
 HYPERNYMS_ROW = "is a kind of"  # marks a row of the table that holds hypernyms, not senses
 
 _Lookup = tuple[Mapping[str, str], Mapping[str, tuple[str, ...]]]  # by name, by spelling key
-Hypernyms = Mapping[str, tuple[str, ...]]  # the ids that each sense is a kind or an instance of
 
 
 @dataclass(frozen=True)
@@ -159,46 +159,6 @@ def likely_sense(wordnet: WordNet, name: str) -> Synset | None:
         return len(named), _ANIMAL in above, _PHYSICAL in above, common
 
     return max(senses.values(), key=likelihood, default=None)  # the first of the likeliest
-
-
-def hypernyms_of(ids: Iterable[str], wordnet: WordNet) -> dict[str, tuple[str, ...]]:
-    """Collect the hypernyms of senses and of everything above them.
-
-    Args:
-        ids: Senses.
-        wordnet: Where they are from.
-
-    Returns:
-        Sense -> its hypernyms.
-    """
-    hypernyms: dict[str, tuple[str, ...]] = {}
-    waiting = list(ids)
-    while waiting:
-        if (id := waiting.pop()) not in hypernyms:
-            hypernyms[id] = wordnet.synset(id).hypernyms
-            waiting += hypernyms[id]
-    return hypernyms
-
-
-def hops_above(id: str, hypernyms: Hypernyms) -> dict[str, int]:
-    """Count the fewest hops from a sense up to everything that it is a kind of.
-
-    Args:
-        id: A sense.
-        hypernyms: Those of the sense and of everything above it.
-
-    Returns:
-        Sense -> hops; the sense itself with 0.
-    """
-    hops = {id: 0}
-    waiting = deque([id])
-    while waiting:
-        below = waiting.popleft()
-        for above in hypernyms[below]:
-            if above not in hops:
-                hops[above] = hops[below] + 1
-                waiting.append(above)
-    return hops
 
 
 @cache
