@@ -13,6 +13,7 @@ from devise_exp.data.file_names import portable
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.runs.gallery import Gallery, GalleryRow
 from devise_exp.search.far_words import FarWord, far_words
+from devise_exp.search.folded import nearest_without_copies
 from devise_exp.search.neighbours import Neighbours, checked_k, frequent_vectors, nearest
 from devise_exp.search.query import WordQuery, word_query
 from devise_exp.search.saved_run import Run
@@ -28,10 +29,12 @@ class Hit:
     Attributes:
         row: The image in its gallery.
         similarity: Its cosine with the query.
+        copies: Further images that show the same, less near or as near.
     """
 
     row: GalleryRow
     similarity: float
+    copies: tuple[GalleryRow, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,7 @@ def find_images(
     k: int | None = None,
     space: str = MODEL,
     image_root: Path | None = None,
+    all_copies: bool = False,
 ) -> Answer:
     """Find the images nearest to words, to an image (itself no hit), or to the sum of both.
 
@@ -74,6 +78,7 @@ def find_images(
         k: Number of hits; None: 12, or all of a smaller gallery.
         space: Space that the images are compared in; words are in "devise" and "pretraining" only.
         image_root: Folder of the images by row name, if they are elsewhere than in training.
+        all_copies: Whether near copies of a hit are hits too; else they are folded into it.
 
     Returns:
         The answer.
@@ -93,7 +98,7 @@ def find_images(
         reading=" and ".join(text for text in texts if text),
         gallery=portable(gallery),
         n=len(searched),
-        hits=_hits(searched, vector, k, row),
+        hits=_hits(searched, vector, k, row, all_copies),
         of_class=query.of_class if query and image is None else None,
         far=far_words(run, query) if query and space == MODEL else (),
     )
@@ -137,8 +142,15 @@ def _open_gallery(run: Run, name: str, space: str, image_root: Path | None) -> G
     return gallery if image_root is None else gallery.with_image_root(image_root)
 
 
-def _hits(gallery: Gallery, vector: np.ndarray, k: int, left_out: int | None) -> tuple[Hit, ...]:
+def _hits(
+    gallery: Gallery, vector: np.ndarray, k: int, left_out: int | None, all_copies: bool
+) -> tuple[Hit, ...]:
     """The k images nearest to a vector (D,), without the row `left_out`."""
+    if not all_copies:
+        return tuple(
+            Hit(gallery.rows[i], s, tuple(gallery.rows[copy] for copy in copies))
+            for i, s, copies in nearest_without_copies(gallery, vector, k, left_out)
+        )
     ids, similarities = gallery.index.search(vector[None], k + (left_out is not None))
     neighbours = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
     return tuple(Hit(gallery.rows[i], s) for i, s in neighbours if i != left_out)[:k]

@@ -20,6 +20,10 @@ GalleryName = Annotated[
 ImageRoot = Annotated[
     Path | None, typer.Option(help="Where the images are, if not where they were in training.")
 ]
+AllCopies = Annotated[
+    bool,
+    typer.Option("--all-copies", help="Near copies of a hit as hits too, not folded into it."),
+]
 Out = Annotated[
     Path | None,
     typer.Option(help="Folder for grid.png and page.html; RUN/searches/... unless given."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devise_exp.core.console import notify, print_content, printable, warn
 from devise_exp.ui.cli.output import writing
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from devise_exp.search.answers import Answer
 
 
-COLUMNS = ("rank", "image", "label", "similarity", "path")
+COLUMNS = ("rank", "image", "label", "similarity", "path", "copies")
 
 
 def show_hits(answer: Answer, out: Path | None, usual: Path, result: Result) -> None:
@@ -48,17 +48,18 @@ def show_hits(answer: Answer, out: Path | None, usual: Path, result: Result) -> 
 
 def _write_hits(answer: Answer, title: str, result: Result) -> None:
     """Write the hits in the format of the result."""
-    hits = [
+    hits: list[dict[str, Any]] = [
         {
             "rank": rank,
             "image": hit.row.name,
             "label": hit.row.label or None,
             "similarity": round(hit.similarity, 6),
             "path": hit.row.path,
+            "copies": [copy.name for copy in hit.copies],
         }
         for rank, hit in enumerate(answer.hits, start=1)
     ]
-    result.rows(COLUMNS, [tuple(hit.values()) for hit in hits])
+    result.rows(COLUMNS, [(*tuple(hit.values())[:-1], len(hit["copies"])) for hit in hits])
     about = {"query": answer.reading, "gallery": answer.gallery, "n_images": answer.n}
     result.whole({**about, "hits": hits})
     labelled = any(hit.row.label for hit in answer.hits)
@@ -66,6 +67,9 @@ def _write_hits(answer: Answer, title: str, result: Result) -> None:
         (hit.row.name, *([hit.row.label] if labelled else []), hit.similarity)
         for hit in answer.hits
     ]
+    folded = sum(len(hit.copies) for hit in answer.hits)
+    if folded:
+        notify(f"near copies folded into these hits: {folded:,} (--all-copies shows them)")
     result.show(title, ranking(["image", *(["label"] if labelled else [])], rows))
 
 

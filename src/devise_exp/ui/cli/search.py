@@ -11,6 +11,7 @@ import typer
 from devise_exp.core.command import command, prints_result
 from devise_exp.core.console import notify, print_content
 from devise_exp.ui.cli.arguments import (
+    AllCopies,
     GalleryName,
     ImageRoot,
     K,
@@ -41,6 +42,7 @@ def search(
     k: K = None,
     space: WordSpace = "devise",
     image_root: ImageRoot = None,
+    all_copies: AllCopies = False,
     out: Out = None,
     form: Format = None,
     output: Output = None,
@@ -54,7 +56,7 @@ def search(
     named = "" if space == "devise" else space
     with result_of(form, output) as result:
         saved = Run.open(run)
-        answer = find_images(saved, text, image, gallery, k, space, image_root)
+        answer = find_images(saved, text, image, gallery, k, space, image_root, all_copies)
         show_hits(answer, out, search_folder(run, text, image, gallery, named), result)
     if answer.far:
         remedy = "try --space pretraining" if "pretraining" in saved.spaces else ""
@@ -70,6 +72,7 @@ def similar(
     space: Space = "devise",
     k: K = None,
     image_root: ImageRoot = None,
+    all_copies: AllCopies = False,
     out: Out = None,
     form: Format = None,
     output: Output = None,
@@ -80,7 +83,8 @@ def similar(
 
     check_out(out)
     with result_of(form, output) as result:
-        answer = find_images(Run.open(run), "", file, gallery, k, space, image_root)
+        saved = Run.open(run)
+        answer = find_images(saved, "", file, gallery, k, space, image_root, all_copies)
         show_hits(answer, out, search_folder(run, "", file, gallery, space), result)
 
 
