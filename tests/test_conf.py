@@ -37,6 +37,9 @@ NEEDED = {
     **{f"data/{name}": ["data.root=pictures"]
        for name in ("caltech256", "cifar100", "flowers102", "food101", "image_folder", "imagenet",
                     "intel_scenes", "pascal_sentences", "photos32", "tiny_imagenet200")},
+    "data/hugging_face": ["data.path=pictures"],
+    "data/webdataset": ["data.root=pictures"],
+    "data/table": ["data.file=images.csv"],
     "data/xlsa17": ["data.root=pictures", "data.name=AWA2"],
     **{f"{group}/{name}": ["data=xlsa17", "data.root=pictures", "data.name=AWA2"]
        for group, name in (("split", "xlsa17"), ("word_vectors", "xlsa17_attributes"))},

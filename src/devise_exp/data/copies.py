@@ -14,6 +14,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import MAX_LISTED, listed
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.perceptual_hash import join_groups, near_groups
+from devise_exp.data.row_units import content_groups, with_groups
 from devise_exp.data.sides import is_earlier, keep_apart
 from devise_exp.data.splits import Split
 
@@ -47,7 +48,8 @@ class SplitImages:
 
     Attributes:
         split: The split.
-        images: (N,) int64: the lowest row that shows the same image; None if that is unknown.
+        images: (N,) int64: the lowest row that shows the same image, or is of the same group; None
+            if that is unknown.
         report: The copies; None if they are unknown.
     """
 
@@ -63,7 +65,7 @@ def split_images(
     near: str = "count",
     in_two_classes: str = "keep",
 ) -> SplitImages:
-    """Split rows, so that no image is on two sides.
+    """Split rows, so that no image, and no group of images, is on two sides.
 
     Args:
         data: The rows and their classes.
@@ -87,29 +89,27 @@ def split_images(
     identity = alike if near == "group" else images
     several = _in_two_classes(identity, data.labels)
     dealt = _without(several, data) if in_two_classes == "drop" else data
+    together = with_groups(identity, data.groups)
     first = make_split(dealt)
-    split = keep_apart(first, dealt, identity)
+    split = keep_apart(first, dealt, together)
+    if together is not identity:
+        alone = keep_apart(first, dealt, identity)
+        split = _with_remark(split, int(is_earlier(alone, together).sum()))
     left_out = sum(_sizes(first)) - sum(_sizes(split)) + int((dealt.labels != data.labels).sum())
     report = replace(
         _report(data, images, alike, identity, several),
         left_out=left_out,
         near_on_two_sides=int(is_earlier(split, alike).sum()),
     )
-    return SplitImages(split=split, images=identity, report=report)
+    return SplitImages(split=split, images=together, report=report)
 
 
-def content_groups(contents: Sequence[str]) -> np.ndarray:
-    """Number rows by their content.
-
-    Args:
-        contents: (N,) what each row shows.
-
-    Returns:
-        (N,) int64: the lowest row of the same content.
-    """
-    _, first, number = np.unique(np.asarray(contents), return_index=True, return_inverse=True)
-    groups: np.ndarray = first[number]
-    return groups
+def _with_remark(split: Split, n: int) -> Split:
+    """Say how many rows take no part for their group's sake."""
+    if not n:
+        return split
+    remark = f"{n} images take no part, as their group has images in a later part of the split"
+    return replace(split, remarks=(*split.remarks, remark))
 
 
 def near_copy_groups(images: np.ndarray, looks: np.ndarray) -> np.ndarray:

@@ -50,6 +50,9 @@ class ImageDataset:
         parts: (N,) the part that the publisher of the data gave each row, None for a row without
             one; None if the data come without parts.
         remarks: What a person should know of how the data were read.
+        groups: (N,) the group of each row, whose images stay on one side of a split; None for a row
+            without one; None if the data come without groups.
+        about: Lines that say how the data were understood.
     """
 
     name: str
@@ -64,6 +67,8 @@ class ImageDataset:
     looks: np.ndarray | None = field(default=None, repr=False)
     parts: tuple[str | None, ...] | None = field(default=None, repr=False)
     remarks: tuple[str, ...] = field(default=(), repr=False)
+    groups: tuple[str | None, ...] | None = field(default=None, repr=False)
+    about: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if list(self.classes) != sorted(set(self.classes)) or not self.classes:
@@ -74,7 +79,7 @@ class ImageDataset:
             raise ValueError(f"{self.name}: a label lies outside the {len(self.classes)} classes")
         if len(set(self.rows)) != len(self.rows):
             raise ValueError(f"{self.name}: row names are not unique")
-        for fact in ("images", "contents", "looks", "parts"):
+        for fact in ("images", "contents", "looks", "parts", "groups"):
             values = getattr(self, fact)
             if values is not None and len(values) != len(self.rows):
                 raise ValueError(f"{self.name}: {len(values)} {fact} for {len(self.rows)} rows")
@@ -101,6 +106,7 @@ def labelled_rows(
         rows=dataset.rows,
         contents=dataset.contents,
         parts=dataset.parts,
+        groups=dataset.groups,
     )
 
 
@@ -112,12 +118,14 @@ class ImageEntry(NamedTuple):
         row: The row name, <class>/<image>.
         path: The file.
         part: The part that its publisher gave it, if that is to be kept.
+        group: The group whose images stay on one side of a split, if it has one.
     """
 
     class_name: str
     row: str
     path: str
     part: str | None = None
+    group: str | None = None
 
 
 def dataset_from_images(
@@ -127,6 +135,7 @@ def dataset_from_images(
     notes: Iterable[str] = (),
     remarks: tuple[str, ...] = (),
     max_pixels: int = MAX_PIXELS,
+    about: tuple[str, ...] = (),
 ) -> ImageDataset:
     """Scan images and make a dataset of the good ones, sorted by row name.
 
@@ -137,6 +146,7 @@ def dataset_from_images(
         notes: What was skipped before.
         remarks: What a person should know of how the images were listed.
         max_pixels: Images of more pixels count as broken.
+        about: Lines that say how the data were understood.
 
     Returns:
         The dataset.
@@ -168,6 +178,8 @@ def dataset_from_images(
         looks=scan.looks,
         parts=tuple(image.part for image in good) if any(image.part for image in good) else None,
         remarks=remarks,
+        groups=tuple(image.group for image in good) if any(image.group for image in good) else None,
+        about=about,
     )
 
 

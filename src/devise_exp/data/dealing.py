@@ -10,6 +10,7 @@ import numpy as np
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import fingerprint
 from devise_exp.core.name_files import listed
+from devise_exp.data.group_dealing import deal_groups
 from devise_exp.data.labelled_rows import LabelledRows
 
 
@@ -70,7 +71,7 @@ def deal_rows(
 
     Classes that were merged may hold one photograph twice under one name (Caltech-101's
     Faces/image_0001.jpg and its crop Faces_easy/image_0001.jpg): both go to the same part. So do
-    the copies of an image within a class, which count as one.
+    the copies of an image within a class, which count as one. Groups are dealt by `deal_groups`.
 
     Args:
         data: The rows and their classes.
@@ -86,6 +87,8 @@ def deal_rows(
     Raises:
         InputError: If a class has fewer than three images.
     """
+    if data.groups is not None:
+        return deal_groups(data, is_seen, seed, val_share, test_share, train_per_class)
     images = _images_by_name(data, is_seen)
     small = [f"{data.classes[c]} ({len(names)})" for c, names in images.items() if len(names) < 3]
     if small:

@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 from devise_exp.core.errors import InputError
 from devise_exp.data.deep_colours import with_all_bits
 from devise_exp.data.file_kinds import add_heif, file_kind
+from devise_exp.data.packed_files import read_packed
 from devise_exp.data.png_chunks import is_png, without_metadata
 from devise_exp.data.rgb import FULL_SIZE, as_rgb, scale_down
 
@@ -57,10 +58,10 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
 
 
 def read_whole(path: Path) -> bytes | str:
-    """Read an image file.
+    """Read an image file, or an image inside a larger file.
 
     Args:
-        path: The file.
+        path: The file, or as of packed_files.
 
     Returns:
         Its bytes, or why they cannot be used.
@@ -72,6 +73,8 @@ def read_whole(path: Path) -> bytes | str:
         if status.st_size > LARGEST_FILE:
             return f"too large: {status.st_size:,} bytes"
         return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return read_packed(str(path), LARGEST_FILE)
     except OSError as error:
         return f"{UNREADABLE}: {error.strerror}"
 

@@ -14,6 +14,7 @@ from devise_exp.data.image_tree import (
     FileTree,
     image_counts,
     image_entries,
+    layout_about,
     layout_remarks,
     left_out_notes,
     missing_classes,
@@ -149,7 +150,8 @@ def image_folder(
     notes += left_out_notes(counts, layout)
     images = image_entries(root, tree, layout, parts)
     remarks = layout_remarks(layout, parts)
-    return dataset_from_images(name, images, strict, notes, remarks, max_pixels)
+    about = layout_about(name, layout, parts)
+    return dataset_from_images(name, images, strict, notes, remarks, max_pixels, about=about)
 
 
 def read_tree(root: Path) -> tuple[FileTree, list[str]]:

@@ -111,6 +111,24 @@ def layout_remarks(layout: Layout, parts: PartOption) -> tuple[str, ...]:
     return tuple(remarks)
 
 
+def layout_about(name: str, layout: Layout, parts: PartOption) -> tuple[str, ...]:
+    """Say which folders were read as which parts.
+
+    Args:
+        name: The name of the dataset.
+        layout: Of the tree.
+        parts: What is done with its parts.
+
+    Returns:
+        A line; none of a tree without parts, or with joined ones.
+    """
+    if layout.parts is None or parts != "keep":
+        return ()
+    folders = layout.parts.parts
+    shown = ", ".join(f"{folder} ({folders[folder]})" for folder in layout.parts.names)
+    return (f"{name}: folders {shown} are the parts",)
+
+
 def missing_classes(root: Path, images: int, tree: FileTree) -> str:
     """Say what a folder without class folders is, and what to do.
 

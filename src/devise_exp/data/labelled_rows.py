@@ -22,6 +22,8 @@ class LabelledRows:
             two sides of a split; None if that is unknown.
         parts: (N,) the part that the publisher of the data gave each row, None for a row without
             one; None if the data come without parts.
+        groups: (N,) the group of each row, whose images must not be on two sides of a split; None
+            for a row without one; None if the data come without groups.
         verdicts: Class name -> the kind of its verdict in the overlap audit: clean, overlapping,
             possibly overlapping or not identified; None if nobody has asked, or nobody knows what
             the backbone was pretrained on.
@@ -32,10 +34,11 @@ class LabelledRows:
     rows: Sequence[str] = field(repr=False)
     contents: Sequence[str] | None = field(default=None, repr=False)
     parts: Sequence[str | None] | None = field(default=None, repr=False)
+    groups: Sequence[str | None] | None = field(default=None, repr=False)
     verdicts: Mapping[str, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("labels", "contents", "parts"):
+        for name in ("labels", "contents", "parts", "groups"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.rows):
                 raise ValueError(f"{len(values)} {name} for {len(self.rows)} rows")

@@ -144,6 +144,7 @@ def _deal(
     kept: list[int] = []
     validating = val.tolist()
     without: list[str] = []
+    val_groups: set[str] = set()
     by_class: dict[int, list[int]] = {}
     for row in train.tolist():
         by_class.setdefault(int(data.labels[row]), []).append(row)
@@ -160,8 +161,8 @@ def _deal(
                     "split.unseen"
                 )
             n_val = min(max(1, round(len(rows) * options.val_share)), len(rows) - 1)
-            validating += ordered[:n_val]
-            ordered = ordered[n_val:]
+            ordered, chosen = _choose(data, ordered, n_val, val_groups)
+            validating += chosen
             without.append(data.classes[c])
         kept += ordered[: options.train_per_class]
     remarks = []
@@ -172,3 +173,26 @@ def _deal(
             f"{options.val_share:.0%} of their train images validate"
         )
     return np.sort(np.array(kept, int)), np.sort(np.array(validating, int)), remarks
+
+
+def _choose(
+    data: LabelledRows, ordered: list[int], n: int, val_groups: set[str]
+) -> tuple[list[int], list[int]]:
+    """Choose the first n train rows of a class to validate, with the others of their groups.
+
+    Returns the rows that train, and those that validate. The last group of a class trains.
+    """
+    if data.groups is None:
+        return ordered[n:], ordered[:n]
+    groups = {row: str(data.groups[row] or f"alone {row}") for row in ordered}
+    left = set(groups.values())
+    chosen = left & val_groups
+    for group in dict.fromkeys(groups.values()):
+        if sum(groups[row] in chosen for row in ordered) >= n or len(left - chosen) < 2:
+            break
+        chosen.add(group)
+    val_groups |= chosen
+    return (
+        [row for row in ordered if groups[row] not in chosen],
+        [row for row in ordered if groups[row] in chosen],
+    )

@@ -18,9 +18,10 @@ import PIL
 from PIL import Image
 
 from devise_exp.core.console import progress
-from devise_exp.core.files import cache_dir, file_lock, file_stamp, fingerprint, write_text
+from devise_exp.core.files import cache_dir, file_lock, fingerprint, write_text
 from devise_exp.data.decoding import MAX_PIXELS, UNREADABLE, decode, read_whole
 from devise_exp.data.file_kinds import heif_support
+from devise_exp.data.packed_files import image_stamp
 from devise_exp.data.perceptual_hash import LOOK_BYTES, look_of
 from devise_exp.data.system_files import RAW
 
@@ -125,7 +126,7 @@ def _stamps(files: dict[str, str]) -> Iterator[bytes]:
     """Yield what changes with a file: its path, size and time."""
     for row in sorted(files):
         path = Path(files[row])
-        if stamp := file_stamp(path):
+        if stamp := image_stamp(path):
             yield os.fsencode(path.absolute())
             yield f"\0{row}\0{stamp}\n".encode()
         else:

@@ -60,9 +60,12 @@ def _refuse_emptied(
         return
     ranks = _ranks(split, len(images))
     copy = np.flatnonzero((images == images[row]) & (ranks > ranks[row]))[0]
+    copies, remedy = "copies", "delete the copies"
+    if data.groups is not None:
+        copies, remedy = "copies or images of their group", "leave the groups out"
     raise InputError(
-        f"split {split.name}: no {what} are left, as all have copies in a later part of train, "
-        f"val, test and unseen ({data.rows[row]} = {data.rows[copy]}): delete the copies, leave "
+        f"split {split.name}: no {what} are left, as all have {copies} in a later part of train, "
+        f"val, test and unseen ({data.rows[row]} = {data.rows[copy]}): {remedy}, leave "
         "out the class that holds them, or join such classes with labels.merges"
     )
 

@@ -62,6 +62,8 @@ def subset(
         looks=None if dataset.looks is None else dataset.looks[kept],
         parts=None if dataset.parts is None else tuple(dataset.parts[i] for i in kept),
         remarks=dataset.remarks,
+        groups=None if dataset.groups is None else tuple(dataset.groups[i] for i in kept),
+        about=dataset.about,
     )
 
 

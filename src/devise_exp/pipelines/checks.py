@@ -112,6 +112,8 @@ def announce(data: ExperimentData) -> None:
         f"split {split.name} ({split.fingerprint}): {len(split.seen)} seen and "
         f"{len(split.unseen)} unseen classes"
     )
+    for line in data.dataset.about:
+        notify(line)
     if data.dataset.skipped:
         shown = "; ".join(data.dataset.skipped[:3])
         warn(f"skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")

@@ -61,6 +61,8 @@ def preview(
     read_settings(config)
     labelled = read_labelled(config, config.labels.on_missing, strict=False)
     looked = _look(config, labelled)
+    for line in labelled.dataset.about:
+        notify(line)
     for remark in (*labelled.dataset.remarks, *(looked.split.remarks if looked.split else ())):
         warn(remark)
     _report(config, labelled, looked, folder)

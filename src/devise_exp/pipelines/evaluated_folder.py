@@ -198,6 +198,7 @@ def _take(whole: ImageDataset, kept: np.ndarray) -> ImageDataset:
         contents=contents,
         looks=None,
         parts=None,
+        groups=None,
     )
 
 

@@ -51,6 +51,18 @@ _IMAGES: Kinds = {
     "levels": FromOne | one_of("leaf") | None, "parts": one_of("keep", "join") | None,
     "max_pixels": FromOne,
 }  # fmt: skip
+_LISTED: Kinds = {
+    "root": PathOrNumber | None,
+    "image": Name | None,
+    "label": Name | None,
+    "split": Name | None,
+    "group": Name | None,
+    "names": Names | PathOrNumber | None,
+    "parts": _IMAGES["parts"],
+    "strict": Switch,
+    "name": Name,
+    "max_pixels": FromOne,
+}
 _SPLIT: Kinds = {
     "name": Name, "seed": Seed, "val_share": Share, "test_share": Share,
     "clean": one_of("report", "require"), "n_seen": FromOne | None,
@@ -139,6 +151,11 @@ PARTS: Mapping[str, Kinds] = {
         "unseen_file": PathOrNumber | None,
     },
     f"{_OURS}data.xlsa17.split.proposed_split": {**_SPLIT, "root": PathOrNumber},
+    f"{_OURS}data.tables.image_table": {**_LISTED, "file": Names | PathOrNumber},
+    f"{_OURS}data.shards.webdataset": {**_LISTED, "root": PathOrNumber},
+    f"{_OURS}data.hub_sets.hugging_face": {
+        **_LISTED, "path": PathOrNumber, "config": Name | None,
+    },
     f"{_OURS}data.caltech.caltech101": {**_IMAGES, "root": PathOrNumber | None},
     **{
         f"{_OURS}data.{name}": _IMAGES

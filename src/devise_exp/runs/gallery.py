@@ -112,19 +112,17 @@ class Gallery:
         """Look for the images elsewhere than in training.
 
         Args:
-            image_root: Folder that holds the images by their row names.
+            image_root: Folder that holds the images by their row names, or by these without the
+                class (of a table, whose paths need no class folders).
 
         Returns:
-            The gallery with image_root/name as the path of every row whose image is there.
+            The gallery with the path in image_root of every row whose image is there.
 
         Raises:
             InputError: If the folder holds none of the images.
         """
         root = image_root.expanduser().absolute()
-        rows = tuple(
-            replace(row, path=str(root / row.name)) if (root / row.name).is_file() else row
-            for row in self.rows
-        )
+        rows = tuple(_looked_for(row, root) for row in self.rows)
         if rows and all(new is old for new, old in zip(rows, self.rows, strict=True)):
             raise InputError(
                 f"{image_root} holds none of these images by name: give the folder that has, for "
@@ -157,3 +155,11 @@ def row_by_file(paths: Iterable[str | None]) -> dict[str, int]:
         file = os.path.join(resolved[folder], name)  # noqa: PTH118 (Path is ten times slower)
         rows[os.path.realpath(file) if os.path.islink(file) else file] = i  # noqa: PTH114
     return rows
+
+
+def _looked_for(row: GalleryRow, root: Path) -> GalleryRow:
+    """A row with its image in another folder, if it is there."""
+    for name in (row.name, row.name.partition("/")[2]):
+        if name and (root / name).is_file():
+            return replace(row, path=str(root / name))
+    return row

@@ -18,6 +18,7 @@ import numpy as np
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import uncentre_rows
 from devise_exp.data.images import ImageFiles
+from devise_exp.data.packed_files import changed_at
 from devise_exp.evaluation.metrics.calibrated_stacking import SearchResult, calibrated_search
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.index.exact_search import search_unit_rows
@@ -124,7 +125,7 @@ def embed_files(run: Run, files: Sequence[Path], space: str = MODEL) -> np.ndarr
         gallery, written = run.gallery("all", space), rows.stat().st_mtime
         for i, file in enumerate(files):
             row = gallery.row_of(file)
-            if row is not None and file.stat().st_mtime <= written:
+            if row is not None and changed_at(file) <= written:
                 stored[i] = gallery.index.vectors[row]
     others = [i for i in range(len(files)) if i not in stored]
     if others:

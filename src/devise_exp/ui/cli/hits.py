@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devise_exp.core.console import notify, print_content, printable, warn
+from devise_exp.data.packed_files import image_exists
 from devise_exp.ui.cli.output import writing
 from devise_exp.ui.cli.rankings import ranking
 from devise_exp.ui.cli.result import Result
@@ -26,7 +27,7 @@ def show_hits(answer: Answer, out: Path | None, usual: Path, result: Result) -> 
         f"{answer.reading}: nearest {len(answer.hits)} of {answer.n:,} images ({answer.gallery})"
     )
     _write_hits(answer, title, result)
-    absent = sum(not (hit.row.path and Path(hit.row.path).is_file()) for hit in answer.hits)
+    absent = sum(not image_exists(hit.row.path) for hit in answer.hits)
     if absent and (out or result.form == "table"):
         notify(
             f"{absent} of these {len(answer.hits)} images are not on disk, so the sheet has "
@@ -81,7 +82,7 @@ def _write_sheet(answer: Answer, title: str, out: Path) -> tuple[str, str]:
     tiles = []
     for hit in answer.hits:
         row, note = hit.row, f"{hit.similarity:.3f}"
-        image = Path(row.path) if row.path and Path(row.path).is_file() else None
+        image = Path(row.path) if row.path and image_exists(row.path) else None
         marked = row.label == answer.of_class if answer.of_class and row.label else None
         if row.label:
             note += f"  {printable(row.name)}"
