@@ -134,7 +134,9 @@ def test_a_run_folder_is_complete(trained: tuple[Path, dict[str, float]]) -> Non
     assert saved["labels/exact"] == 8
     batches = len(range(0, len(RunFolder(folder).split().train) - 1, 16))
     assert (saved["training/epochs"], saved["training/steps"]) == (8, 8 * batches)
-    assert f"trained for 8 epochs, {8 * batches} steps" in (folder / "report.html").read_text()
+    assert (
+        f"trained for 8 epochs, that is {8 * batches} steps" in (folder / "report.html").read_text()
+    )
     assert f"training/steps {8 * batches}" in (folder / "report.md").read_text()
     assert values["seen/hit@1"] > 2 * values["method/chance/seen/hit@1"]  # it has learnt something
 

@@ -83,7 +83,7 @@ def test_a_published_split_is_used_as_the_line_says(
     line = refusal(config(root=root), tmp_path / "run")
     assert "give data.parts=keep split=folders (8 classes" in line
     line = refusal(config("data.parts=keep", root=root), tmp_path / "run")
-    assert "give split=folders, or data.parts=join" in line
+    assert "give split=folders or split=official, or data.parts=join" in line
     line = refusal(config("data.parts=join", "split=folders", root=root), tmp_path / "run")
     assert "give data.parts=keep" in line
     data = prepare(config("split=folders", "split.n_unseen=2", "class_folds=0", root=root))

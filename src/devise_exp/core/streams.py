@@ -76,6 +76,10 @@ class LastingStream:
             except (OSError, ValueError) as error:
                 self._lose(error)
 
+    def close(self) -> None:
+        """Leave the stream open, as it is the process's; handlers of some libraries close it."""
+        self.flush()
+
     def isatty(self) -> bool:
         """Tell whether the stream is a terminal.
 

@@ -105,6 +105,12 @@ def test_two_classes_of_one_word_each_by_hand() -> None:
     np.testing.assert_allclose(analysis.weights(0.5), [[6, -6, 0], [-6, 6, 0]], rtol=1e-5)
 
 
+def test_one_image_of_each_class_weighs_all_features_alike() -> None:
+    features = np.array([[2, 0], [0, 2], [4, 4]], dtype=np.float32)
+    analysis = discriminant_analysis(features, np.arange(3), 3)
+    np.testing.assert_array_equal(analysis.weights(0.5), features - 2)
+
+
 def test_unseen_classes_are_named_by_what_was_learned_of_seen_ones() -> None:
     task = planted(noise=0.05, seed=2)
     # The pretraining's weights are random there, so only those of seen classes help.

@@ -21,7 +21,7 @@ class DiscriminantAnalysis:
         means: (S, d) mean of each class, about the centre.
         spectrum: (r,) eigenvalues of the covariance within classes, without those that vanish.
         axes: (d, r) their eigenvectors, as columns.
-        mean_eigenvalue: Over all d eigenvalues.
+        mean_eigenvalue: Over all d eigenvalues; 0 if each class has one image, or equal ones.
     """
 
     centre: np.ndarray
@@ -39,6 +39,8 @@ class DiscriminantAnalysis:
         Returns:
             (S, d) float32 weights.
         """
+        if self.mean_eigenvalue == 0:  # no spread, so nothing to weigh the features by
+            return self.means
         flat = shrinkage * self.mean_eigenvalue  # the eigenvalue of directions that Sw lacks
         inner = self.means @ self.axes  # (S, r)
         change = 1 / ((1 - shrinkage) * self.spectrum + flat) - 1 / flat
