@@ -22,7 +22,13 @@ GROUP = CONF / "word_vectors"
 
 
 # test_xlsa17 and test_sentence_vectors build them, from the archive and the package they need.
-ELSEWHERE = ("xlsa17_attributes", "sentence_minilm")
+ELSEWHERE = (
+    "xlsa17_attributes",
+    "sentence_minilm",
+    "class_table",
+    "open_clip_text",
+    "sentence_encoder",
+)
 
 
 @pytest.mark.parametrize("separately", [False, True])
