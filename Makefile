@@ -55,7 +55,7 @@ check: setup
 # Names, versions and hashes only: no index is named, so any index with the same files will do.
 requirements:
 	uv pip compile pyproject.toml --extra offline --extra openvino --extra sentences --extra faiss --extra sweep --extra joblib \
-	  --extra app --extra clip --extra tables --extra hf --extra webdataset --extra tensorboard --extra mlflow --extra export \
+	  --extra app --extra clip --extra tables --extra hf --extra webdataset --extra export \
 	  --extra dev --universal --python-version 3.10 --generate-hashes \
 	  --no-header --no-emit-index-url --upgrade --output-file requirements.txt
 

@@ -131,6 +131,14 @@ def test_every_other_option_takes_a_value_or_ends_in_one_line() -> None:
         ("prior.weights=[nan]", "prior.weights=[nan]: give a list of weights from 0 to 1000"),
         ("prior.weights=[]", "prior.weights=[]: give a list of weights from 0 to 1000"),
         ("method=ale method.ale.rates=[0]", "method.ale.rates=[0]: give a list of rates from"),
+        (
+            "method=predicted_classifiers method.predicted_classifiers.shrinkages=[0]",
+            "method.predicted_classifiers.shrinkages=[0]: give a list of numbers above 0",
+        ),
+        (
+            "method=predicted_classifiers method.predicted_classifiers.taus=[]",
+            "method.predicted_classifiers.taus=[]: give a list of rates from",
+        ),
         ("method=devise_softmax method.devise_softmax.loss.temperature=0",
          "method.devise_softmax.loss.temperature=0: give a number"),
         ("index=hnsw index.m=1", "index.m=1: give a whole number from 2 to 1000"),

@@ -42,7 +42,7 @@ def webdataset(
     name: str = "webdataset",
     max_pixels: int = MAX_PIXELS,
 ) -> ImageDataset:
-    """Read WebDataset shards (extra `webdataset`).
+    """Read WebDataset shards; a pattern with braces needs the extra `webdataset`.
 
     Args:
         root: A folder of .tar files, perhaps in folders such as train and test; a file; or a

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from helpers.baselines import folds_of, planted, slow_area, unit, unseen_hit
 from scipy.spatial.distance import cdist
 from sklearn.kernel_ridge import KernelRidge
 
-from devise_exp.core.errors import InputError
 from devise_exp.methods.baselines import PredictedClassifiers
 from devise_exp.methods.baselines.discriminants import discriminant_analysis
 from devise_exp.methods.method import FittedMethod
@@ -157,18 +155,3 @@ def test_rows_of_unseen_classes_are_not_asked_for() -> None:
     fitted(replace(task, features=opened), 0.5, 0.15, 0.3)  # training rows are enough
     with pytest.raises(SelectionError):
         fitted(replace(task, train=np.flatnonzero(np.isin(task.class_ids, task.unseen))), 1, 1, 1)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"shrinkages": [0.0]}, {"shrinkages": [1.1]}, {"shrinkages": []}, {"taus": [0]},
-        {"taus": ["a"]}, {"ridges": [-1.0]}, {"ridges": [float("nan")]}, {"ridges": [True]},
-        {"taus": 0.1},
-    ],
-    ids=str,
-)  # fmt: skip
-def test_wrong_values_are_one_line(options: dict[str, Any]) -> None:
-    (name,) = options
-    with pytest.raises(InputError, match=rf"^method\.predicted_classifiers\.{name}=.*: give"):
-        PredictedClassifiers(**options)

@@ -12,7 +12,6 @@ features of width d.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +19,6 @@ from functools import cache
 import numpy as np
 import scipy.linalg
 
-from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.methods.baselines.discriminants import discriminant_analysis
 from devise_exp.methods.method import FittedMethod, Hyperparameters, SolverMethod
@@ -55,19 +53,6 @@ class PredictedClassifiers(SolverMethod):
     ridges: Sequence[float] = (0.3,)
     uses_seed = False
 
-    def __post_init__(self) -> None:
-        options = {
-            "shrinkages": (self.shrinkages, 1.0), "taus": (self.taus, math.inf),
-            "ridges": (self.ridges, math.inf),
-        }  # fmt: skip
-        for option, (values, most) in options.items():
-            if isinstance(values, int | float | str) or not _within(values, most):
-                limit = f" and at most {most:g}" if most < math.inf else ""
-                raise InputError(
-                    f"method.predicted_classifiers.{option}={values}: give a list of numbers "
-                    f"above 0{limit}"
-                )
-
     @property
     def param_grid(self) -> Mapping[str, Sequence[float]]:
         """The shrinkage, the width tau of the kernel, and the ridge."""
@@ -99,17 +84,6 @@ class PredictedClassifiers(SolverMethod):
             )
 
         return solve
-
-
-def _within(values: Sequence[float], most: float) -> bool:
-    """Tell whether there are values, all of them finite numbers above 0 and at most `most`."""
-    return len(values) > 0 and all(
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and 0 < value <= most
-        for value in values
-    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
