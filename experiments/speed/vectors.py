@@ -33,6 +33,7 @@ from devise_exp.index.exact_search import search_unit_rows
 DIM, CENTRES, NOISE, QUERIES, K, BLOCK = 64, 21_841, 0.6, 200, 10, 1 << 18
 MAKERS = {
     "exact": (ExactIndex, {}),
+    "faiss flat": (FaissIndex, {"kind": "flat"}),
     "faiss ivf_pq": (FaissIndex, {"kind": "ivf_pq"}),
     "faiss hnsw": (FaissIndex, {"kind": "hnsw"}),
     "nmslib hnsw": (NmslibIndex, {}),

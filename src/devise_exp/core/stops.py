@@ -154,7 +154,7 @@ def end_by_stops() -> None:
 def end_with_parent() -> None:
     """Send this process SIGTERM once the process that has started it by multiprocessing is gone.
 
-    The system does not: a fork server lies between them.
+    The system does not; to a rank's fork server that process is not even its parent.
     """
     parent = parent_process()
 
@@ -166,6 +166,17 @@ def end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def hold_ctrl_c() -> None:
-    """Keep Ctrl-C from this thread and from all processes that it starts, which SIGTERM ends."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+@contextmanager
+def hold_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C from this thread, and for good from the processes that it starts in the block.
+
+    Those would each print where they were; SIGTERM ends them.
+
+    Yields:
+        Nothing; a Ctrl-C of this thread raises at the end of the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -31,12 +31,7 @@ from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.checkpoint import BEST, load_weights
 from devise_exp.training.distributed.environment import launcher_of
-from devise_exp.training.distributed.group import (
-    StageRequest,
-    in_group,
-    leading,
-    started_processes,
-)
+from devise_exp.training.distributed.group import StageRequest, in_group, leading
 from devise_exp.training.distributed.ranks import gpu_of, processes_per_node
 from devise_exp.training.lightning import silence_lightning
 
@@ -198,7 +193,7 @@ def _of_this_job(
 
 def _check_started(config: DictConfig, processes: int, machines: int) -> None:
     """InputError if other processes were started than the config asks for."""
-    started = started_processes()
+    started = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])
     if started != (processes, machines):
         n = processes * machines
         raise InputError(

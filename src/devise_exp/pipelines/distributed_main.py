@@ -47,16 +47,14 @@ def _join(alone: Callable[[], None]) -> None:
         alone()
         return
     from devise_exp.pipelines.distributed import run_stage
-    from devise_exp.training.distributed.group import dismiss, follow, process_group
+    from devise_exp.training.distributed.group import lead_or_follow
 
-    set_torch_variables(os.environ)
-    with process_group() as rank:
-        if rank > 0:
-            follow(run_stage)
-            return
+    def lead() -> None:
         try:
             alone()
         except SystemExit as error:
             if error.code:  # the other ranks end once they lose this one
                 raise
-        dismiss()
+
+    set_torch_variables(os.environ)
+    lead_or_follow(run_stage, lead)

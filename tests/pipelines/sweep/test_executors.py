@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers.lost_jobs import lost_each_time, lost_once, refused
+from helpers.lost_jobs import (
+    blocked_signals,
+    lost_each_time,
+    lost_once,
+    out_of_memory_once,
+    refused,
+)
 from helpers.paths import TESTS
 from helpers.sweeps import facts, results_of
 
@@ -35,12 +42,15 @@ def executor(
     return EXECUTORS[request.param](tmp_path)
 
 
-def test_a_job_whose_process_is_lost_runs_again(executor: Executor, tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", [lost_once, out_of_memory_once])
+def test_a_job_whose_process_is_lost_runs_again(
+    executor: Executor, function: Callable[[Path], str], tmp_path: Path
+) -> None:
     jobs = [tmp_path / name for name in ("one", "two", "three")]
     for job in jobs[1:]:
         job.touch()
     with executor:
-        outcomes = dict(executor.outcomes(lost_once, jobs))
+        outcomes = dict(executor.outcomes(function, jobs))
     assert outcomes == {job: job.name for job in jobs}
 
 
@@ -50,6 +60,15 @@ def test_a_job_that_loses_each_process_costs_the_others_nothing(executor: Execut
     with executor:
         outcomes = dict(executor.outcomes(lost_each_time, ["a", "lost", "b"]))
     assert outcomes == {"a": "a", "b": "b", "lost": None}
+
+
+def test_ctrl_c_reaches_no_worker_from_its_start_on(tmp_path: Path) -> None:
+    """It would print where it was, if it were still importing."""
+    with Processes(folder=tmp_path, workers=1) as executor:
+        [(_, blocked)] = executor.outcomes(blocked_signals, [1])
+    assert blocked is not None
+    assert signal.SIGINT in blocked
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_what_a_job_raises_ends_the_sweep_with_its_line(executor: Executor) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from devise_exp.core.errors import InputError, Terminated
 from devise_exp.pipelines.sweep.job import TrialJob
 from devise_exp.pipelines.sweep.results import Results
-from devise_exp.pipelines.sweep.storage import first_cause, opening_errors, sole_use, storage_errors
+from devise_exp.pipelines.sweep.storage import first_cause, sole_use, storage_errors
 from devise_exp.pipelines.sweep.study_config import study_of
 
 
@@ -77,7 +77,7 @@ def test_a_driver_that_is_not_installed_is_named() -> None:
     location = "mysql://a:secret@127.0.0.1:1/x"
     with (
         pytest.raises(InputError, match=r"^storage=mysql:.*the driver .*postgresql") as e,
-        opening_errors(location),
+        storage_errors(location, opening=True),
     ):
         Results.open(study_of(spec()), location)
     assert "secret" not in str(e.value)

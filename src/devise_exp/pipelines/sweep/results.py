@@ -76,7 +76,7 @@ class Results:
             trial: Finished, with the number that the plan gives it.
 
         Raises:
-            StorageError: If the storage fails.
+            InputError: If the storage fails.
         """
         with storage_errors(self.location):
             self.stored.add_trial(trial)

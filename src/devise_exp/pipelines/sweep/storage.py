@@ -22,10 +22,6 @@ from devise_exp.core.command import underlying_stop
 from devise_exp.core.errors import InputError
 
 
-class StorageError(InputError):
-    """A storage that could be opened can no longer be read or written."""
-
-
 def open_storage(location: str) -> BaseStorage:
     """Open a storage.
 
@@ -130,61 +126,43 @@ def first_cause(error: BaseException) -> str:
 
 
 @contextmanager
-def opening_errors(storage: str) -> Iterator[None]:
-    """Raise every error of a storage that is opened as an InputError.
-
-    Args:
-        storage: Where the trials are kept, for the message.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        InputError: If the storage cannot be used.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except ImportError as error:
-        raise InputError(
-            f"storage={masked(storage)}: the driver of this database is not "
-            "installed; that of postgresql:// is: pip install 'devise-exp[postgresql]'"
-        ) from error
-    except Exception as error:  # drivers raise whatever they like
-        raise InputError(
-            f"storage={masked(storage)}: cannot be used ({first_cause(error)}): give a file that "
-            "can be written, or the URL of a database that runs, such as "
-            "postgresql://USER:PASSWORD@HOST/NAME"
-        ) from error
-
-
-@contextmanager
-def storage_errors(storage: str) -> Iterator[None]:
-    """Raise every error of a storage, or of the driver under it, as a StorageError.
+def storage_errors(storage: str, *, opening: bool = False) -> Iterator[None]:
+    """Raise every error of a storage, or of the driver under it, as an InputError.
 
     Ctrl-C and SIGTERM stay what they are, even if cleaning up after them fails.
 
     Args:
         storage: Where the trials are kept, for the message.
+        opening: Whether it is not in use yet.
 
     Yields:
         Nothing.
 
     Raises:
-        StorageError: If the storage fails.
+        InputError: If the storage fails.
     """
     try:
         yield
     except InputError:
         raise
-    except Exception as error:
+    except Exception as error:  # drivers raise whatever they like
         if (stop := underlying_stop(error)) is not None:
             raise stop from None
-        raise StorageError(
-            f"storage={masked(storage)}: no longer answers ({first_cause(error)}): mend that, "
-            "and the same command goes on"
-        ) from error
+        raise InputError(f"storage={masked(storage)}: {_fault(error, opening)}") from error
+
+
+def _fault(error: Exception, opening: bool) -> str:
+    if isinstance(error, ImportError):
+        return (
+            "the driver of this database is not installed; that of postgresql:// is: "
+            "pip install 'devise-exp[postgresql]'"
+        )
+    if not opening:
+        return f"no longer answers ({first_cause(error)}): mend that, and the same command goes on"
+    return (
+        f"cannot be used ({first_cause(error)}): give a file that can be written, or the URL of a "
+        "database that runs, such as postgresql://USER:PASSWORD@HOST/NAME"
+    )
 
 
 def _mend(journal: Path) -> None:

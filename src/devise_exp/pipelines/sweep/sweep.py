@@ -30,7 +30,7 @@ from devise_exp.pipelines.sweep import report
 from devise_exp.pipelines.sweep.executors import Executor, one_thread
 from devise_exp.pipelines.sweep.job import TrialJob, run_job
 from devise_exp.pipelines.sweep.results import Results
-from devise_exp.pipelines.sweep.storage import masked, opening_errors, sole_use
+from devise_exp.pipelines.sweep.storage import masked, sole_use, storage_errors
 from devise_exp.pipelines.sweep.study import Study
 from devise_exp.pipelines.sweep.study_config import study_of
 
@@ -64,7 +64,7 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
         executor = instantiate(config.executor)
     folder, storage = _locations(config)
     with ExitStack() as lock:
-        with opening_errors(storage):
+        with storage_errors(storage, opening=True):
             lock.enter_context(sole_use(storage, study.name, folder))
             results = Results.open(study, storage)
         before = len(results.by_number)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import NoReturn, cast
+from typing import NoReturn, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -21,6 +21,7 @@ import torch.distributed as dist
 from devise_exp.core.errors import InputError, user_message
 from devise_exp.core.stops import end_by_stops
 
+Result = TypeVar("Result")
 _GRACE = 5.0  # seconds for the launcher to see which rank has ended first, and to end the others
 _LOST = ("closed by peer", "reset by peer", "Broken pipe", "Socket Timeout", "recvValue failed")
 
@@ -62,15 +63,6 @@ def in_group() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def started_processes() -> tuple[int, int]:
-    """Count the ranks that were started.
-
-    Returns:
-        Processes on each node, and nodes.
-    """
-    return int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])
-
-
 @contextmanager
 def process_group(timeout: timedelta | None = None) -> Iterator[int]:
     """Join the ranks that torch's environment variables describe.
@@ -100,6 +92,41 @@ def process_group(timeout: timedelta | None = None) -> Iterator[int]:
     _patient_group.cache_clear()
 
 
+def lead_or_follow(
+    run_stage: Callable[[StageRequest], None], function: Callable[[], Result]
+) -> Result | None:
+    """Be a rank: rank 0 calls a function, the others take part in the stages that it leads.
+
+    A rank that loses rank 0 between two stages ends, with exit code 1 and no message: rank 0 has
+    reported the reason.
+
+    Args:
+        run_stage: Does one stage in another rank.
+        function: What rank 0 does.
+
+    Returns:
+        What the function returns; None in the other ranks.
+
+    Raises:
+        InputError: The ranks do not meet.
+        RankError: As `leading` says.
+    """
+    with process_group() as rank:
+        if rank == 0:
+            result = function()
+            _broadcast(None)
+            return result
+        end_by_stops()
+        while (request := _next_request()) is not None:
+            torch.set_num_threads(request.threads)
+            try:
+                run_stage(request)
+                dist.barrier(_patient_group())
+            except Exception as error:
+                _raise_for_all(error)
+    return None
+
+
 @contextmanager
 def leading(request: StageRequest) -> Iterator[None]:
     """As rank 0, do one stage in the block while all other ranks do it too.
@@ -124,42 +151,20 @@ def leading(request: StageRequest) -> Iterator[None]:
         _raise_for_all(error)
 
 
-def follow(run_stage: Callable[[StageRequest], None]) -> None:
-    """As another rank, do the stages that rank 0 leads, until it dismisses this one.
-
-    If rank 0 ends without that, this process ends too, with exit code 1 and no message: rank 0 has
-    reported the reason.
-
-    Args:
-        run_stage: Does one stage.
-    """
-    end_by_stops()
-    while True:
-        try:
-            request = _broadcast(None)
-        except RuntimeError:
-            time.sleep(_GRACE)
-            raise SystemExit(1) from None
-        if request is None:
-            return
-        torch.set_num_threads(request.threads)
-        try:
-            run_stage(request)
-            dist.barrier(_patient_group())
-        except Exception as error:
-            _raise_for_all(error)
-
-
-def dismiss() -> None:
-    """As rank 0, let all other ranks return from `follow`."""
-    _broadcast(None)
-
-
 def _broadcast(request: StageRequest | None) -> StageRequest | None:
     """Send rank 0's request to all ranks; returns it on each."""
     message = [request]
     dist.broadcast_object_list(message, src=0, group=_patient_group())
     return message[0]
+
+
+def _next_request() -> StageRequest | None:
+    """Wait for what rank 0 asks for; None: it has finished."""
+    try:
+        return _broadcast(None)
+    except RuntimeError:
+        time.sleep(_GRACE)
+        raise SystemExit(1) from None
 
 
 def _raise_for_all(error: Exception) -> NoReturn:

@@ -23,7 +23,7 @@ from devise_exp.core.errors import InputError, input_errors
 from devise_exp.core.stops import end_with_parent, hold_ctrl_c, raise_on_stops
 from devise_exp.core.streams import lasting_streams
 from devise_exp.training.distributed.environment import TORCH_VARIABLES
-from devise_exp.training.distributed.group import StageRequest, dismiss, follow, process_group
+from devise_exp.training.distributed.group import StageRequest, lead_or_follow
 
 _LOCAL = "127.0.0.1"
 
@@ -55,7 +55,7 @@ def launch(
     _silence_launcher()
     set_forkserver_preload([run_stage.__module__, function.__module__])
     others = set(active_children())
-    with TemporaryDirectory() as folder, ThreadPoolExecutor(1, initializer=hold_ctrl_c) as thread:
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -68,9 +68,8 @@ def launch(
             start_method="forkserver",
             logs_specs=DefaultLogsSpecs(log_dir=folder, local_ranks_filter={0}),
         )
-        ranks = thread.submit(
-            elastic_launch(config, _run_rank), dict(os.environ), run_stage, function, arguments
-        )
+        start = hold_ctrl_c()(elastic_launch(config, _run_rank))
+        ranks = thread.submit(start, dict(os.environ), run_stage, function, arguments)
         try:
             return ranks.result()[0]
         except ChildFailedError as error:
@@ -90,14 +89,13 @@ def _run_rank(
     """Be one of the processes; the result is rank 0's. The fork server's environment is older."""
     end_with_parent()
     os.environ.update({**environment, **{name: os.environ[name] for name in TORCH_VARIABLES}})
-    with process_group() as rank:
-        if rank > 0:
-            with input_errors():
-                return follow(run_stage)
-        with raise_on_stops(), lasting_streams(), input_errors():
-            result = function(*arguments)
-        dismiss()
-        return result
+
+    def lead() -> Any:
+        with raise_on_stops(), lasting_streams():
+            return function(*arguments)
+
+    with input_errors():
+        return lead_or_follow(run_stage, lead)
 
 
 def _end(ranks: Future, others: set[Any]) -> None:

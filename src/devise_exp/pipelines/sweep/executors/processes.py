@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +12,7 @@ from types import TracebackType
 
 from devise_exp.core.console import notify
 from devise_exp.core.machine import processors
+from devise_exp.core.stops import end_with_parent, hold_ctrl_c
 from devise_exp.pipelines.sweep.executors import Executor, Job, Result
 
 LOG = "workers.log"
@@ -71,7 +70,8 @@ class Processes(Executor):
         lost = []
         for job in jobs:
             try:
-                futures[self._pool().submit(function, job)] = job
+                with hold_ctrl_c():  # which the sweep takes, for its workers too
+                    futures[self._pool().submit(function, job)] = job
             except BrokenProcessPool:
                 lost.append(job)
         for future in as_completed(futures):
@@ -100,16 +100,9 @@ class Processes(Executor):
 
 
 def _begin(log: Path) -> None:
-    """Begin a worker: it prints to the log, leaves Ctrl-C to the sweep, and ends with it."""
+    """Begin a worker: it prints to the log, and ends with the sweep."""
     os.setsid()
     with log.open("ab") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+    end_with_parent()

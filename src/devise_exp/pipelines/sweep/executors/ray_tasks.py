@@ -45,7 +45,7 @@ class RayTasks(Executor):
         handler = signal.getsignal(signal.SIGTERM)
         try:
             self.ray.init(
-                self.address,
+                self.address or "local",  # else Ray reads RAY_ADDRESS
                 runtime_env={"env_vars": {**variables, **ONE_THREAD}},
                 log_to_driver=False,
                 logging_level=logging.ERROR,

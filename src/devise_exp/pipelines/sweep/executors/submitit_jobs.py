@@ -62,9 +62,11 @@ class SubmititJobs(Executor):
                 task, job, retries = item
                 try:
                     yield job, task.result()
-                except self.library.core.utils.FailedJobError as error:  # the function has raised
-                    raise InputError(_last_line(error)) from error
-                except self.library.core.utils.UncompletedJobError:
+                except self.library.core.utils.UncompletedJobError as error:
+                    line = _last_line(error)
+                    failed = isinstance(error, self.library.core.utils.FailedJobError)
+                    if failed and "MemoryError" not in line:  # the function has raised
+                        raise InputError(line) from error
                     if retries == self.retries:
                         yield job, None
                         continue
