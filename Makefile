@@ -1,11 +1,11 @@
-# make demo | make test | make browser | make clusters | make check | make setup | make requirements | make clean
+# make demo | make test | make browser | make clusters | make check | make docs | make setup | make requirements | make clean
 PYTHON ?= python3
 BIN := .venv/bin
 export HYDRA_FULL_ERROR = 0
 # Commands that tests start need not compile the source again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test browser clusters check requirements clean
+.PHONY: setup demo test browser clusters check docs requirements clean
 
 setup: .venv/installed
 
@@ -31,7 +31,7 @@ demo: setup
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-# The page of `devise-exp app` in Chromium: needs chromium and chromedriver on the PATH.
+# The page of `devise-exp app` and the documentation site in Chromium: needs chromium and chromedriver on the PATH.
 browser: setup
 	$(BIN)/python -m pytest tests/browser
 
@@ -46,18 +46,23 @@ clusters: setup
 	$(BIN)/python experiments/clusters/postgres_sweep.py
 	$(BIN)/python experiments/clusters/ray_sweep.py
 
-check: setup
+check: setup docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+# The documentation site, into build/site; a broken link, anchor or a page that mkdocs.yml does not list is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Names, versions and hashes only: no index is named, so any index with the same files will do.
 requirements:
 	uv pip compile pyproject.toml --extra offline --extra openvino --extra sentences --extra faiss --extra sweep --extra joblib \
-	  --extra app --extra clip --extra tables --extra hf --extra webdataset --extra export \
+	  --extra app --extra clip --extra tables --extra hf --extra webdataset --extra export --extra docs \
 	  --extra dev --universal --python-version 3.10 --generate-hashes \
 	  --no-header --no-emit-index-url --upgrade --output-file requirements.txt
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Write the picture of the packages into docs/architecture.md: python docs/house.py.
+"""Write the picture of the packages into docs/reference/architecture.md: python docs/house.py.
 
 The layers come from the import contract in pyproject.toml, the words from the packages' docstrings.
 """
@@ -15,7 +15,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "reference" / "architecture.md"
 BEGIN, END = "<!-- house: begin -->\n", "<!-- house: end -->\n"
 
 

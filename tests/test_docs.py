@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers.paths import CONF, ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAME = re.compile(r"`(devise_exp(?:\.\w+)+)`")
 # A path of the repository in backticks: src/..., tests/..., conf/..., docs/..., experiments/...
 PLACE = re.compile(r"`((?:src|tests|conf|docs|experiments)/[\w./-]*)`")

@@ -1,6 +1,6 @@
 """Experiments in visual-semantic embedding (DeViSE, Frome et al. 2013).
 
-From a notebook (docs/python.md)::
+From a notebook (docs/how_to/python.md)::
 
     import devise_exp as de
 

@@ -1,4 +1,4 @@
-"""The code of docs/python.md runs as it stands."""
+"""The code of docs/how_to/python.md runs as it stands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_code_of_the_page_runs(
 ) -> None:
     shutil.copytree(image_tree, tmp_path / "images")
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how_to" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 6
     # The page says what a person writes; here the training is short and its network small.
@@ -28,7 +28,7 @@ def test_the_code_of_the_page_runs(
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         for block in blocks:
-            exec(compile(block, "docs/python.md", "exec"), names)
+            exec(compile(block, "docs/how_to/python.md", "exec"), names)
     assert "no option lr: did you mean optimizer__lr?" in printed.getvalue()
     assert [hit.rank for hit in names["hits"]] == [1, 2, 3, 4, 5]
     assert names["metrics"]["unseen/hit@1"] == names["run"].metrics["unseen/hit@1"]
