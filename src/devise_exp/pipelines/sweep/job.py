@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optuna import TrialPruned
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -18,9 +15,6 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import format_error
 from devise_exp.core.errors import InputError, is_full_disk, user_message
 from devise_exp.pipelines.sweep.study import NUMBER, Study
-
-if TYPE_CHECKING:
-    from devise_exp.pipelines.sweep.trial import DataCache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +77,13 @@ def run_job(job: TrialJob) -> FrozenTrial:
         InputError: If the disk is full.
         MemoryError: No fault of the trial's: it may run elsewhere.
     """
-    import torch  # late, as below: whoever only hands out jobs does without it
+    import torch  # late: whoever only hands out jobs does without it
 
-    from devise_exp.pipelines.sweep.trial import run_trial
+    from devise_exp.pipelines.sweep.trial import SHARED, run_trial
 
     torch.set_num_threads(1)
     study, started = job.study, time.perf_counter()
-    notes: dict[str, Any] = {"worker": f"{socket.gethostname()}:{os.getpid()}"}
+    notes: dict[str, Any] = {}
     steps: dict[int, float] = {}
     values = None
     pruning_trial = study.pruning_trial(job.known, job.values) if study.pruner else None
@@ -103,7 +97,7 @@ def run_job(job: TrialJob) -> FrozenTrial:
 
     try:
         config = compose_config(study.overrides_of(job.values))
-        metrics = run_trial(study.objectives, config, _data_cache().ready_for(config), report)
+        metrics = run_trial(study.objectives, config, SHARED.ready_for(config), report)
         values = [metrics[name] for name in study.objectives]
         notes["figures"] = metrics
         if not all(map(math.isfinite, values)):
@@ -118,11 +112,3 @@ def run_job(job: TrialJob) -> FrozenTrial:
         notes["error"] = format_error(error)
     notes["seconds"] = time.perf_counter() - started
     return job.finished(values, notes, steps)
-
-
-@cache
-def _data_cache() -> DataCache:
-    """What the trials of one process share."""
-    from devise_exp.pipelines.sweep.trial import DataCache
-
-    return DataCache()

@@ -28,6 +28,7 @@ from devise_exp.pipelines.part_options import check_part
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.sweep import report
 from devise_exp.pipelines.sweep.executors import Executor, one_thread
+from devise_exp.pipelines.sweep.figures import ranked
 from devise_exp.pipelines.sweep.job import TrialJob, run_job
 from devise_exp.pipelines.sweep.results import Results
 from devise_exp.pipelines.sweep.storage import masked, sole_use, storage_errors
@@ -163,7 +164,7 @@ def run_rounds(results: Results, executor: Executor, seen: Callable[[], None]) -
             for job, trial in executor.outcomes(run_job, jobs):
                 results.add(trial or job.finished(notes={"error": _LOST}))
                 seen()
-        _check_first_round(study, results.trials())
+        _check_first_round(results.trials(study.round))
 
 
 def _run_all(results: Results, executor: Executor) -> None:
@@ -182,11 +183,9 @@ def _run_all(results: Results, executor: Executor) -> None:
         raise KeyboardInterrupt("the sweep is not finished; the same command goes on") from error
 
 
-def _check_first_round(study: Study, done: Sequence[FrozenTrial]) -> None:
+def _check_first_round(first: Sequence[FrozenTrial]) -> None:
     """Raise an InputError if every trial of the first round failed."""
-    first = [trial for trial in done if trial.number < study.round]
-    whole = len(first) == min(study.round, study.trials)
-    if whole and all(trial.state == TrialState.FAIL for trial in first):
+    if all(trial.state == TrialState.FAIL for trial in first):
         why = first[0].user_attrs.get("error", "unknown")
         raise InputError(
             f"every trial of the first round failed; the first one: {why}: mend that and delete "
@@ -196,11 +195,8 @@ def _check_first_round(study: Study, done: Sequence[FrozenTrial]) -> None:
 
 def _best(study: Study, done: Sequence[FrozenTrial]) -> str:
     """The best value of the first objective so far."""
-    values = [trial.values[0] for trial in done if trial.state == TrialState.COMPLETE]
-    name, direction = next(iter(study.objectives.items()))
-    if not values:
-        return ""
-    return f"best {name} {max(values) if direction == 'maximize' else min(values):.4g}"
+    best = ranked(study, done)
+    return f"best {next(iter(study.objectives))} {best[0].values[0]:.4g}" if best else ""
 
 
 def _progress() -> Progress:

@@ -52,6 +52,9 @@ class DataCache:
         return self.ready
 
 
+SHARED = DataCache()  # of the trials that one process runs
+
+
 def run_trial(
     names: Collection[str], config: DictConfig, ready: Ready, report: Report
 ) -> dict[str, float]:
