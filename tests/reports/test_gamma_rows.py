@@ -78,12 +78,12 @@ def test_the_line_and_the_rows_say_how_sure_gamma_is(evaluated: Evaluation) -> N
     rows = gamma_rows(records)
     assert list(rows) == ["devise", "conse"]
     assert rows["devise"].folds == "0.100, 0.300"
-    assert rows["devise"].interval == "0.050 - 0.350"
+    assert rows["devise"].interval == "0.050 – 0.350"
     assert (rows["conse"].folds, rows["conse"].interval) == ("", "")
     lost = 100 * evaluated.report.values["calibrated/regret"]
     best = evaluated.report.values["calibrated/best_factor"]
     line = (
-        f"gamma 0.2 (95 % 0.050 - 0.350, 2 class folds); in hindsight the best gamma, {best:.3f}, "
+        f"gamma 0.2 (95 % 0.050 – 0.350, 2 class folds); in hindsight the best gamma, {best:.3f}, "
         f"had {lost:.1f} more H"
     )
     assert gamma_line(records) == line

@@ -11,6 +11,7 @@ import numpy as np
 from devise_exp.evaluation.metrics.hits import hit_at_k, rank_of_truth
 from devise_exp.evaluation.metrics.intervals import paired_seeds, paired_test, seed_interval
 from devise_exp.evaluation.records import MetricName, method_key
+from devise_exp.reports.chance import chance_of
 from devise_exp.reports.tables import BEST, TIED
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import RunResults, competes
@@ -97,13 +98,16 @@ def column_cells(subjects: Sequence[Subject], name: MetricName) -> list[Cell | N
 
     Returns:
         A cell for each subject. None if a run of it lacks the metric; of several splits, if a run
-        on each of them does.
+        on each of them does. Nothing is marked if the best is no better than a guess.
     """
     cells = [_cell(subject, name) for subject in subjects]
     competing = {i: cell for i, cell in enumerate(cells) if cell and competes(subjects[i].method)}
     if len(competing) < 2:
         return cells
     best = max(competing, key=lambda i: competing[i].value)
+    chance = chance_of(subjects[best].runs[0], name)
+    if chance is not None and competing[best].value <= chance:
+        return cells
     for i, cell in competing.items():
         if cell.value == competing[best].value:
             cells[i] = replace(cell, mark=BEST)

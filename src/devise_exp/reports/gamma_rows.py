@@ -27,10 +27,10 @@ class GammaRow:
 
     @property
     def interval(self) -> str:
-        """The interval, such as "0.071 - 0.095"; "" if it is unknown."""
+        """The interval, such as "0.071 – 0.095"; "" if it is unknown."""
         if self.gamma.low is None or self.gamma.high is None:
             return ""
-        return f"{self.gamma.low:.3f} - {self.gamma.high:.3f}"
+        return f"{self.gamma.low:.3f} – {self.gamma.high:.3f}"
 
     @property
     def folds(self) -> str:
@@ -86,7 +86,7 @@ def gamma_line(records: Iterable[MetricRecord]) -> str:
         records: The metrics of a run.
 
     Returns:
-        Such as "gamma 0.083 (95 % 0.071 - 0.095, 2 class folds); in hindsight the best gamma,
+        Such as "gamma 0.083 (95 % 0.071 – 0.095, 2 class folds); in hindsight the best gamma,
         0.091, had 0.8 more H"; "" without a gamma.
     """
     row = gamma_rows(records).get(MODEL)

@@ -17,6 +17,7 @@ from devise_exp.reports import search_tables
 from devise_exp.reports.gamma_rows import gamma_line
 from devise_exp.reports.hierarchical_rows import left_out
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
+from devise_exp.reports.summary import of_report
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Heading, Table, left, right, to_csv, to_markdown
 from devise_exp.reports.titles import AVERAGE_TITLES, PROTOCOL_TITLES, in_order
@@ -115,7 +116,7 @@ def markdown(report: EvalReport, title: str) -> str:
         title: The heading of the file.
 
     Returns:
-        The table of hit@k, then those of the searches.
+        What the metrics say in short, the table of hit@k, then those of the searches.
     """
     by_protocol = shown_rows(report)
     names = _names(by_protocol)
@@ -134,11 +135,11 @@ def markdown(report: EvalReport, title: str) -> str:
             for n_labels in [f"{report.n[protocol][1]:,}"]
             for row in rows
         ),
-        title=title,
         note=caption(report),
     )
+    head = [f"# {title}", "", *(f"{sentence}\n" for sentence in of_report(report))]
     searches = search_tables.markdown(report)
-    return "\n".join([to_markdown(table, level=1, escape=False), *searches])
+    return "\n".join([*head, to_markdown(table, escape=False), *searches])
 
 
 def hit_records(report: EvalReport) -> list[dict[str, Any]]:
@@ -199,7 +200,8 @@ def show(report: EvalReport, title: str) -> None:
         title: Above the first table.
     """
     tables = [hit_table(report, title), *search_tables.search_tables(report)]
-    print_content(*(to_rich(table, ruled=True) for table in tables))
+    short = "\n".join(of_report(report))
+    print_content(*(to_rich(table, ruled=True) for table in tables), *([short] if short else []))
 
 
 def run_title(about: Mapping[str, Any]) -> str:

@@ -54,11 +54,12 @@ def test_the_unseen_classes_with_who_chose_and_checked_them(run: Path) -> None:
     text = answer(run, "Which unseen classes")
     assert f"3 of the {len(records)} classes are unseen" in text
     assert "drawn at random (split random3, split.seed=3)" in text
-    assert "by words and kinds" in text
+    assert "made two checks: same name, and kind-of in WordNet" in text
+    assert "The verdicts use names only" in text
     verdicts = RunFolder(run).details().verdicts(unseen)
     shown = [f"{name} ({verdict})" for name, verdict in verdicts.items()]
     assert "3 are overlapping: the backbone has seen such images in its pretraining" in text
-    assert f"These are {', '.join(shown)}." in text
+    assert f"The classes: {', '.join(shown)}." in text
 
 
 def test_a_backbone_of_unknown_classes_has_checked_nothing(run: Path) -> None:
@@ -91,11 +92,12 @@ def test_each_kind_of_verdict_has_its_sentence_and_its_reason(run: Path) -> None
     (run / "about.json").write_text(json.dumps(content), encoding="utf-8")
     text = answer(run, "Which unseen classes")
     assert "1 is overlapping: the backbone has seen such images in its pretraining" in text
-    assert f"This is {first} (is a kind of hook)." in text
-    assert f"This is {second} (another sense is ocarina)." in text
+    assert f"The class: {first} (is a kind of hook)." in text
+    assert f"The class: {second} (another sense is ocarina)." in text
+    assert "The clean class was compared by both checks" in text
     assert (
-        f"1 is not identified: the audit does not know the name, so nobody knows. This is {third}"
-        in text
+        "1 is not identified: the name is no noun of WordNet. The audit cannot judge 1 class: "
+        f"{third}." in text
     )
     assert "((" not in text
 
@@ -112,10 +114,11 @@ def test_how_many_images_and_classes_stand_behind_each_figure(run: Path) -> None
         by_class[row.split("/")[0]] = by_class.get(row.split("/")[0], 0) + 1
     low, high = min(by_class.values()), max(by_class.values())
     span = f"{low}" if low == high else f"{low} – {high}"
-    assert rows["unseen among unseen"] == (str(len(split.unseen)), "3", span, 3)
-    assert list(rows) == [title for title in PROTOCOL_TITLES.values() if title in rows]
-    assert rows["seen among all"][0] == str(len(split.test))
-    assert rows["seen among all"][3] == len(classes)
+    assert rows["unseen → unseen"] == (str(len(split.unseen)), "3", span, 3)
+    titles = [title.replace(" among ", " → ") for title in PROTOCOL_TITLES.values()]
+    assert list(rows) == [title for title in titles if title in rows]
+    assert rows["seen → all"][0] == str(len(split.test))
+    assert rows["seen → all"][3] == len(classes)
 
 
 def test_classes_of_equally_many_images_have_one_number(run: Path) -> None:
@@ -123,7 +126,9 @@ def test_classes_of_equally_many_images_have_one_number(run: Path) -> None:
     change(run, "diagnostics.json", classes=[entry | {"images": 4} for entry in entries])
     (table,) = (a.table for a in foundations(ShownRun(run)) if a.table)
     assert {row[4] for row in table.rows} == {"4"}
-    assert "3 unseen classes have fewer than 5 images" in answer(run, "How many images")
+    text = answer(run, "How many images")
+    assert "Every unseen class has fewer than 5 test images" in text
+    assert "Every seen class has fewer than 5 test images" in text
 
 
 def test_what_random_vectors_mean_beside_chance(run: Path) -> None:
@@ -201,18 +206,18 @@ def test_gamma_of_few_classes_is_half_a_default_and_hindsight_stands_beside_it(r
     assert f"With fewer than 60 seen classes (here {n_seen})" in text
     # Half of 0.2 is half the median: the other half is of 0.25.
     assert "0.150, the median of the best gammas of the folds, and 0.250, a default" in text
-    assert "So gamma may be wrong by up to 0.080" in text
+    assert "It covers only the draw of the classes of the folds" in text
     assert "range from 0.100 to 0.400. This range goes beyond the interval" in text
     regret = {"calibrated/regret": 0.031, "calibrated/best_factor": 0.31}
     change(run, "metrics.json", **regret, **{"calibrated/H@1": 0.402})
     text = answer(run, "How sure is gamma")
     assert "for the test images is 0.310 and would add 3.1 to the calibrated H of 40.2" in text
     assert "That is the regret" in text
-    assert "outside the interval" in text
+    assert "The value 0.310 lies outside the interval" in text
     change(run, "metrics.json", **{"calibrated/factor/lo": 0.05, "calibrated/factor/hi": 0.45})
     text = answer(run, "How sure is gamma")
     assert "0.400, within the interval" in text
-    assert "It lies inside the interval" in text
+    assert "The value 0.310 lies inside the interval" in text
 
 
 def test_gamma_of_many_classes_is_the_mean_of_the_folds(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""The figures of a run: hit@k curves, seen against unseen, what a similarity is worth."""
+"""The figures of a run: hit@k curves, seen against unseen, and hit@1 by similarity."""
 
 from __future__ import annotations
 
@@ -194,5 +194,5 @@ def similarity(protocols: Mapping[str, Mapping[str, Any]]) -> Plot:
         "images. If the points lie on the diagonal, a similarity of 0.6 means that 60 % of the "
         "answers are right"
     )
-    title = "What a similarity is worth"
+    title = "Does similarity predict correctness?"
     return Plot(name="similarity", title=title, text=text, figure=figure, tooltips=tooltips)

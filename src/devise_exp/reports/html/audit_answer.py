@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from devise_exp.core.name_files import listed
 from devise_exp.data.verdict_kinds import (
@@ -21,17 +22,15 @@ _TITLES = {  # of the kinds of verdicts, in the order of the page: what the verd
     CLEAN_AS_STATED: "clean, as a person states so (labels.stated_clean)",
     CLEAN: "clean: by their names, the pretraining had no such class",
     POSSIBLE: "possibly overlapping: the names leave open whether the backbone knows them",
-    NOT_IDENTIFIED: "not identified: the audit does not know the name, so nobody knows",
+    NOT_IDENTIFIED: "not identified: the name is no noun of WordNet",
     NOT_CHECKED: "not checked",
     OVERLAPPING: (
-        "overlapping: the backbone has seen such images in its pretraining, so the figures are too "
-        "high"
+        "overlapping: the backbone has seen such images in its pretraining, so the figures may be "
+        "too high"
     ),
 }
-_CHECKS = {
-    "words": "words compares the names",
-    "kinds": "kinds asks WordNet, a dictionary of nouns, whether one class is a kind of the other",
-}
+_CHECKS = {"words": "same name", "kinds": "kind-of in WordNet, a dictionary of nouns"}
+_COUNTS = ("no check", "one check", "two checks")
 
 
 def checked(run: ShownRun) -> list[str]:
@@ -48,7 +47,8 @@ def checked(run: ShownRun) -> list[str]:
         return []
     sentences = [
         f"{len(unseen)} of the {len(run.classes)} classes are unseen. The model was trained on "
-        f"none of their images and knows them only by their words. {_choice(run)}{_aliases(run)}"
+        "none of their images and knows them only by the words of their names. "
+        f"{_choice(run)}{_aliases(run)}"
     ]
     about = run.details.about
     checked = str(about.get("leak/checked_by", "nothing"))
@@ -56,18 +56,59 @@ def checked(run: ShownRun) -> list[str]:
         why = unpublished_of(about) or "which classes the backbone was pretrained on is unknown"
         return [
             *sentences,
-            f"Nothing was checked: {why}. Any unseen class may have been among them, and the "
-            "figures are then too high.",
+            f"Nothing was checked: {why}. Any unseen class may have been among them, and its "
+            "figure is then too high.",
         ]
     verdicts = run.details.verdicts(unseen)
-    means = "; ".join(text for name, text in _CHECKS.items() if name in checked)
+    later = " A later check used images." if _images_called(run) else ""
     sentences.append(
-        "A backbone that has seen images of an unseen class makes its figures too high. So the "
-        "overlap audit compared the names of the unseen classes with those of the classes that the "
-        f"backbone ({about.get('backbone', 'unknown')}) was pretrained on. It checked by {checked}"
-        f"{f': {means}' if means else ''}. It looked at no image."
+        "If the backbone has seen a class, the figure of that class is too high. So the overlap "
+        "audit compared the names of the unseen classes with those of the classes that the "
+        f"backbone ({about.get('backbone', 'unknown')}) was pretrained on. {checks_made(about)} "
+        f"The verdicts use names only.{later}"
     )
-    return [*sentences, *_by_verdict(verdicts), *_images_called(run)]
+    return [
+        *sentences,
+        *_by_verdict(verdicts),
+        *_both_checks(about, verdicts),
+        *_images_called(run),
+    ]
+
+
+def checks_made(about: Mapping[str, Any]) -> str:
+    """Say by what the audit checked.
+
+    Args:
+        about: What the metrics of a run rest on.
+
+    Returns:
+        A sentence.
+    """
+    checked = str(about.get("leak/checked_by", "nothing"))
+    if checked.startswith("nothing"):
+        return "Nothing was checked."
+    texts = [text for name, text in _CHECKS.items() if name in checked]
+    return f"The audit made {_COUNTS[len(texts)]}: {', and '.join(texts)}."
+
+
+def _both_checks(about: Mapping[str, Any], verdicts: Mapping[str, str]) -> list[str]:
+    """Say by how many checks the clean classes were cleared."""
+    n = sum(
+        kind_of(verdict) == CLEAN and verdict != CLEAN_AS_STATED for verdict in verdicts.values()
+    )
+    if not n:
+        return []
+    these = "The clean class was" if n == 1 else f"All {n} clean classes were"
+    if "kinds" not in str(about.get("leak/checked_by", "")):
+        return [
+            f"{these} compared by name only: no table says which classes are a kind of one of this "
+            "pretraining."
+        ]
+    return [
+        f"{these} compared by both checks: the audit has all nouns of WordNet that are a kind of a "
+        "pretraining class, or include one. (The column in WordNet at the end of this page is "
+        "another table, which only hierarchical precision uses.)"
+    ]
 
 
 def _by_verdict(verdicts: Mapping[str, str]) -> list[str]:
@@ -79,10 +120,18 @@ def _by_verdict(verdicts: Mapping[str, str]) -> list[str]:
         by_title.setdefault(_TITLES[kind], []).append(f"{name} ({reason})" if reason else name)
     return [
         f"{len(names)} {'is' if len(names) == 1 else 'are'} {title}. "
-        f"{'This is' if len(names) == 1 else 'These are'} {listed(names)}."
+        f"{_which(title, len(names))}: {listed(names)}."
         for title in _TITLES.values()
         if (names := by_title.get(title))
     ]
+
+
+def _which(title: str, n: int) -> str:
+    """How the list of the classes of a verdict begins."""
+    classes = "class" if n == 1 else "classes"
+    if title == _TITLES[NOT_IDENTIFIED]:
+        return f"The audit cannot judge {n} {classes}"
+    return f"The {classes}"
 
 
 def _images_called(run: ShownRun) -> list[str]:

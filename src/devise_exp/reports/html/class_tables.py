@@ -26,7 +26,12 @@ from devise_exp.reports.word_cells import SENSE_HEADING
 from devise_exp.runs.class_records import ClassRecord
 from devise_exp.text.wordnet.sense_notes import NOT_PLACED
 
-_BAR = Markup('<span class="bar{}" aria-hidden="true"><i style="width: {:.1f}%"></i></span>{}')
+_BAR = Markup(
+    '<span class="barred"><span class="bar{}" aria-hidden="true"><i style="width: {:.1f}%"></i>'
+    "</span>{}</span>"
+)
+# Words of this page for those of about.json.
+_FACT_NAMES = {"leak/unseen_leaked": "overlap/unseen_overlapping", "rehearsals": "class folds"}
 
 
 def class_tables(run: ShownRun) -> dict[str, Any]:
@@ -69,8 +74,8 @@ def _tradeoff(curves: Mapping[str, Mapping[str, Any]], gammas: Mapping[str, Gamm
         area, unseen, seen = (metric_cell(share).text for share in shares)
         sure = (row.interval, row.folds, row.hindsight, row.lost) if row else ("",) * 4
         rows.append((method, area, gamma, *sure[:2], unseen, seen, *sure[2:]))
-    headings = ("AUSUC", "gamma chosen", "95 % of gamma")
-    last = right("unseen there", "seen there", "best gamma, in hindsight", "H lost")
+    headings = ("AUSUC", "gamma chosen", "95 % interval of gamma")
+    last = right("u at gamma", "s at gamma", "best gamma, in hindsight", "H lost")
     return Table(
         columns=(*left("method"), *right(*headings), *left("best gamma of each fold"), *last),
         rows=tuple(rows),
@@ -197,9 +202,16 @@ def _facts(values: Mapping[str, Any]) -> Table:
     """What the metrics rest on."""
     return Table(
         columns=tuple(left("name", "value")),
-        rows=tuple((k, f"{v:.4g}" if isinstance(v, float) else v) for k, v in values.items()),
+        rows=tuple(
+            (_fact_name(k), f"{v:.4g}" if isinstance(v, float) else v) for k, v in values.items()
+        ),
         title="All values that the run has noted (about.json)",
     )
+
+
+def _fact_name(key: str) -> str:
+    """The name of a value as this page says it."""
+    return _FACT_NAMES.get(key, key.replace("leak/", "overlap/"))
 
 
 def _bar(share: float, text: str, second: bool = False) -> Markup:

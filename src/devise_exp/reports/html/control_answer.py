@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import CHANCE, MetricName, MetricRecord
+from devise_exp.reports.chance import chance_of
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.numbers import bounds, to_precision
-
-CONTROL = "random_vectors"
-_UNSEEN = MetricName("unseen", "hit", 1, "class")
-_CHANCE = MetricName("unseen", "hit", 1, "image")  # of chance both averages are the same
+from devise_exp.reports.worth import CONTROL, UNSEEN, Worth, worth_of
 
 
 def control(run: ShownRun) -> list[str]:
@@ -21,7 +18,7 @@ def control(run: ShownRun) -> list[str]:
     Returns:
         Sentences; none without the control.
     """
-    record, chance = run.results.record(CONTROL, _UNSEEN), run.results.value(CHANCE, _CHANCE)
+    record, chance = run.results.record(CONTROL, UNSEEN), chance_of(run.results, UNSEEN)
     if record is None or chance is None:
         return []
     draws = run.results.metrics.get(f"{record.key}/draws")
@@ -35,7 +32,7 @@ def control(run: ShownRun) -> list[str]:
     value, at = to_precision(record.value, low, high), to_precision(chance)
     sentences = [
         f"{CONTROL} is a control. It is the same training, but each class has a random vector in "
-        "place of the vector of its words. For unseen classes it can only guess. So its unseen "
+        "place of the word vector of its name. For unseen classes it can only guess. So its unseen "
         f"hit@1 should be at chance, which is {at}.",
     ]
     if low is None or high is None:
@@ -49,30 +46,24 @@ def control(run: ShownRun) -> list[str]:
             f"contain {at}. Luck alone does this in 1 of 20 runs. If it happens again with another "
             "seed, something tells unseen classes apart without their words."
         )
-    model = run.results.record(MODEL, _UNSEEN)
-    bar = max(chance, record.value if high is None else high)
-    return sentences if model is None else [*sentences, _worth(model, record.value, chance, bar)]
+    worth = worth_of(run.results)
+    return sentences if worth is None else [*sentences, _worth(worth, record.value)]
 
 
-def _worth(model: MetricRecord, control: float, chance: float, bar: float) -> str:
-    """Whether the words are worth anything, by the interval of the trained model.
-
-    `bar` is what it has to exceed: chance, and the upper bound of the control.
-    """
-    over = "classes" if model.classes_low is not None else "images"
-    low = model.classes_low if model.classes_low is not None else model.low
-    high = model.classes_high if model.classes_low is not None else model.high
-    interval = bounds(model.value, low, high, " to ")
-    figures = f"{MODEL} has {to_precision(model.value, low, high)}" + (
-        f", with a 95 % interval of {interval} over {over}." if interval else "."
+def _worth(worth: Worth, control: float) -> str:
+    """Whether the words are worth anything, by the interval of the trained model."""
+    value, (low, high) = worth.record.value, worth.interval
+    interval = bounds(value, low, high, " to ")
+    figures = f"{MODEL} has {to_precision(value, low, high)}" + (
+        f", with a 95 % interval of {interval} over {worth.over}." if interval else "."
     )
-    if model.value <= max(control, chance):
-        other = CONTROL if control >= chance else "chance"
+    if worth.verdict == "no":
+        other = CONTROL if control >= worth.chance else "chance"
         return (
             f"{figures} That is no more than {other}. For these unseen classes the words were of "
             "no use."
         )
-    if low is None or low <= bar:
+    if worth.verdict == "not shown":
         doubt = (
             "it has no interval"
             if low is None

@@ -36,12 +36,13 @@ def sizes(run: ShownRun) -> Table | None:
         images = _images_by_class(run, protocol)
         classes = f"{len(images)}" if images else ""
         spread = _span(images)
-        rows.append((title, protocol_title(protocol), f"{n_images:,}", classes, spread, n_labels))
+        pair = protocol_title(protocol).replace(" among ", " → ")
+        rows.append((title, pair, f"{n_images:,}", classes, spread, n_labels))
     if not rows:
         return None
     heads = right("images", "classes", "images per class", "labels")
     return Table(
-        columns=(*left("figure", "which images among which labels"), *heads), rows=tuple(rows)
+        columns=(*left("figure", "images of → labels to choose from"), *heads), rows=tuple(rows)
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from devise_exp.core.name_files import listed
 from devise_exp.reports.html.audit_answer import checked
@@ -73,25 +74,38 @@ def _images(run: ShownRun) -> list[str]:
             "figures are measured on further images, which had no part in any choice."
         )
     entries = run.diagnostics.get("classes", ())
-    few = [e["name"] for e in entries if not e["seen"] and e["images"] < _FEW]
+    few = {
+        side: [e["name"] for e in entries if e["seen"] == seen and e["images"] < _FEW]
+        for side, seen in (("unseen", False), ("seen", True))
+    }
     sentences.append(
         "Small print below a figure is its 95 % interval. An interval over images says "
         "how far the figure may move with other images of the same classes. An interval over "
         "classes says how far it may move with other classes. In tables the interval is over "
-        "images, and for random_vectors over its draws. If all images are right, or all are wrong, "
-        "the interval shows what so few images cannot rule out (Clopper and Pearson 1934)."
+        "images, and for random_vectors over its draws. If all images are right or all are wrong, "
+        "or if all draws are equal, the interval shows what so few images or draws cannot rule out "
+        "(Clopper and Pearson 1934): for ten draws that are all 0, it is 0 to 31. H and AUSUC of a "
+        "single training have no interval."
     )
-    if few:
-        sentences.append(
-            f"{len(few)} unseen {'class has' if len(few) == 1 else 'classes have'} fewer than "
-            f"{_FEW} images. The figure of one such class says little: {listed(few)}."
-        )
+    sentences += [_few(side, names, entries) for side, names in few.items() if names]
     if sizes(run):
         sentences.append(
             "The table says how many images and classes a figure is measured on, and among how "
-            "many labels the model chooses. For example, unseen hit@1 is the share of images of "
-            "unseen classes whose nearest unseen label is the right one, a mean over classes. H "
-            "and AUSUC are measured on two groups of images, so they are in two rows. The section "
-            "Methods side by side explains every figure."
+            "many labels the model chooses: 'unseen → all' are images of unseen classes with all "
+            "labels to choose from, which other headings call unseen among all. For example, "
+            "unseen hit@1 is the share of images of unseen classes whose nearest unseen label is "
+            "the right one, a mean over classes. H and AUSUC are measured on two groups of images, "
+            "so they are in two rows. The section Methods side by side explains every figure."
         )
     return sentences
+
+
+def _few(side: str, names: Sequence[str], entries: Sequence[Mapping[str, Any]]) -> str:
+    """Say which classes of a side have so few images that the figure of one says little."""
+    n = sum(entry["seen"] == (side == "seen") for entry in entries)
+    if len(names) == n:
+        which = f"Every {side} class has fewer than {_FEW} test images"
+    else:
+        verb = "class has" if len(names) == 1 else "classes have"
+        which = f"{len(names)} of {n} {side} {verb} fewer than {_FEW} test images"
+    return f"{which}. The figure of one such class says little: {listed(names)}."

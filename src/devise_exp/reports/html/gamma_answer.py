@@ -69,7 +69,8 @@ def _interval(row: GammaRow) -> str:
     sure = (
         "That is wider than gamma itself, so gamma is hardly known."
         if high - low > abs(gamma)
-        else f"So gamma may be wrong by up to {max(high - gamma, gamma - low):.3f}."
+        else "It covers only the draw of the classes of the folds, not other images or another "
+        "training, so the true error may be larger."
     )
     return (
         f"The 95 % interval of gamma is {low:.3f} to {high:.3f}. {sure} The interval comes from "
@@ -105,7 +106,8 @@ def _hindsight(row: GammaRow, run: ShownRun) -> list[str]:
     best = f" is {row.hindsight} and" if row.hindsight else ""
     low, high, where = row.gamma.low, row.gamma.high, ""
     if row.best is not None and low is not None and high is not None:
-        where = f" It lies {'inside' if low <= row.best <= high else 'outside'} the interval."
+        side = "inside" if low <= row.best <= high else "outside"
+        where = f" The value {row.best:.3f} lies {side} the interval."
     score = run.results.value(MODEL, _CALIBRATED_H)
     base = "" if score is None else f" of {to_precision(score)}"
     return [

@@ -11,6 +11,7 @@ from devise_exp.evaluation.draws import against_chance
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import MetricName
+from devise_exp.reports.chance import chance_of
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.comparison_formats import to_table
 from devise_exp.reports.hierarchical_rows import (
@@ -22,23 +23,38 @@ from devise_exp.reports.hierarchical_rows import (
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.html.terms import terms
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
-from devise_exp.reports.numbers import metric_cell
+from devise_exp.reports.numbers import metric_cell, to_precision
 from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.search_tables import METRICS
 from devise_exp.reports.tables import Marked, Table, left, right
 from devise_exp.reports.titles import AVERAGE_TITLES, protocol_title
 from devise_exp.runs.results import RunResults
 
-_HEADLINES = {
-    MetricName("calibrated", "H", 1): "H among all labels, calibrated",
-    MetricName("seen", "hit", 1, "class"): "seen hit@1, mean over classes",
-    MetricName("unseen", "hit", 1, "class"): "unseen hit@1, mean over classes",
-    MetricName("all", "H", 1): "H among all labels",
-    MetricName("all", "AUSUC"): "AUSUC",
+_HEADLINES = {  # title, and what it means
+    MetricName("unseen", "hit", 1, "class"): (
+        "unseen hit@1",
+        "images of unseen classes, unseen labels; a mean over classes",
+    ),
+    MetricName("calibrated", "H", 1): (
+        "seen and unseen together (H), calibrated",
+        "harmonic mean of hit@1 of seen and of unseen images among all labels, with gamma",
+    ),
+    MetricName("seen", "hit", 1, "class"): (
+        "seen hit@1",
+        "images of seen classes, seen labels; a mean over classes",
+    ),
+    MetricName("all", "H", 1): (
+        "seen and unseen together (H), without gamma",
+        "the same harmonic mean, similarities as they are",
+    ),
+    MetricName("all", "AUSUC"): (
+        "all gammas together (AUSUC)",
+        "area under seen plotted against unseen hit@1 as gamma grows",
+    ),
 }
 _SEARCHES = {
-    "search": ("method", "By class names"),
-    "similar": ("space", "By an image, itself left out"),
+    "search": ("method", "Search by class names"),
+    "similar": ("space", "Search by image (query excluded)"),
 }
 
 
@@ -102,15 +118,17 @@ def _hits(report: EvalReport) -> list[Table]:
 
 
 def _headlines(comparison: Comparison, run: RunResults) -> list[dict[str, Any]]:
-    """The metrics that come first: title, cell, and interval over classes."""
+    """The metrics that come first: title, meaning, cell, chance, and interval over classes."""
     cells = dict(zip(comparison.columns, comparison.lines[0].cells, strict=True))
     tiles = []
-    for name, title in _HEADLINES.items():
-        record, shown = run.record(MODEL, name), cells.get(name)
+    for name, (title, meaning) in _HEADLINES.items():
+        record, shown, guess = run.record(MODEL, name), cells.get(name), chance_of(run, name)
         if record and shown:
             classes = metric_cell(record.value, record.classes_low, record.classes_high).interval
             cell = metric_cell(shown.value, shown.lo, shown.hi)
-            tiles.append({"name": title, "cell": cell, "classes": classes})
+            chance = "" if guess is None else to_precision(guess)
+            tile = {"name": title, "cell": cell, "classes": classes, "chance": chance}
+            tiles.append(tile | {"meaning": meaning})
     return tiles
 
 

@@ -14,14 +14,18 @@ from devise_exp.evaluation.protocols import MODEL
 from devise_exp.reports import table_views
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures import style
+from devise_exp.reports.html.audit_answer import checks_made
 from devise_exp.reports.html.class_tables import class_tables
 from devise_exp.reports.html.foundations import foundations
 from devise_exp.reports.html.metric_tables import metric_tables
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.html.split_answer import BEGIN, END, measured, splits_section
+from devise_exp.reports.html.terms import training_of
+from devise_exp.reports.summary import summary
 
 PAGE = "report.html"
-_TITLE = ("data", "backbone", "word_vectors")
+_PARTS = ("data", "backbone", "word_vectors")
+_PLAIN_FOLDERS = {"data", "images", "imgs", "train", "training", "test", "val"}  # say nothing
 
 
 def write_html(run: ShownRun) -> Path:
@@ -80,7 +84,11 @@ def _content(run: ShownRun) -> dict[str, Any]:
     """All but figures, as tables and values for the template."""
     about, config = run.details.about, run.path / "config.yaml"
     return {
-        "title": ", ".join(str(about[key]) for key in _TITLE if key in about) or "a run",
+        "title": f"{_data_name(run)}: zero-shot recognition",
+        "parts": ", ".join(str(about[key]) for key in _PARTS if key in about) or "A run",
+        "summary": summary(run.results, run.report.n),
+        "checks_made": checks_made(about),
+        "steps_of_methods": training_of(run.results.methods, bool(about.get("rehearsals"))),
         "run": printable(run.path.name),
         "model": MODEL,
         "about": about,
@@ -92,3 +100,14 @@ def _content(run: ShownRun) -> dict[str, Any]:
         **metric_tables(run),
         **class_tables(run),
     }
+
+
+def _data_name(run: ShownRun) -> str:
+    """The folder of the images, without where it is; else the name of the data set."""
+    root = run.results.settings.get("data.root")
+    parts = [part for part in Path(str(root)).parts if part not in ("/", ".", "..", "~")]
+    if root is None or not parts:
+        return str(run.details.about.get("data", "a run"))
+    if parts[-1].lower() in _PLAIN_FOLDERS and len(parts) > 1:
+        return printable("/".join(parts[-2:]))
+    return printable(parts[-1])

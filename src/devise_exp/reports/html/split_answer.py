@@ -57,7 +57,7 @@ def _estimate(value: float, over_classes: tuple[float, float], shares: np.ndarra
         f"{bounds(value, *over_classes, ' to ')}: the mean over many such classes should lie in it."
     )
     caution = (
-        "The true difference may well be larger, as other seen classes train another model"
+        "Splits may differ even more, as other seen classes train another model"
         f"{' and the unseen classes are few' if n < _FEW else ''}."
     )
     if np.ptp(shares) == 0:

@@ -16,20 +16,23 @@ _METRICS = {
     "s": "hit@1 of seen images among all labels, seen and unseen.",
     "u": "hit@1 of unseen images among all labels.",
     "H": "the harmonic mean of s and u; it is near 0 if one of them is.",
-    "calibrated": "gamma was subtracted from the similarity of every seen label. This trades s for "
-    "u.",
-    "AUSUC": "the area under the curve of s over u, drawn by all gammas.",
-    "Bold, italic": "bold is the best figure of a column. Italic is not shown to differ from it.",
+    "calibrated": "gamma was subtracted from the similarity of every seen label: u rises, s falls.",
+    "AUSUC": "the area under the curve of s plotted against u as gamma grows.",
+    "Bold, italic": "bold is the best figure of a column, if it is above chance. Italic is not "
+    "shown to differ from it, by a permutation test over the same images (p at least 0.05), or, "
+    "for H, AUSUC and random_vectors, as their 95 % intervals overlap.",
 }
 _METHODS = {
-    MODEL: "the trained model of this run. A projection maps images to the vectors of their words.",
+    MODEL: "the trained model of this run. A projection maps images "
+    "to the word vectors of their class names.",
     "frozen_backbone": "the projection alone, before the network was trained too.",
     "unseen_plain_names": "the same model with the plain names of unseen classes, not the aliases.",
     "majority": "always the most frequent seen class.",
     "prototypes": "the nearest mean of the training images of a seen class. It knows no unseen "
     "class.",
     "softmax": "a linear classifier of the seen classes. It knows no unseen class.",
-    "conse": "the mean of the words of the most probable seen classes (Norouzi et al. 2014).",
+    "conse": "the mean of the word vectors of the most probable seen classes (Norouzi et al. "
+    "2014).",
     "conse_pretraining": "the same with the classes that the backbone was pretrained on.",
     "eszsl": "a bilinear map in closed form (Romera-Paredes and Torr 2015).",
     "sae": "a linear autoencoder whose code is the class vector (Kodirov et al. 2017).",
@@ -39,7 +42,7 @@ _METHODS = {
     "form.",
     "clip_zero_shot": "the class whose text is nearest to the image by CLIP's own two towers, "
     "nothing trained (Radford et al. 2021); its captions are unpublished.",
-    "random_vectors": "the control: the model with random vectors in place of words.",
+    "random_vectors": "the control: the model with random vectors in place of word vectors.",
     CHANCE: "a guess, with all labels alike.",
 }
 _SEARCHES = {
@@ -57,10 +60,11 @@ _SEARCHES = {
 _VERDICTS = {
     OVERLAPPING: "a class of the pretraining has the same name, is a kind of this class, or this "
     "class is a kind of it.",
-    POSSIBLE: "only a part of the name, an activity, or another sense of a word overlaps. Nobody "
-    "knows whether the class is clean.",
-    NOT_IDENTIFIED: "the audit does not know the name. Nobody knows whether the class is clean.",
-    CLEAN: "the audit knows the name and finds no overlap.",
+    POSSIBLE: "only a part of the name, an activity, or another sense of a word overlaps. The "
+    "audit cannot judge whether the class is clean.",
+    NOT_IDENTIFIED: "the name is no noun of WordNet, so the audit cannot judge whether the class "
+    "is clean.",
+    CLEAN: "the name is a noun of WordNet, and neither check finds an overlap.",
 }
 
 
@@ -68,7 +72,7 @@ def terms(methods: Sequence[str]) -> dict[str, Mapping[str, str]]:
     """Explain the words of a page.
 
     Args:
-        methods: The methods of the run.
+        methods: The methods of the run; others are not explained.
 
     Returns:
         Part of the page -> term -> a text that ends with a period.
@@ -79,6 +83,32 @@ def terms(methods: Sequence[str]) -> dict[str, Mapping[str, str]]:
         "searches": _SEARCHES,
         "verdicts": _VERDICTS,
     }
+
+
+def training_of(methods: Sequence[str], has_folds: bool) -> str:
+    """Say how long the other rows of a run are trained.
+
+    Args:
+        methods: The methods of the run; others are not named.
+        has_folds: Whether the run has class folds.
+
+    Returns:
+        Sentences; "" if nothing else is trained.
+    """
+    as_long = ["class folds"] if has_folds else []
+    if any(name.startswith(f"{MODEL}_") for name in methods):
+        as_long.append(f"the rows named {MODEL}_...")
+    sentences = []
+    if as_long:
+        take = " and ".join(as_long)
+        sentences.append(f"{take[0].upper()}{take[1:]} take as many epochs of their images.")
+    if "random_vectors" in methods:
+        share = "method.random_vectors.epochs_share"
+        sentences.append(f"random_vectors takes a share of them ({share}).")
+    if fitted := [name for name in ("softmax", "conse", "ale") if name in methods]:
+        verb = "takes" if len(fitted) == 1 else "take"
+        sentences.append(f"{' and '.join(fitted)} {verb} 600 steps or more.")
+    return " ".join(sentences)
 
 
 def _method(name: str) -> str:
