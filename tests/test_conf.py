@@ -14,17 +14,24 @@ import pytest
 import torch
 import yaml
 from helpers.paths import CONF
-from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp.core.config import compose_config
+from devise_exp.core.errors import InputError, input_errors
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.evaluation.protocols import standard_protocols
+from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.sweep.study_config import study_of
 from devise_exp.pipelines.sweep.sweep import check_space
+from devise_exp.training.lightning import OURS as CALLBACKS
 
 FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))
-OPTIONS = [name for name in FILES if "/" in name and not name.startswith("study/")]
+OPTIONS = [
+    name for name in FILES if "/" in name and not name.startswith("study/") and name[-4:] != "/own"
+]
+OWN = [name.split("/")[0] for name in FILES if name.endswith("/own")]
 STUDIES = [name.split("/")[1] for name in FILES if name.startswith("study/")]
 # What a person has to give where an option has ???.
 NEEDED = {
@@ -57,6 +64,7 @@ LATER = {
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
     "executor": {"folder"},
+    "logger": {"save_dir"},
 }
 # Of torch's and Lightning's constructors the YAML names only some parameters, of ours all.
 OURS = "devise_exp."
@@ -90,6 +98,8 @@ def settings(node: DictConfig) -> dict[str, Any]:
 
 def nodes_of(config: DictConfig, group: str) -> list[tuple[str, DictConfig]]:
     """(group, node) of what an option builds; a method may be the run's own with another loss."""
+    if group in ("logger", "callbacks"):
+        return [(group, node) for node in config[group].values() if OmegaConf.is_dict(node)]
     if group != "method":
         return [(group, config[group])]
     specs = list(config.method.values())
@@ -99,7 +109,7 @@ def nodes_of(config: DictConfig, group: str) -> list[tuple[str, DictConfig]]:
 
 def buildable(option: str) -> bool:
     nothing = ("index/saved", "logger/none", "prior/none", "method/none", "method/random_vectors",
-               "method/unseen_plain_names")  # fmt: skip
+               "method/unseen_plain_names", "callbacks/default")  # fmt: skip
     return option not in nothing and option.split("/")[0] not in ("labels", "experiment")
 
 
@@ -115,6 +125,23 @@ def test_every_option_can_be_selected(composed: Callable[..., DictConfig], optio
     for key, value in this.items():
         if key != "defaults" and value not in ("???", []) and "${" not in str(value):
             assert OmegaConf.to_container(config[group])[key] == value, f"{name}: {key}"
+
+
+@pytest.mark.parametrize("group", OWN)
+def test_a_part_of_ones_own_has_no_options_but_those_of_its_function(group: str) -> None:
+    config = compose_config([f"+{group}._target_=mymodule.part", f"{group}.width=2"])
+    partial = {"_partial_": True} if group in LATER else {}
+    assert config[group] == {"_target_": "mymodule.part", **partial, "width": 2}
+    assert compose_config([f"{group}=own", f"{group}._target_=a.b"])[group]._target_ == "a.b"
+    with pytest.raises(InputError, match=rf"{group}._target_ is needed"), input_errors():
+        read_settings(compose_config([f"{group}=own"]))
+
+
+def test_a_chosen_option_keeps_its_keys_for_a_function_of_ones_own() -> None:
+    config = compose_config(["loss=hinge_rank", "loss._target_=mymodule.hinge"])
+    assert (config.loss._target_, config.loss.margin) == ("mymodule.hinge", 1.0)
+    with pytest.raises(HydraException, match="nosuch"):
+        compose_config(["nosuch._target_=a.b"])
 
 
 def test_evaluate_names_every_protocol() -> None:
@@ -239,7 +266,9 @@ def test_trainers_build_where_their_device_is(
     composed: Callable[..., DictConfig], option: str
 ) -> None:
     overrides = [f"trainer={option.split('/')[1]}"]
-    if not torch.cuda.is_available():  # the rest of the option must still be right
+    if (
+        not torch.cuda.is_available() or option == "trainer/mps"
+    ):  # the rest of the option must still be right
         overrides += ["trainer.accelerator=cpu", "trainer.precision=bf16-mixed"]
     config = composed(*overrides)
     assert config.trainer.max_epochs == (1 if option == "trainer/smoke" else None)
@@ -280,7 +309,7 @@ def test_packaged_word_vectors_build(composed: Callable[..., DictConfig]) -> Non
 def test_the_default_needs_nothing_that_is_missing(composed: Callable[..., DictConfig]) -> None:
     config = composed()
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert config.logger.offline is True
+    assert config.logger.wandb.offline is True
     assert config.split.name == "caltech101_clean"  # data brings its split and labels along
     assert config.labels.merges.Faces_easy == "Faces"
     assert composed("data=image_folder", "data.root=x").split._target_.endswith(".random_split")
@@ -292,6 +321,18 @@ def test_data_that_brings_its_split_still_lets_a_person_choose(
     config = composed("split=random", "labels=plain")
     assert config.split._target_ == "devise_exp.data.splits.random_split"
     assert not config.labels.merges
+
+
+def test_callbacks_and_loggers_stand_beside_each_other(
+    composed: Callable[..., DictConfig],
+) -> None:
+    config = compose_config(["logger=[wandb,csv]", "callbacks=[default,lr_monitor]"])
+    assert list(config.logger) == ["wandb", "csv"]
+    assert set(config.callbacks) == {*CALLBACKS, "lr_monitor"}
+    assert all(config.callbacks[name] is True for name in CALLBACKS)
+    online = compose_config(["logger=[csv,wandb]", "logger.offline=false", "logger.log_model=true"])
+    assert (online.logger.wandb.offline, online.logger.wandb.log_model) == (False, True)
+    assert composed("trainer=mps").trainer.accelerator == "mps"
 
 
 def test_an_unknown_option_of_any_group_is_refused(composed: Callable[..., DictConfig]) -> None:
@@ -320,15 +361,15 @@ def test_nothing_names_a_file_that_is_not_there() -> None:
                 assert f"{group}/{option}" in FILES
 
 
-def test_the_sweep_for_wandb_is_what_train_takes(composed: Callable[..., DictConfig]) -> None:
+def test_the_sweep_for_wandb_is_what_train_takes() -> None:
     created = yaml.safe_load((CONF.parent / "experiments/wandb_sweep/sweep.yaml").read_text())
     arguments = []
     for key, given in created["parameters"].items():
         value = given["values"][-1] if "values" in given else given["min"]
         arguments.append(f"{key}={value}")
     rest = [item for item in created["command"] if not item.startswith("$")]
-    config = composed(*arguments, *rest)
-    assert config.logger.tags == ["sweep"]
+    config = compose_config([*arguments, *rest])
+    assert config.logger.wandb.tags == ["sweep"]
     assert config.loss.temperature == 0.05
     assert (CONF.parent / created["program"]).is_file()
 

@@ -38,6 +38,7 @@ def test_the_readme_lists_every_option() -> None:
         for folder in CONF.iterdir()
         if folder.is_dir() and folder.name not in ("experiment", "study")
         for path in folder.glob("*.yaml")
+        if path.stem != "own"  # of most groups, said once
     }
     rows = [line for line in lines if re.match(r"\| `\w+`(, `\w+`)? \| `", line)]
     listed = set()

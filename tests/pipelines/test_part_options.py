@@ -126,7 +126,7 @@ def test_every_other_option_takes_a_value_or_ends_in_one_line() -> None:
         ("optimizer=sgd optimizer.momentum=2", "optimizer.momentum=2: give a number from 0 to"),
         ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val=-1: give a finite number"),
         ("scheduler.T_max=0", "scheduler.T_max=0: give a whole number from 1 on"),
-        ("logger=wandb logger.offline=maybe", "logger.offline=maybe: give true or false"),
+        ("logger=wandb logger.wandb.offline=maybe", "logger.wandb.offline=maybe: give true or"),
         ("ks=[1,1]", "ks=[1, 1]: give a whole number from 1 on, a list of one or more of them, e"),
         ("prior.weights=[nan]", "prior.weights=[nan]: give a list of weights from 0 to 1000"),
         ("prior.weights=[]", "prior.weights=[]: give a list of weights from 0 to 1000"),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.decoding import open_image
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.trusted_config import trusted_group
+from devise_exp.runs.trusted_config import refuse_untrusted, trusted_group, user_parts
 from devise_exp.search.saved_run import Run
 
 
@@ -69,3 +70,37 @@ def test_keys_of_hydra_are_those_of_this_project(tmp_path: Path, flags: dict[str
         trusted_group(config, "index", tmp_path)
     config.index = {"_target_": "devise_exp.index.ExactIndex", "_partial_": True}
     assert trusted_group(config, "index", tmp_path) == config.index
+
+
+def test_what_would_be_imported_is_said(tmp_path: Path) -> None:
+    config = OmegaConf.create({
+        "loss": {"_target_": "mymodule.loss", "inner": [{"_target_": "os.getcwd"}]},
+        "optimizer": {"_target_": "torch.optim.Adam"},
+        "projection": {"_target_": "devise_exp.methods.projection.torch.load"},
+        "index": {"_target_": "devise_exp.index.ExactIndex"},
+        "callbacks": {"a": {"_target_": "pytorch_lightning.callbacks.Timer"}},
+    })  # fmt: skip
+    parts = {
+        "loss": "mymodule.loss",
+        "loss.inner[0]": "os.getcwd",
+        "projection": "devise_exp.methods.projection.torch.load",
+    }
+    assert {path: node["_target_"] for path, node in user_parts(config).items()} == parts
+    said = ", ".join(f"{path}={target}" for path, target in parts.items())
+    with pytest.raises(InputError) as error:
+        refuse_untrusted(config, "run")
+    assert f"it would import {said}: if you trust it, add --trust" in str(error.value)
+    with pytest.raises(InputError, match=r"would import projection=devise_exp.*: if you trust it"):
+        trusted_group(config, "projection", tmp_path)
+
+
+def test_every_option_of_this_project_is_trusted(composed: Callable[..., DictConfig]) -> None:
+    assert user_parts(composed("method=all")) == {}
+
+
+def test_a_trusted_folder_is_built_or_one_line_says_why_not(tmp_path: Path) -> None:
+    config = OmegaConf.create({"projection": {"_target_": "torch.nn.functional.linear"}})
+    assert trusted_group(config, "projection", tmp_path, trust=True) == config.projection
+    config.projection._target_ = "nosuchmodule.linear"
+    with pytest.raises(InputError, match="there is no module nosuchmodule"):
+        trusted_group(config, "projection", tmp_path, trust=True)

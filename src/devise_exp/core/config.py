@@ -18,9 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from devise_exp.core.errors import InputError
 from devise_exp.core.overrides import quoted_arguments, quoted_value
 from devise_exp.core.paths import CONF
+from devise_exp.core.short_forms import long_forms
 
 # Groups whose options stand beside each other; of any other a second would change the first.
-_TAKE_SEVERAL = ("method", "experiment")
+_TAKE_SEVERAL = ("method", "experiment", "callbacks", "logger")
 # Its keys are of ASCII.
 _NAME_AS_KEY = re.compile(r"\+*labels\.(aliases|merges)\.(.*)=")
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
@@ -49,6 +50,7 @@ def compose_config(
         raise InputError(f"{CONF}: no configs there: install the package again")
     overrides = quoted_arguments(overrides)
     check_arguments(overrides)
+    overrides = long_forms(overrides)
     search = [f"hydra.searchpath=[{quoted_value(f'file://{more.absolute()}')}]"] if more else []
     with _other_hydra_aside(), initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(name, overrides=[*overrides, *search])

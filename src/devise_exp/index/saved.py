@@ -1,4 +1,4 @@
-"""Reading a saved index."""
+"""Saving an index, and reading it again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,22 @@ from devise_exp.index.faiss_index import FaissIndex
 from devise_exp.index.files import GRAPH, VECTORS, checked_folder, unreadable
 from devise_exp.index.nmslib_index import NmslibIndex
 from devise_exp.index.protocol import Index
+
+
+def save(index: Index, folder: Path) -> None:
+    """Write an index; of one that is not of this package, the vectors as an exact index.
+
+    Args:
+        index: The index.
+        folder: A new folder, or that of an index, which is replaced.
+
+    Raises:
+        InputError: The folder holds something else.
+    """
+    if type(index) in (ExactIndex, AutoIndex, NmslibIndex, FaissIndex):
+        index.save(folder)
+    else:
+        ExactIndex(index.vectors).save(folder)
 
 
 def load(folder: Path) -> Index:

@@ -5,32 +5,31 @@ from __future__ import annotations
 import re
 from functools import partial
 
-import torch
 from hydra.utils import instantiate
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.name_files import listed
+from devise_exp.core.user_code import user_errors
 from devise_exp.data.copies import CopyReport
 from devise_exp.evaluation.protocol_options import ks_of
 from devise_exp.evaluation.protocols import MODEL, standard_protocols
 from devise_exp.methods.pretraining_words import PRETRAINING, missing_classifier
 from devise_exp.pipelines import reused_hyperparameters
-from devise_exp.pipelines.build import build_module, seen_vectors
 from devise_exp.pipelines.class_audit import announce_audit
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.few_classes import require_classes, too_few_classes
 from devise_exp.pipelines.fit import build_method, fit_to
+from devise_exp.pipelines.logger import check_loggers
 from devise_exp.pipelines.option_errors import as_written
 from devise_exp.pipelines.plain_names import PLAIN_NAMES
 from devise_exp.pipelines.recipe import recipe_of
-from devise_exp.reports.wandb import check_wandb
+from devise_exp.pipelines.training_checks import check_training
+from devise_exp.pipelines.user_parts import user_target
 from devise_exp.text import labels
 from devise_exp.text.distinct import near_classes
-from devise_exp.training.batches import image_inputs
 
 
 def check(config: DictConfig, data: ExperimentData) -> None:
@@ -47,15 +46,14 @@ def check(config: DictConfig, data: ExperimentData) -> None:
     check_training(config, data)
     for protocol in standard_protocols(data.split.seen, data.split.unseen):
         ks_of(protocol, config.ks)
-    if config.logger:
-        check_wandb(config.logger.offline)
+    check_loggers(config)
     if "_target_" not in (config.index or {}):
         raise InputError(
             f"index=saved is for {spelled('evaluate')}: choose hnsw, brute_force, exact, auto or "
             "faiss"
         )
-    with as_input_error("index"):
-        instantiate(config.index)(data.class_vectors[:2])
+    with as_input_error("index"), user_errors("index", user_target(config, "index")):
+        instantiate(config.index)(data.class_vectors[:2]).search(data.class_vectors[:1], 1)
     if config.prior and data.pretraining is not None:
         with as_input_error("prior"):
             instantiate(config.prior)(data.pretraining)
@@ -166,38 +164,3 @@ def _announce_copies(copies: CopyReport) -> None:
             "resized, encoded anew or photographed in series (about.json lists them): "
             "copies.near=group keeps such images together"
         )
-
-
-def check_training(config: DictConfig, data: ExperimentData) -> None:
-    """Build every part of the training once, so that a wrong option ends the run early.
-
-    Args:
-        config: Of train.py.
-        data: What was prepared by it.
-
-    Raises:
-        InputError: If a part cannot be built, or parts do not fit together.
-    """
-    if data.backbone.trainable:
-        image_inputs(data.dataset, data.split, data.backbone)
-    if (
-        config.trainer.gradient_clip_val
-        and "mixed" in str(config.trainer.precision)
-        and config.optimizer.get("fused")
-    ):
-        raise InputError(
-            f"trainer.precision={config.trainer.precision} cannot clip gradients of a fused "
-            "optimizer: set optimizer.fused=false"
-        )
-    with as_input_error("seed or projection"):
-        recipe = recipe_of(config, data.n_train)
-        module = build_module(recipe, data.backbone.feature_dim, seen_vectors(data))
-        embeddings = module(torch.zeros(2, data.backbone.feature_dim))
-    with as_input_error("loss"):
-        module.loss(embeddings, torch.zeros(2, dtype=torch.int64), module.class_vectors)
-    with as_input_error("optimizer or scheduler"):
-        module.configure_optimizers()
-    with as_input_error("trainer"):
-        # As in `fit_with_lightning`: else Lightning looks for Slurm.
-        environment = LightningEnvironment()
-        instantiate(config.trainer)(logger=False, enable_checkpointing=False, plugins=[environment])

@@ -14,6 +14,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.data.listing import Listed
 from devise_exp.data.scan import is_image
 from devise_exp.pipelines.label_entries import label_entries, with_file
+from devise_exp.pipelines.user_parts import built
 from devise_exp.text import labels
 from devise_exp.text.missing_words import MissingWordsError
 from devise_exp.text.resolution import Resolution
@@ -46,8 +47,8 @@ class ClassWords:
     @cached_property
     def vocabulary(self) -> WordVectors:
         """The word vectors, read when they are first asked for."""
-        vocabulary: WordVectors = instantiate(self.config.word_vectors)
-        return vocabulary
+        vocabulary = instantiate(self.config.word_vectors)
+        return built(vocabulary, WordVectors, "word_vectors", self.config)
 
     def of(self, classes: Sequence[str], kept: Sequence[str]) -> tuple[np.ndarray, Words]:
         """Merge classes, and find words for what is left.

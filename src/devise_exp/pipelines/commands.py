@@ -24,6 +24,7 @@ from devise_exp.core.command import command
 from devise_exp.core.config import check_arguments, check_given_once
 from devise_exp.core.errors import InputError
 from devise_exp.core.paths import CONF
+from devise_exp.core.short_forms import long_forms
 from devise_exp.pipelines.distributed_main import distributed_main
 
 
@@ -61,6 +62,7 @@ def _hydra_main(function: Callable[[DictConfig], Any], config_name: str) -> Call
         try:
             check_given_once(sys.argv[1:])
             check_arguments(sys.argv[1:])
+            sys.argv[1:] = long_forms(sys.argv[1:])
             _check_flags()
             main()
         except KeyboardInterrupt as error:

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers.logger import DummyLogger
 
 from devise_exp.core.command import spelled
 from devise_exp.core.errors import InputError, as_input_error
@@ -28,6 +29,7 @@ from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import FromOne
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.pipelines.recipe import recipe_of
+from devise_exp.pipelines.user_parts import use_user_parts
 from devise_exp.runs.folder import RunFolder
 from devise_exp.training.checkpoint import BEST, load_weights
 from devise_exp.training.distributed.environment import launcher_of
@@ -166,6 +168,7 @@ def run_stage(request: StageRequest) -> None:
     """
     silence_lightning()
     config = cast(DictConfig, OmegaConf.create(request.config))
+    use_user_parts(config, quietly=True)  # rank 0 has said so
     data, run = prepare(config), RunFolder(Path(request.run_folder))
     recipe = recipe_of(config, data.n_train)
     if request.stage == "features":
@@ -176,10 +179,12 @@ def run_stage(request: StageRequest) -> None:
         return
     if not run.path.is_dir():
         raise InputError(f"{run.path} is not there: set hydra.run.dir to a folder all nodes share")
+    # Rank 0 logs; a callback may want a logger here too.
+    logger = DummyLogger() if config.get("logger") else False
     if request.stage == "projection":
-        fit.fit_projection(recipe, run, data, features_of(config, data))
+        fit.fit_projection(recipe, run, data, features_of(config, data), logger)
     else:
-        fit.fit_network(recipe, run, data)
+        fit.fit_network(recipe, run, data, logger)
 
 
 def _of_this_job(

@@ -19,6 +19,7 @@ from devise_exp.pipelines.class_words import ClassWords
 from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.labelled import LabelledImages, draws_clean, read_labelled, read_split
 from devise_exp.pipelines.settings import read_settings
+from devise_exp.pipelines.user_parts import use_user_parts
 from devise_exp.reports.tables import to_csv
 from devise_exp.text import labels
 
@@ -59,6 +60,7 @@ def preview(
         check_names_file(unseen_file, "--unseen-file")
     config = compose_config(overrides, more=more)
     read_settings(config)
+    use_user_parts(config)
     labelled = read_labelled(config, config.labels.on_missing, strict=False)
     looked = _look(config, labelled)
     for line in labelled.dataset.about:

@@ -104,6 +104,7 @@ def fit_network(
             patience=recipe.training.patience,
             batch_size=recipe.tuning.batch_size,
             num_workers=recipe.tuning.num_workers,
+            **_callbacks(recipe),
         ),
         logger,
     )
@@ -118,7 +119,13 @@ def _fit_settings(recipe: Recipe, resumable: bool = True) -> FitSettings:
         patience=training.patience,
         num_workers=training.num_workers,
         resumable=resumable,
+        **(_callbacks(recipe) if resumable else {}),
     )
+
+
+def _callbacks(recipe: Recipe) -> dict[str, Any]:
+    """The callbacks of the run's own training; class folds and methods have none of a user's."""
+    return {"callbacks": recipe.new_callbacks(), "without": recipe.without}
 
 
 def fit_to(recipe: Recipe, task: Task) -> nn.Module:

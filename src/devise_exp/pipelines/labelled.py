@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from devise_exp.core.errors import InputError, as_input_error
+from devise_exp.core.user_code import user_errors
 from devise_exp.data.copies import SplitImages, split_images
 from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.labelled_rows import LabelledRows
@@ -23,6 +24,7 @@ from devise_exp.pipelines.class_words import ClassWords
 from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.outputs import check_folder, holds_run, remove_empty
 from devise_exp.pipelines.settings import read_settings
+from devise_exp.pipelines.user_parts import built, use_user_parts, user_target
 from devise_exp.text.resolution import Resolution
 from devise_exp.text.word_vectors.vectors import WordVectors
 
@@ -84,6 +86,7 @@ def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
     try:
         if config.resume is None:
             read_settings(config)
+            use_user_parts(config)
             check_folder(folder)
         if config.resume is not None or holds_run(folder):
             return None
@@ -152,8 +155,7 @@ def read_images(config: DictConfig) -> ImageDataset:
         )
     implied = {"parts": "keep"} if takes_parts and "parts" in config.data and not parts else {}
     try:
-        dataset: ImageDataset = instantiate(config.data, **implied)
-        return dataset
+        return built(instantiate(config.data, **implied), ImageDataset, "data", config)
     except InstantiationException as error:
         wrong = error.__cause__
         while isinstance(wrong, InstantiationException):  # of word vectors, asked for by the images
@@ -195,8 +197,8 @@ def read_split(
     """
     data = replace(_rows(labelled, with_missing), verdicts=verdicts)
     copies = config.get("copies") or {}  # a run of an earlier version has none
-    with as_input_error("split"):
-        return split_images(data, instantiate(config.split), labelled.dataset.looks, **copies)
+    with as_input_error("split"), user_errors("split", user_target(config, "split")):
+        return split_images(data, _splitter(config), labelled.dataset.looks, **copies)
 
 
 def draw_split(config: DictConfig, labelled: LabelledImages) -> Split:
@@ -209,9 +211,14 @@ def draw_split(config: DictConfig, labelled: LabelledImages) -> Split:
     Returns:
         The split, with rows that copies may move.
     """
-    with as_input_error("split"):
-        split: Split = instantiate(config.split)(_rows(labelled, with_missing=False))
-    return split
+    with as_input_error("split"), user_errors("split", user_target(config, "split")):
+        return _splitter(config)(_rows(labelled, with_missing=False))
+
+
+def _splitter(config: DictConfig) -> Callable[[LabelledRows], Split]:
+    """The function that splits, whose result is checked."""
+    split = instantiate(config.split)
+    return lambda data: built(split(data), Split, "split", config)
 
 
 def _rows(labelled: LabelledImages, with_missing: bool) -> LabelledRows:

@@ -1,134 +1,146 @@
-"""The logger that a run's config asks for; its errors are warnings, and the run goes on."""
+"""The loggers that a run's config asks for, any number of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import inspect
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from functools import partial
+from importlib import import_module
+from typing import Any
 
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import Logger
 
-from devise_exp.core.console import format_error, warn
+from devise_exp.core.errors import InputError
 from devise_exp.core.stops import hold_stops
 from devise_exp.pipelines.grid import grid_folder
-from devise_exp.reports.wandb import logger_options
+from devise_exp.pipelines.lasting_logger import LastingLogger
+from devise_exp.reports.loggers import log_artifacts, log_metrics
+from devise_exp.reports.wandb import check_wandb, log_run, logger_options
 from devise_exp.runs.folder import RunFolder
 
+_LOGGERS = "pytorch_lightning.loggers"
+WANDB = f"{_LOGGERS}.WandbLogger"
+_MLFLOW = f"{_LOGGERS}.MLFlowLogger"
+_EXTRAS = {f"{_LOGGERS}.TensorBoardLogger": "tensorboard", _MLFLOW: "mlflow"}
 
-class LastingLogger(Logger):
-    """A logger that ends with a warning where another one would end the run.
+
+def loggers_of(config: DictConfig) -> dict[str, DictConfig]:
+    """List the loggers of a config.
 
     Args:
-        make: Makes the logger; it may fail.
+        config: Of train.py; in a run of before its group `logger` is one logger.
+
+    Returns:
+        Name -> what Hydra builds it from; none for logger=none.
+
+    Raises:
+        InputError: An entry is none.
     """
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        super().__init__()
-        self.inner: Any = None
-        self.attempt(lambda _: setattr(self, "inner", make()))
-
-    def attempt(self, action: Callable[[Any], Any]) -> Any:
-        """Do something with the logger; after the first error nothing is done any more.
-
-        Args:
-            action: Is given the logger.
-
-        Returns:
-            What the action returns, None if it has failed.
-        """
-        try:
-            return action(self.inner)
-        except Exception as error:  # of a library, a disk or a network: the run needs none of them
-            warn(
-                f"the logger has failed, so the run goes on without it: {format_error(error)}: "
-                "logger=none leaves it out, the run folder has every metric"
+    group = config.get("logger") or {}
+    if "_target_" in group:
+        return {"wandb": config.logger}
+    for name, node in group.items():
+        if node is not None and not (OmegaConf.is_dict(node) and "_target_" in node):
+            raise InputError(
+                f"logger.{name}: give a logger, +logger.{name}._target_=..., or choose among "
+                "logger=wandb, csv, tensorboard, mlflow and none"
             )
-            self.inner = None
-            return None
+    return {str(name): node for name, node in group.items() if node is not None}
 
-    @property
-    def name(self) -> str | None:
-        """Of the logger, None if it has failed."""
-        return cast("str | None", self._attribute("name"))
 
-    @property
-    def version(self) -> int | str | None:
-        """Of the logger, None if it has failed."""
-        return cast("int | str | None", self._attribute("version"))
+def check_loggers(config: DictConfig) -> None:
+    """Check that the loggers of a config can log, as far as that can be seen before a run.
 
-    @property
-    def save_dir(self) -> str | None:
-        """Where the logger writes, None if it has failed."""
-        return cast("str | None", self._attribute("save_dir"))
+    Args:
+        config: Of train.py.
 
-    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
-        """Log the metrics of a step."""
-        self._call("log_metrics", metrics, step=step)
-
-    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Log the settings of a run."""
-        self._call("log_hyperparams", params, *args, **kwargs)
-
-    def log_graph(self, model: Any, input_array: Any = None) -> None:
-        """Log the graph of a network."""
-        self._call("log_graph", model, input_array)
-
-    def save(self) -> None:
-        """Write what was logged."""
-        self._call("save")
-
-    def finalize(self, status: str) -> None:
-        """End a training."""
-        self._call("finalize", status)
-
-    def after_save_checkpoint(self, checkpoint_callback: Any) -> None:
-        """Note that a checkpoint was written."""
-        self._call("after_save_checkpoint", checkpoint_callback)
-
-    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        if self.inner is not None:
-            return self.attempt(lambda inner: getattr(inner, method)(*args, **kwargs))
-        return None
-
-    def _attribute(self, name: str) -> Any:
-        if self.inner is not None:
-            return self.attempt(lambda inner: getattr(inner, name))
-        return None
+    Raises:
+        InputError: W&B is online without an account, or a package is missing.
+    """
+    for name, node in loggers_of(config).items():
+        if node._target_ == WANDB:
+            check_wandb(node.offline)
+        if package := _EXTRAS.get(node._target_):
+            try:
+                import_module(package)
+            except ImportError as error:
+                raise InputError(
+                    f"logger={name} needs {package}: pip install 'devise-exp[{package}]'"
+                ) from error
 
 
 @contextmanager
-def run_logger(config: DictConfig, run: RunFolder) -> Iterator[LastingLogger | None]:
-    """Open the logger of a run; its W&B run ends with the block.
+def run_loggers(config: DictConfig, run: RunFolder) -> Iterator[Mapping[str, LastingLogger]]:
+    """Open the loggers of a run; they end with the block.
 
     Args:
         config: Of the run; its group `logger` may be empty.
-        run: Where the logger writes.
+        run: Where the loggers write.
 
     Yields:
-        The logger, None for none.
+        Name -> logger.
     """
-    if not config.logger:
-        yield None
-        return
-    logger = LastingLogger(lambda: _wandb_logger(config, run))
+    nodes = loggers_of(config)
+    loggers = {
+        name: LastingLogger(partial(_build, node, run), name * (len(nodes) > 1))
+        for name, node in nodes.items()
+    }
     try:
-        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
-        yield logger
+        for logger in loggers.values():
+            logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))
+        yield loggers
     finally:
         with hold_stops():  # a W&B run that is ended halfway keeps the process from ending
-            logger.attempt(lambda _: _finish_wandb())  # the next job of a sweep gets its own
+            for name, logger in loggers.items():
+                if nodes[name]._target_ == WANDB:
+                    logger.attempt(lambda _: _finish_wandb())  # the next job gets a run of its own
 
 
-def _wandb_logger(config: DictConfig, run: RunFolder) -> Any:
+def log_finished(
+    loggers: Mapping[str, LastingLogger], config: DictConfig, report: Any, shown: Any
+) -> None:
+    """Log what a finished run has come to.
+
+    Args:
+        loggers: Name -> logger.
+        config: Of the run.
+        report: Its metrics, an EvalReport.
+        shown: The run, a ShownRun.
+    """
+    for name, node in loggers_of(config).items():
+        logger = loggers[name]
+        if node._target_ != WANDB:
+            logger.attempt(partial(log_metrics, report=report))
+            continue
+        logger.attempt(partial(log_run, report=report, run=shown))
+        if node.get("log_model"):
+            logger.attempt(partial(log_artifacts, folder=shown.path))
+
+
+def _build(node: DictConfig, run: RunFolder) -> Any:
+    if node._target_ == WANDB:
+        return _wandb_logger(node, run)
+    folder = run.path
+    given: dict[str, Any] = {"save_dir": str(folder)}
+    if node._target_ == _MLFLOW:
+        given = {"save_dir": str(folder / "mlruns"), "run_name": folder.name}
+        node = OmegaConf.create({key: value for key, value in node.items() if value is not None})
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # that of the run folder
+    taken = inspect.signature(get_object(node._target_)).parameters
+    logger = instantiate(node, **{k: v for k, v in given.items() if k in taken and k not in node})
+    return logger() if node.get("_partial_") else logger
+
+
+def _wandb_logger(node: DictConfig, run: RunFolder) -> Any:
     options = logger_options(
-        run.path,
-        offline=config.logger.offline,
-        group=config.logger.get("group"),
-        grid=grid_folder(),
+        run.path, offline=node.offline, group=node.get("group"), grid=grid_folder()
     )
-    logger = instantiate(config.logger)(**options)
+    # Lightning's log_model knows its own checkpoints alone, and refuses offline runs.
+    plain = {key: value for key, value in node.items() if key != "log_model"}
+    logger = instantiate(OmegaConf.create(plain))(**options)
     # Lightning always passes it, and W&B warns that it has no meaning any more.
     getattr(logger, "_wandb_init", {}).pop("anonymous", None)
     return logger

@@ -105,7 +105,17 @@ PARTS: Mapping[str, Kinds] = {
     },
     "pytorch_lightning.loggers.WandbLogger": {
         "project": Text, "offline": Switch, "group": Name | None, "tags": Names,
+        "log_model": Switch,
     },
+    "pytorch_lightning.loggers.CSVLogger": {"name": Text, "flush_logs_every_n_steps": FromOne},
+    "pytorch_lightning.loggers.TensorBoardLogger": {"name": Text},
+    "pytorch_lightning.loggers.MLFlowLogger": {
+        "experiment_name": Text, "tracking_uri": Text | None,
+    },
+    "pytorch_lightning.callbacks.LearningRateMonitor": {
+        "logging_interval": one_of("step", "epoch") | None,
+    },
+    "pytorch_lightning.callbacks.RichModelSummary": {"max_depth": FromOne},
     "optuna.samplers.TPESampler": {
         "n_startup_trials": FromZero, "multivariate": Switch, "constant_liar": Switch,
     },
@@ -234,7 +244,7 @@ def check_part(path: str, part: DictConfig) -> None:
 
 def _parts(path: str, node: DictConfig) -> Iterator[tuple[str, DictConfig]]:
     """The nodes of a config that Hydra builds something of, with their keys."""
-    if "_target_" in node:
+    if "_target_" in list(node):  # `in node` denies one that is needed and not given
         yield path, node
     for key in map(str, node):
         if OmegaConf.is_dict(OmegaConf.select(node, key, throw_on_missing=False)):

@@ -20,6 +20,7 @@ from devise_exp.pipelines.class_audit import audit_config, require_clean, verdic
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.joint import joint_texts
 from devise_exp.pipelines.labelled import LabelledImages, read_labelled, read_split
+from devise_exp.pipelines.user_parts import built
 from devise_exp.text import labels
 from devise_exp.text.distinct import require_distinct_vectors
 
@@ -94,8 +95,7 @@ def read_backbone(config: DictConfig) -> Backbone:
     Returns:
         The backbone.
     """
-    backbone: Backbone = instantiate(config.backbone)
-    return backbone
+    return built(instantiate(config.backbone), Backbone, "backbone", config)
 
 
 def features_of(

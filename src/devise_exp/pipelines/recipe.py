@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra.utils import instantiate
@@ -40,6 +40,8 @@ class Recipe:
         new_scheduler: Gives the scheduler's constructor, of an optimizer, or None.
         new_trainer: Gives the constructor of the Lightning trainer of the first stage.
         projection: Gives the projection's constructor, of feature_dim and dim.
+        new_callbacks: Gives a user's callbacks, for the run's own projection and network.
+        without: The callbacks of this project that are left out there.
     """
 
     seed: int
@@ -53,6 +55,8 @@ class Recipe:
     new_scheduler: Callable[[], Callable[..., Any] | None]
     new_trainer: Callable[[], Callable[..., Any]]
     projection: Callable[[], Callable[[int, int], nn.Module]]
+    new_callbacks: Callable[[], tuple[Any, ...]]
+    without: frozenset[str]
 
     def new_projection(self, feature_dim: int, dim: int) -> nn.Module:
         """Build a projection whose weights the seed decides.
@@ -111,11 +115,13 @@ def recipe_of(config: DictConfig, n_train: int, epochs_share: float = 1.0) -> Re
         clip=settings.trainer.gradient_clip_val or None,  # 0 is off for Lightning
         training=settings.training,
         tuning=settings.tuning,
-        new_loss=partial(instantiate, config.loss),
+        new_loss=partial(_loss, config.loss),
         new_optimizer=partial(instantiate, config.optimizer),
         new_scheduler=partial(_scheduler, config.scheduler, whole, epochs),
         new_trainer=partial(_trainer, config.trainer, epochs),
         projection=partial(instantiate, config.projection),
+        new_callbacks=partial(_callbacks, config),
+        without=frozenset(k for k, v in (config.get("callbacks") or {}).items() if v is False),
     )
 
 
@@ -139,6 +145,20 @@ def epochs_of(config: DictConfig, settings: Settings, n_train: int) -> int:
     order = SeededBatchSampler(n_train, training.batch_size, seed=0, world_size=processes * nodes)
     steps = -(-len(order) // settings.trainer.accumulate_grad_batches)
     return max(training.min_epochs, -(-training.min_steps // max(steps, 1)))
+
+
+def _callbacks(config: DictConfig) -> tuple[Any, ...]:
+    from devise_exp.pipelines.callbacks import user_callbacks  # late: Lightning
+
+    return user_callbacks(config)
+
+
+def _loss(config: DictConfig) -> Loss:
+    """The loss; a class of one's own is built before it is called with embeddings."""
+    loss: Any = instantiate(config)
+    if isinstance(loss, partial) and isinstance(loss.func, type):
+        return cast(Loss, loss())
+    return cast(Loss, loss)
 
 
 def _trainer(config: DictConfig, epochs: int) -> Callable[..., Any]:

@@ -22,12 +22,13 @@ from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol
 from devise_exp.pipelines.predicted import class_names, images_of_folder, save_predictions
 from devise_exp.pipelines.score import Spaces, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import EvaluatedFolder, read_evaluation
+from devise_exp.pipelines.user_parts import use_user_parts
 from devise_exp.reports import run_tables
 from devise_exp.reports.predictions import PartImages, images_of_run
 from devise_exp.reports.run_tables import run_title
 from devise_exp.runs.files import write_json
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.trusted_config import trusted_group
+from devise_exp.runs.trusted_config import refuse_untrusted
 from devise_exp.search.saved_run import Run
 from devise_exp.text import labels
 from devise_exp.text.labels import class_vectors
@@ -65,11 +66,12 @@ def evaluate_quietly(config: DictConfig) -> tuple[EvalReport, Path]:
         InputError: If an option is wrong, or the run folder is damaged.
     """
     settings = read_evaluation(config)
-    saved = Run.open(str(config.run_dir))
+    saved = Run.open(str(config.run_dir), settings.trust)
     run = saved.folder
     run.class_vectors()  # checked although the space is read from other files: damage is said
     # An empty group means the run's own.
-    index_config = config.index or trusted_group(run.config(), "index", run.path)
+    use_user_parts(config)
+    index_config = config.index or run.part("index")
     if settings.data.root is None:
         source = _run_images(run, config.checkpoint)
     else:
@@ -160,8 +162,8 @@ def _has_images(model: MethodOutput, protocol: Protocol) -> bool:
 def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     """Embed the evaluated rows by another checkpoint, which needs the data of the run.
 
-    It builds everything that config.yaml names, not only what `runs.trusted_config` lists: for a
-    run folder that one trusts.
+    It builds everything that config.yaml names; parts of somebody's own for a run folder that one
+    trusts alone.
     """
     # Late: nothing else here needs torch.
     from devise_exp.methods.devise_model import trained_model
@@ -174,6 +176,9 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     from devise_exp.training.checkpoint import load_weights
 
     config = run.config()
+    if not run.trusted:
+        refuse_untrusted(config, f"{run.path}: checkpoint={checkpoint}")
+    use_user_parts(config)
     config.class_folds = (
         0  # nothing is chosen here, and an older run may say a number that is wrong
     )

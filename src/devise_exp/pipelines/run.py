@@ -14,6 +14,7 @@ from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.index.saved import save
 from devise_exp.methods.devise_model import cached_per_task, devise
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
@@ -23,10 +24,11 @@ from devise_exp.pipelines.distributed import as_rank_0, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
 from devise_exp.pipelines.fit import fit_to, methods_of
+from devise_exp.pipelines.hydra_files import keep_hydra_files
 from devise_exp.pipelines.image_names import about_image_names, name_images
 from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.pipelines.learning import learned_nothing
-from devise_exp.pipelines.logger import run_logger
+from devise_exp.pipelines.logger import log_finished, run_loggers
 from devise_exp.pipelines.outputs import check_folder, point_latest, remove_empty
 from devise_exp.pipelines.plain_names import plain_name_fits
 from devise_exp.pipelines.predicted import class_names, save_predictions
@@ -35,12 +37,12 @@ from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import Settings, read_settings
 from devise_exp.pipelines.state import FinishedRun, MethodFit, RunState
+from devise_exp.pipelines.user_parts import trusted_config, use_user_parts
 from devise_exp.reports import run_tables
 from devise_exp.reports.html.page import write_html
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.predictions import images_of_run
 from devise_exp.reports.run_tables import run_title
-from devise_exp.reports.wandb import log_run
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
 from devise_exp.text.word_checks import check_words
@@ -76,8 +78,9 @@ def train(
     try:
         if config.resume is not None:
             run = RunFolder(Path(str(config.resume)).expanduser().resolve())
-            config = run.config()
+            config = trusted_config(config, run.config(), run.path)
         read_settings(config)
+        use_user_parts(config)
         run.check_free_for(config)
         check_folder(run.path)
         finished: FinishedRun = as_rank_0(
@@ -101,15 +104,14 @@ def _train(
     """Fill the run folder; the first of several processes calls this."""
     run = RunFolder(folder)
     state = _prepare(config, read_settings(config), run, ready, labelled)
-    with run_logger(config, run) as logger:
-        module, best = _fit_model(state, logger or False)
+    with run_loggers(config, run) as loggers:
+        module, best = _fit_model(state, [*loggers.values()] or False)
         projection, fits = _fit_methods(state, module)
         outputs = _embed(state, projection, fits)
         report = _evaluate(state, outputs)
         shown = _write_reports(state, report)
         run.finish()  # it has its files: what follows, and may fail, shows them elsewhere
-        if logger:
-            logger.attempt(lambda inner: log_run(inner, report, shown))
+        log_finished(loggers, config, report, shown)
     return FinishedRun(report=report, best=best, about=state.about, page=state.settings.report)
 
 
@@ -136,6 +138,7 @@ def _prepare(
     if features is None:
         features = distributed.features(config, data)
     run.begin(config)
+    keep_hydra_files(run.path, config)
     word_checks = check_words(data.resolutions, data.class_vectors, data.vocabulary)
     verdicts = data.class_audit.verdicts(data.split.classes)
     run.save_classes(
@@ -284,7 +287,7 @@ def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
     images, labels = images_of_run(run), class_names(run)
     options = settings.predictions
     save_predictions(run.path, options, outputs, protocols, evaluation, images, labels)
-    make_index(state.data.class_vectors).save(run.path / "index")
+    save(make_index(state.data.class_vectors), run.path / "index")
     return report
 
 

@@ -19,6 +19,7 @@ from devise_exp.core.files import write_text
 from devise_exp.pipelines import checks, distributed, run
 from devise_exp.pipelines.distributed import as_rank_0
 from devise_exp.pipelines.grid import grid_folder
+from devise_exp.pipelines.hydra_files import keep_hydra_files
 from devise_exp.pipelines.labelled import LabelledImages, draw_split, draws_clean, read_labelled
 from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import Seed
@@ -26,6 +27,7 @@ from devise_exp.pipelines.outputs import check_folder, remove_empty
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.series_tables import summarise, write_finished
 from devise_exp.pipelines.settings import read_settings
+from devise_exp.pipelines.user_parts import trusted_config
 from devise_exp.runs import results
 from devise_exp.runs.config_names import SERIES as CONFIG
 from devise_exp.runs.folder import RunFolder
@@ -82,7 +84,7 @@ def _resumed(config: DictConfig, folder: Path) -> tuple[DictConfig, Path]:
     if not (series / CONFIG).is_file():
         return config, folder
     remove_empty(folder)
-    saved = read_config(series, CONFIG)
+    saved = trusted_config(config, read_config(series, CONFIG), series)
     if config.seeds != 1:
         saved.seeds = config.seeds
     if config.split_seeds != 1 and saved.split_seeds == 1:
@@ -111,6 +113,7 @@ def _train_runs(
             config, _train_splits, config, splits, labelled=labelled
         )
         values = summarise([paths for i, paths in enumerate(splits) if i not in failures])
+        keep_hydra_files(folder, config)
     except Exception:  # wrong input too: Hydra wraps what a part that it builds has raised
         if not any(path.is_dir() for path in folder.iterdir()):  # nothing was begun
             (folder / CONFIG).unlink()
@@ -172,7 +175,7 @@ def _check(config: DictConfig, folder: Path) -> None:
         ]
         several = all(series.get("split_seeds") != 1 for series in settings)
         # More seeds and splits may join, and tables and pages change no metric.
-        free = ("seeds", "report", "predictions", *(["split_seeds"] if several else []))
+        free = ("seeds", "report", "trust", "predictions", *(["split_seeds"] if several else []))
         for series in settings:
             for key in free:
                 series.pop(key, None)
@@ -246,7 +249,9 @@ def _train_split(
             seed_config.hyperparameters_from = str(paths[0])
         if is_finished(path):
             continue
-        if ready is None or seed_config.backbone.trainable:  # training changes the network in place
+        if ready is None or seed_config.backbone.get(
+            "trainable"
+        ):  # training changes the network in place
             data = prepare(seed_config, labelled)
             checks.check(seed_config, data)  # before features are extracted, which may take long
             ready = data, distributed.features(seed_config, data)

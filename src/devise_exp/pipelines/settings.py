@@ -149,6 +149,7 @@ class Settings(Section):
     tuning: TuningSettings
     trainer: TrainerSettings
     resume: PathOrNumber | None = None
+    trust: Switch = False
     hyperparameters_from: PathOrNumber | None = None
 
 
@@ -173,6 +174,7 @@ class EvaluationSettings(Section):
     checkpoint: PathOrNumber | None
     data: EvaluatedFolder
     predictions: PredictionSettings = PredictionSettings()
+    trust: Switch = False
 
 
 def read_settings(config: DictConfig) -> Settings:

@@ -21,6 +21,7 @@ from devise_exp.runs.config_names import RUN
 from devise_exp.runs.other_folders import not_a_run
 from devise_exp.runs.run_sides import RunSides
 from devise_exp.runs.saved_config import read_config
+from devise_exp.runs.trusted_config import trusted_group
 
 UNFINISHED = "UNFINISHED"
 SPACES = (MODEL, "backbone", "classifier", PRETRAINING)  # what images are compared in
@@ -29,6 +30,9 @@ SPACES = (MODEL, "backbone", "classifier", PRETRAINING)  # what images are compa
 @dataclass(frozen=True)
 class RunFolder(RunSides):
     """Paths, state and files of a run folder.
+
+    Attributes:
+        trusted: Whether its user trusts it, so that parts of somebody's own are built.
 
     - config.yaml (resolved); UNFINISHED while the run is not done
     - classes.json (name, seen, words, how each was resolved), class_vectors.npy (C, D)
@@ -47,12 +51,15 @@ class RunFolder(RunSides):
     - evaluations/N/ of evaluate.py
     """
 
+    trusted: bool = False
+
     @classmethod
-    def existing(cls, path: str | Path) -> RunFolder:
+    def existing(cls, path: str | Path, trust: bool = False) -> RunFolder:
         """Open the folder of a finished run.
 
         Args:
             path: The folder.
+            trust: Whether parts of somebody's own that its config names are built.
 
         Returns:
             The run folder.
@@ -67,7 +74,7 @@ class RunFolder(RunSides):
             raise InputError(
                 f"{path}: this run did not finish: {spelled('train', resume=path)} goes on with it"
             )
-        return cls(folder)
+        return cls(folder, trust)
 
     @property
     def checkpoints(self) -> Path:
@@ -121,6 +128,10 @@ class RunFolder(RunSides):
             settings.pop("hyperparameters_from", None)
             settings.pop("report", None)  # these two change no metric
             settings.pop("predictions", None)
+            settings.pop("trust", None)  # of the command, not of the run
+            settings.pop("logger", None)  # changes no metric either, and was one logger before
+            callbacks = settings.pop("callbacks", None) or {}
+            settings["callbacks"] = {key: v for key, v in callbacks.items() if v is not True}
         return bool(both[0] == both[1])
 
     def check_same(self, split: Split, class_vectors: np.ndarray) -> None:
@@ -198,6 +209,21 @@ class RunFolder(RunSides):
         """
         missing = "" if (self.path / RUN).is_file() else not_a_run(self.path)
         return read_config(self.path, RUN, missing)
+
+    def part(self, group: str) -> DictConfig:
+        """Read the config of a part that a search builds.
+
+        Args:
+            group: word_vectors, backbone, projection or index.
+
+        Returns:
+            The group of the config.
+
+        Raises:
+            InputError: If it names a part that is not of this project, and the folder is not
+                trusted.
+        """
+        return trusted_group(self.config(), group, self.path, self.trusted)
 
     def spaces(self) -> tuple[str, ...]:
         """List the spaces that images are embedded in.

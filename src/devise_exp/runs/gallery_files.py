@@ -63,7 +63,7 @@ def save(
         (path / ROWS).write_text(json.dumps(content), encoding="utf-8")
         for space, vectors in spaces.items():
             index = ExactIndex(vectors) if space in exact else make_index(vectors)
-            index.save(path / space)
+            saved_index.save(index, path / space)
 
 
 def load(folder: Path, space: str) -> Gallery:

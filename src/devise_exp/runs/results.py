@@ -26,7 +26,8 @@ _NO_METRICS = (
 )
 # Settings that change no metric.
 _NEUTRAL = re.compile(
-    r"(logger|report|predictions|resume|few_classes|hyperparameters_from|seeds|split_seeds|method)(\.|$)"
+    r"(logger|trust|report|predictions|resume|few_classes|hyperparameters_from|seeds|split_seeds"
+    r"|method)(\.|$)"
     r"|\w+\.num_workers$|.*\._partial_$|data\.(download|max_pixels)$|labels\.aliases_by$"
 )
 
@@ -178,7 +179,11 @@ def flat_settings(config: Any, start: str = "") -> dict[str, Any]:
             settings[start.rstrip(".")] = str(value).rsplit(".", 1)[-1]
         else:
             settings[f"{start}{key}"] = value
-    return {key: value for key, value in settings.items() if not _NEUTRAL.match(key)}
+    return {
+        key: value
+        for key, value in settings.items()
+        if not _NEUTRAL.match(key) and not (key.startswith("callbacks.") and value is True)
+    }
 
 
 def group_by_seed(runs: Sequence[RunResults]) -> list[tuple[RunResults, ...]]:

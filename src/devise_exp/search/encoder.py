@@ -11,15 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from PIL import Image
+from torch import nn
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.user_code import user_errors
 from devise_exp.features.backbones.base import Backbone
 from devise_exp.methods.embedding import Classifier, TrainedProjection, embed_spaces
 from devise_exp.methods.pretraining_words import missing_classifier
 from devise_exp.methods.prior import probabilities
 from devise_exp.runs.folder import RunFolder
-from devise_exp.runs.trusted_config import trusted_group
+from devise_exp.runs.trusted_config import is_plain
 from devise_exp.text.names import split_synonyms
 from devise_exp.training.checkpoint import BEST, load_part
 
@@ -59,12 +62,8 @@ def load_model(run: RunFolder, dim: int, checkpoint: Path | None = None) -> Save
         InputError: If the config names parts that are not built unasked, or a file is damaged.
     """
     checkpoint = checkpoint or run.checkpoints / BEST
-    config = run.config()
-    backbone: Backbone = instantiate(trusted_group(config, "backbone", run.path))
-    with torch.device("meta"):  # sizes are claims of a config until the weights have them
-        projection = instantiate(trusted_group(config, "projection", run.path))(
-            backbone.feature_dim, dim
-        )
+    backbone: Backbone = instantiate(run.part("backbone"))
+    projection = _projection(run, backbone.feature_dim, dim)
     load_part(projection, checkpoint, "projection")
     if backbone.trainable:
         load_part(backbone.network, checkpoint, "backbone")
@@ -74,6 +73,19 @@ def load_model(run: RunFolder, dim: int, checkpoint: Path | None = None) -> Save
         classifier=Classifier(*run.classifier()) if "classifier" in run.spaces() else None,
         pretraining=_pretraining_space(run, backbone),
     )
+
+
+def _projection(run: RunFolder, feature_dim: int, dim: int) -> nn.Module:
+    """The projection, without its weights."""
+    part = run.part("projection")
+    projection: nn.Module
+    if not is_plain("projection", OmegaConf.to_container(part)):  # it may compute as it is built
+        with user_errors("projection", str(part._target_)):
+            projection = instantiate(part)(feature_dim, dim)
+        return projection
+    with torch.device("meta"):  # sizes are claims of a config until the weights have them
+        projection = instantiate(part)(feature_dim, dim)
+    return projection
 
 
 def _pretraining_space(

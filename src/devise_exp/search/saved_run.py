@@ -6,12 +6,14 @@ Words need no network, so a search for words imports nothing of torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from PIL import Image
 
 from devise_exp.core.errors import InputError
@@ -28,7 +30,7 @@ from devise_exp.methods.pretraining_words import (
 from devise_exp.runs.folder import SPACES, RunFolder
 from devise_exp.runs.gallery import Gallery
 from devise_exp.runs.gallery_files import gallery_names, load
-from devise_exp.runs.trusted_config import trusted_group
+from devise_exp.runs.trusted_config import is_plain
 from devise_exp.search.gallery_sync import SyncReport, sync
 from devise_exp.text.word_vectors.vectors import WordVectors
 
@@ -51,11 +53,12 @@ class Run:
         self.spaces = folder.spaces()
 
     @classmethod
-    def open(cls, path: str | Path) -> Run:
+    def open(cls, path: str | Path, trust: bool = False) -> Run:
         """Open a run folder.
 
         Args:
             path: The folder.
+            trust: Whether parts of somebody's own that its config names are imported and built.
 
         Returns:
             The run.
@@ -63,7 +66,7 @@ class Run:
         Raises:
             InputError: The path is not a folder of a finished run.
         """
-        return cls(RunFolder.existing(path))
+        return cls(RunFolder.existing(path, trust))
 
     @cached_property
     def vocabulary(self) -> WordVectors:
@@ -158,7 +161,7 @@ class Run:
                 f"{space}: train with 'spaces=[{space}]'"
             )
         if name in PARTS:
-            return load(self.folder.gallery, space).part(name)
+            return self._with_user_index(load(self.folder.gallery, space).part(name))
         folder = self._gallery_folder(Path(name))
         if not folder.is_dir():
             if not Path(name).expanduser().is_dir():
@@ -170,7 +173,7 @@ class Run:
                 f"{name}: not indexed yet: devise-exp index {self.folder.path} {name} (or "
                 f"choose among {', '.join(PARTS)})"
             )
-        return load(folder, space)
+        return self._with_user_index(load(folder, space))
 
     def index_folder(self, folder: Path) -> SyncReport:
         """Embed the images of a folder that are new or changed, and index them all.
@@ -242,8 +245,16 @@ class Run:
 
         return ImageEncoder(self.folder, self.centre)
 
+    def _with_user_index(self, gallery: Gallery) -> Gallery:
+        """The gallery with an index of somebody's own, of which only the vectors are kept."""
+        part = self.folder.config().get("index")
+        if not part or is_plain("index", OmegaConf.to_container(part)):
+            return gallery
+        make_index = instantiate(self._trusted("index"))
+        return replace(gallery, index=make_index(gallery.index.vectors))
+
     def _trusted(self, group: str) -> Any:
-        return trusted_group(self.folder.config(), group, self.folder.path)
+        return self.folder.part(group)
 
     def _gallery_folder(self, folder: Path) -> Path:
         """Where the gallery of a folder is kept."""

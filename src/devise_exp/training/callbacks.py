@@ -80,6 +80,28 @@ class BestAndLast(Checkpoint):
         self.best.restore(state_dict)
 
 
+class LastEpoch(BestAndLast):
+    """Keeps nothing between epochs: the result is the last epoch, saved as best.ckpt."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the epoch as the result so far."""
+        if SCORE in trainer.callback_metrics:
+            score = trainer.strategy.broadcast(float(trainer.callback_metrics[SCORE]))
+            self.highest.improves(trainer.current_epoch, score)
+            self.best.score, self.best.epoch = score, trainer.current_epoch
+            self.best.risen = self.highest.risen
+        self._stop_if_late(trainer, trainer.current_epoch)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin anew."""
+        self.highest = BestEpoch(n_rows=self.best.n_rows)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the last epoch."""
+        if self.best.epoch >= 0:
+            trainer.save_checkpoint(self.folder / BEST, weights_only=True)
+
+
 class KeepSigterm(Callback):
     """Keeps the meaning that SIGTERM had before the training.
 

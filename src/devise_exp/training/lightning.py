@@ -12,16 +12,24 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback, ProgressBar, RichProgressBar
 from torch.utils.data import DataLoader
 
 from devise_exp.core.errors import InputError
 from devise_exp.training.batches import RowBatches, SeededBatchSampler, ordered_batches
 from devise_exp.training.best_epoch import TrainingResult
-from devise_exp.training.callbacks import AtomicCheckpointIO, BestAndLast, KeepSigterm, SeedEpoch
+from devise_exp.training.callbacks import (
+    AtomicCheckpointIO,
+    BestAndLast,
+    KeepSigterm,
+    LastEpoch,
+    SeedEpoch,
+)
 from devise_exp.training.checkpoint import BEST, LAST, load_weights
 from devise_exp.training.module import DeviseModule
 
+OURS = ("checkpoints", "seed_epoch", "keep_sigterm", "progress_bar")  # callbacks
 NO_EPOCH = (
     "no epoch was trained and validated: set trainer.max_epochs to 1 or more, and leave "
     "trainer.limit_train_batches and trainer.limit_val_batches above 0"
@@ -37,12 +45,16 @@ class FitSettings:
         patience: Epochs without a higher validation hit@1 after which training ends; None: never.
         num_workers: Processes that load batches.
         resumable: Whether to keep last.ckpt.
+        callbacks: A user's, added to those of this project.
+        without: Those of this project that are left out, of OURS.
     """
 
     batch_size: int = 256
     patience: int | None = 10
     num_workers: int = 0
     resumable: bool = True
+    callbacks: tuple[Callback, ...] = ()
+    without: frozenset[str] = frozenset()
 
 
 def silence_lightning() -> None:
@@ -83,9 +95,14 @@ def fit_with_lightning(
         InputError: No epoch is trained, the loss is not finite, or last.ckpt does not fit.
     """
     settings = settings or FitSettings()
-    checkpoints = BestAndLast(folder, settings.patience, settings.resumable, len(val))
-    callbacks = [checkpoints, SeedEpoch(seed), KeepSigterm()]
-    trainer = _trainer(make_trainer, callbacks, folder, logger)
+    keeps = LastEpoch if "checkpoints" in settings.without else BestAndLast
+    checkpoints = keeps(folder, settings.patience, settings.resumable, len(val))
+    others = {"seed_epoch": SeedEpoch(seed), "keep_sigterm": KeepSigterm()}
+    callbacks: list[Callback] = [checkpoints]
+    callbacks += [callback for name, callback in others.items() if name not in settings.without]
+    callbacks += settings.callbacks
+    shows_progress = "progress_bar" not in settings.without
+    trainer = _trainer(make_trainer, callbacks, folder, logger, shows_progress)
     _fit(trainer, module, train, val, folder / LAST, seed, settings)
     best = checkpoints.best
     if best.epoch < 0:
@@ -111,7 +128,9 @@ def _fit(
     """Fit the module, from its last checkpoint if there is one."""
     size, workers = settings.batch_size, settings.num_workers
     order = SeededBatchSampler(len(train), size, seed, trainer.global_rank, trainer.world_size)
-    val_order = ordered_batches(len(val))  # every rank validates on all rows
+    val_order = ordered_batches(len(val))
+    if len(val_order) >= trainer.world_size:  # else every rank validates on all rows
+        val_order = val_order[trainer.global_rank :: trainer.world_size]
     loaders = (
         DataLoader(train, None, sampler=order, num_workers=workers, generator=order.generator),
         DataLoader(val, None, sampler=val_order, num_workers=workers),
@@ -121,29 +140,59 @@ def _fit(
         order.set_epoch(load_weights(module, last)["epoch"] + 1)
     try:
         trainer.fit(module, *loaders, ckpt_path=last if resume else None, weights_only=True)
+    except MisconfigurationException as error:
+        raise InputError(
+            f"trainer, callbacks or loggers: {' '.join(str(error).split())}"
+        ) from error
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error
 
 
 def _trainer(
-    make_trainer: Callable[..., pl.Trainer], callbacks: list[Callback], folder: Path, logger: Any
+    make_trainer: Callable[..., pl.Trainer],
+    callbacks: list[Callback],
+    folder: Path,
+    logger: Any,
+    shows_progress: bool,
 ) -> pl.Trainer:
-    """The trainer of the config, with what all trainings need."""
+    """The trainer of the config, with what all trainings need; what the config says stays."""
+    given: dict[str, Any] = getattr(make_trainer, "keywords", {})
+    callbacks = [*callbacks, *as_list(given.get("callbacks"))]
+    has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
     # Nobody sees a bar without a terminal, and a log would fill with its lines.
-    terminal = sys.stderr.isatty()
-    bars = [RichProgressBar(leave=False, console_kwargs={"stderr": True})] if terminal else []
+    if shows_progress and sys.stderr.isatty() and not has_bar:
+        callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
+        has_bar = True
+    usual = {
+        "enable_progress_bar": has_bar,
+        "default_root_dir": folder,
+        "deterministic": "warn",  # a few CUDA kernels have no repeatable form
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,
+    }
+    plugins = [AtomicCheckpointIO(), LightningEnvironment(), *as_list(given.get("plugins"))]
     return make_trainer(
-        callbacks=[*callbacks, *bars],
-        enable_progress_bar=terminal,
-        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
+        callbacks=callbacks,
+        plugins=plugins,
         logger=logger,
-        default_root_dir=folder,
-        deterministic="warn",  # a few CUDA kernels have no repeatable form
         use_distributed_sampler=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
+        **{key: value for key, value in usual.items() if key not in given},
     )
+
+
+def as_list(value: Any) -> list[Any]:
+    """Take what Lightning takes as one or several.
+
+    Args:
+        value: One, a list of them, or None.
+
+    Returns:
+        A list.
+    """
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 silence_lightning()  # before any trainer is made, also one that only looks at the options

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
 
-from devise_exp.training.loop import Loss, check_finite, count_hits
+from devise_exp.training.loop import Loss, check_finite
 
 SCORE = "val/hit@1"
 
@@ -55,9 +58,22 @@ class DeviseModule(pl.LightningModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.backbone_lr_factor = backbone_lr_factor
         self.register_buffer("class_vectors", class_vectors)
-        self.hits = 0
-        self.rows = 0
+        self.ranks = 1  # of this training, which rank 0 of several may do alone
+        self.val_hit_at_1 = MulticlassAccuracy(
+            num_classes=len(class_vectors),
+            average="micro",
+            validate_args=False,
+            distributed_available_fn=self._has_ranks,
+        )
+        self.train_loss = MeanMetric(distributed_available_fn=self._has_ranks)
         self.losses: list[Tensor] = []  # of the epoch's steps: to log each takes longer than some
+
+    def _has_ranks(self) -> bool:
+        return self.ranks > 1
+
+    def setup(self, stage: str) -> None:
+        """Learn how many ranks count together."""
+        self.ranks = self.trainer.world_size
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Embed features or images as (B, D), not normalized."""
@@ -75,21 +91,22 @@ class DeviseModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start to count hits."""
-        self.hits = self.rows = 0
+        self.val_hit_at_1.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         """Count the hits of a batch."""
         inputs, targets = batch
         embeddings = self(inputs).float()
         with torch.autocast(self.device.type, enabled=False):  # bf16 would tie near classes
-            self.hits += count_hits(embeddings, targets, self.class_vectors)
-        self.rows += len(targets)
+            self.val_hit_at_1.update(F.normalize(embeddings) @ self.class_vectors.T, targets)
 
     def on_validation_epoch_end(self) -> None:
-        """Log hit@1 and the mean loss; every rank saw all validation rows, so none is exchanged."""
-        self.log(SCORE, self.hits / max(self.rows, 1), prog_bar=True)
+        """Log hit@1 and the mean loss over all ranks, each row counted once."""
+        self.log(SCORE, self.val_hit_at_1.compute(), prog_bar=True)
         if self.losses:
-            self.log("train/loss", torch.stack(self.losses).mean(), prog_bar=True)
+            self.train_loss.update(torch.stack(self.losses))
+            self.log("train/loss", self.train_loss.compute(), prog_bar=True)
+            self.train_loss.reset()
             self.losses.clear()
 
     def configure_optimizers(self) -> Any:

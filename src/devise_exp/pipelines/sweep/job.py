@@ -15,6 +15,7 @@ from devise_exp.core.config import compose_config
 from devise_exp.core.console import format_error
 from devise_exp.core.errors import InputError, is_full_disk, user_message
 from devise_exp.pipelines.sweep.study import NUMBER, Study
+from devise_exp.pipelines.user_parts import use_user_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,7 @@ def run_job(job: TrialJob) -> FrozenTrial:
 
     try:
         config = compose_config(study.overrides_of(job.values))
+        use_user_parts(config, quietly=True)
         metrics = run_trial(study.objectives, config, SHARED.ready_for(config), report)
         values = [metrics[name] for name in study.objectives]
         notes["figures"] = metrics

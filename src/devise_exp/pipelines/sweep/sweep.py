@@ -22,7 +22,7 @@ from devise_exp.core.files import write_text
 from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.labelled import draw_split, draws_clean, read_labelled
 from devise_exp.pipelines.option_errors import check_option
-from devise_exp.pipelines.option_kinds import FromOne, PathOrNumber
+from devise_exp.pipelines.option_kinds import FromOne, PathOrNumber, Switch
 from devise_exp.pipelines.outputs import check_folder
 from devise_exp.pipelines.part_options import check_part
 from devise_exp.pipelines.settings import read_settings
@@ -34,6 +34,8 @@ from devise_exp.pipelines.sweep.results import Results
 from devise_exp.pipelines.sweep.storage import masked, sole_use, storage_errors
 from devise_exp.pipelines.sweep.study import Study
 from devise_exp.pipelines.sweep.study_config import study_of
+from devise_exp.pipelines.user_parts import use_user_parts
+from devise_exp.runs.trusted_config import refuse_untrusted
 
 _STUDY, _JOURNAL = "study.yaml", "journal.log"
 _LOST = "its process was lost each time it ran (out of memory?)"
@@ -57,7 +59,7 @@ def run_sweep(overrides: Sequence[str], studies: Path | None = None) -> Path:
     study = study_of(config.study)
     check_option("workers", config.workers, FromOne | None)
     check_option("folder", config.folder, PathOrNumber)
-    check_space(study)
+    _check_user_parts(config, check_space(study))
     check_folder(Path(str(config.folder)).expanduser(), "folder", (_STUDY, _JOURNAL))
     _check_classes(study)
     check_part("executor", config.executor)
@@ -100,17 +102,41 @@ def _locations(config: DictConfig) -> tuple[Path, str]:
     return folder, storage
 
 
-def check_space(study: Study) -> None:
+def check_space(study: Study) -> list[DictConfig]:
     """Raise an InputError for a key or a value that train.py would not take.
 
     Args:
         study: Its space is composed into configs.
+
+    Returns:
+        The configs: of the first values, and with each other choice or end of a range.
     """
     first = _first_values(study)
-    read_settings(compose_config(study.overrides_of(first)))
-    for key, choices in _outer_values(study).items():
-        for value in choices[1:]:
-            read_settings(compose_config(study.overrides_of({**first, key: value})))
+    others = [
+        {**first, key: value}
+        for key, choices in _outer_values(study).items()
+        for value in choices[1:]
+    ]
+    configs = [compose_config(study.overrides_of(values)) for values in (first, *others)]
+    for config in configs:
+        read_settings(config)
+    return configs
+
+
+def _check_user_parts(sweep: DictConfig, trials: Sequence[DictConfig]) -> None:
+    """InputError for parts of a user's own that are not trusted, or cannot be called."""
+    check_option("trust", sweep.trust, Switch)
+    for config in trials:
+        if names := [key for key, node in config.callbacks.items() if OmegaConf.is_dict(node)]:
+            raise InputError(
+                f"callbacks.{names[0]}: a sweep trains without callbacks: leave them out, and give "
+                "them to the best trial as a run"
+            )
+    if not sweep.trust:
+        for config in (sweep, *trials):
+            refuse_untrusted(config, f"study {sweep.study.name}", "if you trust it, add trust=true")
+    for config in (sweep, *trials):
+        use_user_parts(config)
 
 
 def _outer_values(study: Study) -> dict[str, Sequence[Any]]:

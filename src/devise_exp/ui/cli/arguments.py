@@ -28,6 +28,13 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Folder for grid.png and page.html; RUN/searches/... unless given."),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Import and build parts of your own that the run names: for a folder you trust.",
+    ),
+]
 Space = Annotated[
     str,
     typer.Option(help="What images are compared in: devise, pretraining, backbone or classifier."),

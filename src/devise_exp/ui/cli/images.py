@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from devise_exp.core.command import command
+from devise_exp.ui.cli.arguments import Trust
 
 
 @command
@@ -50,9 +51,10 @@ def app(
         Path | None,
         typer.Option(help="Where the images are, if not where they were in training."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Serve a page that searches a run's images by words or an image (needs the extra `app`)."""
     from devise_exp.search.saved_run import Run
     from devise_exp.ui.page import page  # late: it imports gradio
 
-    page.serve(Run.open(run), host, port, image_root)
+    page.serve(Run.open(run, trust), host, port, image_root)

@@ -18,6 +18,7 @@ from devise_exp.ui.cli.arguments import (
     Out,
     RunArgument,
     Space,
+    Trust,
     WordSpace,
 )
 from devise_exp.ui.cli.hits import show_hits
@@ -46,6 +47,7 @@ def search(
     out: Out = None,
     form: Format = None,
     output: Output = None,
+    trust: Trust = False,
 ) -> None:
     """Images for words, for an image (--image), or for both together."""
     from devise_exp.search.answers import find_images
@@ -55,7 +57,7 @@ def search(
     check_out(out)
     named = "" if space == "devise" else space
     with result_of(form, output) as result:
-        saved = Run.open(run)
+        saved = Run.open(run, trust)
         answer = find_images(saved, text, image, gallery, k, space, image_root, all_copies)
         show_hits(answer, out, search_folder(run, text, image, gallery, named), result)
     if answer.far:
@@ -76,6 +78,7 @@ def similar(
     out: Out = None,
     form: Format = None,
     output: Output = None,
+    trust: Trust = False,
 ) -> None:
     """Images like this one."""
     from devise_exp.search.answers import find_images
@@ -83,7 +86,7 @@ def similar(
 
     check_out(out)
     with result_of(form, output) as result:
-        saved = Run.open(run)
+        saved = Run.open(run, trust)
         answer = find_images(saved, "", file, gallery, k, space, image_root, all_copies)
         show_hits(answer, out, search_folder(run, "", file, gallery, space), result)
 
@@ -99,13 +102,14 @@ def words(
     ] = None,
     form: Format = None,
     output: Output = None,
+    trust: Trust = False,
 ) -> None:
     """The words nearest to a text in the run's word vectors."""
     from devise_exp.search.answers import nearest_words
     from devise_exp.search.saved_run import Run
 
     with result_of(form, output) as result:
-        neighbours = nearest_words(Run.open(run), text, k, most_frequent)
+        neighbours = nearest_words(Run.open(run, trust), text, k, most_frequent)
         rows = [(rank, word, round(s, 6)) for rank, (word, s) in enumerate(neighbours, start=1)]
         result.rows(WORD_COLUMNS, rows)
         result.whole(
@@ -118,12 +122,13 @@ def words(
 def index(
     run: RunArgument,
     folder: Annotated[Path, typer.Argument(help="A folder of images, with or without classes.")],
+    trust: Trust = False,
 ) -> None:
     """Make a folder of your own images searchable; run it again after the folder has changed."""
     from devise_exp.search.saved_run import Run
 
     try:
-        report = Run.open(run).index_folder(folder)
+        report = Run.open(run, trust).index_folder(folder)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("the same command goes on from here") from error
     for reason in report.skipped[:3]:

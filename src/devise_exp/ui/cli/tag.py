@@ -11,7 +11,7 @@ import typer
 from devise_exp.core.command import command, prints_result
 from devise_exp.core.console import notify, printable
 from devise_exp.core.errors import InputError
-from devise_exp.ui.cli.arguments import RunArgument, WordSpace
+from devise_exp.ui.cli.arguments import RunArgument, Trust, WordSpace
 from devise_exp.ui.cli.rankings import ranking
 from devise_exp.ui.cli.result import Format, Output, Result, result_of
 
@@ -62,6 +62,7 @@ def tag(
     space: WordSpace = "devise",
     form: Format = None,
     output: Output = None,
+    trust: Trust = False,
 ) -> None:
     """Words for images: the run's labels, or any words; --space pretraining: ImageNet's classes.
 
@@ -76,7 +77,7 @@ def tag(
     most_frequent, words = _vocabulary_size(vocabulary), vocabulary is not None
     _check_applies(space, among, plain)
     with result_of(form, output) as result:
-        saved = Run.open(run)
+        saved = Run.open(run, trust)
         line = calibration_line(saved, words, among, plain)
         saved.centre_in(space)  # an error before the network is built
         listed, notes = list_images(files)

@@ -44,7 +44,8 @@ def train(*overrides: str, folder: str | PathLike[str] | None = None, **options:
     from devise_exp.pipelines.from_python import train as train_run  # late: Lightning
 
     with input_errors():
-        return Run(RunFolder.existing(train_run(overrides_of(overrides, options), folder)))
+        path = train_run(overrides_of(overrides, options), folder)
+        return Run(RunFolder.existing(path, trust=True))  # the caller has named its parts
 
 
 def evaluate(run: saved_run.Run | str | PathLike[str], *overrides: str, **options: Any) -> Metrics:
@@ -72,15 +73,19 @@ def evaluate(run: saved_run.Run | str | PathLike[str], *overrides: str, **option
 
     path = run.folder.path if isinstance(run, saved_run.Run) else Path(run).expanduser()
     with input_errors():
-        report, _ = evaluate_run(path, overrides_of(overrides, options, "evaluate"))
+        given = overrides_of(overrides, options, "evaluate")
+        if isinstance(run, saved_run.Run) and run.folder.trusted:
+            given = ["trust=true", *given]
+        report, _ = evaluate_run(path, given)
         return Metrics(report)
 
 
-def open_run(path: str | PathLike[str]) -> Run:
+def open_run(path: str | PathLike[str], trust: bool = False) -> Run:
     """Open a finished run: its metrics, tables, classes and answers to questions.
 
     Args:
         path: The run folder.
+        trust: Whether parts of your own that its config names are imported and built.
 
     Returns:
         The run.
@@ -95,4 +100,4 @@ def open_run(path: str | PathLike[str]) -> Run:
         devise_exp.core.errors.InputError: nowhere: not a run folder...
     """
     with input_errors():
-        return Run(RunFolder.existing(Path(path)))
+        return Run(RunFolder.existing(Path(path), trust))

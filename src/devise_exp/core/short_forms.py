@@ -1,0 +1,52 @@
+"""Short forms of options, written out for Hydra: a part of one's own, a key of the W&B logger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from devise_exp.core.paths import CONF
+
+OWN = "own"  # the option of a group that leaves _target_ to its user
+_KEY = re.compile(r"(\+*)((\w+)(?:\.\w+)*)(?==)")
+_OF_WANDB = re.compile(r"(\+*)logger\.(?=(project|offline|group|tags|log_model)=)")
+
+
+def long_forms(arguments: Sequence[str]) -> list[str]:
+    """Write out the short forms of a command.
+
+    `loss._target_=mymodule.loss` chooses loss=own first, so that no options of another loss stay,
+    and takes any option that the function has, with or without Hydra's +.
+
+    Args:
+        arguments: Overrides and Hydra's own.
+
+    Returns:
+        The arguments as Hydra takes them.
+
+    Example:
+        >>> long_forms(["+loss._target_=mymodule.loss", "loss.margin=2"])
+        ['loss=own', '++loss._target_=mymodule.loss', '++loss.margin=2']
+        >>> long_forms(["loss=softmax", "loss._target_=mymodule.scaled_softmax"])
+        ['loss=softmax', '++loss._target_=mymodule.scaled_softmax']
+        >>> long_forms(["logger.offline=false"])
+        ['logger.wandb.offline=false']
+    """
+    arguments = [_OF_WANDB.sub(r"\1logger.wandb.", argument) for argument in arguments]
+    keys = [_KEY.match(argument) for argument in arguments]
+    targets = {
+        key[2].removesuffix("._target_"): None
+        for key in keys
+        if key and key[2].endswith("._target_") and (CONF / key[3]).is_dir()
+    }
+    chosen = {key[2] for key in keys if key}
+    choices = [
+        f"{group}={OWN}"
+        for group in targets
+        if group not in chosen and (CONF / group / f"{OWN}.yaml").is_file()
+    ]
+    starts = tuple(f"{part}." for part in targets)
+    return choices + [
+        f"++{argument[len(key[1]) :]}" if key and key[2].startswith(starts) else argument
+        for argument, key in zip(arguments, keys, strict=True)
+    ]
