@@ -61,6 +61,7 @@ docs: setup
 requirements:
 	uv pip compile pyproject.toml --extra offline --extra openvino --extra sentences --extra faiss --extra sweep --extra joblib \
 	  --extra app --extra clip --extra tables --extra hf --extra webdataset --extra export --extra docs \
+	  --extra tensorboard --extra mlflow \
 	  --extra dev --universal --python-version 3.10 --generate-hashes \
 	  --no-header --no-emit-index-url --upgrade --output-file requirements.txt
 

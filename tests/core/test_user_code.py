@@ -17,15 +17,19 @@ FILES = {
     "c18_syntax": "def loss(:\n    pass\n",
     "c18_needs": "import c18_nosuch_package\n",
     "c18_exits": "raise SystemExit(3)\n",
+    "c18_odd": "from functools import partial\n\ndef scaled(a, b, c, scale): ...\n\n"
+               "class Holder:\n    def __call__(self, a, b, c): ...\n\n"
+               "short = lambda a, b, c: None\nhalf = partial(scaled, scale=2)\nheld = Holder()\n",
+    "c18_plain/deep/inner": "def part(): ...\n",
     "c18_pack/__init__": "",
     "c18_pack/inner": "def part(): ...\nvalue = 3\n",
-}
+}  # fmt: skip
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, text in FILES.items():
-        (tmp_path / f"{name}.py").parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -39,6 +43,15 @@ def test_what_is_there_is_found(folder: Path) -> None:
     assert locate("c18_pack.inner.part", "loss").__name__ == "part"
     assert sys.path[-1] == str(folder)  # after all that is installed
     assert locate("torch.optim.Adam", "optimizer").__name__ == "Adam"
+    assert locate("c18_plain.deep.inner.part", "loss").__name__ == "part"  # without __init__.py
+
+
+@pytest.mark.parametrize("name", ["short", "half", "held"])
+def test_a_lambda_a_partial_and_an_object_are_functions_too(folder: Path, name: str) -> None:
+    function = locate(f"c18_odd.{name}", "loss")
+    check_call(function, "loss", {}, ("a", "b", "c"))
+    with pytest.raises(InputError, match=r"loss.scales: \S+ takes no scales: it takes a, b, c"):
+        check_call(function, "loss", {"scales": 2}, ("a", "b", "c"))
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def killed(*args, **options):
 
 
 def failing(folder: Path, image_tree: Path) -> tuple[str, ...]:
-    """Overrides of a run on two ranks with a loss of a person's own, which lies in `folder`."""
+    """Overrides of a run on two ranks with a loss of a person's own, in `folder`, where it works."""
     folder.mkdir(exist_ok=True)
     (folder / "failing.py").write_text(FAILING)
     return (f"data.root={image_tree}", *SMALL, *TWO, BATCH, "loss=cosine")
@@ -199,7 +199,7 @@ def test_a_job_whose_rank_fails_is_a_row_and_the_grid_goes_on(
     overrides = failing(tmp_path, image_tree)
     losses = "failing.bad_input,failing.killed,devise_exp.methods.losses.cosine"
     grid = ["-m", *overrides, f"loss._target_={losses}", "hydra.sweep.dir=grid"]
-    process = started(tmp_path, str(ROOT / "train.py"), *grid, PYTHONPATH=str(tmp_path))
+    process = started(tmp_path, str(ROOT / "train.py"), *grid)
     code, output, messages = ended(process)
     assert code == 1
     lines = [line for line in messages.splitlines() if line.startswith("job ")]
@@ -218,7 +218,7 @@ def test_a_rank_of_torchrun_that_fails_ends_all_with_its_reason(
     overrides = failing(tmp_path, image_tree)
     options = [*overrides, "loss._target_=failing.bad_input", "hydra.run.dir=run"]
     arguments = [*TORCHRUN, str(ROOT / "train.py"), *options]
-    code, _, messages = ended(started(tmp_path, *arguments, PYTHONPATH=str(tmp_path)))
+    code, _, messages = ended(started(tmp_path, *arguments))
     assert code == 1  # torchrun's
     assert messages.count("error: rank 1 cannot read its images") == 1
     advice = f"terminated: the run is not finished; go on with: python {ROOT / 'train.py'} resume="

@@ -76,14 +76,14 @@ def test_what_would_be_imported_is_said(tmp_path: Path) -> None:
     config = OmegaConf.create({
         "loss": {"_target_": "mymodule.loss", "inner": [{"_target_": "os.getcwd"}]},
         "optimizer": {"_target_": "torch.optim.Adam"},
-        "projection": {"_target_": "devise_exp.methods.projection.torch.load"},
+        "projection": {"_target_": "devise_exp.methods.losses.torch.load"},
         "index": {"_target_": "devise_exp.index.ExactIndex"},
         "callbacks": {"a": {"_target_": "pytorch_lightning.callbacks.Timer"}},
     })  # fmt: skip
     parts = {
         "loss": "mymodule.loss",
         "loss.inner[0]": "os.getcwd",
-        "projection": "devise_exp.methods.projection.torch.load",
+        "projection": "devise_exp.methods.losses.torch.load",
     }
     assert {path: node["_target_"] for path, node in user_parts(config).items()} == parts
     said = ", ".join(f"{path}={target}" for path, target in parts.items())
@@ -92,6 +92,13 @@ def test_what_would_be_imported_is_said(tmp_path: Path) -> None:
     assert f"it would import {said}: if you trust it, add --trust" in str(error.value)
     with pytest.raises(InputError, match=r"would import projection=devise_exp.*: if you trust it"):
         trusted_group(config, "projection", tmp_path)
+
+
+def test_a_name_that_this_project_lacks_needs_no_trust() -> None:
+    config = OmegaConf.create({"loss": {"_target_": "devise_exp.methods.losses.softmx"}})
+    line = r"^loss._target_=devise_exp.methods.losses.softmx: .* has no softmx .*mean softmax"
+    with pytest.raises(InputError, match=line):
+        refuse_untrusted(config, "run")
 
 
 def test_every_option_of_this_project_is_trusted(composed: Callable[..., DictConfig]) -> None:

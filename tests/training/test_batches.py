@@ -20,6 +20,7 @@ from devise_exp.methods.task import SelectionError
 from devise_exp.training.batches import (
     SeededBatchSampler,
     image_inputs,
+    ordered_batches,
 )
 
 
@@ -62,6 +63,17 @@ def test_the_order_changes_with_the_epoch_and_the_seed_only() -> None:
     assert rows(1, 1) != rows(2, 1)
     # Step by step, two ranks see what one process with batches of twice the size would see.
     assert rows(1, 1, world_size=2) == rows(1, 1)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+@pytest.mark.parametrize("n", [1, 2, 3, 1024, 1025, 2049, 3072, 5000])
+def test_ranks_validate_in_as_many_batches_and_no_row_twice(n: int, world_size: int) -> None:
+    shares = [ordered_batches(n, rank, world_size) for rank in range(world_size)]
+    assert len({len(share) for share in shares}) == 1
+    assert all(0 < len(batch) <= 1024 for share in shares for batch in share)
+    rows = sorted(row for share in shares for batch in share for row in batch.tolist())
+    times = world_size if n < world_size else 1
+    assert rows == sorted([*range(n)] * times)
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ _OF_WANDB = re.compile(r"(\+*)logger\.(?=(project|offline|group|tags|log_model)=
 def long_forms(arguments: Sequence[str]) -> list[str]:
     """Write out the short forms of a command.
 
-    `loss._target_=mymodule.loss` chooses loss=own first, so that no options of another loss stay,
-    and takes any option that the function has, with or without Hydra's +.
+    `loss._target_=mymodule.loss` chooses loss=own beside it, so that no options of another loss
+    stay, and takes any option that the function has, with or without Hydra's +.
 
     Args:
         arguments: Overrides and Hydra's own.
@@ -29,24 +29,26 @@ def long_forms(arguments: Sequence[str]) -> list[str]:
         ['loss=own', '++loss._target_=mymodule.loss', '++loss.margin=2']
         >>> long_forms(["loss=softmax", "loss._target_=mymodule.scaled_softmax"])
         ['loss=softmax', '++loss._target_=mymodule.scaled_softmax']
-        >>> long_forms(["logger.offline=false"])
-        ['logger.wandb.offline=false']
+        >>> long_forms(["logger.offline=false", "--trust"])
+        ['logger.wandb.offline=false', 'trust=true']
     """
     arguments = [_OF_WANDB.sub(r"\1logger.wandb.", argument) for argument in arguments]
     keys = [_KEY.match(argument) for argument in arguments]
-    targets = {
-        key[2].removesuffix("._target_"): None
+    chosen = {key[2] for key in keys if key}
+    parts = tuple(
+        f"{key[2].removesuffix('_target_')}"
         for key in keys
         if key and key[2].endswith("._target_") and (CONF / key[3]).is_dir()
-    }
-    chosen = {key[2] for key in keys if key}
-    choices = [
-        f"{group}={OWN}"
-        for group in targets
-        if group not in chosen and (CONF / group / f"{OWN}.yaml").is_file()
-    ]
-    starts = tuple(f"{part}." for part in targets)
-    return choices + [
-        f"++{argument[len(key[1]) :]}" if key and key[2].startswith(starts) else argument
-        for argument, key in zip(arguments, keys, strict=True)
-    ]
+    )
+    written: list[str] = []
+    for argument, key in zip(arguments, keys, strict=True):
+        if argument == "--trust":
+            argument = "trust=true"
+        if key and key[2].startswith(parts):
+            group = key[2].removesuffix("._target_")
+            if (CONF / group / f"{OWN}.yaml").is_file() and group not in chosen:
+                written.append(f"{group}={OWN}")  # here, as Hydra wants its flags in one piece
+                chosen.add(group)
+            argument = f"++{argument[len(key[1]) :]}"
+        written.append(argument)
+    return written

@@ -133,20 +133,19 @@ embeddings, targets, class_vectors: too many positional arguments
     except (TypeError, ValueError):  # of C, without one
         return
     taken = signature.parameters
+    name = getattr(function, "__name__", type(function).__name__)  # a partial has none
     if not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         for key in given:
             if key not in taken:
                 named = ", ".join(taken) or "nothing"
-                raise InputError(
-                    f"{option}.{key}: {function.__name__} takes no {key}: it takes {named}"
-                )
+                raise InputError(f"{option}.{key}: {name} takes no {key}: it takes {named}")
     try:
         signature.bind(*(None for _ in later), **given)
     except TypeError as error:
         arguments = ", ".join((*later, *(f"{key}=..." for key in given))) or "nothing"
         shown = ", ".join(map(str, taken))
         raise InputError(
-            f"{option}: {function.__name__}({shown}) cannot be called with {arguments}: {error}"
+            f"{option}: {name}({shown}) cannot be called with {arguments}: {error}"
         ) from error
 
 

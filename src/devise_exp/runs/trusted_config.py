@@ -20,6 +20,7 @@ from devise_exp.core.name_files import listed
 from devise_exp.core.paths import CONF
 from devise_exp.core.user_code import locate
 
+_HERE = "devise_exp"
 _WORD_VECTORS = "devise_exp.text.word_vectors"
 _BACKBONES = "devise_exp.features.backbones"
 TRUSTED = {
@@ -155,7 +156,11 @@ def refuse_untrusted(config: DictConfig, source: str, remedy: str = TRUST) -> No
     Raises:
         InputError: It holds some; the message says what would be imported.
     """
-    if parts := user_parts(config):
+    parts = user_parts(config)
+    for path, node in parts.items():
+        if str(node["_target_"]).startswith(f"{_HERE}."):
+            locate(str(node["_target_"]), path)  # a name that this project lacks is a wrong one
+    if parts:
         names = listed(f"{path}={node['_target_']}" for path, node in parts.items())
         raise InputError(
             f"{source}: its config holds parts that are not of this project, which are not built "

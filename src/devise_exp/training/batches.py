@@ -166,13 +166,25 @@ def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def ordered_batches(n: int) -> list[np.ndarray]:
-    """Split rows into batches of at most 1,024, in order.
+def ordered_batches(n: int, rank: int = 0, world_size: int = 1) -> list[np.ndarray]:
+    """Split rows into batches of at most 1,024, in order, and take those of a rank.
+
+    All ranks get as many batches: torch's DDP exchanges buffers at each of them.
 
     Args:
         n: Number of rows.
+        rank: Number of the process.
+        world_size: Number of processes.
 
     Returns:
-        Row indices of every batch.
+        Row indices of every batch of the rank. Each row is in one batch of one rank; if there are
+        fewer rows than ranks, every rank gets all of them.
+
+    Example:
+        >>> ordered_batches(5, rank=1, world_size=2)
+        [array([3, 4])]
     """
-    return np.array_split(np.arange(n), -(-n // 1024))
+    if n < world_size:
+        rank, world_size = 0, 1
+    batches = np.array_split(np.arange(n), -(-n // (1024 * world_size)) * world_size)
+    return batches[rank::world_size]

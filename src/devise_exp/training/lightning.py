@@ -128,9 +128,7 @@ def _fit(
     """Fit the module, from its last checkpoint if there is one."""
     size, workers = settings.batch_size, settings.num_workers
     order = SeededBatchSampler(len(train), size, seed, trainer.global_rank, trainer.world_size)
-    val_order = ordered_batches(len(val))
-    if len(val_order) >= trainer.world_size:  # else every rank validates on all rows
-        val_order = val_order[trainer.global_rank :: trainer.world_size]
+    val_order = ordered_batches(len(val), trainer.global_rank, trainer.world_size)
     loaders = (
         DataLoader(train, None, sampler=order, num_workers=workers, generator=order.generator),
         DataLoader(val, None, sampler=val_order, num_workers=workers),

@@ -10,7 +10,7 @@ import typer
 from devise_exp.core.command import command, prints_result
 from devise_exp.core.console import print_content
 from devise_exp.core.errors import InputError
-from devise_exp.ui.cli.arguments import RunArgument
+from devise_exp.ui.cli.arguments import RunArgument, Trust
 from devise_exp.ui.cli.output import writing
 
 FORMATS = ("onnx", "hub")
@@ -35,6 +35,7 @@ def export(
         str | None,
         typer.Option(help="With hub: the licence of the weights, such as apache-2.0."),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Write a run for other programs: an ONNX model, or a folder in the shape of a model hub.
 
@@ -53,7 +54,7 @@ def export(
     n_words = _n_words(vocabulary)
     from devise_exp.search.saved_run import Run
 
-    saved = Run.open(run)
+    saved = Run.open(run, trust)
     with writing(output, "--output"):
         if form == "hub":
             from devise_exp.pipelines.export.hub_folder import export_hub

@@ -25,9 +25,13 @@ def sweep(
         Path | None,
         typer.Option(help="A folder of your own studies, FOLDER/study/NAME.yaml."),
     ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Import and build parts of your own that the study names."),
+    ] = False,
 ) -> None:
     """Search hyperparameters by a study (needs the extra `sweep`); run it again to continue."""
-    _run_sweep(overrides or [], config_dir)
+    _run_sweep([*(overrides or []), *(["trust=true"] * trust)], config_dir)
 
 
 def _run_sweep(overrides: list[str], config_dir: Path | None) -> None:
