@@ -187,7 +187,7 @@ def killed(*args, **options):
 
 
 def failing(folder: Path, image_tree: Path) -> tuple[str, ...]:
-    """Overrides of a run on two ranks with a loss of a person's own, in `folder`, where it works."""
+    """Overrides of a run on two ranks with a loss of one's own, in `folder`, where it works."""
     folder.mkdir(exist_ok=True)
     (folder / "failing.py").write_text(FAILING)
     return (f"data.root={image_tree}", *SMALL, *TWO, BATCH, "loss=cosine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -13,15 +14,20 @@ import pytest
 from helpers.configs import TINY
 from helpers.own_process import OwnProcess
 from helpers.paths import ROOT
+from helpers.sweeps import spec
 from omegaconf import DictConfig, OmegaConf
+from typer.testing import CliRunner
 
+import devise_exp
 from devise_exp.core.config import compose_config
 from devise_exp.core.errors import InputError
 from devise_exp.pipelines import reevaluation
+from devise_exp.pipelines.sweep.sweep import run_sweep
 from devise_exp.pipelines.user_parts import use_user_parts
 from devise_exp.runs.trusted_config import user_parts
 from devise_exp.search.answers import find_images, nearest_words
 from devise_exp.search.saved_run import Run
+from devise_exp.ui.cli.main import app
 
 PAGE = (ROOT / "docs" / "own_parts.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL))
@@ -80,7 +86,7 @@ def there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield folder
-    for name in [name for name in sys.modules if f"{name}.py" in FILES]:
+    for name in [name for name in sys.modules if (folder / f"{name}.py").is_file()]:
         del sys.modules[name]
 
 
@@ -118,13 +124,20 @@ def test_the_overrides_of_the_command_are_kept(trained: tuple[Path, str]) -> Non
 
 
 def test_a_search_builds_them_in_a_trusted_folder(trained: tuple[Path, str], there: Path) -> None:
-    run = Run.open(trained[0], trust=True)
+    folder = shutil.copytree(trained[0], there / "searched")
+    run = devise_exp.open_run(folder, trust=True)
     answer = find_images(run, "boat", None, "all", 5)
     assert len(answer.hits) == 5
     image = Path(answer.hits[0].row.path or "")
     assert find_images(run, "", image, "unseen", 3).hits
     assert run.gallery("all").index.name == "plain"
     assert nearest_words(run, "boat", 1)[0][0] != "boat"
+    assert run.index_folder(image.parent).added == 10
+    assert run.gallery(str(image.parent)).index.name == "plain"
+    tags = CliRunner().invoke(app, ["tag", str(folder), str(image), "--trust", "--format=csv"])
+    assert len(tags.output.splitlines()) > len(run.classes) / 2
+    refused = CliRunner().invoke(app, ["tag", str(folder), str(image)])
+    assert "it would import index=my_index.PlainIndex" in refused.output
 
 
 @pytest.mark.parametrize(
@@ -179,9 +192,42 @@ def test_a_run_that_was_stopped_goes_on_in_a_trusted_folder(
     assert "it would import " in line
     assert "loss=my_loss.margin_loss" in line
     assert line.endswith("if you trust it, add trust=true")
-    code, errors = command(folder, "train", "resume=stopped", "trust=true")
+    code, errors = command(folder, "train", "resume=stopped", "--trust")
     assert code == 0, errors
     assert json.loads((run / "metrics.json").read_text()) == json.loads(before)
+
+
+EXECUTOR = """
+from helpers.sweeps import Here
+
+class InThisProcess(Here):
+    def __init__(self, folder: object, workers: object) -> None:
+        pass
+"""
+
+
+def test_a_sweep_builds_them_if_it_is_trusted(there: Path) -> None:
+    (there / "my_executor.py").write_text(EXECUTOR)
+    (there / "study").mkdir()
+    others = [option for option in OPTIONS if not option.startswith("loss.margin")]
+    of_trials = [option for option in others if "callbacks" not in option]
+    study = {"name": "mine", "space": {"loss.margin": [0.1, 0.5]}, "trials": 2, "round": 2}
+
+    def sweep(overrides: list[str], *options: str) -> list[dict[str, str]]:
+        OmegaConf.save(spec(**study, overrides=overrides), there / "study" / "mine.yaml")
+        folder = run_sweep(["study=mine", "folder=swept", *options], there)
+        with (folder / "trials.csv").open() as stream:
+            return list(csv.DictReader(stream))
+
+    with pytest.raises(InputError, match=r"study mine: .*loss=my_loss.margin_loss.*add trust=true"):
+        sweep(of_trials)
+    with pytest.raises(InputError, match=r"callbacks.count: a sweep trains without callbacks"):
+        sweep(others, "trust=true")
+    assert not (there / "swept").exists()
+    executor = "executor._target_=my_executor.InThisProcess"
+    trials = sweep(of_trials, "trust=true", executor)
+    assert [row["state"] for row in trials] == ["complete", "complete"]
+    assert {row["loss.margin"] for row in trials} <= {"0.1", "0.5"}
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS.keys())

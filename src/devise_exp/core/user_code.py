@@ -42,8 +42,8 @@ def locate(target: str, option: str) -> Any:
         >>> locate("math.sqrd", "loss")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        devise_exp.core.errors.InputError: loss._target_=math.sqrd: math has no sqrd...: did you mean \
-sqrt?
+        devise_exp.core.errors.InputError: loss._target_=math.sqrd: math has no sqrd...: did you \
+mean sqrt?
     """
     start = f"{option}._target_={target}"
     first, *names = target.split(".")

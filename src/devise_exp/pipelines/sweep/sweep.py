@@ -127,7 +127,8 @@ def _check_user_parts(sweep: DictConfig, trials: Sequence[DictConfig]) -> None:
     """InputError for parts of a user's own that are not trusted, or cannot be called."""
     check_option("trust", sweep.trust, Switch)
     for config in trials:
-        if names := [key for key, node in config.callbacks.items() if OmegaConf.is_dict(node)]:
+        callbacks = config.get("callbacks") or {}
+        if names := [key for key, node in callbacks.items() if OmegaConf.is_dict(node)]:
             raise InputError(
                 f"callbacks.{names[0]}: a sweep trains without callbacks: leave them out, and give "
                 "them to the best trial as a run"
