@@ -24,12 +24,13 @@ CONF = ROOT / "conf"
 # What an option of a group decides, and the page that explains the choice.
 GROUPS = {
     "backbone": ("The pretrained network that turns an image into features.", "how_to/clip.md"),
+    "callbacks": ("What else is done while a run trains.", "how_to/lightning.md"),
     "data": ("The images and their class names.", "how_to/data.md"),
     "executor": ("Where `devise-exp sweep` runs its trials.", "how_to/grids.md"),
     "experiment": ("Published systems, each a set of other options.", "results/index.md"),
     "index": ("How the nearest labels are found.", "results/speed.md"),
     "labels": ("Which words stand for a class: aliases and merges.", "how_to/word_vectors.md"),
-    "logger": ("Where metrics are logged while a run trains.", "reference/run_folder.md"),
+    "logger": ("Where metrics are logged while a run trains.", "how_to/lightning.md"),
     "loss": ("The loss that trains the projection.", "results/comparisons.md"),
     "method": ("The baselines and controls beside the trained model.", "concepts/metrics.md"),
     "optimizer": ("The optimizer of the projection.", "results/training.md"),

@@ -15,6 +15,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Pages whose code is run elsewhere, and the test that does it.
 ELSEWHERE = {
     "docs/how_to/python.md": "tests/ui/python/test_page.py",
+    "docs/how_to/own_parts.md": "tests/integration/test_own_parts.py",
     # The first lines of these train the default run; python.md has the same calls on small data.
     "README.md": "tests/ui/python/test_page.py",
 }

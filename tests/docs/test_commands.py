@@ -18,6 +18,7 @@ from typer.main import get_command
 from devise_exp.core.config import compose_config, dotted_keys
 from devise_exp.core.errors import InputError
 from devise_exp.core.paths import CONF
+from devise_exp.core.short_forms import long_forms
 from devise_exp.ui.cli.main import app
 
 GROUP: Any = get_command(app)
@@ -60,7 +61,7 @@ def fault(command: str) -> str:
     try:
         if name not in ("train", "evaluate"):
             arguments = _overrides(name, arguments)
-        unknown = _unknown_keys(CONFIGS.get(name, "config"), arguments)
+        unknown = _unknown_keys(CONFIGS.get(name, "config"), long_forms(arguments))
     except Exception as error:
         if not isinstance(error, InputError | HydraException | CommandError):
             raise

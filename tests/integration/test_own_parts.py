@@ -1,4 +1,4 @@
-"""The files of docs/own_parts.md as they stand: trained, evaluated, searched and resumed."""
+"""The files of docs/how_to/own_parts.md as they stand: trained, evaluated, searched and resumed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from devise_exp.search.answers import find_images, nearest_words
 from devise_exp.search.saved_run import Run
 from devise_exp.ui.cli.main import app
 
-PAGE = (ROOT / "docs" / "own_parts.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how_to" / "own_parts.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL))
 # Group -> how the page names its part.
 PARTS = {
