@@ -55,7 +55,7 @@ check: setup docs
 
 # The documentation site, into build/site; a broken link, anchor or a page that mkdocs.yml does not list is an error.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Names, versions and hashes only: no index is named, so any index with the same files will do.
 requirements:

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from helpers.images import COLOURS
 from PIL import Image
-from selenium.webdriver import Chrome, ChromeOptions, Keys
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -21,33 +20,12 @@ from devise_exp.search.answers import find_images
 from devise_exp.search.saved_run import Run
 from devise_exp.ui.page.page import EXAMPLES, serving
 
-FLAGS = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--window-size=1500,1000",
-)
 PATIENCE = 60  # seconds; only a page that stays empty waits as long
 
 
 @pytest.fixture(scope="module")
 def saved(searchable: Path) -> Run:
     return Run.open(searchable)
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """A fresh Chromium that logs what it asks for."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium, "chromium is not on the PATH"
-    assert driver, "chromedriver is not on the PATH"
-    options = ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    chrome = Chrome(options, Service(driver))
-    yield chrome
-    chrome.quit()
 
 
 @pytest.fixture
