@@ -14,6 +14,8 @@ import yaml
 from helpers.pages import PAGES, page_id
 from helpers.paths import CONF
 
+from devise_exp.core.short_forms import long_forms
+
 OPTION = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)=(.*)")
 # Below these a reader writes names: aliases of classes, keys of a part of one's own.
 OPEN = ("labels.aliases.", "labels.merges.", "hydra", "logger.tags")
@@ -51,7 +53,7 @@ def unknown_options(text: str) -> list[str]:
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     for code in re.findall(r"`([^`]+)`", prose):
         try:
-            words = shlex.split(" ".join(code.split()))
+            words = long_forms(shlex.split(" ".join(code.split())))
         except ValueError:  # an apostrophe
             continue
         matches = filter(None, map(OPTION.fullmatch, words))
