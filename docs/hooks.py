@@ -142,12 +142,13 @@ def command_line() -> str:
 
 def command_page(name: str, command: Any, context: Any) -> str:
     """A command: what it does, its usage, its arguments and options."""
-    is_of_hydra = command.context_settings.get("ignore_unknown_options")
+    is_of_hydra = bool(command.context_settings.get("ignore_unknown_options"))
     pieces = ["[OPTION=VALUE]..."] if is_of_hydra else command.collect_usage_pieces(context)
     usage = " ".join(pieces)
     help_text = as_markdown((command.help or "").strip())
     lines = [f"## devise-exp {name}", "", help_text, ""]
     lines += ["```", f"devise-exp {name} {usage}", "```", ""]
+    lines += ["All options: [Options](options/index.md).", ""] * is_of_hydra
     rows = [parameter_row(parameter) for parameter in command.params if parameter.name != "help"]
     if rows:
         lines += ["| | meaning | default |", "| --- | --- | --- |", *rows, ""]
