@@ -17,8 +17,8 @@ from helpers.paths import CONF
 from devise_exp.core.short_forms import long_forms
 
 OPTION = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)=(.*)")
-# Below these a reader writes names: aliases of classes, keys of a part of one's own.
-OPEN = ("labels.aliases.", "labels.merges.", "hydra", "logger.tags")
+# Below these a reader writes names of classes or of parts, or logger.KEY for logger.wandb.KEY.
+OPEN = ("labels.aliases.", "labels.merges.", "hydra", "logger.", "callbacks.")
 
 
 @cache
@@ -56,7 +56,9 @@ def unknown_options(text: str) -> list[str]:
             words = long_forms(shlex.split(" ".join(code.split())))
         except ValueError:  # an apostrophe
             continue
-        matches = filter(None, map(OPTION.fullmatch, words))
+        matches = list(filter(None, map(OPTION.fullmatch, words)))
+        parts = tuple(m[1].removesuffix("_target_") for m in matches if m[1].endswith("_target_"))
+        matches = [m for m in matches if not parts or not m[1].startswith(parts)]
         unknown += [match[0] for match in matches if not _is_known(match[1], match[2])]
     return unknown
 
