@@ -118,11 +118,18 @@ def main_config(name: str, summary: str) -> str:
 def option_group(group: str) -> str:
     """The page of a group: each option as its file has it."""
     summary, page = GROUPS[group]
-    title = Path(page).stem if Path(page).stem != "index" else Path(page).parent.name
-    parts = [f"# {group}\n\n{summary} See [{title.replace('_', ' ')}](../../{page}).\n"]
+    parts = [f"# {group}\n\n{summary} See [{title_of(page)}](../../{page}).\n"]
     for path in options(group):
         parts.append(f"## {group}={path.stem}\n\n{yaml_block(path)}")
     return "\n".join(parts)
+
+
+def title_of(page: str) -> str:
+    """The first heading of a page, or for one of experiments/ the name of its folder."""
+    path = ROOT / "docs" / page
+    if path.is_file():
+        return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    return f"experiments/{Path(page).stem}"
 
 
 def yaml_block(path: Path) -> str:
