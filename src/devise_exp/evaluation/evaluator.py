@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from devise_exp.evaluation.abstention import abstention_records
 from devise_exp.evaluation.draws import mean_records, split_draws
 from devise_exp.evaluation.metrics.best_gamma import best_gamma, regret
 from devise_exp.evaluation.metrics.tradeoff import Curve, ausuc
@@ -158,6 +159,7 @@ def _evaluate_method(
         result.curves[model.name] = curve = ranker.curve(sides)
         area = ausuc(curve)
         records.append(MetricRecord(method=method, protocol="all", metric="AUSUC", value=area))
+        records += abstention_records(ranker, method, sides)
         if model.gamma is not None:
             of_gamma = partial(MetricRecord, method=method, protocol="calibrated")
             records.append(of_gamma(metric="best_gamma", value=best_gamma(curve)))

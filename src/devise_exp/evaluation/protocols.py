@@ -48,6 +48,8 @@ class MethodOutput:
         reports_search: Whether the metrics of image search by words are reported for it.
         draws: Number of spaces of equal width, side by side in D, that are measured one by one.
         leaves_out_classes: Whether it is measured without the classes of a zero row.
+        none_threshold: Largest cosine with a label below which an image is of none of the labels;
+            None if none was chosen.
     """
 
     name: str
@@ -59,6 +61,7 @@ class MethodOutput:
     reports_search: bool = False
     draws: int = 1
     leaves_out_classes: bool = False
+    none_threshold: float | None = None
 
     def __post_init__(self) -> None:
         if self.draws < 1 or self.class_vectors.shape[1] % self.draws:

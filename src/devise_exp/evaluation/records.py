@@ -22,6 +22,7 @@ METRICS = (
     *("hit", "hp", "hp_classes", "hp_images"),
     *("H", "AUSUC", "gamma", "fold_gamma", "best_gamma", "regret"),
     *("recall", "P", "mAP"),
+    *("AUROC", "threshold", "kept", "rejected"),
 )
 # metrics whose word in a key is another
 _WORDS = {"gamma": "factor", "fold_gamma": "fold_factor", "best_gamma": "best_factor"}
@@ -38,7 +39,8 @@ _KEY = re.compile(
     r"(?:method/(?P<method>[^/]+)/)?"
     r"(?:(?P<task>search|similar)/(?:(?P<space>\w+)/)?)?(?P<side>\w+)"
     r"/(?:hit@(?P<hit_k>\d+)(?P<mean>/class_mean)?"
-    r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|fold_factor|best_factor|regret|recall|P|mAP)"
+    r"|(?P<word>hp|hp_classes|hp_images|H|AUSUC|factor|fold_factor|best_factor|regret|recall|P|mAP"
+    r"|AUROC|threshold|kept|rejected)"
     r"(?:@(?P<k>\d+))?)"
     r"(?:/(?P<bound>lo|hi|classes_lo|classes_hi|draws))?"
 )

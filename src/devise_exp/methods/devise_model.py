@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from devise_exp.evaluation.abstention import KnownScores
 from devise_exp.evaluation.metrics.tradeoff import Curve, ausuc
 from devise_exp.evaluation.protocols import MODEL
+from devise_exp.methods.abstention import choose_threshold, fold_scores
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.gamma import FoldAnswers, GammaChoice, choose_gamma
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
@@ -50,7 +52,9 @@ def devise(
     gamma = choose_gamma([row[best] for row in answers], len(task.seen))
     hyperparameters = {"prior/weight": prior.strength if prior else 0.0, **metrics}
     trained = TrainedProjection(projection, prior)
-    return trained_model(task.class_vectors, trained, hyperparameters, gamma), prior
+    threshold = _none_threshold(project, priors, task, folds, best)
+    vectors = task.class_vectors
+    return trained_model(vectors, trained, hyperparameters, gamma, threshold), prior
 
 
 def trained_model(
@@ -58,6 +62,7 @@ def trained_model(
     trained: TrainedProjection,
     hyperparameters: dict[str, Any],
     gamma: GammaChoice | None,
+    none_threshold: float | None = None,
 ) -> CalibratedMethod:
     """Make the run's own model a method like any other.
 
@@ -66,6 +71,7 @@ def trained_model(
         trained: The trained projection with its prior.
         hyperparameters: Those that were chosen, by name.
         gamma: Gamma of calibrated stacking with its spread, None for none.
+        none_threshold: Largest cosine with a label below which an image is of none of them.
 
     Returns:
         The calibrated method.
@@ -77,7 +83,24 @@ def trained_model(
         gamma_spread=None if gamma is None else gamma.spread,
         is_projection=True,
         reports_search=True,
+        none_threshold=none_threshold,
     )
+
+
+def _none_threshold(
+    project: Project,
+    priors: Priors | None,
+    task: Task,
+    folds: Sequence[ClassFold],
+    best: int,
+) -> float | None:
+    """The threshold of "none of the labels" under the chosen prior, on class folds."""
+    sides: list[KnownScores] = []
+    for fold in folds:
+        prior = (None, *_priors(priors, fold.task))[best]
+        fitted = FittedMethod(task.class_vectors, TrainedProjection(project(fold.task), prior))
+        sides += fold_scores(fitted, task, fold)
+    return choose_threshold(sides)
 
 
 def prior_curves(

@@ -177,6 +177,8 @@ class CalibratedMethod:
         reports_search: As of Method.
         leaves_out_classes: Whether it is measured without the classes of a zero row, and not left
             out of the protocols that need them.
+        none_threshold: Largest cosine with a label below which an image is of none of the labels;
+            None if none was chosen.
     """
 
     name: str
@@ -186,3 +188,4 @@ class CalibratedMethod:
     is_projection: bool = False
     reports_search: bool = False
     leaves_out_classes: bool = False
+    none_threshold: float | None = None

@@ -58,6 +58,7 @@ def embed_images(
         reports_search=method.reports_search,
         draws=method.fitted.draws,
         leaves_out_classes=method.leaves_out_classes,
+        none_threshold=method.none_threshold,
     )
 
 

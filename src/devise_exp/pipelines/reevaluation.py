@@ -188,7 +188,9 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     load_weights(module, checkpoint)
     features = features_of(config, data)
     trained = TrainedProjection(module.projection, run.prior())
-    method = trained_model(data.class_vectors, trained, {}, stored_gamma(run.embedded(MODEL)))
+    before = run.embedded(MODEL)
+    gamma, threshold = stored_gamma(before), before.none_threshold
+    method = trained_model(data.class_vectors, trained, {}, gamma, threshold)
     return embed_images(data, features, method, config.train_metrics)
 
 

@@ -72,8 +72,10 @@ class ReusedHyperparameters:
             return None
         trained = TrainedProjection(projection, self.prior)
         gamma = stored_gamma(stored.output)
-        vectors = task.class_vectors
-        return trained_model(vectors, trained, stored.hyperparameters, gamma), self.prior
+        threshold = stored.output.none_threshold
+        chosen = stored.hyperparameters
+        method = trained_model(task.class_vectors, trained, chosen, gamma, threshold)
+        return method, self.prior
 
     def fit(
         self, method: Method, task: Task, folds: Sequence[ClassFold]

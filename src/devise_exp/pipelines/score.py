@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.evaluation import diagnostics, evaluator, published_results
+from devise_exp.evaluation.abstention import search_abstention_records
 from devise_exp.evaluation.diagnostics import Classes
 from devise_exp.evaluation.evaluator import EvalReport, Evaluation
 from devise_exp.evaluation.image_retrieval import evaluate_image_queries, evaluate_word_queries
@@ -87,7 +88,9 @@ def evaluate_run(
     truths = models[0].seen.class_ids, models[0].unseen.class_ids
     others = _gallery_spaces(run) if spaces is None else spaces
     of_images = evaluate_image_queries(_model_space(run, models[0]) | others, *truths)
+    of_none = search_abstention_records(searched, run.class_ids()[0])
     report = evaluated.report.with_records(*of_words).with_records(*of_images)
+    report = report.with_records(of_none, {})
     measured = {record.name for record in report.records if record.method == MODEL}
     published = published_results.published(about["split/name"])
     known = [record for record in published if record.name in measured]

@@ -17,6 +17,7 @@ from devise_exp.reports import search_tables
 from devise_exp.reports.gamma_rows import gamma_line
 from devise_exp.reports.hierarchical_rows import left_out
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
+from devise_exp.reports.none_rows import none_line
 from devise_exp.reports.summary import of_report
 from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Heading, Table, left, right, to_csv, to_markdown
@@ -101,6 +102,7 @@ def caption(report: EvalReport) -> str:
     ]
     if gamma := gamma_line(report.records):
         parts.insert(1, gamma)
+    parts += filter(None, [none_line(report.records)])
     parts += [f"{name} {text}" for name, text in against_chance(report.records).items()]
     parts += [f"{key} {_short(about[key])}" for key in about]
     parts += [f"{r.key} {r.value:.4g}" for r in report.records if r.protocol == "index"]

@@ -36,6 +36,8 @@ def from_output(output: MethodOutput) -> dict[str, np.ndarray]:
         arrays["draws"] = np.asarray(output.draws)
     if output.leaves_out_classes:
         arrays["leaves_out_classes"] = np.asarray(True)
+    if output.none_threshold is not None:
+        arrays["none_threshold"] = np.asarray(output.none_threshold)
     return arrays
 
 
@@ -68,8 +70,14 @@ def to_output(name: str, arrays: Mapping[str, np.ndarray], classes: int | None) 
         is_projection=checked.flag(arrays["trained_map"]),
         reports_search=checked.flag(arrays["reports_search"]),
         leaves_out_classes=checked.flag(arrays.get("leaves_out_classes", False)),
+        none_threshold=_threshold(arrays),
         draws=int(checked.number(arrays["draws"])) if "draws" in arrays else 1,
     )
+
+
+def _threshold(arrays: Mapping[str, np.ndarray]) -> float | None:
+    """Read the threshold of "none of the labels"; a run of before has none."""
+    return float(checked.gamma(arrays["none_threshold"])) if "none_threshold" in arrays else None
 
 
 def _spread(arrays: Mapping[str, np.ndarray]) -> GammaSpread:

@@ -112,6 +112,17 @@ class RunArrays:
         arrays = files.read_some_arrays(self.path, name, ("factor",), checked.gamma)
         return float(arrays["factor"]) if arrays else None
 
+    def none_threshold(self) -> float | None:
+        """Read the threshold of "none of the labels" of the trained model, and nothing else.
+
+        Returns:
+            The largest cosine with a label below which an image is of none of them; None if none
+            was chosen or stored.
+        """
+        name, key = f"embeddings/{MODEL}.npz", "none_threshold"
+        arrays = files.read_some_arrays(self.path, name, (key,), checked.gamma)
+        return float(arrays[key]) if arrays else None
+
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write NAME.npz.
 

@@ -101,6 +101,11 @@ class Run:
         return self.folder.gamma()
 
     @cached_property
+    def none_threshold(self) -> float | None:
+        """Largest cosine below which an image is of none of the labels, None if none was chosen."""
+        return self.folder.none_threshold()
+
+    @cached_property
     def pretraining(self) -> PretrainingWords | None:
         """The words of the space "pretraining", None if the run has no such space."""
         return self.folder.pretraining_words()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devise_exp.core.errors import InputError
@@ -14,7 +14,8 @@ from devise_exp.search.neighbours import Neighbours
 
 CHUNK = 256  # images that are embedded before their tags are given out
 
-Name = Callable[[Sequence[Path]], Sequence[Neighbours]]  # image files to the tags of each
+# Image files to the tags of each, and the largest cosine of each with a label if it is asked for.
+Name = Callable[[Sequence[Path]], tuple[Sequence[Neighbours], Sequence[float] | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +25,13 @@ class TaggedFile:
     Attributes:
         path: The file.
         tags: Labels or words with their similarity, nearest first.
+        best: Largest cosine with a label of the run, None where it is not asked for.
         error: Why the file cannot be read; "" if it can.
     """
 
     path: Path
-    tags: Neighbours
+    tags: Neighbours = field(default_factory=list)
+    best: float | None = None
     error: str = ""
 
 
@@ -78,17 +81,30 @@ def tag_files(files: Sequence[Path], name: Name) -> Iterator[TaggedFile]:
         chunk = files[start : start + CHUNK]
         broken = scan_images({str(file): str(file) for file in chunk}).broken
         good = [file for file in chunk if str(file) not in broken]
-        tags = dict(zip(good, name(good), strict=True)) if good else {}
-        for file in chunk:
-            waiting.append(
-                TaggedFile(path=file, tags=tags.get(file, []), error=broken.get(str(file), ""))
-            )
+        waiting += _tagged(chunk, good, name, broken)
         any_good |= bool(good)
         if any_good:
             yield from waiting
             waiting = []
     if not any_good:
         raise _all_broken(waiting)
+
+
+def _tagged(
+    chunk: Sequence[Path], good: Sequence[Path], name: Name, broken: Mapping[str, str]
+) -> list[TaggedFile]:
+    """The files of a chunk, those that are `good` with their tags."""
+    tags, cosines = name(good) if good else ([], None)
+    best: Sequence[float | None] = [None] * len(tags) if cosines is None else cosines
+    of_good = iter(zip(tags, best, strict=True))
+    files = []
+    for file in chunk:
+        if str(file) in broken:
+            files.append(TaggedFile(path=file, error=broken[str(file)]))
+        else:
+            of_file, cosine = next(of_good)
+            files.append(TaggedFile(path=file, tags=of_file, best=cosine))
+    return files
 
 
 def _all_broken(files: Sequence[TaggedFile]) -> InputError:

@@ -75,6 +75,21 @@ def tag_images(
     return named(list(run.classes).__getitem__, *result)
 
 
+def best_cosines(run: Run, vectors: np.ndarray) -> np.ndarray:
+    """Compute the score by which an image is of none of the labels.
+
+    Args:
+        run: The run.
+        vectors: (N, D) images as a gallery has them in the trained space.
+
+    Returns:
+        (N,) the largest cosine of each with a label of the run, no label lowered.
+    """
+    images = uncentre_rows(vectors, run.centre)
+    best: np.ndarray = _search(run, images, np.arange(len(run.classes)), 1)[1][:, 0]
+    return best
+
+
 def calibration_line(
     run: Run, vocabulary: bool = False, among: str = "all", plain: bool = False
 ) -> str:

@@ -19,6 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from devise_exp.search.saved_run import Run
+from devise_exp.search.tags import best_cosines, embed_files
 from devise_exp.ui.cli.main import app
 
 HEAVY = ("torch", "torchvision", "timm", "pytorch_lightning", "gensim", "wandb")
@@ -351,3 +352,26 @@ def test_a_folder_that_is_refused_leaves_nothing_in_the_run(trained: Path, tmp_p
     before = sorted(trained.rglob("*"))
     refused("index", trained, tmp_path / "nowhere")
     assert sorted(trained.rglob("*")) == before
+
+
+def test_none_of_the_labels_is_said_under_the_threshold_of_the_run(
+    trained: Path, image_tree: Path, tmp_path: Path
+) -> None:
+    files = [image_tree / name / "00.png" for name in ("cat", "ship", "dog")]
+    run = shutil.copytree(trained, tmp_path / "run")
+    with np.load(run / "embeddings/devise.npz") as archive:
+        arrays = dict(archive)
+    saved = Run.open(trained)
+    cosines = best_cosines(saved, embed_files(saved, files))
+    np.savez(
+        run / "embeddings/devise.npz", **arrays, none_threshold=np.sort(cosines)[1].astype(float)
+    )
+    items = json.loads(printed("tag", run, *files, "--format", "json"))
+    none = [item["none_of_the_labels"] for item in items]
+    assert none == (cosines < np.sort(cosines)[1]).tolist()
+    assert sum(none) == 1
+    lines = call("tag", run, *files).splitlines()
+    said = [i for i, line in enumerate(lines) if line.startswith("none of the labels: the best")]
+    assert [lines[i - 1] for i in said] == [str(files[none.index(True)])]
+    assert "none of the labels" not in call("tag", run, *files, "--among", "seen")
+    assert "none_of_the_labels" not in printed("tag", trained, files[0], "--format", "json")

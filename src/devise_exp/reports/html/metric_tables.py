@@ -23,6 +23,7 @@ from devise_exp.reports.hierarchical_rows import (
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.html.terms import terms
 from devise_exp.reports.metric_rows import MetricRow, metric_rows, names_of
+from devise_exp.reports.none_rows import none_table
 from devise_exp.reports.numbers import metric_cell, to_precision
 from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.search_tables import METRICS
@@ -76,6 +77,7 @@ def metric_tables(run: ShownRun) -> dict[str, Any]:
         "controls": against_chance(run.report.records),
         "hierarchical": _hierarchical(run.results),
         "hierarchical_left_out": left_out(run.results.records),
+        "none_table": none_table(run.results.records),
         "searches": _searches(run.report),
     }
 

@@ -68,7 +68,8 @@ def tag(
 
     Seen labels beside unseen ones are lowered by the gamma that the run
     chose. A search has nothing to lower: a word is the same for all images.
-    Images that cannot be read are listed, and the others are tagged.
+    Images that cannot be read are listed, and the others are tagged. "none of
+    the labels" is said of an image whose best cosine is under the run's threshold.
     """
     from devise_exp.search.saved_run import Run
     from devise_exp.search.tagged_files import list_images, tag_files
@@ -82,6 +83,7 @@ def tag(
         saved.centre_in(space)  # an error before the network is built
         listed, notes = list_images(files)
         kinds = _kinds(saved, words, space)
+        threshold = saved.none_threshold if kinds and among == "all" else None
         for note in notes:
             notify(note)
         if space == "pretraining" and not words:
@@ -94,7 +96,7 @@ def tag(
             n_broken += bool(tagged.error)
             if tagged.error and n_broken <= SHOWN:
                 notify(f"skipped {tagged.path}: {tagged.error}")
-            _write(tagged, shown, kinds, result)
+            _write(tagged, shown, kinds, threshold, result)
         if n_broken > SHOWN:
             notify(f"skipped {n_broken:,} of {len(listed):,} images in all")
         result.end_items()
@@ -111,10 +113,13 @@ def _kinds(run: Run, words: bool, space: str) -> dict[str, str]:
 
 def _nearest_labels(run: Run, options: tuple[Any, ...]) -> Name:
     """Name image files by the nearest labels or words; `options` are those of tag_images."""
-    from devise_exp.search.tags import embed_files, tag_images
+    from devise_exp.search.tags import best_cosines, embed_files, tag_images
 
-    def name(files: Sequence[Path]) -> Sequence[Neighbours]:
-        return tag_images(run, embed_files(run, files, options[-1]), *options)
+    def name(files: Sequence[Path]) -> tuple[Sequence[Neighbours], Sequence[float] | None]:
+        vectors = embed_files(run, files, options[-1])
+        tags = tag_images(run, vectors, *options)
+        is_scored = options[-1] == "devise" and run.none_threshold is not None
+        return tags, best_cosines(run, vectors).tolist() if is_scored else None
 
     return name
 
@@ -124,15 +129,21 @@ def _classifier_names(run: Run, k: int | None) -> Name:
     from devise_exp.data.images import ImageFiles
     from devise_exp.search.tags import DEFAULT_TAGS
 
-    def name(files: Sequence[Path]) -> Sequence[Neighbours]:
+    def name(files: Sequence[Path]) -> tuple[Sequence[Neighbours], Sequence[float] | None]:
         n = DEFAULT_TAGS if k is None else k
-        return run.name_images(ImageFiles(str(file) for file in files), n)
+        return run.name_images(ImageFiles(str(file) for file in files), n), None
 
     return name
 
 
-def _write(tagged: TaggedFile, shown: Shown, kinds: Mapping[str, str], result: Result) -> None:
-    """Give out the tags of one file."""
+def _write(
+    tagged: TaggedFile,
+    shown: Shown,
+    kinds: Mapping[str, str],
+    threshold: float | None,
+    result: Result,
+) -> None:
+    """Give out the tags of one file; `threshold` is the largest cosine of none of the labels."""
     from devise_exp.data.file_names import portable
 
     image = portable(str(tagged.path))
@@ -140,15 +151,26 @@ def _write(tagged: TaggedFile, shown: Shown, kinds: Mapping[str, str], result: R
         {shown.key: name, "kind": kinds.get(name), shown.number: round(number, 6)}
         for name, number in tagged.tags
     ]
-    rows = [(image, rank, *of_tag.values(), None) for rank, of_tag in enumerate(tags, start=1)]
-    empty = (image, None, None, None, None, tagged.error)
-    result.rows(("image", "rank", shown.key, "kind", shown.number, "error"), rows or [empty])
-    result.item({"image": image, "tags": tags} | ({"error": tagged.error} if tagged.error else {}))
+    none, best = None, tagged.best
+    if threshold is not None and best is not None:
+        none = best < threshold
+    rows = [
+        (image, rank, *of_tag.values(), none, None) for rank, of_tag in enumerate(tags, start=1)
+    ]
+    heads = ("image", "rank", shown.key, "kind", shown.number, "none_of_the_labels", "error")
+    result.rows(heads, rows or [(image, *[None] * 5, tagged.error)])
+    item: dict[str, Any] = {"image": image, "tags": tags}
+    if none is not None:
+        item |= {"none_of_the_labels": none, "best_cosine": best, "threshold": threshold}
+    result.item(item | ({"error": tagged.error} if tagged.error else {}))
     if tagged.error:
         return
     cells = [(name, *([kinds[name]] if kinds else []), number) for name, number in tagged.tags]
     headings = [shown.heading, *([""] if kinds else [])]
-    result.show(printable(image), ranking(headings, cells, shown.number))
+    result.show(printable(image))
+    if none:
+        result.show(f"none of the labels: the best cosine {best:.3f} is under {threshold:.3f}")
+    result.show(ranking(headings, cells, shown.number))
 
 
 def _check_applies(space: str, among: str, plain: bool) -> None:
