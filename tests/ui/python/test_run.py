@@ -17,7 +17,7 @@ from PIL import Image
 import devise_exp as de
 from devise_exp.core.errors import InputError
 from devise_exp.search.answers import find_images
-from devise_exp.search.tags import embed_files, tag_images
+from devise_exp.search.tags import best_cosines, embed_files, tag_images
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +123,28 @@ def test_tags_of_files_folders_and_images_in_memory(run: de.Run, searchable: Pat
     )
     words = run.tag(file, k=2, vocabulary=len(run.vocabulary))
     assert [record.kind for record in words] == ["", ""]
+    assert {record.none_of_the_labels for record in (*mixed, *words)} == {None}
+
+
+def test_an_image_under_the_threshold_of_the_run_is_of_none_of_the_labels(
+    searchable: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(searchable, tmp_path / "run"))
+    files = [searchable.parent / "images" / name / "00.png" for name in ("cat", "ship")]
+    run = de.open_run(copy)
+    cosines = best_cosines(run, embed_files(run, files))
+    with np.load(copy / "embeddings/devise.npz") as archive:
+        arrays = dict(archive)
+    np.savez(copy / "embeddings/devise.npz", **arrays, none_threshold=cosines.mean())
+    under = str(files[int(cosines.argmin())])
+    run = de.open_run(copy)
+    with Image.open(under) as image:
+        tags = run.tag([*files, image], k=2)
+    assert tags.unknown == (under, "image 2")
+    assert [record.none_of_the_labels for record in tags if record.image == under] == [True] * 2
+    assert tags._repr_html_().count("none of the labels") == 2
+    assert run.tag(files, among="seen").unknown == ()
+    assert run.tag(files, vocabulary=100).unknown == ()
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ class ImageLabel:
         label: The class or the word.
         similarity: What ranks it: the cosine, that of a seen label lowered by gamma.
         kind: seen or unseen, "" for a word.
+        none_of_the_labels: Whether the best cosine of the image is under the run's threshold, so
+            that it is of none of the labels; None where there is no threshold.
     """
 
     image: str
@@ -62,6 +64,7 @@ class ImageLabel:
     label: str
     similarity: float
     kind: str
+    none_of_the_labels: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,8 +194,14 @@ class ImageLabels(Results[ImageLabel]):
         """The first label of every image."""
         return {record.image: record.label for record in self.records if record.rank == 1}
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The images that are of none of the labels, by the run's threshold."""
+        return tuple(r.image for r in self.records if r.rank == 1 and r.none_of_the_labels)
+
     def _repr_html_(self) -> str:
-        lines: dict[str, list[str]] = {name: [] for name in self.images}
+        unknown = set(self.unknown)
+        lines = {name: ["none of the labels"] * (name in unknown) for name in self.images}
         for record in self.records:
             line = f"{record.similarity:.3f} {shortened(record.label, 18)}"
             lines[record.image].append(line + " *" * (record.kind == "unseen"))

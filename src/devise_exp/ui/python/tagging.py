@@ -18,12 +18,20 @@ from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.search.neighbours import Neighbours
 from devise_exp.search.saved_run import Run
 from devise_exp.search.tagged_files import list_images, tag_files
-from devise_exp.search.tags import DEFAULT_TAGS, calibration_line, embed_files, tag_images
+from devise_exp.search.tags import (
+    DEFAULT_TAGS,
+    best_cosines,
+    calibration_line,
+    embed_files,
+    tag_images,
+)
 from devise_exp.ui.python.results import ImageLabel, ImageLabels
 
 File = str | PathLike[str]
 Images = File | Image | Iterable[File | Image]
-Name = Callable[[Sequence[Any]], Sequence[Neighbours]]  # files, or images in memory, to their tags
+# Files, or images in memory, to the tags of each, and the best cosine of each if it is asked for.
+Name = Callable[[Sequence[Any]], tuple[Sequence[Neighbours], Sequence[float] | None]]
+Tags = dict[str, tuple[Neighbours, float | None]]
 
 
 def tagged(
@@ -64,10 +72,11 @@ def tagged(
     tags, broken = _tags(shown, name)
     named = space == MODEL and not words
     kinds = {c.name: "seen" if c.seen else "unseen" for c in run.folder.classes()} if named else {}
+    threshold = run.none_threshold if named and among == "all" else None
     notes = [note] if note else []
     notes += [f"{len(broken):,} images cannot be read: {listed(broken)}"] if broken else []
     readable = {text: image for text, image in shown.items() if text in tags}
-    return ImageLabels(_records(tags, kinds), readable, "; ".join(notes))
+    return ImageLabels(_records(tags, kinds, threshold), readable, "; ".join(notes))
 
 
 def _check_applies(space: str, among: str, plain: bool) -> None:
@@ -100,31 +109,35 @@ def _named(images: Images) -> dict[str, Path | Image]:
     return named
 
 
-def _tags(shown: Mapping[str, Path | Image], name: Name) -> tuple[dict[str, Neighbours], list[str]]:
-    """The tags of images in their order, and the files that cannot be read."""
-    tags: dict[str, Neighbours] = {}
+def _tags(shown: Mapping[str, Path | Image], name: Name) -> tuple[Tags, list[str]]:
+    """The tags of images in their order with the best cosine, and the files that are not read."""
+    tags: Tags = {}
     broken = []
     files = [image for image in shown.values() if isinstance(image, Path)]
-    for tagged_file in tag_files(files, lambda paths: name(list(paths))) if files else ():
+    for tagged_file in tag_files(files, name) if files else ():
         text = portable(str(tagged_file.path))
         if tagged_file.error:
             broken.append(f"{text} ({tagged_file.error})")
         else:
-            tags[text] = tagged_file.tags
+            tags[text] = tagged_file.tags, tagged_file.best
     others = {text: image for text, image in shown.items() if isinstance(image, Image)}
     if others:
-        tags |= dict(zip(others, name(list(others.values())), strict=True))
+        of_others, cosines = name(list(others.values()))
+        best = [None] * len(others) if cosines is None else cosines
+        tags |= dict(zip(others, zip(of_others, best, strict=True), strict=True))
     return {text: tags[text] for text in shown if text in tags}, broken
 
 
 def _by(run: Run, options: tuple[Any, ...]) -> Name:
     """Tag images by the nearest labels or words; `options` are those of tag_images."""
     space = options[-1]
+    is_scored = space == MODEL and run.none_threshold is not None
 
-    def name(images: Sequence[Any]) -> Sequence[Neighbours]:
+    def name(images: Sequence[Any]) -> tuple[Sequence[Neighbours], Sequence[float] | None]:
         in_memory = isinstance(images[0], Image)
         vectors = run.embed(images)[space] if in_memory else embed_files(run, images, space)
-        return tag_images(run, vectors, *options)
+        best = best_cosines(run, vectors).tolist() if is_scored else None
+        return tag_images(run, vectors, *options), best
 
     return name
 
@@ -132,19 +145,24 @@ def _by(run: Run, options: tuple[Any, ...]) -> Name:
 def _by_classifier(run: Run, k: int | None) -> Name:
     """Tag images by the backbone's own classifier."""
 
-    def name(images: Sequence[Any]) -> Sequence[Neighbours]:
+    def name(images: Sequence[Any]) -> tuple[Sequence[Neighbours], Sequence[float] | None]:
         in_memory = isinstance(images[0], Image)
         opened = images if in_memory else ImageFiles(str(file) for file in images)
-        return run.name_images(opened, DEFAULT_TAGS if k is None else k)
+        return run.name_images(opened, DEFAULT_TAGS if k is None else k), None
 
     return name
 
 
-def _records(tags: Mapping[str, Neighbours], kinds: Mapping[str, str]) -> list[ImageLabel]:
+def _records(tags: Tags, kinds: Mapping[str, str], threshold: float | None) -> list[ImageLabel]:
     return [
         ImageLabel(
-            image=name, rank=rank, label=label, similarity=similarity, kind=kinds.get(label, "")
+            image=name,
+            rank=rank,
+            label=label,
+            similarity=similarity,
+            kind=kinds.get(label, ""),
+            none_of_the_labels=None if threshold is None or best is None else best < threshold,
         )
-        for name, neighbours in tags.items()
+        for name, (neighbours, best) in tags.items()
         for rank, (label, similarity) in enumerate(neighbours, start=1)
     ]
