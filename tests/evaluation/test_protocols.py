@@ -127,7 +127,13 @@ def test_a_method_without_a_gamma_or_a_vector_is_left_out() -> None:
         return {n.split("/")[2] for n in values if n.startswith(f"method/{name}/")}
 
     wide = {"unseen_clean", "unseen_leaked", "all"}
-    assert answered("plain") == PLAIN | wide  # "all" has H@1 and AUSUC
+    none = {
+        "seen_vs_unseen",
+        "known_vs_unknown",
+        "known_vs_unknown_seen",
+        "known_vs_unknown_unseen",
+    }
+    assert answered("plain") == PLAIN | wide | none  # "all" has H@1 and AUSUC
     assert answered("blind") == {"seen"}
     assert answered("chance") == (PLAIN | wide | {"calibrated_seen", "calibrated_unseen"}) - {"all"}
     assert "calibrated/H@1" in values
