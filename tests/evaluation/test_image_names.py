@@ -64,6 +64,18 @@ def test_a_line_for_each_marked_class_up_to_ten() -> None:
     assert image_name_lines([record("cat", most, seen=True)], {}) == []
 
 
+def test_classes_of_few_images_are_counted_and_nothing_is_suggested() -> None:
+    few = ImageNames(n=4, names=(("velvet", 4),))
+    enough = ImageNames(n=5, names=(("velvet", 3), ("desk", 2)))
+    records = [record("onion", few), record("plum", few), record("tomato", enough)]
+    lines = image_name_lines(records, {r.name: CLEAN for r in records})
+    assert lines[0].startswith("tomato: clean by its name, but 3 of 5 images are called velvet")
+    assert lines[1:] == [
+        "2 clean classes with fewer than 5 images have one name for most of them: too few images "
+        "to state an overlap"
+    ]
+
+
 def test_a_run_without_names_says_why() -> None:
     (line,) = image_name_lines([record("cat", None)], {}, "resnet18 has random weights")
     assert line == (

@@ -316,6 +316,22 @@ def test_two_classes_of_one_vector_are_refused_and_near_ones_named(
     assert "cat and dog (0.995)" in err
 
 
+def test_an_unseen_class_that_may_be_a_seen_one_is_named(
+    config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    root = shutil.copytree(image_tree, tmp_path / "pictures")
+    (root / "helicopter").rename(root / "aubergine")
+    (root / "cat").rename(root / "eggplant")
+    options = (*strict("aubergine"), "split.clean=report")
+    checks.announce(prepare(config(*options, root=root)))
+    (line,) = (x for x in capsys.readouterr().err.splitlines() if "same thing" in x)
+    assert line == (
+        "warning: aubergine (unseen) and eggplant (seen) may be the same thing: merge them by "
+        "labels.merges (++labels.merges.aubergine=eggplant) if they are"
+    )
+
+
 def test_words_that_are_only_spelt_alike_are_named(
     config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -30,6 +30,7 @@ from devise_exp.pipelines.training_checks import check_training
 from devise_exp.pipelines.user_parts import user_target
 from devise_exp.text import labels
 from devise_exp.text.distinct import near_classes
+from devise_exp.text.same_things import same_things, same_things_line
 
 
 def check(config: DictConfig, data: ExperimentData) -> None:
@@ -139,9 +140,14 @@ def _announce_words(data: ExperimentData) -> None:
     if nearest := by_rule["nearest"]:
         pairs = (f"{r.name} -> {r.display_name}" for r in nearest)
         warn(f"{len(nearest)} classes have the words spelt most like their names: {listed(pairs)}")
-    near = near_classes([r.name for r in data.resolutions], data.class_vectors)
+    names = [r.name for r in data.resolutions]
+    near = near_classes(names, data.class_vectors)
     if near.n:
         warn(f"{near.n} pairs of classes have nearly the same vector, so few images tell: {near}")
+    words, seen = [r.display_name for r in data.resolutions], {*data.split.seen.tolist()}
+    is_seen = [c in seen for c in range(len(names))]
+    if pairs := same_things(names, words, data.class_vectors, is_seen):
+        warn(same_things_line(pairs))
 
 
 def _announce_copies(copies: CopyReport) -> None:

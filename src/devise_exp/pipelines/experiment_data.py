@@ -34,7 +34,7 @@ class ExperimentData:
         dataset: Without what config.subset leaves out.
         class_ids: (N,) per row of dataset, -1 if its class has no word or is not in the split.
         resolutions: The words of each class.
-        n_missing: How many classes have no word vector.
+        missing: Names of the classes that have no word vector.
         vocabulary: The word vectors.
         class_vectors: (C, D) unit rows.
         split: Seen and unseen classes, and their rows.
@@ -55,7 +55,7 @@ class ExperimentData:
     dataset: ImageDataset
     class_ids: np.ndarray
     resolutions: tuple[Resolution, ...]
-    n_missing: int
+    missing: tuple[str, ...]
     vocabulary: WordVectors
     class_vectors: np.ndarray
     split: Split
@@ -139,7 +139,7 @@ class ExperimentData:
             "word_vectors": self.vocabulary.name,
             "split/name": self.split.name,
             "split/fingerprint": self.split.fingerprint,
-            "labels/missing": self.n_missing,
+            "labels/missing": len(self.missing),
         }
         about |= {f"labels/{name}": n for name, n in rules.items() if n and name != "missing"}
         about["data/skipped"] = len(self.dataset.skipped)

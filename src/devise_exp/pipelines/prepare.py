@@ -61,7 +61,7 @@ def prepare(config: DictConfig, labelled: LabelledImages | None = None) -> Exper
         dataset=labelled.dataset,
         class_ids=class_ids,
         resolutions=resolutions,
-        n_missing=sum(resolution.rule == "missing" for resolution in labelled.resolutions),
+        missing=tuple(r.name for r in labelled.resolutions if r.rule == "missing"),
         vocabulary=labelled.vocabulary,
         class_vectors=class_vectors,
         split=split,

@@ -13,6 +13,7 @@ from devise_exp.runs.class_records import ClassRecord
 IMAGES_HEADING = "what the backbone calls its images"
 MARK = "! "
 SHOWN = 10
+FEW_IMAGES = 5  # with fewer, a name that most of them have is no reason to state anything
 
 
 def has_image_names(records: Sequence[ClassRecord]) -> bool:
@@ -55,14 +56,15 @@ def image_name_lines(
         missing: Why there is no column, if the run knows.
 
     Returns:
-        A line for each of the first ten, and one for the others; or the line that says why nothing
-        is known.
+        A line for each of the first ten, one for the others, and one for classes of fewer than
+        FEW_IMAGES images; or the line that says why nothing is known.
     """
     if not has_image_names(records):
         reason = missing or "the run does not know it"
         return [f"No column of what the backbone's own classifier calls the images: {reason}."]
     names = {record.name: record.image_names for record in records if not record.seen}
-    doubtful = doubtful_classes(names, verdicts)
+    marked = doubtful_classes(names, verdicts)
+    doubtful = {name: called for name, called in marked.items() if called.n >= FEW_IMAGES}
     lines = []
     for name, called in list(doubtful.items())[:SHOWN]:
         category, count = called.names[0]
@@ -72,6 +74,11 @@ def image_name_lines(
         )
     if len(doubtful) > SHOWN:
         lines.append(f"{len(doubtful) - SHOWN:,} more clean classes are marked so")
+    if few := len(marked) - len(doubtful):
+        lines.append(
+            f"{few:,} clean classes with fewer than {FEW_IMAGES} images have one name for most of "
+            "them: too few images to state an overlap"
+        )
     return lines
 
 

@@ -93,6 +93,8 @@ class RunDetails:
         other_senses: What they would overlap with in another sense of their names.
         copies: A line for each image with copies or near copies: the names of its rows.
         unnamed: Why the backbone's own classifier calls the images nothing; "" if it does.
+        command: The overrides of the command that made the run; () if they are unknown.
+        dropped: Classes of the data without a word vector, which take no part.
     """
 
     about: dict[str, Any]
@@ -105,6 +107,8 @@ class RunDetails:
     other_senses: tuple[Overlap, ...] = ()
     copies: tuple[str, ...] = ()
     unnamed: str = ""
+    command: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> RunDetails:
@@ -130,6 +134,8 @@ class RunDetails:
             other_senses=_overlaps_of(content.get("other_senses", [])),
             copies=texts(content.get("copies", [])),
             unnamed=text(content.get("unnamed", "")),
+            command=texts(content.get("command", [])),
+            dropped=texts(content.get("dropped", [])),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -149,6 +155,8 @@ class RunDetails:
             "possible": [asdict(overlap) for overlap in self.possible],
             "other_senses": [asdict(overlap) for overlap in self.other_senses],
             "unnamed": self.unnamed,
+            "command": list(self.command),
+            "dropped": list(self.dropped),
         }
 
     def verdicts(self, unseen: Iterable[str]) -> dict[str, str]:

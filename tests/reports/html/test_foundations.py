@@ -275,6 +275,42 @@ def test_the_command_of_other_splits_is_that_of_the_run(run: Path) -> None:
     assert {"split.train_per_class=12", "split.val_share=0.25"} < set(command_of(run))
 
 
+def test_the_command_of_other_splits_is_whole_if_the_run_knows_its_own(run: Path) -> None:
+    content = json.loads((run / "about.json").read_text(encoding="utf-8"))
+    of_split = ["split=random", "split.seed=3", "+split.n_seen=5", "split_seeds=2", "resume=x"]
+    content["command"] = ["data.root='/a b'", *of_split, "split_layout=x", "loss=cosine"]
+    (run / "about.json").write_text(json.dumps(content), encoding="utf-8")
+    text = html.unescape(answer(run, "What would another split give?"))
+    start = (
+        """devise-exp train 'data.root='"'"'/a b'"'"'' split_layout=x loss=cosine split=random """
+    )
+    assert f"run <code>{start}split.n_unseen=3 " in text
+    assert "OPTIONS" not in text
+    page = html.unescape(re.sub("<[^>]*>", "", write_html(ShownRun(run)).read_text("utf-8")))
+    assert "The command that made this run:" in page
+    assert "split.seed=3 +split.n_seen=5 split_seeds=2" in page
+
+
+def test_classes_without_a_word_vector_are_named(run: Path) -> None:
+    assert "no part" not in answer(run, "How many images")
+    change(run, "about.json", **{"labels/missing": 2})
+    assert "2 classes of the data take no part" in answer(run, "How many images")
+    content = json.loads((run / "about.json").read_text(encoding="utf-8"))
+    (run / "about.json").write_text(json.dumps(content | {"dropped": ["qwx", "zzy"]}), "utf-8")
+    assert "(labels.on_missing=drop): qwx, zzy." in answer(run, "How many images")
+
+
+def test_an_unseen_class_that_may_be_a_seen_one_is_named(run: Path) -> None:
+    assert "same thing" not in answer(run, "Which unseen classes")
+    entries = json.loads((run / "classes.json").read_text(encoding="utf-8"))
+    unseen = next(entry for entry in entries if not entry["seen"])
+    seen = next(entry for entry in entries if entry["seen"])
+    unseen["words"], seen["words"] = ["aubergine"], ["eggplant"]
+    (run / "classes.json").write_text(json.dumps(entries), encoding="utf-8")
+    pair = f"{unseen['name']} (unseen) and {seen['name']} (seen) may be the same thing"
+    assert pair in answer(run, "Which unseen classes")
+
+
 def test_a_split_of_clean_classes_is_drawn_again_among_the_clean_ones(run: Path) -> None:
     path = run / "classes.json"
     entries = json.loads(path.read_text(encoding="utf-8"))

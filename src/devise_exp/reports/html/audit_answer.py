@@ -16,7 +16,9 @@ from devise_exp.data.verdict_kinds import (
     kind_of,
 )
 from devise_exp.reports.html.shown_run import ShownRun
+from devise_exp.reports.image_name_cells import FEW_IMAGES
 from devise_exp.runs.records import unpublished_of
+from devise_exp.text.same_things import same_things, same_things_line
 
 _TITLES = {  # of the kinds of verdicts, in the order of the page: what the verdict says
     CLEAN_AS_STATED: "clean, as a person states so (labels.stated_clean)",
@@ -72,7 +74,28 @@ def checked(run: ShownRun) -> list[str]:
         *_by_verdict(verdicts),
         *_both_checks(about, verdicts),
         *_images_called(run),
+        *_same_things(run),
     ]
+
+
+def _few_images(run: ShownRun) -> str:
+    """Say if no class has images enough for what they are called to say anything."""
+    most = max((r.image_names.n for r in run.classes if r.image_names and not r.seen), default=0)
+    few = "Each unseen class has fewer than {} images, so this says little."
+    return "" if most >= FEW_IMAGES else f" {few.format(FEW_IMAGES)}"
+
+
+def _same_things(run: ShownRun) -> list[str]:
+    """Say which unseen classes may be a seen one under another name."""
+    if not (run.path / "class_vectors.npy").is_file():
+        return []
+    records, vectors = run.classes, run.folder.class_vectors()
+    words = [" ".join(record.words) for record in records]
+    seen = [record.seen for record in records]
+    if len(vectors) != len(records):
+        return []
+    pairs = same_things([record.name for record in records], words, vectors, seen)
+    return [f"{same_things_line(pairs)}."] if pairs else []
 
 
 def checks_made(about: Mapping[str, Any]) -> str:
@@ -145,7 +168,7 @@ def _images_called(run: ShownRun) -> list[str]:
         if not doubtful
         else f"For {doubtful} of the clean classes it gave the same name to more than half of the "
         "images. If that name means the same as the class, the class is not clean. The section "
-        "Overlap audit shows the names."
+        f"Overlap audit shows the names.{_few_images(run)}"
     )
     return [
         "After the training, the backbone's own classifier was asked to name the images of each "

@@ -88,6 +88,7 @@ def _images(run: ShownRun) -> list[str]:
         "single training have no interval."
     )
     sentences += [_few(side, names, entries) for side, names in few.items() if names]
+    sentences += _left_out(run)
     if sizes(run):
         sentences.append(
             "The table says how many images and classes a figure is measured on, and among how "
@@ -109,3 +110,13 @@ def _few(side: str, names: Sequence[str], entries: Sequence[Mapping[str, Any]]) 
         verb = "class has" if len(names) == 1 else "classes have"
         which = f"{len(names)} of {n} {side} {verb} fewer than {_FEW} test images"
     return f"{which}. The figure of one such class says little: {listed(names)}."
+
+
+def _left_out(run: ShownRun) -> list[str]:
+    """Say which classes take no part as no word vector is known for them."""
+    n = run.details.about.get("labels/missing")
+    if not n:
+        return []
+    take = "class of the data takes" if n == 1 else "classes of the data take"
+    names = f": {listed(run.details.dropped)}" if run.details.dropped else ""
+    return [f"{n} {take} no part, without a word vector (labels.on_missing=drop){names}."]

@@ -18,6 +18,7 @@ from devise_exp.reports.html.audit_answer import checks_made
 from devise_exp.reports.html.class_tables import class_tables
 from devise_exp.reports.html.foundations import foundations
 from devise_exp.reports.html.metric_tables import metric_tables
+from devise_exp.reports.html.run_command import train_command
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.html.split_answer import BEGIN, END, measured, splits_section
 from devise_exp.reports.html.terms import training_of
@@ -92,6 +93,7 @@ def _content(run: ShownRun) -> dict[str, Any]:
         "run": printable(run.path.name),
         "model": MODEL,
         "about": about,
+        "command": train_command(run.details.command) if run.details.command else "",
         "skipped": run.details.skipped,
         "copies": run.details.copies,
         "foundations": foundations(run),

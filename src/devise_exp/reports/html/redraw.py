@@ -5,9 +5,14 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from devise_exp.data.verdict_kinds import CLEAN, kind_of
+from devise_exp.reports.html.run_command import train_command, without_split
 from devise_exp.reports.html.shown_run import ShownRun
 
 _SPLITS = 10
+_FORGOTTEN = (
+    " In place of OPTIONS, write the options of the command that made this run, without those that "
+    "begin with split. If the command is lost, see config.yaml, which is at the end of this page."
+)
 # Options of a split that go on with another one, with their defaults.
 _KEPT = {"val_share": 0.1, "test_share": 0.2, "n_seen": None, "train_per_class": None}
 
@@ -46,18 +51,17 @@ def redraw(run: ShownRun) -> list[str]:
         and not (name not in ("clean", "random") and key == "test_share")
     ]
     options = [f"split={name}", f"split.n_unseen={len(unseen)}", *kept, f"split_seeds={_SPLITS}"]
-    command = Markup("<code>devise-exp train OPTIONS {}</code>").format(" ".join(options))
+    ordered = run.details.command
+    shown = train_command([*(without_split(ordered) if ordered else ["OPTIONS"]), *options])
+    command = Markup("<code>{}</code>").format(shown)
+    how = "" if ordered else _FORGOTTEN
     shared = (
         " As these are few, the splits share many of their unseen classes."
         if n < 2 * len(unseen)
         else ""
     )
     return [
-        Markup(
-            "To measure it, run {}. In place of OPTIONS, write the options of the command that "
-            "made this run, without those that begin with split. If you do not have it: their "
-            "values are in the configuration at the end of this page."
-        ).format(command),
+        Markup("To measure it, run {}.{}").format(command, how),
         f"The command trains on ten splits. Each has {len(unseen)} unseen classes, drawn among "
         f"{among}.{shared} It prints the mean over the splits, the 95 % interval of the mean, and "
         "the range.",

@@ -18,9 +18,9 @@ from devise_exp.text.wordnet.nouns import Nouns, shipped_nouns
 from devise_exp.text.wordnet.senses import shipped_sense_table
 
 # Of a class whose name and words the shipped table lacks, as bread and milk.
-NOT_PLACED = "not placed: no entry in the shipped nouns"
+NOT_PLACED = "not placed: not in the shipped hierarchy"
 PLACING = (
-    "what has no entry in the shipped nouns of WordNet is placed by the whole WordNet 3.0, if a "
+    "what is not in the shipped hierarchy of WordNet is placed by the whole WordNet 3.0, if a "
     "training finds its folder (WNSEARCHDIR=FOLDER), or by an alias that has an entry"
 )
 NEAR = 7  # hops: dog to hamster 5, car to bus 7, cricket (the insect) to horse 14
