@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from devise_exp.reports.figures import style
-from devise_exp.reports.figures.style import COLOURS, INK, Plot, legend_below
+from devise_exp.reports.figures.style import COLOURS, FAINT, INK, Plot, legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_Box = tuple[float, float, float, float]  # left, bottom, right, top, in points
+_SIDES = ((4, 2, "left"), (-4, 2, "right"), (4, -2, "left"), (-4, -2, "right"))
 
 
 def class_plot(plane: Mapping[str, Any]) -> Plot:
@@ -40,6 +45,7 @@ def class_plot(plane: Mapping[str, Any]) -> Plot:
             figure,
             axes,
             {e["name"]: (e["word"][0], e["word"][1]) for e in plane["classes"] if not e["seen"]},
+            [point for e in plane["classes"] for point in (e["word"], e["images"]) if point],
         )
     text = (
         "Each line joins the words of a class and the mean of its test images. Unseen classes are "
@@ -69,25 +75,50 @@ def _draw_marks(
     return tooltips
 
 
-def _name_points(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Write a name beside each point, on the side that covers the fewest names before it."""
+def _name_points(
+    figure: Figure,
+    axes: Axes,
+    points: Mapping[str, tuple[float, float]],
+    marks: Sequence[Sequence[float]],
+) -> None:
+    """Write a name beside each point, where it covers the fewest names before it, and marks.
+
+    The nearest free place is taken; a line leads to a name that is not beside its point.
+    """
     figure.draw_without_rendering()  # so that the layout is known
-    taken: list[tuple[float, float, float, float]] = []
+    frame = axes.get_window_extent().extents * 72 / figure.dpi  # in points
+    taken: list[_Box] = []
+    at = axes.transData.transform(np.array(marks)) * 72 / figure.dpi
+    discs = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]
     for name, point in sorted(points.items(), key=lambda item: item[1]):
-        x, y = axes.transData.transform(point) * 72 / figure.dpi  # in points
-        width, height = 4.2 * len(name), 8
-        sides = [(4, 3, "left"), (-4, 3, "right"), (4, -9, "left"), (-4, -9, "right")]
-        boxes = []
-        for dx, dy, alignment in sides:
-            left = x + dx - (width if alignment == "right" else 0)
-            boxes.append((left, y + dy, left + width, y + dy + height))
-        covered = [
-            sum(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for b in taken)
-            for a in boxes
+        x, y = axes.transData.transform(point) * 72 / figure.dpi
+        width, height = 4.4 * len(name), 9
+        places = [
+            (r * dx - (width if side == "right" else 0), r * dy + (0 if dy > 0 else -height), side)
+            for r in (1, 4, 7, 10, 13)
+            for dx, dy, side in _SIDES
         ]
-        best = covered.index(min(covered))
+        boxes = [(x + dx, y + dy, x + dx + width, y + dy + height) for dx, dy, _ in places]
+        costs = [
+            4 * _covered(box, taken) + _covered(box, discs) + 20 * _outside(box, frame)
+            for box in boxes
+        ]
+        best = costs.index(min(costs))
+        dx, dy, side = places[best]
         taken.append(boxes[best])
+        arrow = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
         axes.annotate(
-            name, point, xytext=sides[best][:2], textcoords="offset points", fontsize=7.5,
-            color=INK, ha=sides[best][2], zorder=6,
+            name, point, xytext=(dx + (width if side == "right" else 0), dy + 1),
+            textcoords="offset points", fontsize=7.5, color=INK, ha=side, va="bottom", zorder=6,
+            arrowprops=arrow if best >= len(_SIDES) else None,
         )  # fmt: skip
+
+
+def _covered(box: _Box, others: Sequence[_Box]) -> int:
+    """How many of the others a box covers in part."""
+    return sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in others)
+
+
+def _outside(box: _Box, frame: Sequence[float]) -> bool:
+    """Whether a box sticks out of the axes."""
+    return box[0] < frame[0] or box[1] < frame[1] or box[2] > frame[2] or box[3] > frame[3]

@@ -25,33 +25,36 @@ Curve = Mapping[int, tuple[float, float | None, float | None]]  # k to (share, l
 PER_CENT = (0, 103)  # the upper edge leaves room for a mark at 100
 
 
-def hit_curves(panels: Mapping[str, Mapping[str, Curve]], methods: Sequence[str]) -> Plot:
-    """Draw hit@k over k, a panel for each protocol, two panels a row.
+def hit_curves(
+    panels: Mapping[str, Mapping[str, Curve]], methods: Sequence[str], columns: int = 2
+) -> Plot:
+    """Draw hit@k over k, a panel for each protocol.
 
     Args:
         panels: The heading of a protocol -> method -> curve.
         methods: All methods of the run; their order gives colours and markers.
+        columns: Panels a row; 1 for narrow screens.
 
     Returns:
-        The plot "hit-curves"; the interval of the trained model is shaded.
+        The plot "hit-curves", or "hit-curves-narrow" of one column; the interval of the trained
+        model is shaded.
     """
-    rows = -(-len(panels) // 2)
-    with style.new_figure(3.1 * rows + 0.4) as figure:
-        grid = figure.subplots(rows, 2, sharey=True, squeeze=False).ravel().tolist()
+    rows, narrow = -(-len(panels) // columns), columns == 1
+    with style.new_figure((2.6 if narrow else 3.1) * rows + 0.4, 4.3 * columns) as figure:
+        grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel().tolist()
         tooltips: dict[str, list[str]] = {}
         for i, (axes, heading) in enumerate(zip(grid, panels, strict=False)):
             tooltips |= _draw_hits(axes, panels[heading], methods, f"hits-{i}")
-            style.label_axes(axes, heading, "k", "hit@k, per cent" if i % 2 == 0 else "")
+            style.label_axes(axes, heading, "k", "hit@k, per cent" if i % columns == 0 else "")
         for axes in grid[len(panels) :]:
             axes.remove()
-        legend_below(figure, grid[: len(panels)], methods)
+        legend_below(figure, grid[: len(panels)], methods, columns=3 * columns)
     text = (
         "hit@k is the share of images whose true label is among the k nearest, as a mean over "
         "classes. The band is the trained model's 95 % interval over images"
     )
-    return Plot(
-        name="hit-curves", title="hit@k by method", text=text, figure=figure, tooltips=tooltips
-    )
+    name = "hit-curves-narrow" if narrow else "hit-curves"
+    return Plot(name=name, title="hit@k by method", text=text, figure=figure, tooltips=tooltips)
 
 
 def _draw_hits(
@@ -95,8 +98,11 @@ def tradeoff(
     tooltips: dict[str, list[str]] = {}
     with style.new_figure(4.4) as figure:
         axes = figure.subplots()
-        right = max(100 * max(curve["unseen"]) for curve in curves.values())
-        axes.set(xlim=(0, min(103, 1.12 * right + 1)), ylim=PER_CENT)
+        right, top = (
+            min(103, 1.12 * 100 * max(max(curve[side]) for curve in curves.values()) + 1)
+            for side in ("unseen", "seen")
+        )
+        axes.set(xlim=(0, right), ylim=(0, top))
         _draw_harmonic_means(axes)
         for method, curve in curves.items():
             tooltips |= _draw_tradeoff(axes, method, curve, uncalibrated.get(method), methods)
@@ -148,10 +154,12 @@ def _draw_tradeoff(
 def _draw_harmonic_means(axes: Axes) -> None:
     """Draw lines of equal harmonic mean, with their names where they leave the axes."""
     right, top = axes.get_xlim()[1], axes.get_ylim()[1]
-    for h in range(10, 100, 10):
-        lowest = h * top / (2 * top - h)  # unseen, if seen is at the top
-        if lowest > right:
+    corner = 2 * right * top / (right + top)  # H where both are highest
+    step = next(step for step in (10, 5, 2, 1) if corner >= 2 * step or step == 1)
+    for h in range(step, 100, step):
+        if h >= corner:
             break
+        lowest = h * top / (2 * top - h)  # unseen, if seen is at the top
         unseen = np.geomspace(lowest, right, 100)
         seen = h * unseen / (2 * unseen - h)
         axes.plot(unseen, seen, color=GRID, linewidth=0.7, zorder=0)

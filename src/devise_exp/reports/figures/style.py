@@ -129,11 +129,12 @@ def _any_letters() -> Iterator[None]:
 
 
 @contextmanager
-def new_figure(height: float) -> Iterator[Figure]:
+def new_figure(height: float, width: float = 8.6) -> Iterator[Figure]:
     """Make an empty figure in the project's style, to draw in.
 
     Args:
-        height: In inches; the width is 8.6.
+        height: In inches.
+        width: In inches.
 
     Yields:
         The figure.
@@ -159,7 +160,7 @@ def new_figure(height: float) -> Iterator[Figure]:
         "legend.fontsize": 9,
     }
     with rc_context(settings):
-        yield Figure(figsize=(8.6, height), layout="constrained")
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 def method_style(method: str, methods: Sequence[str]) -> dict[str, Any]:

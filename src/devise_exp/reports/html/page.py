@@ -76,6 +76,7 @@ def page(run: ShownRun) -> str:
     return environment.from_string(source.read_text(encoding="utf-8")).render(
         **_content(run),
         plots=run.plots,
+        narrow_plots=run.narrow_plots,
         svg=lambda plot: Markup(style.svg_or_nothing(plot)),
         to_html=table_views.to_html,
     )

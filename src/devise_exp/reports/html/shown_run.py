@@ -102,7 +102,21 @@ class ShownRun:
     @cached_property
     def plots(self) -> dict[str, Plot]:
         """The figures that the files allow, by name."""
-        drawn = []
+        drawn = [] if not self._panels else [plots.hit_curves(self._panels, self.results.methods)]
+        with reading(self.path, "diagnostics.json"):
+            drawn += self._diagnostic_plots()
+        return {plot.name: plot for plot in drawn}
+
+    @cached_property
+    def narrow_plots(self) -> dict[str, Plot]:
+        """Figures of several columns as one column, by the name of the wide figure."""
+        if not self._panels:
+            return {}
+        return {"hit-curves": plots.hit_curves(self._panels, self.results.methods, columns=1)}
+
+    @cached_property
+    def _panels(self) -> dict[str, dict[str, plots.Curve]]:
+        """The curves of hit@k by the heading of the protocol and the method."""
         curves = {
             protocol: {
                 row.method: {r.k or 0: (r.value, r.low, r.high) for r in row.records.values()}
@@ -111,11 +125,7 @@ class ShownRun:
             }
             for protocol, rows in shown_rows(self.report).items()
         }
-        if panels := {protocol_title(p): curves[p] for p in _CURVES if p in curves}:
-            drawn.append(plots.hit_curves(panels, self.results.methods))
-        with reading(self.path, "diagnostics.json"):
-            drawn += self._diagnostic_plots()
-        return {plot.name: plot for plot in drawn}
+        return {protocol_title(p): curves[p] for p in _CURVES if p in curves}
 
     def _diagnostic_plots(self) -> list[Plot]:
         """Draw the figures of diagnostics.json."""
