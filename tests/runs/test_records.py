@@ -30,7 +30,6 @@ def test_records_come_back_from_json() -> None:
         unidentified=("zzyzx",),
         stated_clean=("qqq",),
         copies=("a.png = b.png",),
-        command=("loss=cosine", "data.root=/a b"),
         dropped=("qwx",),
     )
     for record in (*class_records(SPLIT, resolutions), SplitRecord.of(SPLIT, ROWS), details):
@@ -46,7 +45,7 @@ def test_the_keys_on_disk_stay() -> None:
     ]  # fmt: skip
     assert list(RunDetails(about={}).to_json()) == [
         "about", "leaks", "skipped", "methods", "unidentified", "stated_clean", "copies",
-        "possible", "other_senses", "unnamed", "command", "dropped",
+        "possible", "other_senses", "unnamed", "dropped",
     ]  # fmt: skip
 
 

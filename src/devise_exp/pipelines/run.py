@@ -20,7 +20,6 @@ from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
 from devise_exp.methods.pretraining_words import missing_classifier
 from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
-from devise_exp.pipelines.command_line import task_overrides
 from devise_exp.pipelines.distributed import as_rank_0, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
@@ -272,7 +271,6 @@ def _embed(
             other_senses=data.audit.other_senses,
             copies=() if data.copies is None else data.copies.lines,
             unnamed=missing_classifier(data.backbone) or "",
-            command=task_overrides(),
             dropped=data.missing,
         )
     )

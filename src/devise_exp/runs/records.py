@@ -93,7 +93,6 @@ class RunDetails:
         other_senses: What they would overlap with in another sense of their names.
         copies: A line for each image with copies or near copies: the names of its rows.
         unnamed: Why the backbone's own classifier calls the images nothing; "" if it does.
-        command: The overrides of the command that made the run; () if they are unknown.
         dropped: Classes of the data without a word vector, which take no part.
     """
 
@@ -107,7 +106,6 @@ class RunDetails:
     other_senses: tuple[Overlap, ...] = ()
     copies: tuple[str, ...] = ()
     unnamed: str = ""
-    command: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
 
     @classmethod
@@ -134,7 +132,6 @@ class RunDetails:
             other_senses=_overlaps_of(content.get("other_senses", [])),
             copies=texts(content.get("copies", [])),
             unnamed=text(content.get("unnamed", "")),
-            command=texts(content.get("command", [])),
             dropped=texts(content.get("dropped", [])),
         )
 
@@ -155,7 +152,6 @@ class RunDetails:
             "possible": [asdict(overlap) for overlap in self.possible],
             "other_senses": [asdict(overlap) for overlap in self.other_senses],
             "unnamed": self.unnamed,
-            "command": list(self.command),
             "dropped": list(self.dropped),
         }
 

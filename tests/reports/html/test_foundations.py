@@ -276,10 +276,10 @@ def test_the_command_of_other_splits_is_that_of_the_run(run: Path) -> None:
 
 
 def test_the_command_of_other_splits_is_whole_if_the_run_knows_its_own(run: Path) -> None:
-    content = json.loads((run / "about.json").read_text(encoding="utf-8"))
     of_split = ["split=random", "split.seed=3", "+split.n_seen=5", "split_seeds=2", "resume=x"]
-    content["command"] = ["data.root='/a b'", *of_split, "split_layout=x", "loss=cosine"]
-    (run / "about.json").write_text(json.dumps(content), encoding="utf-8")
+    overrides = ["data.root='/a b'", *of_split, "split_layout=x", "loss=cosine"]
+    (run / ".hydra").mkdir()
+    OmegaConf.save(OmegaConf.create(overrides), run / ".hydra/overrides.yaml")
     text = html.unescape(answer(run, "What would another split give?"))
     start = (
         """devise-exp train 'data.root='"'"'/a b'"'"'' split_layout=x loss=cosine split=random """

@@ -373,6 +373,8 @@ def test_images_that_are_gone_are_left_out(whole: Path, tmp_path: Path) -> None:
         ("results.csv", "method,protocol\ndevise,seen\n"),
         ("neighbours.npz", "no archive"),
         ("gallery/rows.json", "{}"),
+        (".hydra/overrides.yaml", "a: 1"),
+        (".hydra/overrides.yaml", "["),
     ],
 )
 def test_a_damaged_file_is_named_and_nothing_is_written(
@@ -380,6 +382,7 @@ def test_a_damaged_file_is_named_and_nothing_is_written(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(whole, run, ignore=shutil.ignore_patterns("report.html"))
+    (run / name).parent.mkdir(exist_ok=True)
     (run / name).write_text(content)
     with pytest.raises(InputError, match=re.escape(name)):
         write_html(ShownRun(run))

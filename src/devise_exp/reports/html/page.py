@@ -94,7 +94,7 @@ def _content(run: ShownRun) -> dict[str, Any]:
         "run": printable(run.path.name),
         "model": MODEL,
         "about": about,
-        "command": train_command(run.details.command) if run.details.command else "",
+        "command": train_command(run.command) if run.command else "",
         "skipped": run.details.skipped,
         "copies": run.details.copies,
         "foundations": foundations(run),

@@ -51,7 +51,7 @@ def redraw(run: ShownRun) -> list[str]:
         and not (name not in ("clean", "random") and key == "test_share")
     ]
     options = [f"split={name}", f"split.n_unseen={len(unseen)}", *kept, f"split_seeds={_SPLITS}"]
-    ordered = run.details.command
+    ordered = run.command
     shown = train_command([*(without_split(ordered) if ordered else ["OPTIONS"]), *options])
     command = Markup("<code>{}</code>").format(shown)
     how = "" if ordered else _FORGOTTEN

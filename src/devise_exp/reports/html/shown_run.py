@@ -17,6 +17,7 @@ from devise_exp.reports.figures.style import Plot
 from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.titles import protocol_title
 from devise_exp.runs import files, results
+from devise_exp.runs.checked import texts
 from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
@@ -24,6 +25,7 @@ from devise_exp.runs.results import RunResults
 
 _CURVES = ("calibrated_seen", "calibrated_unseen", "seen", "unseen", "all_seen", "all_unseen")
 _SIMILARITIES = ("seen", "unseen", "all_seen", "all_unseen")
+_OVERRIDES = ".hydra/overrides.yaml"
 reading = partial(
     files.reading, remedy="evaluate or train the run again", missing_ok=True
 )  # content that a file may lack
@@ -63,6 +65,18 @@ class ShownRun:
         if not (self.path / "about.json").is_file():
             return RunDetails(about={})
         return RunDetails.from_json(_printable(self.folder.details().to_json()))
+
+    @cached_property
+    def command(self) -> tuple[str, ...]:
+        """The overrides of the command that made the run; () if Python made it, or an older one."""
+        import yaml
+
+        with reading(self.path, _OVERRIDES) as file:
+            content = file.read_text(encoding="utf-8") if file.is_file() else "[]"
+            try:
+                return tuple(map(printable, texts(yaml.safe_load(content))))
+            except yaml.YAMLError as error:
+                raise ValueError(str(error)) from error
 
     @cached_property
     def classes(self) -> tuple[ClassRecord, ...]:
