@@ -224,6 +224,8 @@ def test_gamma_of_many_classes_is_the_mean_of_the_folds(run: Path) -> None:
     entries = json.loads((run / "classes.json").read_text(encoding="utf-8"))
     many = [*entries, *(entries[0] | {"name": f"{i}", "seen": True} for i in range(60))]
     (run / "classes.json").write_text(json.dumps(many), encoding="utf-8")
+    vectors = np.load(run / "class_vectors.npy")
+    np.save(run / "class_vectors.npy", np.concatenate([vectors, vectors[:1].repeat(60, axis=0)]))
     folds = {"calibrated/fold_factor@1": 0.1, "calibrated/fold_factor@2": 0.3}
     change(run, "metrics.json", **folds, **{"calibrated/factor": 0.2})
     text = answer(run, "How sure is gamma")

@@ -92,8 +92,6 @@ def _same_things(run: ShownRun) -> list[str]:
     records, vectors = run.classes, run.folder.class_vectors()
     words = [" ".join(record.words) for record in records]
     seen = [record.seen for record in records]
-    if len(vectors) != len(records):
-        return []
     pairs = same_things([record.name for record in records], words, vectors, seen)
     return [f"{same_things_line(pairs)}."] if pairs else []
 
