@@ -294,7 +294,7 @@ def test_the_command_of_other_splits_is_whole_if_the_run_knows_its_own(run: Path
 
 
 def test_classes_without_a_word_vector_are_named(run: Path) -> None:
-    assert "no part" not in answer(run, "How many images")
+    assert "without a word vector" not in answer(run, "How many images")
     change(run, "about.json", **{"labels/missing": 2})
     assert "2 classes of the data take no part" in answer(run, "How many images")
     content = json.loads((run / "about.json").read_text(encoding="utf-8"))
