@@ -274,7 +274,7 @@ def test_a_method_that_is_not_of_the_tool_has_no_explanation() -> None:
 
 
 def test_wide_tables_and_figures_scroll_inside_the_page(page: Page) -> None:
-    boxes = re.findall(r'<div class="wide">\s*<(table|svg|\?xml)', page.source)
+    boxes = re.findall(r'<div class="wide[^"]*">\s*<(table|svg|\?xml)', page.source)
     assert len(boxes) == len(page.all("table")) + len(page.all("svg"))
     assert "a shadow marks the edge" in page.text
 
