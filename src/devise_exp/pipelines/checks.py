@@ -146,8 +146,8 @@ def _announce_words(data: ExperimentData) -> None:
         warn(f"{near.n} pairs of classes have nearly the same vector, so few images tell: {near}")
     words, seen = [r.display_name for r in data.resolutions], {*data.split.seen.tolist()}
     is_seen = [c in seen for c in range(len(names))]
-    if pairs := same_things(names, words, data.class_vectors, is_seen):
-        warn(same_things_line(pairs))
+    if same := same_things(names, words, data.class_vectors, is_seen):
+        warn(same_things_line(same))
 
 
 def _announce_copies(copies: CopyReport) -> None:

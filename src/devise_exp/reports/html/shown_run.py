@@ -13,6 +13,7 @@ from devise_exp.evaluation.records import CHANCE, MetricName
 from devise_exp.reports.comparison import Comparison, of_methods
 from devise_exp.reports.figures import plots
 from devise_exp.reports.figures.class_plot import class_plot
+from devise_exp.reports.figures.plots import Curve
 from devise_exp.reports.figures.style import Plot
 from devise_exp.reports.run_tables import shown_rows
 from devise_exp.reports.titles import protocol_title
@@ -129,7 +130,7 @@ class ShownRun:
         return {"hit-curves": plots.hit_curves(self._panels, self.results.methods, columns=1)}
 
     @cached_property
-    def _panels(self) -> dict[str, dict[str, plots.Curve]]:
+    def _panels(self) -> dict[str, dict[str, Curve]]:
         """The curves of hit@k by the heading of the protocol and the method."""
         curves = {
             protocol: {
