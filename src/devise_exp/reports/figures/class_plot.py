@@ -86,7 +86,7 @@ def _name_points(
     The nearest free place is taken; a line leads to a name that is not beside its point.
     """
     figure.draw_without_rendering()  # so that the layout is known
-    frame = axes.get_window_extent().extents * 72 / figure.dpi  # in points
+    frame = [end * 72 / figure.dpi for end in axes.get_window_extent().extents]  # in points
     taken: list[_Box] = []
     at = axes.transData.transform(np.array(marks)) * 72 / figure.dpi
     discs = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -130,7 +131,7 @@ class ShownRun:
         return {"hit-curves": plots.hit_curves(self._panels, self.results.methods, columns=1)}
 
     @cached_property
-    def _panels(self) -> dict[str, dict[str, Curve]]:
+    def _panels(self) -> Mapping[str, Mapping[str, Curve]]:
         """The curves of hit@k by the heading of the protocol and the method."""
         curves = {
             protocol: {
