@@ -25,6 +25,10 @@ CONF = ROOT / "conf"
 GROUPS = {
     "backbone": ("The pretrained network that turns an image into features.", "how_to/clip.md"),
     "callbacks": ("What else is done while a run trains.", "how_to/lightning.md"),
+    "classifiers": (
+        "The share of classifiers that are predicted from words.",
+        "concepts/predicted_classifiers.md",
+    ),
     "data": ("The images and their class names.", "how_to/data.md"),
     "executor": ("Where `devise-exp sweep` runs its trials.", "how_to/grids.md"),
     "experiment": ("Published systems, each a set of other options.", "results/index.md"),

@@ -41,7 +41,7 @@ def main(run_folder: str, root: str, n: str = "100") -> None:
             image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
             (row,) = session.run(None, {"pixels": pixels(image, export["preprocess"])})[0]
             differences.append(float(np.abs(row - vector).max()))
-            ranked = run.class_vectors @ row - (export["gamma"] or 0) * np.array(export["seen"])
+            ranked = run.labels @ row - (export["gamma"] or 0) * np.array(export["seen"])
             order = np.argsort(-ranked, kind="stable")[:5]
             same += [export["labels"][i] for i in order] == labels
     print(f"{same} of {len(files)} images have the same five labels in the same order")

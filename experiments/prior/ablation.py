@@ -23,9 +23,10 @@ from devise_exp.core.vectors import centre_of, normalize_rows
 from devise_exp.evaluation.metrics import tradeoff
 from devise_exp.evaluation.metrics.best_gamma import best_gamma
 from devise_exp.evaluation.metrics.tradeoff import Curve, top_answers, tradeoff_curve
-from devise_exp.methods import devise_model
+from devise_exp.methods import additions
+from devise_exp.methods.additions import Project
 from devise_exp.methods.baselines import ESZSL, SAE, RidgeToFeatures
-from devise_exp.methods.devise_model import Project, cached_per_task, devise
+from devise_exp.methods.devise_model import cached_per_task, devise
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import FittedMethod
 from devise_exp.methods.prior import Prior, Priors, conse
@@ -132,7 +133,7 @@ def figures(on: Setting, projects: Maps, make: Priors, at: float | None = None, 
     found, weight = [], at
     for each in projects:
         if at is None:
-            prior = devise(each(on.task), each, make, on.task, on.class_folds)[1]
+            prior = devise(each(on.task), each, make, None, on.task, on.class_folds)[1].prior
             weight = prior.strength if prior else 0.0
         found.append((weight, *on.measured(partial(fit, each, weight), **hubs)))
     return found
@@ -190,7 +191,7 @@ def main() -> None:
         name = f"temperature {t}, {f'top {top}' if top < 1000 else 'all'}"
         rows.append((name, partial(figures, glove, own, priors(t=t, top=top))))
     choice = partial(figures, glove, own, priors())
-    rows += [(f"seen cost {c}", patch.object(devise_model, "SEEN_COST", c)(choice)) for c in COSTS]
+    rows += [(f"seen cost {c}", patch.object(additions, "SEEN_COST", c)(choice)) for c in COSTS]
     rows.append(("the prior alone", partial(figures, glove, own[:1], priors(1e6), 1e6)))
     show("Forms of the prior, softmax 0.2", rows)
 

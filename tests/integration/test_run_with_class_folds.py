@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.images import draw
+from helpers.class_folds import QUICK, draw_classes
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -28,34 +28,19 @@ from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.runs.folder import RunFolder
 from devise_exp.search.encoder import ImageEncoder
 
-NAMES = (
-    "cat", "dog", "lion", "tiger", "boat", "ship", "airplane", "helicopter", "giraffe", "octopus",
-    "sunflower", "pyramid", "street", "glacier",
-)  # fmt: skip
-QUICK = (
-    "data=image_folder", "word_vectors=random", "split.n_unseen=3", "projection=linear",
-    "optimizer.lr=0.003", "trainer.max_epochs=2", "training.batch_size=16",
-    "features.num_workers=0", "features.dtype=float32", "features.batch_size=14", "logger=none",
-    "report=none",
-    "class_folds=2", "prior.weights=[0.1,0.3,0.5,1]", "split.seed=2",
-    "method=[conse_pretraining,random_vectors]",
-)  # fmt: skip
+PRIOR_ALONE = (*QUICK, "word_vectors=random", "classifiers=none")
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Fourteen classes of three images each, enough for class folds."""
     root = tmp_path_factory.mktemp("tree")
-    for c, name in enumerate(NAMES):
-        for i in range(3):
-            colour = [(c * step + 40) % 200 + 25 for step in (37, 91, 53)]
-            draw(root / name / f"{i}.png", (colour[0], colour[1], colour[2]), 100 * c + i, size=24)
+    draw_classes(root)
     return root
 
 
 @pytest.fixture(scope="module")
 def config(composed: Callable[..., DictConfig], tree: Path) -> DictConfig:
-    return composed(*QUICK, f"data.root={tree}")
+    return composed(*PRIOR_ALONE, f"data.root={tree}")
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +132,7 @@ def test_choices_of_another_recipe_are_refused_by_the_keys_that_differ(
     keys: str,
 ) -> None:
     source = f"hyperparameters_from={trained[0].path}"
-    config = composed(*QUICK, f"data.root={tree}", *options, source)
+    config = composed(*PRIOR_ALONE, f"data.root={tree}", *options, source)
     with pytest.raises(InputError) as caught:
         run.train(config, tmp_path / "run")
     line = str(caught.value)

@@ -14,14 +14,17 @@ import torch
 from torch import nn
 
 from devise_exp.methods import devise_model, selection
+from devise_exp.methods.additions import SEEN_COST
 from devise_exp.methods.baselines import (
     ESZSL,
+    ClassifierShares,
     ConSEPretraining,
     DeviseWithoutPrior,
     Majority,
+    PredictedClassifiers,
     Prototypes,
 )
-from devise_exp.methods.devise_model import SEEN_COST, cached_per_task
+from devise_exp.methods.devise_model import cached_per_task
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod, FunctionMethod, Method
 from devise_exp.methods.prior import PretrainedClassifier, Prior, priors
@@ -89,7 +92,9 @@ some_priors = partial(priors, weights=WEIGHTS, temperature=1.5, top=6)
 
 
 def devise(task: Task, folds: Sequence[ClassFold]) -> tuple[CalibratedMethod, Prior | None]:
-    return devise_model.devise(ridge(task), ridge, some_priors, task, folds)
+    method, trained = devise_model.devise(ridge(task), ridge, some_priors, None, task, folds)
+    assert trained.classifiers is None
+    return method, trained.prior
 
 
 # Brute force
@@ -200,9 +205,9 @@ def test_a_prior_that_costs_seen_hits_is_not_chosen() -> None:
         task = synthetic(seed, known_noise=0.2 + seed % 3)
         folds = folds_of(task)
         first, _ = devise(task, folds)
-        _, without = devise_model.devise(ridge(task), ridge, None, task, folds)
-        assert without is None
-        bare = devise_model.devise(ridge(task), ridge, None, task, folds)[0].fitted.hyperparameters
+        method, without = devise_model.devise(ridge(task), ridge, None, None, task, folds)
+        assert without.prior is None
+        bare = method.fitted.hyperparameters
         about = first.fitted.hyperparameters
         assert about["rehearsal/seen"] >= bare["rehearsal/seen"] - SEEN_COST - 1e-12
         assert about["rehearsal/AUSUC"] >= bare["rehearsal/AUSUC"]
@@ -223,6 +228,70 @@ def _areas(task: Task, folds: Sequence[ClassFold]) -> list[float]:
             areas.append(slow_area(on_fold(task, item, fitted)[1]))
         result.append(float(np.mean(areas)))
     return result
+
+
+SHARES = (0.2, 0.5)
+
+
+def slow_additions(task: Task, folds: Sequence[ClassFold]) -> dict[tuple[float, float], Any]:
+    """(area, seen) by the prior's weight and the classifiers' share, from longer vectors."""
+    grid = PredictedClassifiers(shrinkages=[0.5], taus=[0.3], ridges=[1.0])
+    result = {}
+    for weight in (0.0, *WEIGHTS):
+        for share in (0.0, *SHARES):
+            area = seen = 0.0
+            for item in folds:
+                assert item.task.pretraining is not None
+                prior = Prior(item.task.pretraining, weight, 1.5, 6)
+                map_ = TrainedProjection(ridge(item.task), prior)
+                fitted = FittedMethod(task.class_vectors, map_)
+                if share:
+                    other = grid.fit(item.task)
+                    fitted = side_by_side(fitted, other, share)
+                means = on_fold(task, item, fitted)[1]
+                area += slow_area(means) / len(folds)
+                seen += means[0][0] / len(folds)
+            result[weight, share] = (area, seen)
+    return result
+
+
+def side_by_side(first: FittedMethod, second: FittedMethod, share: float) -> FittedMethod:
+    def joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.concatenate([a * np.sqrt(1 - share), b * np.sqrt(share)], axis=1)
+
+    vectors = joined(first.class_vectors, second.class_vectors)
+    return FittedMethod(vectors, lambda x: joined(first.embed(x), second.embed(x)))
+
+
+def test_the_additions_are_those_of_brute_force() -> None:
+    chosen = set()
+    for seed in range(8):
+        task = synthetic(seed, known_noise=0.2 + seed % 3)
+        folds = folds_of(task, 1 + seed % 2)
+        shares = ClassifierShares(shares=SHARES, shrinkages=[0.5], taus=[0.3], ridges=[1.0])
+        first, trained = devise_model.devise(ridge(task), ridge, some_priors, shares, task, folds)
+        slow = slow_additions(task, folds)
+        able = {k: v for k, v in slow.items() if v[1] >= slow[0, 0][1] - SEEN_COST - 1e-12}
+        best = max(round(area, 6) for area, _ in able.values())
+        about = first.fitted.hyperparameters
+        pair = about["prior/weight"], about["classifiers/share"]
+        assert able[pair][0] == pytest.approx(best, abs=2e-6)
+        assert about["rehearsal/AUSUC"] == pytest.approx(best, abs=2e-6)
+        assert (trained.prior.strength if trained.prior else 0.0) == pair[0]
+        assert (trained.classifiers.share if trained.classifiers else 0.0) == pair[1]
+        # The method is what those vectors say, fitted to the whole task.
+        rows = task.features[task.val]
+        plain = TrainedProjection(ridge(task), trained.prior)
+        expected = FittedMethod(task.class_vectors, plain)
+        if trained.classifiers:
+            whole = PredictedClassifiers(shrinkages=[0.5], taus=[0.3], ridges=[1.0]).fit(task)
+            expected = side_by_side(expected, whole, pair[1])
+        cosine = first.fitted.embed(rows) @ first.fitted.class_vectors.T
+        np.testing.assert_allclose(
+            cosine, expected.embed(rows) @ expected.class_vectors.T, atol=1e-5
+        )
+        chosen.add(pair)
+    assert len({share for _, share in chosen}) == 3  # none, and both
 
 
 def test_the_trained_map_embeds_with_its_prior() -> None:
@@ -264,8 +333,8 @@ def test_a_methods_gamma_is_the_mean_of_scans_on_each_class_fold(n: int) -> None
         assert result.gamma_spread is not None
         assert result.gamma_spread.per_fold == pytest.approx(scans, abs=1e-5)
         # One rule for all: the trained model's, where it has no prior either.
-        bare, _ = devise_model.devise(ridge(task), ridge, None, task, folds)
-        assert bare.gamma == pytest.approx(result.gamma, abs=1e-9)
+        bare, _ = devise_model.devise(ridge(task), ridge, None, None, task, folds)
+        assert bare.gamma == pytest.approx(result.gamma, abs=1e-6)
 
 
 def test_a_method_chooses_its_hyperparameters_for_each_gamma_on_the_other_class_folds() -> None:
@@ -313,7 +382,7 @@ def test_a_task_is_trained_on_once() -> None:
     whole = ridge(task)
     project = cached_per_task(counted, {task: whole})
     folds = folds_of(task)
-    devise_model.devise(whole, project, some_priors, task, folds)
+    devise_model.devise(whole, project, some_priors, None, task, folds)
     selection.calibrate(DeviseWithoutPrior(project=project), task, folds)
     assert project(task) is whole
     assert trained == [item.task for item in folds]

@@ -19,6 +19,7 @@ from devise_exp.core.vectors import centre_rows, normalize_rows
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.methods.prior import Prior
+from devise_exp.methods.word_classifiers import ClassifierShare
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,29 @@ class Classifier:
 
 @dataclass(frozen=True, eq=False)
 class TrainedProjection:
-    """Maps features (N, feature_dim) to (N, D) unit rows of the trained space.
+    """Maps features (N, feature_dim) and word vectors (n, D) to unit rows of one space.
 
     Attributes:
         projection: The trained module.
         prior: Moves the projected rows; None for no prior.
+        classifiers: Predicted classifiers, whose rows stand beside those of the projection; None:
+            the space is that of the word vectors.
     """
 
     projection: nn.Module
     prior: Prior | None = None
+    classifiers: ClassifierShare | None = None
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Embed features (N, feature_dim) as (N, D) unit rows."""
+        """Embed features (N, feature_dim) as (N, D) unit rows, (N, D + d) with classifiers."""
         rows = embed(self.projection, features)
-        return rows if self.prior is None else self.prior.apply(rows, features)
+        if self.prior is not None:
+            rows = self.prior.apply(rows, features)
+        return rows if self.classifiers is None else self.classifiers.images(rows, features)
+
+    def words(self, vectors: np.ndarray) -> np.ndarray:
+        """Put unit word vectors (n, D) in the space of the images."""
+        return vectors if self.classifiers is None else self.classifiers.words(vectors)
 
 
 def embed(projection: nn.Module, features: np.ndarray, batch_size: int = 4096) -> np.ndarray:
@@ -99,7 +109,7 @@ def embed_spaces(
 
     Args:
         spaces: Names of the spaces.
-        trained: The trained projection with its prior.
+        trained: The trained projection with what was added to it.
         centre: (D,) centre of the trained space.
         classifier: Softmax classifier of the seen classes, for the space "classifier".
         features: (N, feature_dim) features.

@@ -7,7 +7,7 @@ take part in a choice. The criterion is the area under the seen-unseen curve (AU
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,11 +38,31 @@ def choose_hyperparameters(
         combinations, without a metric, if there are no folds or there is nothing to choose.
     """
     grid = method.combinations()
+    return choose_combination(grid, lambda of: method.fit_grid(of, grid), task, folds)
+
+
+def choose_combination(
+    grid: Sequence[dict[str, Any]],
+    fits: Callable[[Task], Iterable[FittedMethod]],
+    task: Task,
+    folds: Sequence[ClassFold],
+) -> dict[str, Any]:
+    """Choose among combinations of hyperparameters, as `choose_hyperparameters` does.
+
+    Args:
+        grid: The combinations.
+        fits: Fits a method to the task of a fold, once per combination.
+        task: The whole task.
+        folds: Class folds of the task.
+
+    Returns:
+        As `choose_hyperparameters`.
+    """
     if not folds or len(grid) == 1:
         return grid[len(grid) // 2]
     areas = np.zeros(len(grid))
     for fold in folds:
-        for i, fitted in enumerate(method.fit_grid(fold.task, grid)):
+        for i, fitted in enumerate(fits(fold.task)):
             areas[i] += ausuc(fold_curve(fitted, task, fold))
     areas = np.round(areas / len(folds), 9)  # rounding errors decide no tie
     best = int(areas.argmax())

@@ -76,7 +76,7 @@ def save_galleries(
         run: Where the galleries go.
         data: Its validation, test and unseen rows are saved.
         task: What the classifier of the space `classifier` is fitted to.
-        trained: The projection with its prior.
+        trained: The projection with what was added to it.
         features: (N, feature_dim), a row for each of data.dataset.
         make_index: Builds the index of each space.
     """
@@ -99,7 +99,7 @@ def save_galleries(
     if "classifier" in spaces:
         classifier = seen_classifier(task)
         run.save_arrays("classifier", {"weight": classifier.weight, "bias": classifier.bias})
-    centre = centre_of(data.class_vectors, split.seen)
+    centre = centre_of(trained.words(data.class_vectors), split.seen)
     held_out = np.concatenate(list(parts.values()))
 
     def in_space(space: str, values: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def embed_folder(
     """
     before = run.embedded(MODEL)
     seen, unseen = run.class_ids()
-    saved = load_model(run, before.class_vectors.shape[1], checkpoint)
+    saved = load_model(run, run.class_vectors().shape[1], checkpoint)
     features = _features(run, images, saved.backbone)
     others = run.measured_spaces()
     rows = [np.flatnonzero(np.isin(images.class_ids, side)) for side in (seen, unseen)]

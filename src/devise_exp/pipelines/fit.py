@@ -22,11 +22,12 @@ from torch import nn
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.row_shards import Rows
-from devise_exp.methods.baselines.projections import DeviseWithoutPrior, RandomVectors
-from devise_exp.methods.devise_model import Project
+from devise_exp.methods.additions import Project
+from devise_exp.methods.baselines.projections import DeviseWith, DeviseWithoutPrior, RandomVectors
 from devise_exp.methods.losses import of_draws
 from devise_exp.methods.method import FunctionMethod, Method
 from devise_exp.methods.task import Task, seen_targets
+from devise_exp.pipelines.additions import additions_of, checked_additions
 from devise_exp.pipelines.build import build_module, seen_vectors, untrained
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.fit_projection import fit_plain, rows_of
@@ -189,8 +190,9 @@ def build_method(
     Args:
         config: The run's config.
         name: Key of the method.
-        spec: Its value. With `_target_`: a method; else `loss` and/or `class_vectors`, which
-            replace the run's own in a training without a prior.
+        spec: Its value. With `_target_`: a method. With `additions`: the run's projection with
+            some of what the run adds. Else `loss` and/or `class_vectors`, which replace the run's
+            own in a training with nothing added.
         data: The run's data.
         project: Trains the projection of a task by the run's own recipe.
 
@@ -210,6 +212,9 @@ def build_method(
             f"method.{name}: {spec._target_} makes a {type(part).__name__}: give a subclass of "
             "devise_exp.methods.Method, or a function (task, folds) with _partial_: true"
         )
+    if "additions" in spec:
+        priors, classifiers = additions_of(config, checked_additions(name, spec.additions))
+        return DeviseWith(name=name, project=project, priors=priors, classifiers=classifiers)
     loss = spec.get("loss", config.loss)
     changed = config.copy()
     changed.loss = loss

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 from devise_exp.core.console import notify
 from devise_exp.core.name_files import listed
+from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.pipelines.state import MethodFit
@@ -68,7 +69,11 @@ def plain_names(data: ExperimentData, on_missing: str) -> PlainNames | None:
 
 
 def plain_name_fits(
-    config: DictConfig, data: ExperimentData, model: CalibratedMethod, about: dict[str, Any]
+    config: DictConfig,
+    data: ExperimentData,
+    model: CalibratedMethod,
+    trained: TrainedProjection,
+    about: dict[str, Any],
 ) -> Iterator[MethodFit]:
     """Put the trained model beside itself under plain names, if the config asks for it.
 
@@ -76,6 +81,7 @@ def plain_name_fits(
         config: Of train.py.
         data: Of the run.
         model: The trained model; its gamma holds for both.
+        trained: Its projection, which puts words in its space.
         about: What the metrics of the run rest on; gains how many unseen classes have an alias.
 
     Yields:
@@ -97,7 +103,7 @@ def plain_name_fits(
                 f"{name} leaves out {left_out}, as their plain names have no vector: "
                 f"{listed(plain.missing)}"
             )
-        vectors = plain.class_vectors
+        vectors = trained.words(plain.class_vectors)
         fitted = replace(model.fitted, class_vectors=vectors, hyperparameters=chosen)
         method = replace(model, name=str(name), fitted=fitted, leaves_out_classes=True)
         yield MethodFit(str(name), chosen, method)

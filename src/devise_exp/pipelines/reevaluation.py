@@ -82,7 +82,7 @@ def evaluate_quietly(config: DictConfig) -> tuple[EvalReport, Path]:
         names, vectors = _extra_labels(saved, config.extra_labels)
         labels += names
         extra = len(models[0].class_vectors) + np.arange(len(vectors))
-        models[0] = models[0].with_labels(vectors)
+        models[0] = models[0].with_labels(saved.words_in(MODEL, vectors))
         about["extra_labels"] = len(vectors)
     available = protocols_of(run, models, extra, "train" in models[0].parts)
     if settings.data.root is not None:
@@ -187,7 +187,7 @@ def _embed_checkpoint(run: RunFolder, checkpoint: Path) -> MethodOutput:
     module = untrained(recipe_of(config, data.n_train), data)
     load_weights(module, checkpoint)
     features = features_of(config, data)
-    trained = TrainedProjection(module.projection, run.prior())
+    trained = TrainedProjection(module.projection, *run.additions())
     before = run.embedded(MODEL)
     gamma, threshold = stored_gamma(before), before.none_threshold
     method = trained_model(data.class_vectors, trained, {}, gamma, threshold)

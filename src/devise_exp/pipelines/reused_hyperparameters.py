@@ -19,6 +19,7 @@ from devise_exp.methods.method import CalibratedMethod, Method
 from devise_exp.methods.prior import Prior
 from devise_exp.methods.selection import calibrate, calibrated
 from devise_exp.methods.task import ClassFold, Task
+from devise_exp.methods.word_classifiers import ClassifierShare
 from devise_exp.pipelines.experiment_data import ExperimentData
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import flat_settings
@@ -45,20 +46,20 @@ class ReusedHyperparameters:
     """What a finished run has chosen.
 
     Attributes:
-        prior: Prior of the trained model, None for none.
+        additions: The prior and the predicted classifiers of the trained model, None for none.
         methods: Its methods by name, the trained model among them; empty without such a run.
         same_features: Whether this run has the features of the finished one. A network that is
             trained has other features with every seed.
     """
 
-    prior: Prior | None
+    additions: tuple[Prior | None, ClassifierShare | None]
     methods: Mapping[str, StoredMethod]
     same_features: bool = True
 
     def model(
         self, task: Task, projection: nn.Module
-    ) -> tuple[CalibratedMethod, Prior | None] | None:
-        """Give the trained model the prior and the gamma of the finished run.
+    ) -> tuple[CalibratedMethod, TrainedProjection] | None:
+        """Give the trained model the additions and the gamma of the finished run.
 
         Args:
             task: The whole task.
@@ -70,12 +71,12 @@ class ReusedHyperparameters:
         stored = self.methods.get(MODEL)
         if stored is None:
             return None
-        trained = TrainedProjection(projection, self.prior)
+        trained = TrainedProjection(projection, *self.additions)
         gamma = stored_gamma(stored.output)
         threshold = stored.output.none_threshold
         chosen = stored.hyperparameters
         method = trained_model(task.class_vectors, trained, chosen, gamma, threshold)
-        return method, self.prior
+        return method, trained
 
     def fit(
         self, method: Method, task: Task, folds: Sequence[ClassFold]
@@ -115,14 +116,14 @@ def read(config: DictConfig, data: ExperimentData) -> ReusedHyperparameters:
         InputError: There is no such finished run, or it has another recipe, split or class vectors.
     """
     if config.hyperparameters_from is None:
-        return ReusedHyperparameters(None, {})
+        return ReusedHyperparameters((None, None), {})
     run = RunFolder.existing(str(config.hyperparameters_from))
     _check_recipe(config, data, run)
     methods = {
         name: StoredMethod(run.hyperparameters(name), run.embedded(name))
         for name in run.method_names()
     }
-    return ReusedHyperparameters(run.prior(), methods, not data.backbone.trainable)
+    return ReusedHyperparameters(run.additions(), methods, not data.backbone.trainable)
 
 
 def _check_recipe(config: DictConfig, data: ExperimentData, run: RunFolder) -> None:

@@ -20,6 +20,7 @@ from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
 from devise_exp.methods.pretraining_words import missing_classifier
 from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
+from devise_exp.pipelines.additions import additions_of
 from devise_exp.pipelines.distributed import as_rank_0, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
@@ -210,29 +211,27 @@ def _fit_methods(
     """Fit and calibrate every method, the trained model first.
 
     Methods see training and validation rows: a task gives no others. Returns the trained projection
-    with its prior too.
+    with what was added to it too.
     """
     config, data, task, folds = state.config, state.data, state.task, state.folds
     reused = reused_hyperparameters.read(config, data)
     project = cached_per_task(partial(fit_to, state.recipe), {task: module.projection})
-    priors = instantiate(config.prior) if config.prior else None
-    model, prior = reused.model(task, module.projection) or devise(
-        module.projection, project, priors, task, folds
+    model, trained = reused.model(task, module.projection) or devise(
+        module.projection, project, *additions_of(config), task, folds
     )
     fits = [MethodFit(MODEL, model.fitted.hyperparameters, model)]
-    fits += plain_name_fits(config, data, model, state.about)
+    fits += plain_name_fits(config, data, model, trained, state.about)
     for method in methods_of(config, data, project):
         fits.append(MethodFit(method.name, *reused.fit(method, task, folds)))
-    return TrainedProjection(module.projection, prior), fits
+    return trained, fits
 
 
 def _embed(
     state: RunState, projection: TrainedProjection, fits: list[MethodFit]
 ) -> list[MethodOutput]:
-    """Embed the evaluated images by every method; save them, the prior and the galleries."""
+    """Embed the evaluated images by every method; save them, the additions and the galleries."""
     data, run = state.data, state.run
-    if projection.prior is not None:
-        run.save_prior(projection.prior)
+    run.save_additions(projection.prior, projection.classifiers)
     outputs = []
     for method in fits:
         output = method.result
@@ -288,7 +287,7 @@ def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
     images, labels = images_of_run(run), class_names(run)
     options = settings.predictions
     save_predictions(run.path, options, outputs, protocols, evaluation, images, labels)
-    save(make_index(state.data.class_vectors), run.path / "index")
+    save(make_index(outputs[0].class_vectors), run.path / "index")
     return report
 
 

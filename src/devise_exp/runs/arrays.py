@@ -10,6 +10,7 @@ from devise_exp.evaluation.gamma_spread import GammaSpread
 from devise_exp.evaluation.protocols import PARTS, EmbeddedImages, MethodOutput
 from devise_exp.methods.pretraining_words import PretrainingWords
 from devise_exp.methods.prior import PretrainedClassifier, Prior
+from devise_exp.methods.word_classifiers import ClassifierShare, WordClassifiers
 from devise_exp.runs import checked
 
 
@@ -124,6 +125,50 @@ def to_prior(arrays: Mapping[str, np.ndarray]) -> Prior:
         raise ValueError(f"no prior of strength {strength}, temperature {temperature}, top {top}")
     classifier = PretrainedClassifier(names, weight, bias, vectors)
     return Prior(classifier, strength, temperature, int(top))
+
+
+def from_classifiers(share: ClassifierShare) -> dict[str, np.ndarray]:
+    """Take predicted classifiers apart.
+
+    Args:
+        share: Those of a trained model.
+
+    Returns:
+        Arrays by name.
+    """
+    classifiers = share.classifiers
+    return {
+        "centre": classifiers.centre,
+        "vectors": classifiers.vectors,
+        "coefficients": classifiers.coefficients,
+        "image_centre": classifiers.image_centre,
+        "numbers": np.array([share.share, classifiers.tau]),
+    }
+
+
+def to_classifiers(arrays: Mapping[str, np.ndarray]) -> ClassifierShare:
+    """Put predicted classifiers together.
+
+    Args:
+        arrays: What from_classifiers made.
+
+    Returns:
+        The classifiers with their share. A missing array raises KeyError, a wrong one ValueError or
+        TypeError.
+    """
+    vectors = checked.matrix(arrays["vectors"])
+    coefficients = checked.matrix(arrays["coefficients"], rows=len(vectors))
+    share, tau = map(float, checked.vector(arrays["numbers"], length=2))
+    if not (0 < share <= 1 and tau > 0):
+        raise ValueError(f"no classifiers of share {share}, tau {tau}")
+    classifiers = WordClassifiers(
+        centre=checked.vector(arrays["centre"], length=vectors.shape[1]),
+        vectors=vectors,
+        coefficients=coefficients,
+        tau=tau,
+        image_centre=checked.vector(arrays["image_centre"], length=coefficients.shape[1]),
+    )
+    return ClassifierShare(classifiers=classifiers, share=share)
 
 
 def to_classifier(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

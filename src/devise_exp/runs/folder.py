@@ -41,8 +41,8 @@ class RunFolder(RunSides):
     - about.json (what the metrics rest on, overlaps, skipped images, hyperparameters)
     - checkpoints/{best,last}.ckpt; if the network was trained too, those of the projection alone in
       checkpoints/map/
-    - embeddings/MODEL.npz, prior.npz (of the trained model), classifier.npz and
-      pretraining.npz (of these spaces)
+    - embeddings/MODEL.npz, prior.npz and word_classifiers.npz (of the trained model),
+      classifier.npz and pretraining.npz (of these spaces)
     - index/ (of all classes), gallery/ (images not trained on, with an index per space),
       galleries/ (of folders indexed later), searches/
     - neighbours.npz (PROTOCOL and method/NAME/PROTOCOL: class ids)

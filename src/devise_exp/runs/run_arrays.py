@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.methods.pretraining_words import PRETRAINING, PretrainingWords
 from devise_exp.methods.prior import Prior
+from devise_exp.methods.word_classifiers import ClassifierShare
 from devise_exp.runs import checked, files
 from devise_exp.runs.arrays import (
+    from_classifiers,
     from_output,
     from_pretraining_words,
     from_prior,
     to_classifier,
+    to_classifiers,
     to_output,
     to_pretraining_words,
     to_prior,
 )
 from devise_exp.runs.class_records import classes_from_json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,13 +52,25 @@ class RunArrays:
             self.path, "class_vectors.npy", lambda vectors: checked.matrix(vectors, rows=rows)
         )
 
-    def save_prior(self, prior: Prior) -> None:
-        """Write prior.npz: images that are embedded later need it too.
+    def save_additions(self, prior: Prior | None, classifiers: ClassifierShare | None) -> None:
+        """Write prior.npz and word_classifiers.npz: what is embedded later needs them too.
 
         Args:
-            prior: The prior of the trained model.
+            prior: The prior of the trained model, None for none.
+            classifiers: Its predicted classifiers, None for none.
         """
-        self.save_arrays("prior", from_prior(prior))
+        if prior is not None:
+            self.save_arrays("prior", from_prior(prior))
+        if classifiers is not None:
+            self.save_arrays("word_classifiers", from_classifiers(classifiers))
+
+    def additions(self) -> tuple[Prior | None, ClassifierShare | None]:
+        """Read what was added to the trained projection.
+
+        Returns:
+            The prior and the predicted classifiers, None for one that the model does not have.
+        """
+        return self.prior(), self.word_classifiers()
 
     def prior(self) -> Prior | None:
         """Read prior.npz.
@@ -60,9 +78,15 @@ class RunArrays:
         Returns:
             The prior of the trained model, None if it has none.
         """
-        if not (self.path / "prior.npz").is_file():
-            return None
-        return files.read_arrays(self.path, "prior.npz", to_prior)
+        return self._if_there("prior", to_prior)
+
+    def word_classifiers(self) -> ClassifierShare | None:
+        """Read word_classifiers.npz.
+
+        Returns:
+            The predicted classifiers of the trained model, None if it has none.
+        """
+        return self._if_there("word_classifiers", to_classifiers)
 
     def save_pretraining_words(self, words: PretrainingWords) -> None:
         """Write pretraining.npz: words that are searched in the space of that name need it.
@@ -78,9 +102,7 @@ class RunArrays:
         Returns:
             The words of the space "pretraining", None if the run has no such space.
         """
-        if not (self.path / f"{PRETRAINING}.npz").is_file():
-            return None
-        return files.read_arrays(self.path, f"{PRETRAINING}.npz", to_pretraining_words)
+        return self._if_there(PRETRAINING, to_pretraining_words)
 
     def save_embedded(self, output: MethodOutput) -> None:
         """Write embeddings/NAME.npz.
@@ -162,6 +184,12 @@ class RunArrays:
         """
         name, key = f"embeddings/{MODEL}.npz", f"{side}_truth"
         return files.read_some_arrays(self.path, name, (key,), checked.ids).get(key)
+
+    def _if_there(self, name: str, parse: Callable[[Mapping[str, np.ndarray]], T]) -> T | None:
+        """Read NAME.npz, None if there is no such file."""
+        if not (self.path / f"{name}.npz").is_file():
+            return None
+        return files.read_arrays(self.path, f"{name}.npz", parse)
 
     def _n_classes(self) -> int | None:
         """How many classes there are, None before they are written."""

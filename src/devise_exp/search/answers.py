@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.vectors import centre_rows
 from devise_exp.data.decoding import open_image
 from devise_exp.data.file_names import portable
 from devise_exp.evaluation.protocols import MODEL
@@ -134,7 +135,11 @@ def _read(run: Run, text: str, image: Path | None, space: str) -> WordQuery | No
             raise InputError("the query is empty: give words, an image or both")
         return None
     centre = run.centre_in(space)
-    return word_query(text, run.vocabulary, run.classes, image is not None, centre)
+
+    def place(vectors: np.ndarray) -> np.ndarray:
+        return centre_rows(run.words_in(space, vectors), centre)
+
+    return word_query(text, run.vocabulary, run.classes, image is not None, place)
 
 
 def _open_gallery(run: Run, name: str, space: str, image_root: Path | None) -> Gallery:

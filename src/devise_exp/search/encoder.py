@@ -69,7 +69,7 @@ def load_model(run: RunFolder, dim: int, checkpoint: Path | None = None) -> Save
         load_part(backbone.network, checkpoint, "backbone")
     return SavedModel(
         backbone=backbone,
-        trained=TrainedProjection(projection, run.prior()),
+        trained=TrainedProjection(projection, *run.additions()),
         classifier=Classifier(*run.classifier()) if "classifier" in run.spaces() else None,
         pretraining=_pretraining_space(run, backbone),
     )
@@ -112,7 +112,7 @@ class ImageEncoder:
     """
 
     def __init__(self, run: RunFolder, centre: np.ndarray) -> None:
-        model = load_model(run, len(centre))
+        model = load_model(run, run.class_vectors().shape[1])
         self.backbone, self.trained = model.backbone, model.trained
         self.classifier, self.pretraining = model.classifier, model.pretraining
         self.backbone.network.eval()

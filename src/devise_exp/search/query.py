@@ -9,14 +9,13 @@ as one sentence (`a cat lying on a sofa, asleep`), and a comma is part of it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.vectors import centre_rows
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.name_lookup import suggest_words
 from devise_exp.text.names import spelling_key, split_synonyms, split_words
@@ -133,7 +132,7 @@ def word_query(
     vocabulary: WordVectors,
     classes: Mapping[str, Sequence[str]] | None = None,
     beside_image: bool = False,
-    centre: np.ndarray | None = None,
+    place: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> WordQuery:
     """Add up the terms of a query: unit vectors times their weights, at unit length.
 
@@ -145,7 +144,7 @@ def word_query(
         vocabulary: The word vectors.
         classes: Class name -> its words.
         beside_image: Whether an image is part of the query, so that all weights may be negative.
-        centre: (D,) centre about which the vectors are compared.
+        place: Puts unit word vectors (T, D) where they are compared; None: they stay there.
 
     Returns:
         The query as a vector.
@@ -160,10 +159,10 @@ def word_query(
         raise InputError(f"{text!r} only takes away: add what to look for, as in horse -grass")
     meanings = [_meaning(term.text, vocabulary, classes) for term in terms]
     vectors = class_vectors([meaning.resolution for meaning in meanings], vocabulary)
-    about_centre = vectors if centre is None else centre_rows(vectors, centre)
+    placed = vectors if place is None else place(vectors)
     weights = np.array([term.weight for term in terms])
     return WordQuery(
-        vector=_unit_sum(text, about_centre, weights),
+        vector=_unit_sum(text, placed, weights),
         reading=_reading(terms, meanings),
         words=tuple(dict.fromkeys(word for m in meanings for word in m.resolution.words)),
         texts=tuple(term.text for term in terms),

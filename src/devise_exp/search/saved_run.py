@@ -27,6 +27,7 @@ from devise_exp.methods.pretraining_words import (
     missing_classifier,
     pretraining_words,
 )
+from devise_exp.methods.word_classifiers import ClassifierShare
 from devise_exp.runs.folder import SPACES, RunFolder
 from devise_exp.runs.gallery import Gallery
 from devise_exp.runs.gallery_files import gallery_names, load
@@ -87,13 +88,18 @@ class Run:
 
     @cached_property
     def class_vectors(self) -> np.ndarray:
-        """(C, D) unit rows, in the order of `classes`."""
+        """(C, W) unit word vectors, in the order of `classes`."""
         return self.folder.class_vectors()
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(C, D) unit rows of the classes in the trained space, as images are in it."""
+        return self.words_in(MODEL, self.class_vectors)
 
     @cached_property
     def centre(self) -> np.ndarray:
         """(D,) the centre about which images and words are compared in the trained space."""
-        return centre_of(self.class_vectors, self.folder.class_ids()[0])
+        return centre_of(self.labels, self.folder.class_ids()[0])
 
     @cached_property
     def gamma(self) -> float | None:
@@ -134,6 +140,20 @@ class Run:
             f"words are in the spaces {MODEL} and {PRETRAINING} only, not in {space}: choose one "
             "of them, or look for images by an image alone (devise-exp similar)"
         )
+
+    def words_in(self, space: str, vectors: np.ndarray) -> np.ndarray:
+        """Put words in a space of words, as images are there before they are centred.
+
+        Args:
+            space: "devise" or "pretraining".
+            vectors: (n, W) unit word vectors.
+
+        Returns:
+            (n, D) float32 unit rows.
+        """
+        if space != MODEL or self._classifiers is None:
+            return vectors
+        return self._classifiers.words(vectors)
 
     def galleries(self) -> list[str]:
         """List the galleries that can be searched.
@@ -219,6 +239,10 @@ class Run:
             InputError: If the backbone has no such classifier that fits its features.
         """
         return self._encoder.name(images, k)
+
+    @cached_property
+    def _classifiers(self) -> ClassifierShare | None:
+        return self.folder.word_classifiers()
 
     def _add_pretraining(self) -> None:
         """Give a run of before the words of the space "pretraining", if its backbone has any."""

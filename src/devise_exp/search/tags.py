@@ -62,15 +62,17 @@ def tag_images(
     images = uncentre_rows(vectors, run.centre_in(space))
     if vocabulary:
         table = frequent_vectors(run, most_frequent)
+        images = images[:, : table.shape[1]]  # of the projection alone, in the space of the words
         k = checked_k(k, DEFAULT_TAGS, len(table), "words")
         return nearest(table, run.vocabulary.words.__getitem__, images, k)
     ids = _ids(run, among)
     k = checked_k(k, DEFAULT_TAGS, len(ids), "labels" if among == "all" else f"{among} labels")
     gamma = _gamma(run, among, plain or space != MODEL)
+    labels = run.labels if space == MODEL else run.class_vectors
     if gamma is None:
-        result = _search(run, images, ids, k)
+        result = _search(labels, images, ids, k)
     else:
-        seen, unseen = (_search(run, images, _ids(run, kind), k) for kind in KINDS[1:])
+        seen, unseen = (_search(labels, images, _ids(run, kind), k) for kind in KINDS[1:])
         result = calibrated_search(seen, unseen, gamma, k)
     return named(list(run.classes).__getitem__, *result)
 
@@ -86,7 +88,7 @@ def best_cosines(run: Run, vectors: np.ndarray) -> np.ndarray:
         (N,) the largest cosine of each with a label of the run, no label lowered.
     """
     images = uncentre_rows(vectors, run.centre)
-    best: np.ndarray = _search(run, images, np.arange(len(run.classes)), 1)[1][:, 0]
+    best: np.ndarray = _search(run.labels, images, np.arange(len(run.classes)), 1)[1][:, 0]
     return best
 
 
@@ -170,7 +172,7 @@ def _gamma(run: Run, among: str, plain: bool) -> float | None:
     return run.gamma if among == "all" and not plain else None
 
 
-def _search(run: Run, images: np.ndarray, ids: np.ndarray, k: int) -> SearchResult:
+def _search(labels: np.ndarray, images: np.ndarray, ids: np.ndarray, k: int) -> SearchResult:
     """Class ids (N, k) out of `ids`, or all of fewer, nearest first, and their cosines."""
-    rows, similarities = search_unit_rows(run.class_vectors[ids], images, min(k, len(ids)))
+    rows, similarities = search_unit_rows(labels[ids], images, min(k, len(ids)))
     return ids[rows], similarities

@@ -1,4 +1,5 @@
 from .ale import ALE as ALE
+from .classifier_shares import ClassifierShares as ClassifierShares
 from .clip_zero_shot import ClipZeroShot as ClipZeroShot
 from .closed_form import ESZSL as ESZSL
 from .closed_form import SAE as SAE
@@ -6,6 +7,7 @@ from .closed_form import RidgeToFeatures as RidgeToFeatures
 from .conse import ConSE as ConSE
 from .conse import ConSEPretraining as ConSEPretraining
 from .predicted_classifiers import PredictedClassifiers as PredictedClassifiers
+from .projections import DeviseWith as DeviseWith
 from .projections import DeviseWithoutPrior as DeviseWithoutPrior
 from .projections import RandomVectors as RandomVectors
 from .seen_only import Majority as Majority

@@ -23,6 +23,7 @@ from devise_exp.core.vectors import normalize_rows
 from devise_exp.methods.baselines.discriminants import discriminant_analysis
 from devise_exp.methods.method import FittedMethod, Hyperparameters, SolverMethod
 from devise_exp.methods.task import Task
+from devise_exp.methods.word_classifiers import WordClassifiers, word_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,30 +59,51 @@ class PredictedClassifiers(SolverMethod):
         """The shrinkage, the width tau of the kernel, and the ridge."""
         return {"shrinkage": self.shrinkages, "tau": self.taus, "ridge": self.ridges}
 
-    def _solver(self, task: Task) -> Callable[[Hyperparameters], FittedMethod]:
+    def classifiers(self, task: Task) -> Callable[[Hyperparameters], WordClassifiers]:
+        """Learn from a task; the work that all hyperparameters share is done once.
+
+        Args:
+            task: What may be learned from.
+
+        Returns:
+            What gives the classifiers of any word, for one combination of hyperparameters.
+        """
         known = _known_classes(task)
         analysis = discriminant_analysis(
             task.features[task.train], task.targets(task.train), len(task.seen)
         )
-        classes = normalize_rows(task.class_vectors - known.centre)
 
         @cache
         def weights(shrinkage: float) -> np.ndarray:
             return np.concatenate([known.weights, normalize_rows(analysis.weights(shrinkage))])
 
         @cache
-        def kernel(tau: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            spectrum, axes = scipy.linalg.eigh(_kernel(known.vectors, known.vectors, tau))
-            return spectrum, axes, _kernel(classes, known.vectors, tau) @ axes
+        def factor(tau: float, ridge: float) -> tuple[np.ndarray, bool]:
+            kernel = word_kernel(known.vectors, known.vectors, tau)
+            kernel[np.diag_indices_from(kernel)] += ridge
+            factor: tuple[np.ndarray, bool] = scipy.linalg.cho_factor(kernel, overwrite_a=True)
+            return factor
+
+        def solve(hyperparameters: Hyperparameters) -> WordClassifiers:
+            tau, ridge = float(hyperparameters["tau"]), float(hyperparameters["ridge"])
+            target = weights(float(hyperparameters["shrinkage"]))  # (K + S, d)
+            coefficients = scipy.linalg.cho_solve(factor(tau, ridge), target)
+            return WordClassifiers(
+                centre=known.centre,
+                vectors=known.vectors,
+                coefficients=np.asarray(coefficients, dtype=np.float32),
+                tau=tau,
+                image_centre=analysis.centre,
+            )
+
+        return solve
+
+    def _solver(self, task: Task) -> Callable[[Hyperparameters], FittedMethod]:
+        classifiers = self.classifiers(task)
 
         def solve(hyperparameters: Hyperparameters) -> FittedMethod:
-            spectrum, axes, of_classes = kernel(hyperparameters["tau"])
-            target = axes.T @ weights(hyperparameters["shrinkage"])  # (K + S, d)
-            damped = (np.maximum(spectrum, 0) + hyperparameters["ridge"])[:, None]
-            predicted = of_classes @ (target / damped)
-            return FittedMethod(
-                normalize_rows(predicted), lambda x: normalize_rows(x - analysis.centre)
-            )
+            of_task = classifiers(hyperparameters)
+            return FittedMethod(of_task.of_words(task.class_vectors), of_task.of_images)
 
         return solve
 
@@ -112,9 +134,3 @@ def _known_classes(task: Task) -> _KnownClasses:
         vectors = np.concatenate([pretraining.vectors, seen])
         weights = normalize_rows(pretraining.weight - pretraining.weight.mean(axis=0))
     return _KnownClasses(centre=centre, vectors=normalize_rows(vectors - centre), weights=weights)
-
-
-def _kernel(rows: np.ndarray, columns: np.ndarray, tau: float) -> np.ndarray:
-    """The kernel exp((cosine - 1) / tau) of unit vectors (n, D) and (m, D), as (n, m) float64."""
-    kernel: np.ndarray = np.exp((rows @ columns.T - 1).astype(np.float64) / tau)
-    return kernel

@@ -1,4 +1,4 @@
-"""The run's projection without a prior, and trained to random class vectors.
+"""The run's projection alone, with some of its additions, and trained to random class vectors.
 
 The control trains all draws of random vectors at once: its projection is as wide as all of them
 side by side, so a linear projection is a training for each draw, and the hidden layer of a deeper
@@ -9,14 +9,17 @@ that of chance, and the draws are independent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from devise_exp.methods.devise_model import Project
+from devise_exp.methods.additions import Additions, Classifiers, Project
+from devise_exp.methods.devise_model import devise
 from devise_exp.methods.embedding import TrainedProjection
-from devise_exp.methods.method import FittedMethod, Hyperparameters, Method
-from devise_exp.methods.task import Task
+from devise_exp.methods.method import FittedMethod, FunctionMethod, Hyperparameters, Method
+from devise_exp.methods.prior import Priors
+from devise_exp.methods.task import ClassFold, Task
 from devise_exp.text.word_vectors.vectors import random_word_vectors
 
 _APART = 1_000_003  # the seeds of draws, so that no two seeds of a series share a draw
@@ -37,6 +40,45 @@ class DeviseWithoutPrior(Method):
 
     def _fit(self, task: Task, hyperparameters: Hyperparameters) -> FittedMethod:
         return FittedMethod(task.class_vectors, TrainedProjection(self.project(task)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviseWith(FunctionMethod):
+    """DeViSE's projection with some of the run's additions, chosen as the run chooses its own.
+
+    Attributes:
+        name: As of Method.
+        project: Trains the projection of a task.
+        priors: Makes the priors to choose among; None for none.
+        classifiers: The predicted classifiers; None for none.
+    """
+
+    function: Callable[[Task, Sequence[ClassFold]], FittedMethod] = field(init=False)
+    project: Project
+    priors: Priors | None = None
+    classifiers: Classifiers | None = None
+    is_projection = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "function", self._choose)
+
+    def fit(self, task: Task, hyperparameters: Hyperparameters | None = None) -> FittedMethod:
+        """Fit with hyperparameters that were chosen before; without any, nothing is added."""
+        chosen, trained = dict(hyperparameters or {}), TrainedProjection(self.project(task))
+        if chosen:
+            prefix = "classifiers/"
+            names = [name.removeprefix(prefix) for name in chosen if name.startswith(prefix)]
+            numbers = {name: chosen[prefix + name] for name in names}
+            share = numbers.pop("share", 0.0)
+            classifiers = self.classifiers.chosen(numbers) if self.classifiers and share else None
+            additions = Additions(priors=self.priors, classifiers=classifiers)
+            prior, shared = additions.chosen(task, chosen.get("prior/weight", 0.0), share)
+            trained = replace(trained, prior=prior, classifiers=shared)
+        return FittedMethod(trained.words(task.class_vectors), trained, chosen)
+
+    def _choose(self, task: Task, folds: Sequence[ClassFold]) -> FittedMethod:
+        parts = (self.project, self.priors, self.classifiers)
+        return devise(self.project(task), *parts, task, folds)[0].fitted
 
 
 @dataclass(frozen=True, kw_only=True)

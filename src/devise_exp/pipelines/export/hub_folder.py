@@ -48,7 +48,7 @@ def export_hub(run: Run, output: Path, licence: str | None = None) -> dict[str, 
     model = WholeModel(saved)
     content = describe(run, saved.backbone) | _architecture(run, model)
     tensors = dict(model.state_dict())
-    tensors["class_vectors"] = torch.tensor(run.class_vectors)
+    tensors["class_vectors"] = torch.tensor(run.labels)
     tensors["centre"] = torch.tensor(np.asarray(run.centre, dtype=np.float32))
     with atomic_path(output) as folder:
         folder.mkdir()
@@ -71,7 +71,7 @@ def _architecture(run: Run, model: WholeModel) -> dict[str, Any]:
         "prior": None
         if prior is None
         else {"strength": prior.strength, "temperature": prior.temperature, "top": prior.top},
-        "dim": int(run.class_vectors.shape[1]),
+        "dim": int(run.labels.shape[1]),
     }
 
 

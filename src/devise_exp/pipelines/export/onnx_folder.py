@@ -54,8 +54,8 @@ def export_onnx(run: Run, output: Path, n_words: int | None = None) -> dict[str,
     with atomic_path(output) as folder:
         folder.mkdir()
         _write_model(model, torch.stack(images[:2]), folder / MODEL)
-        content["check"] = check_engines(model, torch.stack(images), folder, run.class_vectors)
-        np.save(folder / "class_vectors.npy", run.class_vectors)
+        content["check"] = check_engines(model, torch.stack(images), folder, run.labels)
+        np.save(folder / "class_vectors.npy", run.labels)
         np.save(folder / "centre.npy", run.centre)
         content["n_words"] = _write_words(run, n_words, folder)
         (folder / MARK).write_text(json.dumps(content, indent=1), encoding="utf-8")

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from devise_exp.core.errors import InputError
-from devise_exp.methods.devise_model import best_prior, prior_curves
+from devise_exp.methods.additions import Additions, addition_answers, best_addition
 from devise_exp.methods.task import Task
 from devise_exp.pipelines.experiment_data import ExperimentData, Ready
 from devise_exp.pipelines.fit_projection import fit_plain
@@ -108,15 +108,17 @@ def _fold_metrics(
             "objectives rehearsal/...: there is no class fold: set class_folds=auto, with enough "
             "seen classes to hold some out, or judge by val/hit@1"
         )
-    priors = instantiate(config.prior) if config.prior else None
+    # The predicted classifiers would be those of every trial, and hide what the map is worth.
+    additions = Additions(priors=instantiate(config.prior) if config.prior else None)
     recipe, curves, metrics = recipe_of(config, data.n_train), [], {}
 
     def project(fold_task: Task) -> nn.Module:
         return fit_plain(recipe, fold_task)[0]
 
     for step, fold in enumerate(folds):
-        curves.append(prior_curves(project, priors, task, fold))
-        metrics = best_prior(curves)[1]
+        answers = addition_answers(project, additions, task, fold)
+        curves.append([with_one.curve for with_one in answers])
+        metrics = best_addition(curves)[1]
         report(step, metrics)
     return metrics
 

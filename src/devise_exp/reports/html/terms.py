@@ -24,12 +24,15 @@ _METRICS = {
 }
 _METHODS = {
     MODEL: "the trained model of this run. A projection maps images "
-    "to the word vectors of their class names.",
+    "to the word vectors of their class names. A prior and predicted classifiers may be added.",
     "frozen_backbone": "the projection alone, before the network was trained too.",
     "unseen_plain_names": "the same model with the plain names of unseen classes, not the aliases.",
     "majority": "always the most frequent seen class.",
     "prototypes": "the nearest mean of the training images of a seen class. It knows no unseen "
     "class.",
+    "devise_map": "the trained projection with nothing added.",
+    "devise_prior": "the trained projection with its prior alone.",
+    "devise_classifiers": "the trained projection with its predicted classifiers alone.",
     "softmax": "a linear classifier of the seen classes. It knows no unseen class.",
     "conse": "the mean of the word vectors of the most probable seen classes (Norouzi et al. "
     "2014).",
