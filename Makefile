@@ -1,11 +1,11 @@
-# make demo | make test | make browser | make clusters | make check | make docs | make setup | make requirements | make clean
+# make demo | make test | make browser | make clusters | make tables | make check | make docs | make setup | make requirements | make clean
 PYTHON ?= python3
 BIN := .venv/bin
 export HYDRA_FULL_ERROR = 0
 # Commands that tests start need not compile the source again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test browser clusters check docs requirements clean
+.PHONY: setup demo test browser clusters tables check docs requirements clean
 
 setup: .venv/installed
 
@@ -56,6 +56,13 @@ check: setup docs
 # The documentation site, into build/site; a broken link, anchor or a page that mkdocs.yml does not list is an error.
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Trains the series behind the tables of README.md and docs/results, some 25 minutes on two cores, and writes the tables.
+tables: setup
+	test -f outputs/tables/methods/summary.md || $(BIN)/python train.py method=all seeds=5 hydra.run.dir=outputs/tables/methods
+	test -f outputs/tables/splits/summary.md || \
+	  $(BIN)/python train.py split=clean split.n_unseen=25 split_seeds=10 hydra.run.dir=outputs/tables/splits
+	$(BIN)/python docs/tables.py outputs/tables
 
 # Names, versions and hashes only: no index is named, so any index with the same files will do.
 requirements:

@@ -22,9 +22,12 @@ from devise_exp.reports.figures.style import COLOURS
 from devise_exp.runs.results import RunResults, runs_in
 
 ROOT = Path(__file__).parents[2]
-SHARED = ("method=none", "logger=none", "seeds=3")
+# Predicted classifiers would be much the same in all rows.
+SHARED = ("method=none", "classifiers=none", "logger=none", "seeds=3")
 # What grids say that is no part of their rows' names.
-HIDDEN = {"split.seed", "trainer.max_epochs", "prior", "class_folds", "seeds", "data.root"}
+HIDDEN = {
+    "split.seed", "trainer.max_epochs", "prior", "classifiers", "class_folds", "seeds", "data.root",
+}  # fmt: skip
 COLUMNS = ("seen hit@1", "unseen hit@1", "unseen hit@5", "calibrated H", "AUSUC")
 GLOVE = ",".join(f"${{oc.env:GLOVE}}/glove.6B.{dim}d.txt" for dim in (100, 200, 300))
 # Epochs for about 200 steps each, whatever the number of pictures.

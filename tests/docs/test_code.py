@@ -16,7 +16,6 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ELSEWHERE = {
     "docs/how_to/python.md": "tests/ui/python/test_page.py",
     "docs/how_to/own_parts.md": "tests/integration/test_own_parts.py",
-    # The first lines of these train the default run; python.md has the same calls on small data.
     "README.md": "tests/ui/python/test_page.py",
 }
 HERE = ["docs/how_to/predictions.md", "docs/reference/metrics_python.md"]

@@ -34,3 +34,22 @@ def test_the_code_of_the_page_runs(
     assert names["metrics"]["unseen/hit@1"] == names["run"].metrics["unseen/hit@1"]
     table = page.partition("| Python | command line |")[2].partition("\n\n")[0]
     assert len(table.splitlines()) == 10
+
+
+def test_the_code_of_the_readme_runs(
+    image_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(image_tree, tmp_path / "IMAGES")
+    shutil.copy(next((tmp_path / "IMAGES").rglob("*.png")), tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    quick = "trainer__max_epochs=1, backbone='resnet18', backbone__weights=None, report='none', "
+    names: dict[str, Any] = {}
+    exec(
+        compile(block.replace("seed=1", f"seed=1, {quick}logger=None"), "README.md", "exec"), names
+    )
+    run = names["run"]
+    assert len(run.metrics.to_pandas())
+    assert "helicopter" in repr(run.search("helicopter"))
+    assert len(run.tag("photo.jpg"))

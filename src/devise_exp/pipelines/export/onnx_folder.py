@@ -14,6 +14,7 @@ import torch
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
+from devise_exp.evaluation.protocols import MODEL as DEVISE
 from devise_exp.pipelines.export.contents import (
     MARK,
     MAX_DIFFERENCE,
@@ -142,7 +143,8 @@ def _write_words(run: Run, n_words: int | None, folder: Path) -> int:
         return 0
     n = len(run.vocabulary.vectors)
     vectors = frequent_vectors(run, None if n_words is None else min(n_words, n))
-    np.save(folder / "word_vectors.npy", np.asarray(vectors, dtype=np.float32))
+    placed = run.words_in(DEVISE, vectors)
+    np.save(folder / "word_vectors.npy", np.asarray(placed, dtype=np.float32))
     words = run.vocabulary.words
     text = "".join(f"{words[i]}\n" for i in range(len(vectors)))
     (folder / "words.txt").write_text(text, encoding="utf-8", newline="\n")

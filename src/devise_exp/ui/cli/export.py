@@ -30,7 +30,7 @@ def export(
             help="With onnx: so many of the most frequent words beside the labels.",
             metavar="all|N",
         ),
-    ] = "50000",
+    ] = "10000",
     licence: Annotated[
         str | None,
         typer.Option(help="With hub: the licence of the weights, such as apache-2.0."),
