@@ -17,6 +17,7 @@ from omegaconf import DictConfig, open_dict
 from PIL import Image
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.vectors import centre_rows
 from devise_exp.evaluation.records import MetricName
 from devise_exp.features.backbones.base import CAPTIONS
 from devise_exp.pipelines import run
@@ -156,6 +157,21 @@ def test_the_run_is_searched_by_sentences_and_tags_files(runs: Folders, tree: Pa
     new = tree / "cat" / "0.png"
     (tags,) = tag_images(opened, embed_files(opened, [new]), k=2)
     assert len(tags) == 2
+
+
+def test_any_sentence_is_encoded_by_the_text_tower(runs: Folders, clip: str) -> None:
+    opened, text = Run.open(runs["own-words"]), "A red car beside two boats, at night"
+    model, tokenizer = open_clip.create_model(clip).eval(), open_clip.get_tokenizer(clip)
+    classifier = open_clip.build_zero_shot_classifier(
+        model, tokenizer, [text], open_clip.OPENAI_IMAGENET_TEMPLATES
+    ).T.numpy()
+    gallery = opened.gallery("all")
+    cosines = gallery.index.vectors @ centre_rows(classifier, opened.centre)[0]
+    answer = find_images(opened, text, k=5, all_copies=True)
+    assert answer.reading == text
+    np.testing.assert_allclose(
+        [hit.similarity for hit in answer.hits], np.sort(cosines)[::-1][:5], atol=1e-4
+    )
 
 
 def test_a_backbone_without_a_text_tower_leaves_the_method_out(

@@ -49,6 +49,16 @@ def vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SentenceVectors:
     )  # fmt: skip
 
 
+def test_a_cache_of_before_does_not_say_what_was_cut(vectors: SentenceVectors) -> None:
+    vectors.encode_texts(["cat"])
+    cache = vectors.encoder.cache
+    with np.load(cache) as arrays:
+        np.savez(cache, keys=arrays["keys"], vectors=arrays["vectors"])
+    again = Letters(fingerprint="letters")
+    assert not again.cut([("a cat.", "the cat")]).is_cut.any()
+    assert again.asked == []
+
+
 def slow_mean(sentences: Sequence[str]) -> list[float]:
     """The mean of unit vectors at unit length, number by number."""
     total = [0.0] * 10

@@ -44,6 +44,25 @@ def test_templates_are_averaged_as_published(folders: dict[str, Path], kind: str
     np.testing.assert_allclose(vectors[2], total / np.sqrt((total**2).sum()), atol=1e-5)
 
 
+@pytest.mark.parametrize(("kind", "limit"), [("clip", 20), ("siglip", 16)])
+def test_texts_that_are_cut_are_counted_and_the_cache_remembers(
+    folders: dict[str, Path], kind: str, limit: int
+) -> None:
+    """CLIP's tokenizer knows "cat" as one token and adds two; the other one's tokens are letters,
+    and it adds one.
+    """
+    word, n = ("cat ", limit - 2) if kind == "clip" else ("a", limit - 1)
+    texts = [word * n, word * (n + 1), "okapi", word * 60]
+    for _ in range(2):
+        vectors = open_clip_text(f"local-dir:{folders[kind]}", templates=["{}"])
+        cut = vectors.cut_texts([text.strip() for text in texts])
+        assert (cut.is_cut.tolist(), cut.limit) == ([False, True, False, True], limit)
+    line = vectors.cut_line(resolve(["b", word * (n + 1), word * 60], vectors))
+    assert line.startswith(f"2 of 3 classes have texts of more than the {limit} tokens")
+    assert line.endswith(f"(the longest: {word * 60})")
+    assert vectors.cut_line(resolve(["b"], vectors)) == ""
+
+
 def test_classes_are_read_as_sentences_and_any_text_has_a_vector(folders: dict[str, Path]) -> None:
     vectors = open_clip_text(f"local-dir:{folders['clip']}", templates=["a {}."])
     resolutions = resolve(

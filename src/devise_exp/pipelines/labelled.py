@@ -12,6 +12,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, as_input_error
 from devise_exp.core.user_code import user_errors
 from devise_exp.data.copies import SplitImages, split_images
@@ -26,6 +27,7 @@ from devise_exp.pipelines.outputs import check_folder, holds_run, remove_empty
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.user_parts import built, use_user_parts, user_target
 from devise_exp.text.resolution import Resolution
+from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
 
 
@@ -116,12 +118,15 @@ def read_labelled(config: DictConfig, on_missing: str, strict: bool = True) -> L
     with as_input_error("subset"):
         dataset = subset(whole, **config.subset)
     merged, resolutions = words.of(whole.classes, dataset.classes)
+    vocabulary = words.vocabulary
+    if isinstance(vocabulary, SentenceVectors) and (line := vocabulary.cut_line(resolutions)):
+        notify(line)
     return LabelledImages(
         whole=whole,
         dataset=dataset,
         class_ids=merged[dataset.labels],
         resolutions=resolutions,
-        vocabulary=words.vocabulary,
+        vocabulary=vocabulary,
     )
 
 

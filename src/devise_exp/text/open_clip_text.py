@@ -17,7 +17,7 @@ from devise_exp.core.files import fingerprint
 from devise_exp.core.open_clip_source import OpenClipSource, open_clip_source
 from devise_exp.text.descriptions import PLAIN, read_described
 from devise_exp.text.templates import Templates, read_templates
-from devise_exp.text.text_encoder import TextEncoder
+from devise_exp.text.text_encoder import CutTexts, TextEncoder
 from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_vectors.table import empty_table
 
@@ -50,6 +50,16 @@ class OpenClipTextEncoder(TextEncoder):
                 rows.append(model.encode_text(tokens, normalize=True).float().numpy())
                 bar.advance(task, len(tokens))
         return np.concatenate(rows)
+
+    def _cut(self, texts: list[str]) -> CutTexts:
+        """Tell which texts have another reading if the tower would read one token more."""
+        _, tokenizer = self._parts
+        limit = int(tokenizer.context_length)
+        shorter, longer = (tokenizer(texts, context_length=n).numpy() for n in (limit, limit + 1))
+        filling = tokenizer([""], context_length=limit + 1).numpy()[0, -1]
+        # Of a text that is cut the end mark has moved, or no filling is left.
+        is_cut = (shorter != longer[:, :limit]).any(axis=1) | (longer[:, -1] != filling)
+        return CutTexts(is_cut=is_cut, limit=limit)
 
     @cached_property
     def _parts(self) -> tuple[Any, Any]:

