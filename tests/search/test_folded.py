@@ -44,7 +44,7 @@ def test_copies_are_folded_into_the_nearest_and_k_others_follow(tmp_path: Path) 
     assert similarities == sorted(similarities, reverse=True)
     whole = nearest_without_copies(gallery, query, 8)
     assert [gallery.rows[i].name for i, _, _ in whole] == [f"{i}.png" for i in range(6)]
-    others = nearest_without_copies(gallery, query, 2, left_out=0)
+    others = nearest_without_copies(gallery, query, 2, left_out={0})
     assert [gallery.rows[i].name for i, _, _ in others] == ["0_small.png", "1.png"]
 
 

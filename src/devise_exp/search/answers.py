@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_rows
-from devise_exp.data.decoding import open_image
 from devise_exp.data.file_names import portable
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.runs.gallery import Gallery, GalleryRow
 from devise_exp.search.far_words import FarWord, far_words
 from devise_exp.search.folded import nearest_without_copies
+from devise_exp.search.image_query import ImageQuery, QueryImage
 from devise_exp.search.neighbours import Neighbours, checked_k, frequent_vectors, nearest
 from devise_exp.search.query import WordQuery, word_query
 from devise_exp.search.saved_run import Run
+from devise_exp.text.text_vectors import SentenceVectors
 
 DEFAULT_HITS = 12
 DEFAULT_WORDS = 10
@@ -62,19 +65,19 @@ class Answer:
 def find_images(
     run: Run,
     text: str = "",
-    image: Path | None = None,
+    image: QueryImage | Sequence[QueryImage] | None = None,
     gallery: str = "all",
     k: int | None = None,
     space: str = MODEL,
     image_root: Path | None = None,
     all_copies: bool = False,
 ) -> Answer:
-    """Find the images nearest to words, to an image (itself no hit), or to the sum of both.
+    """Find the images nearest to words, to images (themselves no hits), or to the sum of both.
 
     Args:
         run: The run.
         text: The words.
-        image: The image file.
+        image: An image file, an image in memory, or several: the mean of their unit vectors.
         gallery: A part of the run's own images, or an indexed folder.
         k: Number of hits; None: 12, or all of a smaller gallery.
         space: Space that the images are compared in; words are in "devise" and "pretraining" only.
@@ -88,19 +91,20 @@ def find_images(
         InputError: For an empty query, words in a space without words, an unreadable image,
             a wrong k.
     """
-    query = _read(run, text, image, space)
+    several = image if isinstance(image, Sequence) else () if image is None else (image,)
+    by_image = ImageQuery(tuple(several))
+    query = _read(run, text, bool(by_image.images), space)
     searched = _open_gallery(run, gallery, space, image_root)
-    row = None if image is None else searched.row_of(image)
-    n_others = len(searched) - (row is not None)
-    k = checked_k(k, DEFAULT_HITS, n_others, f"images to find among {gallery}")
-    vector = _query_vector(run, searched, query, image, space)
-    texts = (image and portable(image.name), query and query.reading)
+    rows = by_image.rows(searched)
+    k = checked_k(k, DEFAULT_HITS, len(searched) - len(rows), f"images to find among {gallery}")
+    vector = _query_vector(run, searched, query, by_image, space)
+    texts = (by_image.title, query and query.reading)
     return Answer(
         reading=" and ".join(text for text in texts if text),
         gallery=portable(gallery),
         n=len(searched),
-        hits=_hits(searched, vector, k, row, all_copies),
-        of_class=query.of_class if query and image is None else None,
+        hits=_hits(searched, vector, k, rows, all_copies),
+        of_class=query.of_class if query and not by_image.images else None,
         far=far_words(run, query) if query and space == MODEL else (),
     )
 
@@ -128,10 +132,10 @@ def nearest_words(
     return [(word, s) for word, s in neighbours if word.casefold() not in left_out][:k]
 
 
-def _read(run: Run, text: str, image: Path | None, space: str) -> WordQuery | None:
+def _read(run: Run, text: str, beside_image: bool, space: str) -> WordQuery | None:
     """The words of a query, None if it has none; they are in a space of words only."""
     if not text.strip():
-        if image is None:
+        if not beside_image:
             raise InputError("the query is empty: give words, an image or both")
         return None
     centre = run.centre_in(space)
@@ -139,7 +143,15 @@ def _read(run: Run, text: str, image: Path | None, space: str) -> WordQuery | No
     def place(vectors: np.ndarray) -> np.ndarray:
         return centre_rows(run.words_in(space, vectors), centre)
 
-    return word_query(text, run.vocabulary, run.classes, image is not None, place)
+    query = word_query(text, run.vocabulary, run.classes, beside_image, place)
+    if isinstance(run.vocabulary, SentenceVectors):
+        cut = run.vocabulary.cut_texts(query.words)
+        if cut.is_cut.any():
+            notify(
+                f"the query has more than the {cut.limit} tokens that {run.vocabulary.name} reads: "
+                "its end counts for nothing"
+            )
+    return query
 
 
 def _open_gallery(run: Run, name: str, space: str, image_root: Path | None) -> Gallery:
@@ -148,30 +160,30 @@ def _open_gallery(run: Run, name: str, space: str, image_root: Path | None) -> G
 
 
 def _hits(
-    gallery: Gallery, vector: np.ndarray, k: int, left_out: int | None, all_copies: bool
+    gallery: Gallery, vector: np.ndarray, k: int, left_out: Collection[int], all_copies: bool
 ) -> tuple[Hit, ...]:
-    """The k images nearest to a vector (D,), without the row `left_out`."""
+    """The k images nearest to a vector (D,), without the rows `left_out`."""
     if not all_copies:
         return tuple(
             Hit(gallery.rows[i], s, tuple(gallery.rows[copy] for copy in copies))
             for i, s, copies in nearest_without_copies(gallery, vector, k, left_out)
         )
-    ids, similarities = gallery.index.search(vector[None], k + (left_out is not None))
+    ids, similarities = gallery.index.search(vector[None], k + len(left_out))
     neighbours = zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
-    return tuple(Hit(gallery.rows[i], s) for i, s in neighbours if i != left_out)[:k]
+    return tuple(Hit(gallery.rows[i], s) for i, s in neighbours if i not in left_out)[:k]
 
 
 def _query_vector(
-    run: Run, gallery: Gallery, query: WordQuery | None, image: Path | None, space: str
+    run: Run, gallery: Gallery, query: WordQuery | None, by_image: ImageQuery, space: str
 ) -> np.ndarray:
-    """(D,) of words, of an image, or of their sum; a stored image is not embedded again."""
-    if image is None:
+    """(D,) of words, of images, or of their sum."""
+    if not by_image.images:
         assert query is not None
         return query.vector
-    row = gallery.row_of(image)
-    vectors = run.embed([open_image(image)])[space] if row is None else gallery.index.vectors
-    vector = vectors[row or 0]
+    vector = by_image.vector(run, gallery, space)
     both: np.ndarray = vector if query is None else vector + query.vector
     if query is not None and not np.linalg.norm(both) > 1e-6:
-        raise InputError(f"{image.name} and {query.reading} cancel out: change a word or a weight")
+        raise InputError(
+            f"{by_image.title} and {query.reading} cancel out: change a word or a weight"
+        )
     return both

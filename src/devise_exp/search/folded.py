@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,32 +19,32 @@ Looks = dict[int, np.ndarray]  # row of a gallery -> how its image looks
 
 
 def nearest_without_copies(
-    gallery: Gallery, vector: np.ndarray, k: int, left_out: int | None = None
+    gallery: Gallery, vector: np.ndarray, k: int, left_out: Collection[int] = ()
 ) -> list[tuple[int, float, tuple[int, ...]]]:
     """Search a gallery for k images that look different.
 
     Two images are the same if their files look the same (data.perceptual_hash), or if their vectors
-    are equal. Copies of the image `left_out` are hits like any other.
+    are equal. Copies of the images `left_out` are hits like any other.
 
     Args:
         gallery: The gallery.
         vector: (D,) the query.
         k: Number of images.
-        left_out: A row that is no hit.
+        left_out: Rows that are no hits.
 
     Returns:
         Row, similarity and the rows of its copies, nearest first; fewer than k if the gallery, or
         the first MOST times k hits, have no more.
     """
     looks: Looks = {}
-    limit = min(len(gallery), MOST * k + 1)
-    depth = min(limit, 2 * k + 1)
+    limit = min(len(gallery), MOST * k + max(1, len(left_out)))
+    depth = min(limit, 2 * k + max(1, len(left_out)))
     while True:
         ids, similarities = gallery.index.search(vector[None], depth)
         hits = [
             (i, s)
             for i, s in zip(ids[0].tolist(), similarities[0].tolist(), strict=True)
-            if i != left_out
+            if i not in left_out
         ]
         groups = _groups(gallery, [i for i, _ in hits], looks)
         first = np.flatnonzero(groups == np.arange(len(hits)))

@@ -147,6 +147,29 @@ def test_an_image_under_the_threshold_of_the_run_is_of_none_of_the_labels(
     assert run.tag(files, vocabulary=100).unknown == ()
 
 
+def test_questions_take_files_images_and_lists_of_both(run: de.Run) -> None:
+    gallery = run.gallery("all")
+    files = [gallery.rows[i].path for i in (0, 9, 20)]
+    with Image.open(files[0]) as image:
+        in_memory = image.copy()
+    (itself, *_) = run.similar(in_memory, k=1)
+    assert (itself.image, itself.path) == (gallery.rows[0].name, files[0])
+    assert itself.similarity == pytest.approx(1, abs=1e-4)
+    vectors, query = gallery.index.vectors, run.search("cat", k=1)
+    several = run.similar([files[0], Path(files[1]), in_memory], k=8)
+    mean = (2 * vectors[0] + vectors[9]) / 3
+    cosines = vectors @ (mean / np.linalg.norm(mean))
+    assert not {files[0], files[1]} & {hit.path for hit in several}
+    for hit in several:
+        assert hit.similarity == pytest.approx(cosines[gallery.row_of(Path(hit.path))], abs=1e-4)
+    best = max(c for i, c in enumerate(cosines) if i not in (0, 9))
+    assert several[0].similarity == pytest.approx(best, abs=1e-4)
+    assert several.title.startswith("3 images: nearest 8 of")
+    assert run.search("cat", image=in_memory, k=1).title.startswith("an image and cat")
+    assert [h.image for h in run.search("cat", image=None, k=1)] == [h.image for h in query]
+    assert list(run.tag([Path(files[2]), in_memory], k=1).best) == [files[2], "image 1"]
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
@@ -154,13 +177,29 @@ def test_an_image_under_the_threshold_of_the_run_is_of_none_of_the_labels(
         (lambda run: run.search("cat", k=0), "k is 0"),
         (lambda run: run.search("cat", among="nowhere"), "nowhere: no such folder"),
         (lambda run: run.tag("nowhere.png"), "nowhere.png"),
+        (lambda run: run.similar([]), "no image is given"),
+        (lambda run: run.search("cat", image=[3]), "int: no image: give a file"),
+        (lambda run: run.similar("nowhere.png"), "nowhere.png"),
         (lambda run: run.tag([]), "no image is given"),
         (lambda run: run.tag(np.zeros((4, 4, 3))[0][0]), "no image: give a file"),
         (lambda run: run.tag(run.path / "nowhere"), "does not exist"),
         (lambda run: run.tag("a.png", among="some"), "choose among all, seen, unseen"),
         (lambda run: run.words("qqzzxx"), "no word vector for"),
     ],
-    ids=["empty", "k", "among", "file", "none", "array", "folder", "kind", "word"],
+    ids=[
+        "empty",
+        "k",
+        "among",
+        "file",
+        "no query",
+        "number",
+        "no file",
+        "none",
+        "array",
+        "folder",
+        "kind",
+        "word",
+    ],
 )
 def test_a_wrong_question_is_one_line(ask, words: str, run: de.Run) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(InputError, match=words) as raised:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from devise_exp.ui.python.predicted import RunPredictions
 
 File = str | PathLike[str]
+Images = File | Image | Iterable[File | Image]
 _HEADLINES = {
     "seen": MetricName("seen", "hit", 1, "class"),
     "unseen": MetricName("unseen", "hit", 1, "class"),
@@ -83,17 +84,17 @@ class Run(saved_run.Run):
     def search(
         self,
         text: str = "",
-        image: File | None = None,
+        image: Images | None = None,
         among: File = "all",
         k: int | None = None,
         space: str = MODEL,
         image_root: File | None = None,
     ) -> FoundImages:
-        """Find the images nearest to words, to an image, or to both together.
+        """Find the images nearest to words, to images, or to both together.
 
         Args:
             text: Words, such as "ocean", "horse -grass" or "2*cat sofa".
-            image: An image file to search by as well.
+            image: An image file, an image of Pillow, or several of these to search by as well.
             among: A part of the run's images (all, val, test, unseen), or a folder that
                 `index_folder` has indexed.
             k: Number of images; None: 12, or all of fewer.
@@ -104,30 +105,32 @@ class Run(saved_run.Run):
             The images, nearest first.
 
         Raises:
-            InputError: For an empty query, a word without a vector, or a wrong k, part or space.
+            InputError: For an empty query, a word without a vector, an unreadable image, or a wrong
+                k, part or space.
         """
         from devise_exp.search.answers import find_images
         from devise_exp.search.far_words import far_line
+        from devise_exp.ui.python.tagging import query_images
 
         with input_errors():
             root = None if image_root is None else Path(image_root)
-            file = None if image is None else Path(image)
-            answer = find_images(self, text, file, fspath(among), k, space, root)
+            images = query_images(image)
+            answer = find_images(self, text, images, fspath(among), k, space, root)
             remedy = "try space='pretraining'" if "pretraining" in self.spaces else ""
             return found_images(answer, far_line(answer.far, remedy) if answer.far else "")
 
     def similar(
         self,
-        image: File,
+        image: Images,
         among: File = "all",
         k: int | None = None,
         space: str = MODEL,
         image_root: File | None = None,
     ) -> FoundImages:
-        """Find the images nearest to an image, itself left out.
+        """Find the images nearest to an image, or to what several have in common; without these.
 
         Args:
-            image: An image file.
+            image: An image file, an image of Pillow, or several of these.
             among: As for search.
             k: As for search.
             space: "devise", "pretraining", "backbone" or "classifier", of those in `spaces`.
@@ -139,11 +142,12 @@ class Run(saved_run.Run):
         Raises:
             InputError: For an unreadable image, or a wrong k, part or space.
         """
-        return self.search("", image, among, k, space, image_root)
+        images = [] if image is None else image  # a search without words needs one
+        return self.search("", images, among, k, space, image_root)
 
     def tag(
         self,
-        images: File | Image | Iterable[File | Image],
+        images: Images,
         k: int | None = None,
         among: str = "all",
         plain: bool = False,

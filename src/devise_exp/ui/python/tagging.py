@@ -79,6 +79,38 @@ def tagged(
     return ImageLabels(_records(tags, kinds, threshold), readable, "; ".join(notes))
 
 
+def query_images(images: Images | None) -> tuple[Path | Image, ...]:
+    """Take the images of a query.
+
+    Args:
+        images: An image file, an image in memory, or several of these; None for no image.
+
+    Returns:
+        Files and images.
+
+    Raises:
+        InputError: One is neither, or the list is empty.
+    """
+    if images is None:
+        return ()
+    several = [images] if isinstance(images, str | PathLike | Image) else images
+    if not (taken := tuple(_path_or_image(image) for image in several)):
+        raise InputError("no image is given: give a file, an image of Pillow, or several of these")
+    return taken
+
+
+def _path_or_image(image: object) -> Path | Image:
+    """A path without ~; InputError for what is neither."""
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, str | PathLike):
+        return Path(image).expanduser()
+    raise InputError(
+        f"{type(image).__name__}: no image: give a file, a folder or an image of Pillow "
+        "(Image.fromarray makes one of an array)"
+    )
+
+
 def _check_applies(space: str, among: str, plain: bool) -> None:
     """InputError for options of the run's labels where words of a classifier are asked for."""
     for option, given in ((f"among={among!r}", among != "all"), ("plain=True", plain)):
@@ -93,16 +125,11 @@ def _named(images: Images) -> dict[str, Path | Image]:
     """The images by the names that they are shown under."""
     several = [images] if isinstance(images, str | PathLike | Image) else images
     named: dict[str, Path | Image] = {}
-    for image in several:
+    for image in map(_path_or_image, several):
         if isinstance(image, Image):
             named[f"image {len(named)}"] = image.convert("RGB")
             continue
-        if not isinstance(image, str | PathLike):
-            raise InputError(
-                f"{type(image).__name__}: no image: give a file, a folder or an image of Pillow "
-                "(Image.fromarray makes one of an array)"
-            )
-        paths, _ = list_images([Path(image).expanduser()])
+        paths, _ = list_images([image])
         named |= {portable(str(path)): path for path in paths}
     if not named:
         raise InputError("no image is given: give a file, a folder, an image, or several of these")
