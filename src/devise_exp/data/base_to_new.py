@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import listed
+from devise_exp.core.name_files import NameIndex, listed
 from devise_exp.data.class_sides import choose_sides
 from devise_exp.data.dealing import class_rng, deal_rows
 from devise_exp.data.labelled_rows import LabelledRows
 from devise_exp.data.published_split import published_rows, without_parts_error
+from devise_exp.data.split_lists import class_order
 from devise_exp.data.splits import Split, given_split, unseen_names
 
 _NAME = "base_to_new"
@@ -28,12 +30,14 @@ def base_to_new_split(
     test_share: float | None = None,
     clean: str = "report",
     unseen_file: str | None = None,
+    file: str | None = None,
 ) -> Split:
     """Train on a few images of the base classes; base and new ones test on the official test part.
 
     The setting of CoCoOp (Zhou et al., CVPR 2022, section 4.1). Of C classes the first half,
     rounded up, are base. The order here is that of the names; CoCoOp's is that of its label
-    numbers, so where these are not in the order of the names, `unseen` takes the new classes.
+    numbers, so where these are not in the order of the names, `file` gives the order, or `unseen`
+    the new classes.
 
     Args:
         data: The rows, their classes and their parts: train, val and test.
@@ -45,6 +49,7 @@ def base_to_new_split(
         test_share: Of data without parts: the share of the images of each class that test.
         clean: "report" or "require", see Split.
         unseen_file: A file with further names of new classes: a name a line, CSV or YAML.
+        file: A split list of CoOp (split_zhou_NAME.json), by whose numbers the classes are ordered.
 
     Returns:
         The split. Train and val rows of new classes, and rows beyond the shots, are in no part.
@@ -57,8 +62,12 @@ def base_to_new_split(
         if type(value) is not int or value < 1:
             raise InputError(f"split.{option}={value}: give a whole number from 1 on")
     named = unseen_names(unseen, unseen_file)
-    in_order = sorted(data.classes)
-    new = named or in_order[(len(in_order) + 1) // 2 :]
+    if file is not None and named:
+        raise InputError(
+            f"split.file={file}: the file orders the classes, and split.unseen names the new ones: "
+            "leave out one of the two"
+        )
+    new = named or _second_half(data.classes, file)
     data, is_new = choose_sides(_with_parts(data, seed, test_share), new, None, seed)
     train, val, test, remarks = published_rows(data, is_new, _NAME)
     tests = "test" if len(val) or not remarks else "val"
@@ -66,6 +75,21 @@ def base_to_new_split(
     train, val = _draw(data, train, val, (test, new_rows), (shots, val_shots, seed))
     split = given_split(data, (train, val, test, new_rows), f"{_NAME}{shots}", seed, clean, is_new)
     return replace(split, remarks=tuple(remarks))
+
+
+def _second_half(classes: Sequence[str], file: str | None) -> list[str]:
+    """The second half of the classes by name, or of those of a split list by their numbers."""
+    if file is None:
+        in_order = sorted(classes)
+        return in_order[(len(in_order) + 1) // 2 :]
+    index, present = NameIndex(classes), set(classes)
+    in_file = [index.find(name) for name in class_order(Path(file).expanduser(), "split.file")]
+    if missing := sorted(present - set(in_file)):
+        raise InputError(
+            f"split.file={file}: {len(missing)} of the {len(classes)} classes are not listed there "
+            f"({listed(missing)}): give the list of these data"
+        )
+    return [name for name in in_file[(len(in_file) + 1) // 2 :] if name in present]
 
 
 def _with_parts(data: LabelledRows, seed: int, test_share: float | None) -> LabelledRows:

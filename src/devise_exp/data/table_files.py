@@ -11,11 +11,13 @@ from typing import Any, TextIO
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed
+from devise_exp.data.split_lists import COLUMNS, is_split_list, listed_images
 
 LONGEST_LINE = 1_000_000  # characters; a longer one is no row of paths and labels
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 _SEPARATED = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq")
+SUFFIXES = (*_SEPARATED, *_JSON_LINES, *_PARQUET)
 
 Values = tuple[Any, ...] | str  # of the asked columns, or why the row cannot be read
 
@@ -39,7 +41,8 @@ def open_table(path: Path) -> TableFile:
     """Read the columns of a table.
 
     Args:
-        path: A .csv or .tsv file with headings (.txt too), JSON-lines, or a Parquet file.
+        path: A .csv or .tsv file with headings (.txt too), JSON-lines, a Parquet file, or a split
+            list of CoOp (.json).
 
     Returns:
         The table; its rows are read as they are asked for.
@@ -53,12 +56,14 @@ def open_table(path: Path) -> TableFile:
     suffix = path.suffix.lower()
     if suffix in _PARQUET:
         return _parquet(path)
-    if suffix not in (*_SEPARATED, *_JSON_LINES):
+    if suffix not in SUFFIXES:
         raise InputError(
             f"data.file={path}: not a table that is read here: save it as .csv, .tsv, .jsonl or "
             ".parquet"
         )
     try:
+        if suffix == ".json" and is_split_list(path):
+            return _split_list(path)
         return _json_lines(path) if suffix in _JSON_LINES else _separated(path)
     except UnicodeDecodeError:
         raise _no_text(path) from None
@@ -66,6 +71,17 @@ def open_table(path: Path) -> TableFile:
         raise InputError(f"data.file={path}: {error.strerror}: give a file that is readable") from (
             None
         )
+
+
+def _split_list(path: Path) -> TableFile:
+    """Open a list of parts; an image a row."""
+
+    def rows(columns: Sequence[str]) -> Iterator[tuple[str, Values]]:
+        where = [COLUMNS.index(column) for column in columns]
+        for entry, values in listed_images(path, "data.file"):
+            yield entry, values if isinstance(values, str) else tuple(values[i] for i in where)
+
+    return TableFile(path=path, columns=COLUMNS, rows=rows)
 
 
 def _no_text(path: Path) -> InputError:

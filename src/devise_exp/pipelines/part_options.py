@@ -161,7 +161,7 @@ PARTS: Mapping[str, Kinds] = {
     f"{_OURS}data.base_to_new.base_to_new_split": {
         "shots": FromOne, "val_shots": FromOne, "seed": Seed, "unseen": Names | None,
         "test_share": Share | None, "clean": one_of("report", "require"),
-        "unseen_file": PathOrNumber | None,
+        "unseen_file": PathOrNumber | None, "file": PathOrNumber | None,
     },
     f"{_OURS}data.xlsa17.split.proposed_split": {**_SPLIT, "root": PathOrNumber},
     f"{_OURS}data.tables.image_table": {**_LISTED, "file": Names | PathOrNumber},
