@@ -12,6 +12,7 @@ from helpers.packed_images import save_data_set, write_shard
 from omegaconf import DictConfig
 from typer.testing import CliRunner
 
+from devise_exp.core.errors import InputError
 from devise_exp.data.decoding import open_image
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.search.answers import find_images
@@ -67,14 +68,24 @@ def test_a_layout_from_training_to_tags(
     composed: Callable[..., DictConfig],
     tmp_path: Path,
 ) -> None:
+    options = layout(*rows, tmp_path)
     config = composed(
-        *layout(*rows, tmp_path), "split=official", "split.unseen=[owl]", "backbone=resnet18",
+        *options, "split=official", "split.unseen=[owl]", "backbone=resnet18",
         "backbone.weights=null", "projection=linear", "trainer.max_epochs=1",
         "features.num_workers=0", "logger=none", *ALONE, *TINY,
     )  # fmt: skip
     metrics = run.train(config, tmp_path / "run", quietly=True)
     again = reevaluation.evaluate(composed(f"run_dir={tmp_path / 'run'}", name="evaluate"))
     assert again == {name: metrics[name] for name in again}
+    root = options[1].partition("=")[2].strip("'")
+    whole = (f"run_dir={tmp_path / 'run'}", f"data.root='{root}'")
+    with pytest.raises(InputError, match=r"data\.parts=join"):
+        reevaluation.evaluate(composed(*whole, name="evaluate"))
+    # Training and validation images are left out by their content: the test images are left.
+    others = reevaluation.evaluate(composed(*whole, "data.parts=join", name="evaluate"))
+    hits = {name: value for name, value in others.items() if "/hit@" in name}
+    assert hits == {name: metrics[name] for name in hits}
+    assert {"seen/hit@1", "unseen/hit@1"} <= set(hits)
     saved = Run.open(tmp_path / "run")
     parts = [row.part for row in saved.gallery("all").rows]
     # Of five seen classes one image validates and three test; all eight of the unseen one.

@@ -178,10 +178,15 @@ def test_one_seen_class_and_an_unseen_one_have_a_tradeoff_among_all_labels(
 def test_an_empty_folder_and_wrong_options_are_one_line(reevaluated: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "classes" / "cat").mkdir(parents=True)
+    (tmp_path / "notes.md").write_text("some words")
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     for root, options, words in [
         ("empty", [], "empty"),
         ("classes", [], "classes"),
-        ("nowhere", [], "nowhere does not exist"),
+        ("nowhere", [], r"nowhere does not exist: give .* a table .* shards .* save_to_disk wrote"),
+        ("notes.md", [], "not a table or shard that is read here: give a folder"),
+        ("bad.csv", [], "which column is the image"),
+        ("bad.csv", ["data.levels=2"], "which column is the image"),
         ("empty", ["data.levels=0"], r"data\.levels=0: give"),
         ("empty", ["data.parts=keep"], r"data\.parts=keep: give join"),
         ("empty", ["data.unknown=no"], r"data\.unknown=no: give error or drop"),

@@ -19,7 +19,7 @@ from devise_exp.data.layout_advice import PartOption
 from devise_exp.data.listed_files import row_name
 from devise_exp.data.part_columns import PartValues, check_parts_option
 
-_SAVED = ("dataset_dict.json", "state.json")  # of save_to_disk
+SAVED = ("dataset_dict.json", "state.json")  # of save_to_disk
 
 
 def hugging_face(
@@ -104,7 +104,7 @@ def _load(path: str, config: str | None) -> dict[str, Any]:
     quiet = StringIO()
     try:
         with redirect_stderr(quiet), redirect_stdout(quiet):  # bars of a conversion
-            if any((folder / file).is_file() for file in _SAVED):
+            if any((folder / file).is_file() for file in SAVED):
                 data = datasets.load_from_disk(str(folder))
             else:
                 source = str(folder) if folder.is_dir() else path

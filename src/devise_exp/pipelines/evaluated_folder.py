@@ -1,4 +1,4 @@
-"""A folder of other images for a finished run: which of them are evaluated, under which class."""
+"""Other images for a finished run: which of them are evaluated, under which class."""
 
 from __future__ import annotations
 
@@ -16,12 +16,9 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import NameIndex, listed, read_pairs
 from devise_exp.core.spelling import nearest_spellings
 from devise_exp.data.dataset import ImageDataset
-from devise_exp.data.file_names import system_devices
-from devise_exp.data.folders import image_folder, read_tree
-from devise_exp.data.image_tree import image_counts
 from devise_exp.data.images import ImageFiles
-from devise_exp.data.layout import find_parts, wrapper_of
 from devise_exp.data.scan import images_fingerprint
+from devise_exp.pipelines.evaluated_layouts import read_layout
 from devise_exp.pipelines.settings import EvaluatedFolder
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.label_options import as_names
@@ -47,21 +44,21 @@ class OtherImages:
 
 
 def read_other_images(run: RunFolder, options: EvaluatedFolder) -> OtherImages:
-    """Read a folder, match its classes with the run's, leave out copies of training images.
+    """Read images, match their classes with the run's, leave out copies of training images.
 
     Args:
         run: The finished run.
-        options: The folder, and how it is read.
+        options: Where they are, and how they are read.
 
     Returns:
         The images that are left.
 
     Raises:
-        InputError: If the folder cannot be read, has classes that the run lacks, or nothing is
+        InputError: If they cannot be read, has classes that the run lacks, or nothing is
             left to evaluate.
     """
     root = Path(str(options.root)).expanduser()
-    whole = _read_folder(root, options)
+    whole = read_layout(run, root, options)
     names = [record.name for record in run.classes()]
     matched, unknown = match_classes(run, names, whole.classes)
     if unknown and (options.unknown == "error" or len(unknown) == len(whole.classes)):
@@ -131,33 +128,6 @@ def _merges(run: RunFolder, classes: Sequence[str]) -> dict[str, str]:
     return {name: value for name, value in entries.items() if isinstance(value, str)}
 
 
-def _read_folder(root: Path, options: EvaluatedFolder) -> ImageDataset:
-    """Read the folder as data=image_folder does, with words that fit an evaluation."""
-    name = root.resolve().name or "image_folder"
-    try:
-        return image_folder(root, name=name, levels=options.levels, parts=options.parts)
-    except InputError:
-        if options.parts is None and (parts := _parts_of(root)):
-            raise InputError(
-                f"{root} holds folders of a split ({listed(p.name for p in parts)}): give one of "
-                f"them (data.root={parts[-1]}), or evaluate them together (data.parts=join)"
-            ) from None
-        raise
-
-
-def _parts_of(root: Path) -> list[Path]:
-    """List the folders such as train and test that hold class folders; none if there is one."""
-    if not root.is_dir() or root.stat().st_dev in system_devices():
-        return []
-    counts = image_counts(read_tree(root)[0])
-    counts.pop((), None)
-    folders = find_parts(counts) if counts else None
-    if folders is None or len(set(folders.parts.values())) == 1:
-        return []
-    above = wrapper_of(counts) if folders.level else ()
-    return [root.joinpath(*above, name) for name in folders.names]
-
-
 def _unknown_classes(
     run: RunFolder, root: Path, names: Sequence[str], unknown: Sequence[str], n: int
 ) -> InputError:
@@ -167,8 +137,8 @@ def _unknown_classes(
     drop = "" if len(unknown) == n else ", or leave them out (data.unknown=drop)"
     return InputError(
         f"{root}: {len(unknown)} of its {n} classes are none of the {len(names)} classes of "
-        f"{run.path}: {listed(unknown)} (the run has {listed(names, _SHOWN)}{hint}): name the "
-        f"folders as the run's classes{drop}"
+        f"{run.path}: {listed(unknown)} (the run has {listed(names, _SHOWN)}{hint}): name them "
+        f"as the run's classes{drop}"
     )
 
 
