@@ -5,6 +5,7 @@ from .ui.python.calls import evaluate as evaluate
 from .ui.python.calls import open_run as open_run
 from .ui.python.calls import train as train
 from .ui.python.comparison import compare as compare
+from .ui.python.hub import open_hub_folder as open_hub_folder
 from .ui.python.run import Run as Run
 
 __version__: str

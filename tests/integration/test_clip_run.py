@@ -16,11 +16,14 @@ from helpers.open_clip_folders import write_folder
 from omegaconf import DictConfig, open_dict
 from PIL import Image
 
+import devise_exp
 from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_rows
+from devise_exp.data.images import ImageFiles
 from devise_exp.evaluation.records import MetricName
 from devise_exp.features.backbones.base import CAPTIONS
 from devise_exp.pipelines import run
+from devise_exp.pipelines.export.hub_folder import export_hub
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.reevaluation import evaluate
 from devise_exp.reports.comparison import compare
@@ -172,6 +175,18 @@ def test_any_sentence_is_encoded_by_the_text_tower(runs: Folders, clip: str) -> 
     np.testing.assert_allclose(
         [hit.similarity for hit in answer.hits], np.sort(cosines)[::-1][:5], atol=1e-4
     )
+
+
+def test_a_hub_folder_of_it_names_images_as_the_run(
+    runs: Folders, tree: Path, tmp_path: Path
+) -> None:
+    opened = Run.open(runs["own-words"])
+    export_hub(opened, tmp_path / "hub")
+    files = [tree / name / "3.png" for name in NAMES]
+    tags = devise_exp.open_hub_folder(tmp_path / "hub").tag(files, k=3)
+    vectors = opened.embed(ImageFiles(map(str, files)))["devise"]
+    expected = tag_images(opened, vectors, 3)
+    assert [r.label for r in tags] == [name for of_image in expected for name, _ in of_image]
 
 
 def test_a_backbone_without_a_text_tower_leaves_the_method_out(

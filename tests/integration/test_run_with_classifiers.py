@@ -19,6 +19,7 @@ from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.methods.word_classifiers import ClassifierShare
 from devise_exp.pipelines import reevaluation, run
+from devise_exp.pipelines.export.hub_folder import export_hub
 from devise_exp.pipelines.export.model import WholeModel
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.runs.folder import RunFolder
@@ -26,6 +27,7 @@ from devise_exp.search.answers import find_images
 from devise_exp.search.encoder import load_model
 from devise_exp.search.saved_run import Run
 from devise_exp.search.tags import embed_files, tag_images
+from devise_exp.ui.python.hub import open_hub_folder
 
 ROWS = ("devise_map", "devise_prior", "devise_classifiers")
 
@@ -148,9 +150,28 @@ def test_the_exported_module_embeds_as_the_run_does(trained: RunFolder, tree: Pa
     images = [Image.open(tree / row).convert("RGB") for row in trained.split().unseen[:3]]
     pixels = torch.stack([saved.backbone.preprocess(image) for image in images])
     with torch.inference_mode():
-        rows = WholeModel(saved)(pixels).numpy()
+        rows = WholeModel.of(saved)(pixels).numpy()
     expected = trained.embedded("devise").unseen.vectors[:3]
     np.testing.assert_allclose(rows, expected, atol=1e-4)
+
+
+def test_an_exported_folder_has_all_that_images_and_words_need(
+    trained: RunFolder, share: ClassifierShare, tree: Path, tmp_path: Path
+) -> None:
+    opened = Run(trained)
+    export_hub(opened, tmp_path / "hub")
+    exported = open_hub_folder(tmp_path / "hub")
+    files = [tree / row for row in trained.split().unseen]
+    expected = [
+        label for tags in tag_images(opened, embed_files(opened, files), k=2) for label in tags
+    ]
+    labels = exported.tag(files, k=2)
+    assert [label.label for label in labels] == [name for name, _ in expected]
+    similarities = [similarity for _, similarity in expected]
+    assert [label.similarity for label in labels] == pytest.approx(similarities, abs=1e-4)
+    words = opened.vocabulary.vectors[:5]
+    np.testing.assert_array_equal(exported.model.words(words), share.words(words))
+    np.testing.assert_array_equal(exported.model.class_vectors, opened.labels)
 
 
 @pytest.mark.parametrize("options", [(), ("checkpoint=checkpoints/best.ckpt", "index=exact")])

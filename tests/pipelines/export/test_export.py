@@ -20,6 +20,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+import devise_exp
+from devise_exp.core.errors import InputError
 from devise_exp.core.vectors import normalize_rows, uncentre_rows
 from devise_exp.data.images import ImageFiles
 from devise_exp.methods.prior import PretrainedClassifier, Prior
@@ -127,7 +129,7 @@ def test_the_prior_is_the_same_in_torch_at_ties_too() -> None:
     for top in (1, 2, 3, 9):
         prior = Prior(classifier, 0.7, 2.0, top)
         with torch.inference_mode():
-            actual = PriorModule(prior)(torch.from_numpy(rows), torch.from_numpy(features))
+            actual = PriorModule.of(prior)(torch.from_numpy(rows), torch.from_numpy(features))
         np.testing.assert_allclose(actual.numpy(), prior.apply(rows, features), atol=1e-5)
 
 
@@ -159,6 +161,53 @@ def test_a_folder_for_a_hub_has_a_card_the_weights_and_no_path_of_this_machine(
     stored = {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
     assert stored.keys() == network.keys()
     assert all(torch.equal(stored[name], network[name]) for name in network)
+
+
+def assert_same_labels(run: Run, folder: Path, files: list[Path]) -> None:
+    """The exported model gives the five labels of the run, and about its similarities."""
+    model = devise_exp.open_hub_folder(folder)
+    assert model.labels == tuple(run.classes)
+    expected = tag_images(run, run.embed(ImageFiles(map(str, files)))["devise"], 5)
+    with Image.open(files[0]) as image:
+        tags = model.tag([*files, image])
+    assert [r.label for r in tags[: 5 * len(files)]] == [n for of in expected for n, _ in of]
+    assert [r.label for r in tags[-5:]] == [n for n, _ in expected[0]]
+    np.testing.assert_allclose(
+        [r.similarity for r in tags[: 5 * len(files)]], [s for of in expected for _, s in of],
+        atol=1e-4,
+    )  # fmt: skip
+
+
+def test_a_hub_folder_is_read_back_and_names_images_as_the_run(
+    calibrated: Path, image_tree: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "hub"
+    call("export", calibrated, "--format", "hub", "--output", output)
+    files = sorted(image_tree.rglob("0[0-3].png"))
+    assert_same_labels(Run.open(calibrated), output, files)
+    config = json.loads((output / "config.json").read_text())
+    damaged = (
+        ("network", {"kind": "own"}, "does not describe its model.safetensors"),
+        ("network", {"kind": "timm", "name": "hf_hub:nobody/x"}, "timm has no network"),
+        ("network", {"kind": "torchvision", "arch": "resnet34", "layer": "pool"}, "another shape"),
+        ("network", None, "its network is none that this package rebuilds"),
+        ("projection", {"kind": "linear"}, "of another shape"),
+        ("labels", ["cat"], r"1 labels for \(8, 50\) class vectors"),
+        ("preprocess", {}, "does not describe"),
+        ("preprocess", {**config["preprocess"], "crop": 10**9}, "a crop of"),
+    )
+    for key, value, words in damaged:
+        (output / "config.json").write_text(json.dumps(config | {key: value}))
+        with pytest.raises(InputError, match=words) as caught:
+            devise_exp.open_hub_folder(output)
+        assert "\n" not in str(caught.value)
+    for text in ("[1]", "{", "{}"):
+        (output / "config.json").write_text(text)
+        with pytest.raises(InputError, match=r"config\.json: damaged"):
+            devise_exp.open_hub_folder(output)
+    (output / "model.safetensors").write_bytes(b"junk")
+    with pytest.raises(InputError, match=r"model\.safetensors: damaged"):
+        devise_exp.open_hub_folder(output)
 
 
 def test_what_cannot_be_exported_is_one_line_and_leaves_what_is_there(

@@ -44,7 +44,7 @@ def open_clip_backbone(
     """
     source = open_clip_source("backbone", name, pretrained, preprocess)
     model = source.load()
-    tower = _ImageTower(model.visual)
+    tower = ImageTower(model.visual)
     preparation = _preprocess(source, getattr(model.visual, "image_size", None))
     return Backbone(
         name=f"open_clip/{source.title}",
@@ -58,7 +58,7 @@ def open_clip_backbone(
     )
 
 
-class _ImageTower(nn.Module):
+class ImageTower(nn.Module):
     """The image tower alone: one row for each image, without tokens beside it."""
 
     def __init__(self, visual: nn.Module) -> None:
@@ -66,6 +66,7 @@ class _ImageTower(nn.Module):
         self.visual = visual
 
     def forward(self, images: Tensor) -> Tensor:
+        """Embed normalized images (B, 3, crop, crop) as (B, D) rows."""
         features = self.visual(images)
         pooled: Tensor = features[0] if isinstance(features, tuple) else features  # CoCa has tokens
         return pooled

@@ -14,15 +14,19 @@ import torch
 from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path
+from devise_exp.features.backbones.base import Backbone
+from devise_exp.pipelines.export.architecture import describe_network, describe_projection
 from devise_exp.pipelines.export.contents import MARK, check_free, describe
 from devise_exp.pipelines.export.model import WholeModel
 from devise_exp.reports.comparison import of_methods
 from devise_exp.reports.comparison_formats import FORMATS
 from devise_exp.runs import results
+from devise_exp.runs.arrays import from_classifiers
 from devise_exp.search.encoder import load_model
 from devise_exp.search.saved_run import Run
 
 WEIGHTS, CARD, CONFIG = "model.safetensors", "README.md", "config.json"
+CLASSIFIERS = "word_classifiers"  # tensors of predicted classifiers begin so
 
 
 def export_hub(run: Run, output: Path, licence: str | None = None) -> dict[str, Any]:
@@ -45,11 +49,14 @@ def export_hub(run: Run, output: Path, licence: str | None = None) -> dict[str, 
 
     check_free(output)
     saved = load_model(run.folder, run.class_vectors.shape[1])
-    model = WholeModel(saved)
-    content = describe(run, saved.backbone) | _architecture(run, model)
+    model = WholeModel.of(saved)
+    content = describe(run, saved.backbone) | _architecture(run, model, saved.backbone)
     tensors = dict(model.state_dict())
     tensors["class_vectors"] = torch.tensor(run.labels)
     tensors["centre"] = torch.tensor(np.asarray(run.centre, dtype=np.float32))
+    if saved.trained.classifiers is not None:
+        arrays = from_classifiers(saved.trained.classifiers)
+        tensors |= {f"{CLASSIFIERS}.{key}": torch.tensor(array) for key, array in arrays.items()}
     with atomic_path(output) as folder:
         folder.mkdir()
         copies = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
@@ -61,13 +68,15 @@ def export_hub(run: Run, output: Path, licence: str | None = None) -> dict[str, 
     return content
 
 
-def _architecture(run: Run, model: WholeModel) -> dict[str, Any]:
+def _architecture(run: Run, model: WholeModel, backbone: Backbone) -> dict[str, Any]:
     """What rebuilds the modules that the weights are of; no paths of this machine."""
     shapes = {name: list(tensor.shape) for name, tensor in model.projection.state_dict().items()}
-    prior = model.prior
+    prior, config = model.prior, run.folder.config()
+    modules = {"modules": str(model.projection).splitlines(), "shapes": shapes}
     return {
         "model_type": "devise",
-        "projection": {"modules": str(model.projection).splitlines(), "shapes": shapes},
+        "network": describe_network(config, backbone),
+        "projection": modules | (describe_projection(config) or {}),
         "prior": None
         if prior is None
         else {"strength": prior.strength, "temperature": prior.temperature, "top": prior.top},

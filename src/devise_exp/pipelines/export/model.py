@@ -16,18 +16,35 @@ class WholeModel(nn.Module):
     """Network, projection and additions, as `TrainedProjection` applies them.
 
     Args:
-        saved: The model of a finished run.
+        network: Pixels to features.
+        projection: Features to the space of word vectors.
+        prior: Moves the projected rows; None for no prior.
+        classifiers: Puts features beside the projected rows; None for no predicted classifiers.
     """
 
-    def __init__(self, saved: SavedModel) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        projection: nn.Module,
+        prior: PriorModule | None,
+        classifiers: ShareModule | None,
+    ) -> None:
         super().__init__()
-        self.network = saved.backbone.network
-        self.projection = saved.trained.projection
-        prior = saved.trained.prior
-        self.prior = None if prior is None or prior.strength == 0 else PriorModule(prior)
-        share = saved.trained.classifiers
-        self.classifiers = None if share is None else ShareModule(share)
+        self.network, self.projection = network, projection
+        self.prior, self.classifiers = prior, classifiers
         self.eval()
+
+    @classmethod
+    def of(cls, saved: SavedModel) -> WholeModel:
+        """Make the module of the model of a finished run."""
+        trained = saved.trained
+        prior, share = trained.prior, trained.classifiers
+        return cls(
+            saved.backbone.network,
+            trained.projection,
+            None if prior is None or prior.strength == 0 else PriorModule.of(prior),
+            None if share is None else ShareModule.of(share),
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Embed normalized images (B, 3, crop, crop) as (B, D) unit rows."""
@@ -42,23 +59,43 @@ class PriorModule(nn.Module):
     """A prior in torch, as `Prior.apply` has it in numpy.
 
     Args:
-        prior: The prior.
+        weight: (K, feature_dim) weights of the pretraining's classifier.
+        bias: (K,) its biases.
+        away: (K, D) unit rows, the vectors of its classes about their centre.
+        strength: As of `Prior`, like what follows.
+        temperature: Likewise.
+        top: Likewise.
     """
 
     weight: Tensor
     bias: Tensor
     away: Tensor
 
-    def __init__(self, prior: Prior) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        away: Tensor,
+        *,
+        strength: float,
+        temperature: float,
+        top: int,
+    ) -> None:
         super().__init__()
+        for name, values in (("weight", weight), ("bias", bias), ("away", away)):
+            self.register_buffer(name, values)
+        self.strength, self.temperature, self.top = strength, temperature, min(top, len(away))
+
+    @classmethod
+    def of(cls, prior: Prior) -> PriorModule:
+        """Make the module of a prior."""
         classifier = prior.pretraining
         away = normalize_rows(classifier.vectors - classifier.vectors.mean(axis=0))
-        for name, values in (
-            ("weight", classifier.weight), ("bias", classifier.bias), ("away", away),
-        ):  # fmt: skip
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
-        self.strength, self.temperature = prior.strength, prior.temperature
-        self.top = min(prior.top, len(away))
+        tensors = (
+            torch.tensor(values, dtype=torch.float32)
+            for values in (classifier.weight, classifier.bias, away)
+        )
+        return cls(*tensors, strength=prior.strength, temperature=prior.temperature, top=prior.top)
 
     def forward(self, rows: Tensor, features: Tensor) -> Tensor:
         """Move unit rows (B, D) of images towards the prior; features are (B, feature_dim)."""
@@ -72,16 +109,23 @@ class ShareModule(nn.Module):
     """Predicted classifiers in torch, as `ClassifierShare.images` has them in numpy.
 
     Args:
-        share: The classifiers.
+        centre: (feature_dim,) the point about which features are compared.
+        share: As of `ClassifierShare`.
     """
 
     centre: Tensor
 
-    def __init__(self, share: ClassifierShare) -> None:
+    def __init__(self, centre: Tensor, share: float) -> None:
         super().__init__()
+        # Not in the state: an export has it among all arrays of the classifiers.
+        self.register_buffer("centre", centre, persistent=False)
+        self.share = share
+
+    @classmethod
+    def of(cls, share: ClassifierShare) -> ShareModule:
+        """Make the module of predicted classifiers."""
         centre = torch.tensor(share.classifiers.image_centre, dtype=torch.float32)
-        self.register_buffer("centre", centre)
-        self.share = share.share
+        return cls(centre, share.share)
 
     def forward(self, rows: Tensor, features: Tensor) -> Tensor:
         """Put unit rows (B, D) of images and their features (B, d) side by side."""

@@ -1,4 +1,4 @@
-"""An ONNX model of a run: network, projection and prior in one file, vectors and labels beside."""
+"""An ONNX model of a run: network, projection and additions in one file, vectors beside."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def export_onnx(run: Run, output: Path, n_words: int | None = None) -> dict[str,
     saved = load_model(run.folder, run.class_vectors.shape[1])
     content = describe(run, saved.backbone)
     images = [saved.backbone.preprocess(image) for image in sample_images(run)]
-    model = WholeModel(saved)
+    model = WholeModel.of(saved)
     with atomic_path(output) as folder:
         folder.mkdir()
         _write_model(model, torch.stack(images[:2]), folder / MODEL)
