@@ -85,7 +85,7 @@ def test_a_layout_from_training_to_tags(
     others = reevaluation.evaluate(composed(*whole, "data.parts=join", name="evaluate"))
     hits = {name: value for name, value in others.items() if "/hit@" in name}
     assert hits == {name: metrics[name] for name in hits}
-    assert {"seen/hit@1", "unseen/hit@1"} <= set(hits)
+    assert {"seen/hit@1", "all_unseen/hit@1"} <= set(hits)
     saved = Run.open(tmp_path / "run")
     parts = [row.part for row in saved.gallery("all").rows]
     # Of five seen classes one image validates and three test; all eight of the unseen one.
