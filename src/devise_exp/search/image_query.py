@@ -66,7 +66,7 @@ class ImageQuery:
         embedded = iter(run.embed(new)[space] if new else ())
         vectors = [next(embedded) if row is None else gallery.index.vectors[row] for row in rows]
         if len(vectors) == 1:
-            return vectors[0]
+            return np.asarray(vectors[0])
         mean = np.mean(vectors, axis=0)
         length = float(np.linalg.norm(mean))
         if not length > 1e-6:

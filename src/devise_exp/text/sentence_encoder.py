@@ -51,7 +51,7 @@ class SentenceEncoder(TextEncoder):
         """Count the tokens of the texts, where the model says how many it reads."""
         limit = getattr(self._model, "max_seq_length", None)
         tokenizer = getattr(self._model, "tokenizer", None)
-        if not limit or not hasattr(tokenizer, "num_special_tokens_to_add"):
+        if not limit or tokenizer is None or not hasattr(tokenizer, "num_special_tokens_to_add"):
             return super()._cut(texts)
         tokens = tokenizer(texts, truncation=False, verbose=False)["input_ids"]
         is_cut = np.array([len(of_text) > limit for of_text in tokens], dtype=bool)

@@ -91,9 +91,9 @@ def build_network(described: Mapping[str, Any]) -> nn.Module:
     import timm
 
     with torch.random.fork_rng(devices=[]):
-        network: Any = timm.create_model(_listed(names[kind]), pretrained=False)
-    network.reset_classifier(0)
-    return nn.Module.eval(network)
+        network: nn.Module = timm.create_model(_listed(names[kind]), pretrained=False)
+    network.reset_classifier(0)  # type: ignore[operator]
+    return network.eval()
 
 
 def build_projection(described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:

@@ -94,8 +94,9 @@ class HubModel:
         if gamma is None:
             result = self._search(rows, np.arange(len(self.labels)), n)
         else:
-            sides = (np.flatnonzero(side) for side in (self.seen, ~self.seen))
-            result = calibrated_search(*(self._search(rows, ids, n) for ids in sides), gamma, n)
+            seen = self._search(rows, np.flatnonzero(self.seen), n)
+            unseen = self._search(rows, np.flatnonzero(~self.seen), n)
+            result = calibrated_search(seen, unseen, gamma, n)
         return [
             [(self.labels[i], float(s)) for i, s in zip(ids, similarities, strict=True)]
             for ids, similarities in zip(*result, strict=True)

@@ -104,7 +104,8 @@ def _model(
     load_state(projection, parts["projection"], folder / WEIGHTS)
     prior = None
     if content["prior"] is not None:
-        prior = PriorModule(**parts["prior"], **content["prior"])
+        options: dict[str, Any] = {**parts["prior"], **content["prior"]}
+        prior = PriorModule(**options)
     return WholeModel(network, projection, prior, None if share is None else ShareModule.of(share))
 
 
