@@ -36,7 +36,14 @@ class WholeModel(nn.Module):
 
     @classmethod
     def of(cls, saved: SavedModel) -> WholeModel:
-        """Make the module of the model of a finished run."""
+        """Make the module of the model of a finished run.
+
+        Args:
+            saved: The model.
+
+        Returns:
+            The module.
+        """
         trained = saved.trained
         prior, share = trained.prior, trained.classifiers
         return cls(
@@ -88,7 +95,14 @@ class PriorModule(nn.Module):
 
     @classmethod
     def of(cls, prior: Prior) -> PriorModule:
-        """Make the module of a prior."""
+        """Make the module of a prior.
+
+        Args:
+            prior: The prior.
+
+        Returns:
+            The module.
+        """
         classifier = prior.pretraining
         away = normalize_rows(classifier.vectors - classifier.vectors.mean(axis=0))
         tensors = (
@@ -123,7 +137,14 @@ class ShareModule(nn.Module):
 
     @classmethod
     def of(cls, share: ClassifierShare) -> ShareModule:
-        """Make the module of predicted classifiers."""
+        """Make the module of predicted classifiers.
+
+        Args:
+            share: The classifiers.
+
+        Returns:
+            The module.
+        """
         centre = torch.tensor(share.classifiers.image_centre, dtype=torch.float32)
         return cls(centre, share.share)
 
