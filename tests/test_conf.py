@@ -32,6 +32,7 @@ OPTIONS = [
     name for name in FILES if "/" in name and not name.startswith("study/") and name[-4:] != "/own"
 ]
 OWN = [name.split("/")[0] for name in FILES if name.endswith("/own")]
+SEVERAL = {"none", "controls", "ablation", "all"}  # options of method that name several or none
 STUDIES = [name.split("/")[1] for name in FILES if name.startswith("study/")]
 # What a person has to give where an option has ???.
 NEEDED = {
@@ -108,8 +109,9 @@ def nodes_of(config: DictConfig, group: str) -> list[tuple[str, DictConfig]]:
 
 
 def buildable(option: str) -> bool:
-    nothing = ("index/saved", "logger/none", "prior/none", "method/none", "method/random_vectors",
-               "method/unseen_plain_names", "callbacks/default")  # fmt: skip
+    nothing = ("index/saved", "logger/none", "prior/none", "classifiers/none", "method/none",
+               "method/random_vectors", "method/unseen_plain_names", "method/devise_map",
+               "method/devise_prior", "method/devise_classifiers", "callbacks/default")  # fmt: skip
     return option not in nothing and option.split("/")[0] not in ("labels", "experiment")
 
 
@@ -200,7 +202,7 @@ def test_what_a_method_does_not_build_is_the_runs_own_but_for_what_it_says(
     composed: Callable[..., DictConfig], option: str
 ) -> None:
     specs = composed_with(composed, option).method
-    if option.split("/")[1] not in ("none", "controls", "all"):
+    if option.split("/")[1] not in SEVERAL:
         assert list(specs) == [option.split("/")[1]]
     for name, spec in specs.items():
         if "_target_" in spec:
@@ -208,9 +210,13 @@ def test_what_a_method_does_not_build_is_the_runs_own_but_for_what_it_says(
         else:
             assert set(spec) in (
                 {"loss"},
+                {"additions"},
                 {"class_vectors"},
                 {"class_vectors", "draws", "epochs_share"},
             )
+            if "additions" in spec:
+                assert str(name).removeprefix("devise_") in (*spec.additions, "map")
+                continue
             assert str(name).removeprefix("devise_") in (
                 str(OmegaConf.select(spec, "loss._target_")).rsplit(".", 1)[-1],
                 f"{spec.get('class_vectors')}_vectors",
@@ -220,7 +226,7 @@ def test_what_a_method_does_not_build_is_the_runs_own_but_for_what_it_says(
 
 def test_every_method_is_among_all_of_them(composed: Callable[..., DictConfig]) -> None:
     singles = {o.split("/")[1] for o in OPTIONS if o.split("/")[0] == "method"}
-    assert set(composed("method=all").method) == singles - {"none", "controls", "all"}
+    assert set(composed("method=all").method) == singles - SEVERAL
     assert not composed("method=none").method
     assert set(composed().method) == {
         "unseen_plain_names", "softmax", "conse", "conse_pretraining", "random_vectors",

@@ -90,7 +90,7 @@ def test_similarities_are_what_ranks_the_labels(chosen: Run) -> None:
     seen, unseen = chosen.folder.class_ids()
     embedded = chosen.folder.embedded("devise")
     images = np.concatenate([embedded.seen.vectors, embedded.unseen.vectors]).astype(np.float64)
-    scores = images @ chosen.class_vectors.astype(np.float64).T
+    scores = images @ chosen.labels.astype(np.float64).T
     scores[:, seen] -= chosen.gamma or 0
     vectors = gallery.index.vectors[-len(images) :]
     for tags, row in zip(tag_images(chosen, vectors, len(names)), scores, strict=True):

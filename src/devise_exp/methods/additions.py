@@ -46,10 +46,25 @@ class Classifiers(Protocol):
     """Predicted classifiers whose hyperparameters are not chosen yet."""
 
     def choose(self, task: Task, folds: Sequence[ClassFold]) -> ChosenClassifiers:
-        """Choose the hyperparameters of the classifiers alone on class folds, one at least."""
+        """Choose the hyperparameters of the classifiers alone.
+
+        Args:
+            task: The whole task.
+            folds: Class folds of the task, one at least.
+
+        Returns:
+            What fits the classifiers to the task or to one of its folds.
+        """
 
     def chosen(self, hyperparameters: Mapping[str, Any]) -> ChosenClassifiers:
-        """Take hyperparameters that were chosen before."""
+        """Take hyperparameters that were chosen before.
+
+        Args:
+            hyperparameters: By name.
+
+        Returns:
+            What fits the classifiers to a task.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,13 +80,27 @@ class Additions:
     classifiers: ChosenClassifiers | None = None
 
     def priors_of(self, task: Task) -> list[Prior | None]:
-        """List the priors of a task, or of the task of a fold: none first."""
+        """List the priors.
+
+        Args:
+            task: The task, or that of a fold.
+
+        Returns:
+            The priors, none first.
+        """
         if self.priors is None or task.pretraining is None:
             return [None]
         return [None, *self.priors(task.pretraining)]
 
     def shares_of(self, task: Task) -> list[ClassifierShare | None]:
-        """List the predicted classifiers of a task, or of the task of a fold: none first."""
+        """List the predicted classifiers with each share.
+
+        Args:
+            task: The task, or that of a fold.
+
+        Returns:
+            The classifiers, none first.
+        """
         if self.classifiers is None:
             return [None]
         fitted = self.classifiers.fit(task)

@@ -71,7 +71,14 @@ class TrainedProjection:
         return rows if self.classifiers is None else self.classifiers.images(rows, features)
 
     def words(self, vectors: np.ndarray) -> np.ndarray:
-        """Put unit word vectors (n, D) in the space of the images."""
+        """Put words in the space of the images.
+
+        Args:
+            vectors: (n, D) unit word vectors.
+
+        Returns:
+            (n, D) unit rows, (n, D + d) with classifiers.
+        """
         return vectors if self.classifiers is None else self.classifiers.words(vectors)
 
 

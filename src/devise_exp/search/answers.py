@@ -140,10 +140,10 @@ def _read(run: Run, text: str, beside_image: bool, space: str) -> WordQuery | No
         return None
     centre = run.centre_in(space)
 
-    def place(vectors: np.ndarray) -> np.ndarray:
+    def to_space(vectors: np.ndarray) -> np.ndarray:
         return centre_rows(run.words_in(space, vectors), centre)
 
-    query = word_query(text, run.vocabulary, run.classes, beside_image, place)
+    query = word_query(text, run.vocabulary, run.classes, beside_image, to_space)
     if isinstance(run.vocabulary, SentenceVectors):
         cut = run.vocabulary.cut_texts(query.words)
         if cut.is_cut.any():

@@ -132,7 +132,7 @@ def word_query(
     vocabulary: WordVectors,
     classes: Mapping[str, Sequence[str]] | None = None,
     beside_image: bool = False,
-    place: Callable[[np.ndarray], np.ndarray] | None = None,
+    to_space: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> WordQuery:
     """Add up the terms of a query: unit vectors times their weights, at unit length.
 
@@ -144,7 +144,7 @@ def word_query(
         vocabulary: The word vectors.
         classes: Class name -> its words.
         beside_image: Whether an image is part of the query, so that all weights may be negative.
-        place: Puts unit word vectors (T, D) where they are compared; None: they stay there.
+        to_space: Puts unit word vectors (T, D) where they are compared; None: they are there.
 
     Returns:
         The query as a vector.
@@ -159,7 +159,7 @@ def word_query(
         raise InputError(f"{text!r} only takes away: add what to look for, as in horse -grass")
     meanings = [_meaning(term.text, vocabulary, classes) for term in terms]
     vectors = class_vectors([meaning.resolution for meaning in meanings], vocabulary)
-    placed = vectors if place is None else place(vectors)
+    placed = vectors if to_space is None else to_space(vectors)
     weights = np.array([term.weight for term in terms])
     return WordQuery(
         vector=_unit_sum(text, placed, weights),

@@ -28,6 +28,7 @@ ELSEWHERE = (
     "class_table",
     "open_clip_text",
     "sentence_encoder",
+    "own",
 )
 
 

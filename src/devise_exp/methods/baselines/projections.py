@@ -48,6 +48,7 @@ class DeviseWith(FunctionMethod):
 
     Attributes:
         name: As of Method.
+        function: As of FunctionMethod; made of the others.
         project: Trains the projection of a task.
         priors: Makes the priors to choose among; None for none.
         classifiers: The predicted classifiers; None for none.
