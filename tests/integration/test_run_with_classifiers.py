@@ -21,6 +21,7 @@ from devise_exp.methods.word_classifiers import ClassifierShare
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.pipelines.export.hub_folder import export_hub
 from devise_exp.pipelines.export.model import WholeModel
+from devise_exp.pipelines.export.onnx_folder import export_onnx
 from devise_exp.pipelines.prepare import features_of, prepare
 from devise_exp.runs.folder import RunFolder
 from devise_exp.search.answers import find_images
@@ -172,6 +173,17 @@ def test_an_exported_folder_has_all_that_images_and_words_need(
     words = opened.vocabulary.vectors[:5]
     np.testing.assert_array_equal(exported.model.words(words), share.words(words))
     np.testing.assert_array_equal(exported.model.class_vectors, opened.labels)
+
+
+def test_an_onnx_export_has_labels_and_words_in_the_space_of_its_embeddings(
+    trained: RunFolder, share: ClassifierShare, tmp_path: Path
+) -> None:
+    opened = Run(trained)
+    content = export_onnx(opened, tmp_path / "onnx", 5)
+    assert content["check"]["same_top_5"] == content["check"]["images"]
+    words = np.load(tmp_path / "onnx/word_vectors.npy")
+    np.testing.assert_array_equal(words, share.words(opened.vocabulary.vectors[:5]))
+    np.testing.assert_array_equal(np.load(tmp_path / "onnx/class_vectors.npy"), opened.labels)
 
 
 @pytest.mark.parametrize("options", [(), ("checkpoint=checkpoints/best.ckpt", "index=exact")])
