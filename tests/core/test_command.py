@@ -149,7 +149,8 @@ def test_a_value_that_is_needed(ran: Command, tmp_path: Path) -> None:
     assert_one_line(ran("evaluate.py"), "run_dir is needed", "run_dir=...")
     assert_one_line(ran("evaluate.py", "rundir=x"), "no option rundir", "run_dir")
     assert_one_line(
-        ran("evaluate.py", "index=x"), "choose among auto, brute_force, exact, faiss, hnsw, saved"
+        ran("evaluate.py", "index=x"),
+        "choose among auto, brute_force, exact, faiss, hnsw, own, saved",
     )
     assert_one_line(ran("evaluate.py", "run_dir=x", "index=null"), "index=null: choose an option")
     assert_one_line(ran("evaluate.py", "run_dir=null"), "run_dir=null: give a path")

@@ -431,7 +431,7 @@ def test_two_seen_classes_are_enough_for_every_method(
     folder = RunFolder.existing(tmp_path / "run")
     assert folder.prior() is None  # too few classes to hold any out
     assert all(folder.embedded(name).gamma is None for name in folder.method_names())
-    assert len(folder.method_names()) == 16
+    assert len(folder.method_names()) == 19
     assert np.isfinite(list(values.values())).all()
     assert "unseen_clean/hit@1" in values
     assert "calibrated/H@1" not in values

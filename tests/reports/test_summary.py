@@ -69,7 +69,8 @@ def test_the_sentences_have_the_figures_with_their_chance() -> None:
     actual = text(values)
     assert "Among the 5 unseen labels it names 60 % of their images right" in actual
     assert (
-        "a guess has 20.0, random_vectors 21; its 95 % interval over classes is 50 to 70" in actual
+        "a guess has 20.0, random_vectors 21; the model's 95 % interval over classes is 50 to 70"
+        in actual
     )
     assert "Among all 25 labels, with gamma, it names 30.0 % of the images of unseen" in actual
     assert "60.0 % of those of seen classes (s); H, their harmonic mean, is 40.0" in actual

@@ -59,7 +59,7 @@ def _unseen(worth: Worth, n_labels: int) -> str:
     if control is not None:
         rivals += f", {CONTROL} {to_precision(control.value, control.low, control.high)}"
     interval = bounds(value, low, high, " to ")
-    sure = f"; its 95 % interval over {worth.over} is {interval}" if interval else ""
+    sure = f"; the model's 95 % interval over {worth.over} is {interval}" if interval else ""
     if worth.verdict == "not shown" and low is not None:
         sure += ", which reaches down to them"
     return (

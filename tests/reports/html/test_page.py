@@ -262,7 +262,7 @@ def test_every_method_and_metric_of_the_table_is_explained(page: Page) -> None:
 
 
 def test_every_method_that_can_be_chosen_has_an_explanation() -> None:
-    lists = {"all", "controls", "none"}
+    lists = {"all", "ablation", "controls", "none"}
     names = sorted({path.stem for path in (CONF / "method").glob("*.yaml")} - lists)
     assert list(terms(names)["methods"]) == names
 

@@ -31,8 +31,9 @@ def control(run: ShownRun) -> list[str]:
         low, high, over = record.low, record.high, f"{draws} draws of the vectors"
     value, at = to_precision(record.value, low, high), to_precision(chance)
     sentences = [
-        f"{CONTROL} is a control. It is the same training, but each class has a random vector in "
-        "place of the word vector of its name. For unseen classes it can only guess. So its unseen "
+        f"{CONTROL} is a control. It is trained as the model is, but each class has a random "
+        "vector in place of the word vector of its name. For unseen classes it can only guess. So "
+        "its unseen "
         f"hit@1 should be at chance, which is {at}.",
     ]
     if low is None or high is None:

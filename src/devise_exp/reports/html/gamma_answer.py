@@ -94,8 +94,8 @@ def _folds(row: GammaRow) -> list[str]:
     if low <= lowest and highest <= high:
         return [f"{sentence}, within the interval."]
     return [
-        f"{sentence}. This range goes beyond the interval: a single fold has few classes, but the "
-        "interval is that of a choice by all folds together."
+        f"{sentence}. Single folds scatter more than the interval, for a fold has few classes, and "
+        "the interval is that of a choice by all folds together."
     ]
 
 
