@@ -95,7 +95,7 @@ def option_index() -> str:
         "# Options",
         "",
         "Every option of a run is a key or a file under `conf/`. `GROUP=NAME` chooses a file,",
-        "`KEY=VALUE` sets a key: `python train.py loss=cosine loss.margin=0.2`. A key below a",
+        "`KEY=VALUE` sets a key: `python train.py loss=hinge_rank loss.margin=0.2`. A key below a",
         "group is written `GROUP.KEY`. `python train.py --cfg job` prints the whole config.",
         "",
         *(f"- [`{name}.yaml`]({name}.md): {summary}" for name, summary in MAIN.items()),
