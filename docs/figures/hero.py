@@ -71,7 +71,7 @@ def draw(run: Path, theme: dict[str, str], path: Path) -> None:
     colours.outline.set_edgecolor(faint)
     _ranking(figure.add_axes((0.865, 0.2, 0.115, 0.58)), ranking(RunFolder(run)), theme)
     figure.text(
-        0.36, 0.025, "● seen classes (grey), unseen classes (coloured), among all 97 labels", size=8
+        0.36, 0.025, "● seen classes (grey), unseen classes (coloured), among all labels", size=8
     )
     figure.text(0.36, 0.93, "the plane of word vectors", size=11, weight="bold")
     figure.text(0.79, 0.93, f"{QUERY}: never in training", size=11, weight="bold")
@@ -152,7 +152,7 @@ def _ranking(axes: Axes, rows: Sequence[tuple[str, bool, float]], theme: dict[st
         axes.barh(i, 100 * share, height=0.62, color=colour)
         axes.text(-4, i, name.replace("_", " "), ha="right", va="center", size=9)
         axes.text(100 * share + 3, i, f"{100 * share:.0f} %", va="center", size=8)
-    axes.text(0, 5.0, "first answers among 97 labels", size=8, va="top", ha="center")
+    axes.text(0, 5.0, "first answers among all labels", size=8, va="top", ha="center")
 
 
 if __name__ == "__main__":

@@ -161,17 +161,22 @@ def addition_answers(
     projection, vectors = project(fold.task), task.class_vectors
     trained = [TrainedProjection(projection, prior) for prior in additions.priors_of(fold.task)]
     shares = additions.shares_of(fold.task)
+    fitted = None if shares[-1] is None else shares[-1].classifiers  # of all shares alike
+    labels = None if fitted is None else fitted.of_words(vectors)
     sides = []
     for rows in (fold.seen_rows, fold.unseen_rows):
         best: list[list[_Best]] = []  # by block of rows, then by addition
         for block in np.array_split(rows, max(1, -(-len(rows) // BATCH_ROWS))):
             features = task.features[block]
             plain = [embed(features) @ vectors.T for embed in trained]  # (n, C) similarities
+            predicted = None
+            if fitted is not None and labels is not None:
+                predicted = fitted.of_images(features) @ labels.T
             best.append(
                 [
                     (_best(similarities, fold.task.seen), _best(similarities, fold.task.unseen))
                     for share in shares
-                    for similarities in _mix(share, plain, features, vectors)
+                    for similarities in _mix(share, plain, predicted)
                 ]
             )
         truth = task.class_ids[rows]
@@ -181,19 +186,15 @@ def addition_answers(
 
 
 def _mix(
-    share: ClassifierShare | None,
-    plain: Sequence[np.ndarray],
-    features: np.ndarray,
-    vectors: np.ndarray,
+    share: ClassifierShare | None, plain: Sequence[np.ndarray], predicted: np.ndarray | None
 ) -> Iterator[np.ndarray]:
     """Give predicted classifiers their share of the similarities (n, C) of the trained space.
 
     As `ClassifierShare` does by longer vectors, whose cosines are these.
     """
-    if share is None:
+    if share is None or predicted is None:
         yield from plain
         return
-    predicted = share.classifiers.of_images(features) @ share.classifiers.of_words(vectors).T
     for similarities in plain:
         yield (1 - share.share) * similarities + share.share * predicted
 

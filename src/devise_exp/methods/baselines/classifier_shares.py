@@ -72,6 +72,7 @@ class ClassifierShares:
         return cache(self._method.classifiers)
 
     def _chosen(self, solver: Solver, hyperparameters: dict[str, Any]) -> ChosenClassifiers:
+        @cache
         def fit(of: Task) -> WordClassifiers:
             return solver(of)(hyperparameters)
 
