@@ -230,6 +230,23 @@ def test_a_sweep_builds_them_if_it_is_trusted(there: Path) -> None:
     assert {row["loss.margin"] for row in trials} <= {"0.1", "0.5"}
 
 
+def test_a_loss_that_fails_in_the_middle_of_a_training_is_one_line(there: Path) -> None:
+    (there / "late_loss.py").write_text(
+        "import torch\n\ncalls = []\n\n\ndef late(embeddings, targets, class_vectors):\n"
+        "    calls.append(1)\n    if len(calls) > 4:\n"
+        "        raise ArithmeticError('the fifth batch')\n"
+        "    return (embeddings - class_vectors[targets]).square().sum()\n"
+    )
+    options = [word for word in OPTIONS if not word.startswith(("loss", "logger", "+logger"))]
+    late = ["loss._target_=late_loss.late", "logger=none", "hydra.run.dir=late"]
+    code, errors = command(there, "train", *options, *late)
+    assert code == 2
+    line = errors.strip().splitlines()[-1]
+    assert re.search(r"error: code of your own failed: ArithmeticError: the fifth batch", line)
+    assert re.search(r"\(.*late_loss\.py, line 9\): mend it there", line)
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS.keys())
 def test_a_part_that_is_not_there_is_one_line(part: str, there: Path) -> None:
     needed = ["data.listing=images.tsv"] if part.startswith("data.") else []

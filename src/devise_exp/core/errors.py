@@ -10,6 +10,7 @@ from typing import Any
 
 from devise_exp.core.paths import CONF
 from devise_exp.core.spelling import nearest_spellings
+from devise_exp.core.user_frames import described, raised_by_user_code
 
 _ALL_OPTIONS = "add --cfg job to the command to see every option"
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -54,6 +55,8 @@ def user_message(error: BaseException) -> str | None:
         return _system_line(error)
     if is_full_disk(error):
         return f"a file could not be written whole: {_remedy(errno.ENOSPC)}"
+    if raised_by_user_code(error):
+        return f"code of your own failed: {described(error)}: mend it there"
     return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import Any
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.spelling import nearest_spellings
-
-_LONGEST = 300  # letters of what somebody else's code says about itself
+from devise_exp.core.user_frames import described
 
 
 def use_working_folder() -> None:
@@ -85,24 +83,6 @@ def _lacks(holder: Any, name: str) -> str:
     remedy = f"did you mean {' or '.join(near)}?" if near else "give a name that it has"
     where = f" ({file})" if file else ""
     return f"{getattr(holder, '__name__', holder)} has no {name}{where}: {remedy}"
-
-
-def described(error: BaseException) -> str:
-    """Say in one line what somebody else's code has raised, and where.
-
-    Args:
-        error: What it has raised.
-
-    Returns:
-        Its kind and its message, with the file and the line that raised it.
-    """
-    text = " ".join(str(error).split())[:_LONGEST]
-    where = ""
-    if isinstance(error, SyntaxError) and error.filename:
-        text, where = error.msg, f" ({error.filename}, line {error.lineno})"
-    elif frames := [f for f in traceback.extract_tb(error.__traceback__) if "<" not in f.filename]:
-        where = f" ({frames[-1].filename}, line {frames[-1].lineno})"
-    return f"{type(error).__name__}{f': {text}' if text else ''}{where}"
 
 
 def check_call(

@@ -51,7 +51,7 @@ TRUSTED = {
     ),
 }
 _PICKLE = "trust_pickle"  # a pickle runs whatever it holds
-_REMEDIES = {"index": "choose index=hnsw, brute_force, exact, auto or faiss, or "}
+_REMEDIES = {"index": "; evaluate takes index=hnsw, brute_force, exact, auto or faiss instead"}
 TRUST = "if you trust it, add --trust (of train and evaluate: trust=true)"
 # Parts of libraries that a training has anyway; what they are given is plain, or listed by itself.
 _LIBRARIES = re.compile(
@@ -90,7 +90,7 @@ def trusted_group(config: DictConfig, group: str, folder: Path, trust: bool = Fa
     target = content.get("_target_") if isinstance(content, dict) else content
     raise InputError(
         f"{folder}: its config names {str(target)!r} as the {group}, which is not built unasked: "
-        f"{_REMEDIES.get(group, '')}{_imported(parts, content)}"
+        f"{_imported(parts, content)}{_REMEDIES.get(group, '')}"
     )
 
 
