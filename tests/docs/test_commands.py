@@ -25,6 +25,7 @@ GROUP: Any = get_command(app)
 CommandError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 COMMAND = re.compile(r"(?<![\w/.-])(?:(train|evaluate)\.py|(devise-exp))(?= |$)(.*)")
 INDENTED = re.compile(r"^ {4}((?:python|devise-exp) (?:.*\\\n)*.*\n)", re.MULTILINE)
+WRAPPED = re.compile(r"^sbatch .*--wrap '([^']*)'$")
 # What stands for the names that only a reader knows, and for words such as OPTIONS.
 NAMES = {"experiment=NAME": "experiment=clip", "study=NAME": "study=head"}
 CONFIGS = {"evaluate": "evaluate", "sweep": "sweep"}
@@ -41,6 +42,7 @@ def commands(page: Path) -> list[str]:
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     codes = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
     lines = "\n".join(shell).replace("\\\n", " ").splitlines()
+    lines, codes = ([WRAPPED.sub(r"\1", line) for line in part] for part in (lines, codes))
     lines_of_commands = (
         f"{match[1] or match[2]} {re.split(r' > | [|] | && ', match[3])[0].strip()}"
         for line in [*lines, *codes]

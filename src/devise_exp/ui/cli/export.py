@@ -39,8 +39,10 @@ def export(
 ) -> None:
     """Write a run for other programs: an ONNX model, or a folder in the shape of a model hub.
 
-    onnx: network and projection in one file, class and word vectors, labels,
-    and a script that names an image with onnxruntime, numpy and pillow alone.
+    onnx: network, projection, prior and predicted classifiers in one graph,
+    with class and word vectors, labels, and a script that names an image with
+    onnxruntime, numpy and pillow alone. hub: a model card, config.json and
+    model.safetensors, which devise_exp.open_hub_folder reads back.
     """
     if form not in FORMATS:
         raise InputError(f"--format {form}: choose among {', '.join(FORMATS)}")
