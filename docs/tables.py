@@ -18,7 +18,7 @@ PAGES = ("README.md", "docs/results/index.md", "experiments/ablation/README.md")
 BLOCK = re.compile(r"(<!-- table (?P<name>[\w ]+):[^\n]*-->\n).*?(<!-- end -->)", re.DOTALL)
 ROWS = {
     "devise": "**devise**, the default",
-    "devise_map": "its trained map alone (the DeViSE of 2013)",
+    "devise_map": "its trained projection alone (the DeViSE of 2013)",
     "devise_prior": "with the prior of the pretraining",
     "predicted_classifiers": "the predicted classifiers alone",
     "conse_pretraining": "ConSE, nothing trained",

@@ -9,16 +9,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers.pages import PAGES, page_id
 from helpers.paths import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAME = re.compile(r"`(devise_exp(?:\.\w+)+)`")
 # A path of the repository in backticks: src/..., tests/..., conf/..., docs/..., experiments/...
 PLACE = re.compile(r"`((?:src|tests|conf|docs|experiments)/[\w./-]*)`")
-
-
-def page_id(page: Path) -> str:
-    return page.name
 
 
 def loaded(file: Path) -> ModuleType:

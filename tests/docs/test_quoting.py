@@ -9,6 +9,7 @@ import pytest
 from helpers.pages import PAGES, page_id
 
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+INDENTED = re.compile(r"^ {4}((?:python|devise-exp|pip) (?:.*\\\n)*.*\n)", re.MULTILINE)
 PROMPT = re.compile(r"^(?:python|devise-exp|pip|torchrun|srun|sbatch|evaluate\.py|train\.py)\b")
 OPTION = re.compile(r"^[+~]*[a-z_]+(?:[./][\w]+)*=\S")
 
@@ -17,6 +18,7 @@ def unquoted(text: str) -> list[str]:
     """The commands and options of a page with a bracket or a brace outside of quotes."""
     text = text.partition("| Python | command line |")[0]  # of python.md: keywords look alike
     fences = re.findall(r"^```(?:bash)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    fences += INDENTED.findall(text)
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     codes = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", prose)]
     lines = "\n".join(fences).replace("\\\n", " ").splitlines()
