@@ -32,7 +32,7 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # The page of `devise-exp app` and the documentation site in Chromium: needs chromium and chromedriver on the PATH.
-browser: setup
+browser: setup docs
 	$(BIN)/python -m pytest tests/browser
 
 # A grid under the joblib, Ray and Slurm launchers, a sweep on PostgreSQL (experiments/clusters says what it needs and takes). The extras
