@@ -27,6 +27,8 @@ def test_the_version_is_the_same_everywhere() -> None:
         "CITATION.cff": citation["version"],
         "docs/index.md": re.findall(r"version = \{(.*)\}", read("docs/index.md"))[0],
     }
+    for page in ("README.md", "docs/how_to/index.md"):
+        said[page] = re.findall(r"devise_exp-([\d.]+)-py3", read(page))[0]
     assert set(said.values()) == {devise_exp.__version__}, said
 
 
