@@ -10,7 +10,7 @@ from helpers.diagnosed import SEEN, UNSEEN, embedded
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import ranker as ranking
-from devise_exp.evaluation.protocols import standard_protocols
+from devise_exp.evaluation.protocols import Protocol, standard_protocols
 from devise_exp.evaluation.ranker import Ranker
 from devise_exp.index.exact import ExactIndex
 
@@ -38,6 +38,17 @@ def test_a_search_that_is_deep_enough_is_not_made_again() -> None:
     ranker.ranked(PROTOCOLS[0], 10)
     assert CountingIndex.searches == 2
     assert ranker.recalls == [1, 1]
+
+
+def test_only_the_classes_that_count_need_to_be_candidates() -> None:
+    candidates, ranker = UNSEEN[:2], Ranker(embedded(), ExactIndex)
+    of_two = Protocol(name="two", images="unseen", candidates=candidates, classes=candidates)
+    rankings, truth = ranker.ranked(of_two, 2)
+    assert set(truth.tolist()) == set(candidates.tolist())
+    assert len(rankings) == len(truth)
+    of_all = dataclasses.replace(of_two, classes=None)
+    with pytest.raises(InputError, match="not among the 2 candidates"):
+        ranker.ranked(of_all, 2)
 
 
 def test_the_depth_is_at_most_the_number_of_candidates() -> None:

@@ -34,6 +34,7 @@ from devise_exp.index.exact import ExactIndex
 from devise_exp.index.saved import load
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.runs.folder import RunFolder
+from devise_exp.text.wordnet.imagenet21k import shipped_imagenet21k
 
 Config = Callable[..., DictConfig]
 INDEXES = ("exact", "hnsw", "brute_force", "faiss")
@@ -212,6 +213,43 @@ def test_extra_labels_from_a_list_and_from_a_file(
     ):
         with pytest.raises(InputError, match=words):
             again(folder, f"extra_labels={given}")
+
+
+def test_candidate_sets_of_imagenet21k(
+    trained: tuple[Path, dict[str, float]], again: Config, tmp_path: Path
+) -> None:
+    folder, values = trained
+    result = again(folder, "candidate_sets=[hop1,hop2,imagenet21k]", "index=exact")
+    assert {n: result[n] for n in values if n in result} == {
+        n: v for n, v in values.items() if n not in ("val/hit@1", "epoch")
+    }
+    sizes = [round(1 / result[f"method/chance/{p}_unseen/hit@1"]) for p in ("hop2", "imagenet21k")]
+    assert 100 < sizes[0] < 300
+    assert 19_000 < sizes[1] < 21_841
+    for protocol in ("hop2_unseen", "hop2_all_unseen", "imagenet21k_unseen"):
+        assert result[f"{protocol}/hp@1"] == result[f"{protocol}/hit@1"]
+        assert result[f"{protocol}/hp_images"] == 20
+    # Labels of a set are those that a file lists, and rank the same.
+    file = tmp_path / "ids.txt"
+    nodes = RunFolder(folder).hierarchy().nodes
+    seen = [node for i in RunFolder(folder).class_ids()[0].tolist() if (node := nodes[i])]
+    near = [node for node in shipped_imagenet21k().within(seen, 2) if node not in seen]
+    file.write_text("\n".join(near))
+    listed = again(folder, f"candidate_sets={file}", "index=exact")
+    of_set = {n: v for n, v in result.items() if n.startswith("hop2_unseen")}
+    assert {n.replace("listed", "hop2"): v for n, v in listed.items() if "listed_u" in n} == {
+        **of_set,
+        **{n: v for n, v in result.items() if n.startswith("method/chance/hop2_unseen")},
+    }
+    (tmp_path / "wrong.txt").write_text("n02129165\nlion\n")
+    for given, words in (
+        ("hop9", "candidate_sets=hop9: choose among hop1, hop2, hop3, imagenet21k, or give"),
+        ("[]", "candidate_sets is empty"),
+        (str(tmp_path / "wrong.txt"), "lion: no label of ImageNet-21K"),
+        (str(tmp_path / "nowhere.txt"), "nowhere.txt"),
+    ):
+        with pytest.raises(InputError, match=words):
+            again(folder, f"candidate_sets={given}")
 
 
 @pytest.fixture(scope="module")

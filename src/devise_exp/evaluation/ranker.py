@@ -72,9 +72,10 @@ class Ranker:
             InputError: The class of an image is no candidate, or the index ranks a label twice.
         """
         truth = self.model.parts[protocol.images].class_ids
+        counts = slice(None) if protocol.classes is None else np.isin(truth, protocol.classes)
         depth = min(depth, len(protocol.candidates))
         if protocol.calibrated_candidates is None:
-            check_truth(truth, protocol.candidates)
+            check_truth(truth[counts], protocol.candidates)
             rankings, _ = self.among(protocol.images, protocol.candidates, depth)
         else:
             assert self.model.gamma is not None  # or the method does not support the protocol
@@ -82,10 +83,7 @@ class Ranker:
             sides = (protocol.calibrated_candidates, others)
             low, high = (self.among(protocol.images, side, depth) for side in sides)
             rankings = _calibrated(low, high, self.model.gamma, depth)
-        if protocol.classes is not None:
-            counts = np.isin(truth, protocol.classes)
-            rankings, truth = rankings[counts], truth[counts]
-        return rankings, truth
+        return rankings[counts], truth[counts]
 
     def curve(self, protocols: Sequence[Protocol]) -> Curve:
         """Compute the trade-off between seen and unseen classes, by each image's best answers.

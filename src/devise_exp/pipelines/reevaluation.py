@@ -16,9 +16,16 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import listed, read_names
 from devise_exp.core.stops import hold_stops
-from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.evaluation.protocol_options import select_protocols
+from devise_exp.evaluation.candidate_sets import (
+    PlacedLabels,
+    candidate_protocols,
+    hierarchical_records,
+)
+from devise_exp.evaluation.evaluator import EvalReport, Evaluation
+from devise_exp.evaluation.protocol_options import ks_of, select_protocols
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol
+from devise_exp.evaluation.records import method_key
+from devise_exp.pipelines.near_labels import near_labels
 from devise_exp.pipelines.predicted import class_names, images_of_folder, save_predictions
 from devise_exp.pipelines.score import Spaces, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import EvaluatedFolder, read_evaluation
@@ -77,25 +84,55 @@ def evaluate_quietly(config: DictConfig) -> tuple[EvalReport, Path]:
     else:
         source = _other_images(run, settings.data, config.checkpoint)
     about = source.about | {"index": index_name(index_config)}
-    models, extra, labels = list(source.models), None, class_names(run)
+    models, labels = list(source.models), class_names(run)
+    extra = near = None
     if config.extra_labels is not None:
         names, vectors = _extra_labels(saved, config.extra_labels)
-        labels += names
         extra = len(models[0].class_vectors) + np.arange(len(vectors))
         models[0] = models[0].with_labels(saved.words_in(MODEL, vectors))
+        labels += names
         about["extra_labels"] = len(vectors)
+    if settings.candidate_sets is not None:
+        first_id = len(models[0].class_vectors)
+        near = near_labels(run, saved.vocabulary, settings.candidate_sets, first_id)
+        models[0] = models[0].with_labels(saved.words_in(MODEL, near.vectors))
+        labels += near.names
+        about |= near.about
     available = protocols_of(run, models, extra, "train" in models[0].parts)
+    if near is not None:
+        available += candidate_protocols(near.placed, *run.class_ids())
     if settings.data.root is not None:
         available = tuple(p for p in available if _has_images(models[0], p))
     chosen = select_protocols(available, config.protocols)
     ks = config.ks if config.ks is not None else run.config().get("ks")
     make_index = instantiate(index_config)
     result, evaluation = evaluate_run(run, models, chosen, make_index, ks, about, source.spaces)
+    if near is not None:
+        result = _with_hierarchical_precision(result, evaluation, chosen, ks, near.placed)
     images = source.images or images_of_run(run)
     with hold_stops():  # a folder with some of the files would look like an evaluation
         folder = _write_report(run, result, source.content)
     save_predictions(folder, settings.predictions, models, chosen, evaluation, images, labels)
     return result, folder
+
+
+def _with_hierarchical_precision(
+    result: EvalReport,
+    evaluation: Evaluation,
+    protocols: Sequence[Protocol],
+    ks: Sequence[int] | int | None,
+    labels: PlacedLabels,
+) -> EvalReport:
+    """Add hp@k of the trained model in those protocols whose labels the run's hierarchy lacks."""
+    measured = {r.protocol for r in result.records if r.metric == "hp" and r.method == MODEL}
+    for protocol in protocols:
+        if protocol.name.startswith((*labels.sets,)) and protocol.name not in measured:
+            neighbours = evaluation.neighbours[method_key(MODEL, protocol.name)]
+            truth = evaluation.truth[protocol.name]
+            of_protocol = ks_of(protocol, ks)
+            records = hierarchical_records(MODEL, protocol, neighbours, truth, of_protocol, labels)
+            result = result.with_records(records, {})
+    return result
 
 
 def _write_report(run: RunFolder, result: EvalReport, content: dict[str, Any] | None) -> Path:

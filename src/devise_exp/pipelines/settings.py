@@ -171,6 +171,7 @@ class EvaluationSettings(Section):
     ks: FromOne | Ks | None
     protocols: Text | _Protocols | None
     extra_labels: _WordCount | Path | Names | None
+    candidate_sets: Text | _Protocols | None = None
     checkpoint: PathOrNumber | None
     data: EvaluatedFolder
     predictions: PredictionSettings = PredictionSettings()

@@ -18,6 +18,16 @@ PROTOCOL_TITLES = {
     "train": "training images among seen",
     "extra_seen": "seen among all + extra",
     "extra_unseen": "unseen among all + extra",
+    "hop1_unseen": "unseen among labels 1 hop from seen",
+    "hop1_all_unseen": "unseen among labels 1 hop from seen + seen",
+    "hop2_unseen": "unseen among labels up to 2 hops from seen",
+    "hop2_all_unseen": "unseen among labels up to 2 hops from seen + seen",
+    "hop3_unseen": "unseen among labels up to 3 hops from seen",
+    "hop3_all_unseen": "unseen among labels up to 3 hops from seen + seen",
+    "imagenet21k_unseen": "unseen among ImageNet-21K",
+    "imagenet21k_all_unseen": "unseen among ImageNet-21K + seen",
+    "listed_unseen": "unseen among the listed labels",
+    "listed_all_unseen": "unseen among the listed labels + seen",
 }
 AVERAGE_TITLES = {"image": "per image", "class": "per class"}
 

@@ -41,7 +41,23 @@ def correct_sets(
     check_truth(truth, candidates)
     if (distances[truth, truth] == UNPLACED).any():
         raise InputError("a true label has no place in the hierarchy: leave its images out")
-    hops = distances[np.ix_(truth, candidates)]  # (N, M)
+    return nearest_sets(distances[np.ix_(truth, candidates)], k)
+
+
+def nearest_sets(hops: np.ndarray, k: int) -> np.ndarray:
+    """Find the candidates that are right answers at k, as `correct_sets` does.
+
+    Args:
+        hops: (N, M) hops from each true label to each candidate, 0 to itself alone; UNPLACED to a
+            candidate that has no place in the hierarchy.
+        k: Least number of right answers.
+
+    Returns:
+        (N, M) bool.
+
+    Raises:
+        InputError: k is above the number of candidates that have a place.
+    """
     check_k(k, int((hops[0] != UNPLACED).sum()))
     hops = np.where(hops == UNPLACED, np.iinfo(np.int32).max, hops)
     radius = np.partition(hops, k - 1, axis=1)[:, k - 1 : k]  # (N, 1) takes in the k-th nearest
