@@ -26,8 +26,8 @@ LABELS = PlacedLabels(
 
 
 def test_a_set_has_two_protocols_of_the_unseen_classes_in_it() -> None:
-    made = candidate_protocols(LABELS, SEEN, UNSEEN)
-    content = {p.name: (p.candidates.tolist(), p.classes.tolist(), p.images) for p in made}
+    protocols = candidate_protocols(LABELS, SEEN, UNSEEN)
+    content = {p.name: (p.candidates.tolist(), p.classes.tolist(), p.images) for p in protocols}
     assert content == {
         "hop1_unseen": ([1, 5, 7], [1], "unseen"),
         "hop1_all_unseen": ([0, 1, 3, 5, 6, 7], [1], "unseen"),
