@@ -143,8 +143,8 @@ def test_an_image_under_the_threshold_of_the_run_is_of_none_of_the_labels(
     assert tags.unknown == (under, "image 2")
     assert [record.none_of_the_labels for record in tags if record.image == under] == [True] * 2
     assert tags._repr_html_().count("none of the labels") == 2
-    assert run.tag(files, among="seen").unknown == ()
-    assert run.tag(files, vocabulary=100).unknown == ()
+    assert run.tag(files, among="seen").unknown is None
+    assert run.tag(files, vocabulary=100).unknown is None
 
 
 def test_questions_take_files_images_and_lists_of_both(run: de.Run) -> None:
@@ -167,6 +167,7 @@ def test_questions_take_files_images_and_lists_of_both(run: de.Run) -> None:
     assert several.title.startswith("3 images: nearest 8 of")
     assert run.search("cat", image=in_memory, k=1).title.startswith("an image and cat")
     assert [h.image for h in run.search("cat", image=None, k=1)] == [h.image for h in query]
+    assert len(run.search("cat", k=np.int64(2))) == 2  # type: ignore[arg-type]
     assert list(run.tag([Path(files[2]), in_memory], k=1).best) == [files[2], "image 1"]
 
 
@@ -185,6 +186,25 @@ def test_questions_take_files_images_and_lists_of_both(run: de.Run) -> None:
         (lambda run: run.tag(run.path / "nowhere"), "does not exist"),
         (lambda run: run.tag("a.png", among="some"), "choose among all, seen, unseen"),
         (lambda run: run.words("qqzzxx"), "no word vector for"),
+        (lambda run: run.search(None), "search: text=None: give a text"),
+        (lambda run: run.search(["ant", "dog"]), "text=.'ant', 'dog'.: give a text"),
+        (lambda run: run.search("cat", k="3"), "search: k='3': give a whole number or None"),
+        (lambda run: run.search("cat", k=2.0), "search: k=2.0: give a whole number"),
+        (lambda run: run.search("cat", k=True), "search: k=True: give a whole number"),
+        (lambda run: run.search("cat", among=3), "search: among=3: give a path"),
+        (lambda run: run.words(None), "words: text=None: give a text"),
+        (lambda run: run.tag(None), "NoneType: no image: give a file"),
+        (lambda run: run.tag(b"x"), "bytes: no image: give a file"),
+        (lambda run: run.tag("a.png", plain=1), "tag: plain=1: give True or False"),
+        (lambda run: run.table(1), "table: kind=1: give a text"),
+        (lambda run: run.predictions(k="x"), "predictions: k='x': give a whole number"),
+        (lambda run: run.index_folder(None), "index_folder: folder=None: give a path"),
+        (lambda run: de.open_run(None), "open_run: path=None: give a path"),
+        (lambda run: de.open_hub_folder(3), "open_hub_folder: path=3: give a path"),
+        (lambda run: de.evaluate(None), "evaluate: NoneType: no run: give a run or its folder"),
+        (lambda run: de.compare(None), "compare: NoneType: no run: give a run or its folder"),
+        (lambda run: de.compare([run, 3]), "compare: int: no run"),
+        (lambda run: de.load_word_vectors(None), "word_vectors.path is None: give a path"),
     ],
     ids=[
         "empty",
@@ -199,6 +219,25 @@ def test_questions_take_files_images_and_lists_of_both(run: de.Run) -> None:
         "folder",
         "kind",
         "word",
+        "no text",
+        "texts",
+        "k text",
+        "k float",
+        "k bool",
+        "among number",
+        "no words",
+        "tag nothing",
+        "tag bytes",
+        "plain number",
+        "table number",
+        "predictions text",
+        "index nothing",
+        "open nothing",
+        "hub number",
+        "evaluate nothing",
+        "compare nothing",
+        "compare number",
+        "vectors nothing",
     ],
 )
 def test_a_wrong_question_is_one_line(ask, words: str, run: de.Run) -> None:  # type: ignore[no-untyped-def]

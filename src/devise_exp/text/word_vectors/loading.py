@@ -13,6 +13,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from os import PathLike
 from pathlib import Path
 
 from devise_exp.core.console import track
@@ -80,6 +81,8 @@ def load_word_vectors(
     known = ("auto", *FORMATS)
     if format not in known:
         raise InputError(f"word_vectors.format is {format!r}; known are {', '.join(known)}")
+    if not isinstance(path, str | PathLike):
+        raise InputError(f"word_vectors.path is {path!r}: give a path")
     source = Path(path).expanduser()
     file, member = split_member(source)
     if not file.is_file():

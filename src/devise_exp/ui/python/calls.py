@@ -6,9 +6,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from devise_exp.core.arguments import checks_arguments
 from devise_exp.core.errors import input_errors
 from devise_exp.runs.folder import RunFolder
 from devise_exp.search import saved_run
+from devise_exp.ui.python.comparison import folder_of
 from devise_exp.ui.python.metrics import Metrics
 from devise_exp.ui.python.options import overrides_of
 from devise_exp.ui.python.run import Run
@@ -71,7 +73,7 @@ def evaluate(run: saved_run.Run | str | PathLike[str], *overrides: str, **option
     """
     from devise_exp.pipelines.from_python import evaluate as evaluate_run
 
-    path = run.folder.path if isinstance(run, saved_run.Run) else Path(run).expanduser()
+    path = folder_of(run, "evaluate")
     with input_errors():
         given = overrides_of(overrides, options, "evaluate")
         if isinstance(run, saved_run.Run) and run.folder.trusted:
@@ -80,6 +82,7 @@ def evaluate(run: saved_run.Run | str | PathLike[str], *overrides: str, **option
         return Metrics(report)
 
 
+@checks_arguments
 def open_run(path: str | PathLike[str], trust: bool = False) -> Run:
     """Open a finished run: its metrics, tables, classes and answers to questions.
 

@@ -39,8 +39,9 @@ def compare(runs: Iterable[RunOrFolder] | RunOrFolder, methods: bool = False) ->
             ...
         devise_exp.core.errors.InputError: compare: no run: give runs, or their folders
     """
-    several = [runs] if isinstance(runs, Run | str | PathLike) else runs
-    paths = [run.folder.path if isinstance(run, Run) else Path(run) for run in several]
+    if isinstance(runs, Run | str | bytes | PathLike) or not isinstance(runs, Iterable):
+        runs = [runs]
+    paths = [folder_of(run, "compare") for run in runs]
     if not paths:
         raise InputError("compare: no run: give runs, or their folders")
     with input_errors():
@@ -48,6 +49,26 @@ def compare(runs: Iterable[RunOrFolder] | RunOrFolder, methods: bool = False) ->
         if comparison.span is not None and len(comparison.lines) == 1:
             comparison = over_splits(paths)
         return shown_comparison(comparison)
+
+
+def folder_of(run: object, function: str) -> Path:
+    """Take the folder of a run.
+
+    Args:
+        run: A run, or its folder.
+        function: The function that was called with it, for the message.
+
+    Returns:
+        The folder, without ~.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if isinstance(run, Run):
+        return run.folder.path
+    if isinstance(run, str | PathLike):
+        return Path(run).expanduser()
+    raise InputError(f"{function}: {type(run).__name__}: no run: give a run or its folder")
 
 
 def shown_comparison(comparison: Comparison) -> ShownTable:

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL.Image import Image
 
+from devise_exp.core.arguments import checks_arguments
 from devise_exp.core.console import printable
 from devise_exp.core.errors import input_errors
 from devise_exp.data.decoding import open_image
@@ -43,6 +44,7 @@ class ExportedModel:
         """What the run rested on: data, backbone, word vectors, split."""
         return dict(self.model.about)
 
+    @checks_arguments
     def tag(
         self, images: File | Image | Iterable[File | Image], k: int = 5, plain: bool = False
     ) -> ImageLabels:
@@ -61,7 +63,7 @@ class ExportedModel:
         """
         with input_errors():
             shown: dict[str, Path | Image] = {}
-            for image in query_images(images):
+            for image in query_images([] if images is None else images):
                 if isinstance(image, Image):
                     shown[f"image {len(shown)}"] = image
                 else:
@@ -87,6 +89,7 @@ class ExportedModel:
         return f"<ExportedModel {printable(self.path)}: {n} labels, {unseen} of them unseen>"
 
 
+@checks_arguments
 def open_hub_folder(path: File) -> ExportedModel:
     """Open a folder that `devise-exp export RUN --format hub` has written.
 

@@ -195,12 +195,14 @@ class ImageLabels(Results[ImageLabel]):
         return {record.image: record.label for record in self.records if record.rank == 1}
 
     @property
-    def unknown(self) -> tuple[str, ...]:
-        """The images that are of none of the labels, by the run's threshold."""
+    def unknown(self) -> tuple[str, ...] | None:
+        """The images that are of none of the labels, by the run's threshold; None without one."""
+        if all(record.none_of_the_labels is None for record in self.records):
+            return None
         return tuple(r.image for r in self.records if r.rank == 1 and r.none_of_the_labels)
 
     def _repr_html_(self) -> str:
-        unknown = set(self.unknown)
+        unknown = set(self.unknown or ())
         lines = {name: ["none of the labels"] * (name in unknown) for name in self.images}
         for record in self.records:
             line = f"{record.similarity:.3f} {shortened(record.label, 18)}"

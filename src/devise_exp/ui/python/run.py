@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from markupsafe import escape
 from PIL.Image import Image
 
+from devise_exp.core.arguments import checks_arguments
 from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError, input_errors
 from devise_exp.evaluation.protocols import MODEL
@@ -61,6 +62,7 @@ class Run(saved_run.Run):
         with input_errors():
             return Metrics(self._shown.report)
 
+    @checks_arguments
     def table(self, kind: str = "hits") -> ShownTable:
         """Make a table of the run.
 
@@ -81,6 +83,7 @@ class Run(saved_run.Run):
             return shown_comparison(self._shown.comparison)
         raise InputError(f"table {kind!r}: there is none: choose among {', '.join(TABLES)}")
 
+    @checks_arguments
     def search(
         self,
         text: str = "",
@@ -119,6 +122,7 @@ class Run(saved_run.Run):
             remedy = "try space='pretraining'" if "pretraining" in self.spaces else ""
             return found_images(answer, far_line(answer.far, remedy) if answer.far else "")
 
+    @checks_arguments
     def similar(
         self,
         image: Images,
@@ -145,6 +149,7 @@ class Run(saved_run.Run):
         images = [] if image is None else image  # a search without words needs one
         return self.search("", images, among, k, space, image_root)
 
+    @checks_arguments
     def tag(
         self,
         images: Images,
@@ -176,6 +181,7 @@ class Run(saved_run.Run):
         with input_errors():
             return tagged(self, images, k, among, plain, vocabulary, space)
 
+    @checks_arguments
     def words(
         self, text: str, k: int | None = None, most_frequent: int | None = None
     ) -> Results[NearWord]:
@@ -202,6 +208,7 @@ class Run(saved_run.Run):
         ]
         return Results(records, NearWord, f"words near {text}")
 
+    @checks_arguments
     def index_folder(self, folder: File) -> SyncReport:
         """Make a folder of images searchable; call it again after the folder has changed.
 
@@ -217,6 +224,7 @@ class Run(saved_run.Run):
         with input_errors():
             return super().index_folder(Path(folder))
 
+    @checks_arguments
     def predictions(
         self,
         k: int = 5,

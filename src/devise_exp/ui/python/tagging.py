@@ -93,10 +93,15 @@ def query_images(images: Images | None) -> tuple[Path | Image, ...]:
     """
     if images is None:
         return ()
-    several = [images] if isinstance(images, str | PathLike | Image) else images
-    if not (taken := tuple(_path_or_image(image) for image in several)):
+    if not (taken := tuple(map(_path_or_image, _several(images)))):
         raise InputError("no image is given: give a file, an image of Pillow, or several of these")
     return taken
+
+
+def _several(images: Images) -> Iterable[object]:
+    """Several images, or the one that there is; bytes are neither."""
+    is_one = isinstance(images, str | bytes | PathLike | Image)
+    return [images] if is_one or not isinstance(images, Iterable) else images
 
 
 def _path_or_image(image: object) -> Path | Image:
@@ -123,9 +128,8 @@ def _check_applies(space: str, among: str, plain: bool) -> None:
 
 def _named(images: Images) -> dict[str, Path | Image]:
     """The images by the names that they are shown under."""
-    several = [images] if isinstance(images, str | PathLike | Image) else images
     named: dict[str, Path | Image] = {}
-    for image in map(_path_or_image, several):
+    for image in map(_path_or_image, _several(images)):
         if isinstance(image, Image):
             named[f"image {len(named)}"] = image.convert("RGB")
             continue
