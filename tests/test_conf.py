@@ -32,7 +32,8 @@ OPTIONS = [
     name for name in FILES if "/" in name and not name.startswith("study/") and name[-4:] != "/own"
 ]
 OWN = [name.split("/")[0] for name in FILES if name.endswith("/own")]
-SEVERAL = {"none", "controls", "ablation", "all"}  # options of method that name several or none
+# Options of method that name several or none.
+SEVERAL = {"none", "controls", "ablation", "all", "with_prior"}
 STUDIES = [name.split("/")[1] for name in FILES if name.startswith("study/")]
 # What a person has to give where an option has ???.
 NEEDED = {
@@ -226,7 +227,9 @@ def test_what_a_method_does_not_build_is_the_runs_own_but_for_what_it_says(
 
 def test_every_method_is_among_all_of_them(composed: Callable[..., DictConfig]) -> None:
     singles = {o.split("/")[1] for o in OPTIONS if o.split("/")[0] == "method"}
-    assert set(composed("method=all").method) == singles - SEVERAL
+    priors = {name for name in singles - SEVERAL if name.endswith("_prior")}
+    assert set(composed("method=all").method) == singles - SEVERAL - priors | {"devise_prior"}
+    assert priors < set(composed("method=with_prior").method)
     assert not composed("method=none").method
     assert set(composed().method) == {
         "unseen_plain_names", "softmax", "conse", "conse_pretraining", "random_vectors",

@@ -21,6 +21,7 @@ from devise_exp.methods.baselines import (
     Prototypes,
     RidgeToFeatures,
     Softmax,
+    WithPrior,
 )
 from devise_exp.methods.joint_texts import JointTexts
 from devise_exp.methods.method import FittedMethod, Method
@@ -41,6 +42,7 @@ ALL: dict[str, Method] = {
         RidgeToFeatures(),
         PredictedClassifiers(),
         ALE(),
+        WithPrior(method=RidgeToFeatures()),
     )
 }
 # Those that name unseen classes by what they learn of seen ones.

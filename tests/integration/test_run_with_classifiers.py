@@ -76,6 +76,12 @@ def test_the_run_keeps_what_it_has_chosen(trained: RunFolder, share: ClassifierS
     assert chosen["prior/weight"] == prior.strength
 
 
+def test_the_run_says_which_methods_had_the_classifier_of_the_pretraining(
+    trained: RunFolder,
+) -> None:
+    assert trained.about()["pretraining/methods"] == "devise, devise_prior, devise_classifiers"
+
+
 def test_labels_and_images_are_word_and_map_beside_classifier_and_features(
     trained: RunFolder, share: ClassifierShare
 ) -> None:

@@ -194,6 +194,20 @@ def test_a_summary_has_the_methods_in_their_order_and_the_columns_of_the_readme(
     )
 
 
+def test_a_summary_says_which_methods_had_the_classifier_of_the_pretraining(tmp_path: Path) -> None:
+    figures = {method_key(name, UNSEEN): 0.5 for name in ("devise", "eszsl", "eszsl_prior")}
+    said = {**figures, "pretraining/methods": "devise, eszsl_prior"}
+    table = comparison.of_methods(runs_in([make(tmp_path / "run", said)]))
+    assert table.heads == ("method", "pretraining")
+    assert [line.names for line in table.lines] == [
+        ("devise", "yes"), ("eszsl", ""), ("eszsl_prior", "yes"),
+    ]  # fmt: skip
+    text = FORMATS["markdown"](table)
+    assert "pretraining: the method had the classifier of the pretraining" in text
+    before = comparison.of_methods(runs_in([make(tmp_path / "before", figures)]))
+    assert before.heads == ("method",)
+
+
 def test_of_single_runs_a_figure_is_tied_where_intervals_overlap(tmp_path: Path) -> None:
     folders = [
         make(tmp_path / name, with_bounds("all/H@1", value, 0.02), {"trainer": name})

@@ -18,6 +18,8 @@ from devise_exp.evaluation.protocols import MODEL
 
 CHANCE = "chance"
 PUBLISHED = "published_devise"
+# Key of about.json and metrics.json: names of the methods that had the pretraining's classifier.
+INFORMED = "pretraining/methods"
 METRICS = (
     *("hit", "hp", "hp_classes", "hp_images"),
     *("H", "AUSUC", "gamma", "fold_gamma", "best_gamma", "regret"),

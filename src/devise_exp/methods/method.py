@@ -83,6 +83,11 @@ class Method(ABC):
         """Values to choose among on class folds, by hyperparameter; the first of equals wins."""
         return {}
 
+    @property
+    def uses_pretraining(self) -> bool:
+        """Whether it may learn from the classifier of the pretraining, which a table says."""
+        return self.needs_pretraining
+
     def combinations(self) -> list[dict[str, Any]]:
         """Expand `param_grid`.
 

@@ -90,7 +90,7 @@ class ClassifierShare:
         Returns:
             (N, D + d) float32 unit rows.
         """
-        return self._side_by_side(rows, self.classifiers.of_images(features))
+        return side_by_side(rows, self.classifiers.of_images(features), self.share)
 
     def words(self, vectors: np.ndarray) -> np.ndarray:
         """Put words in the longer space.
@@ -103,12 +103,23 @@ class ClassifierShare:
         """
         predicted = self.classifiers.of_words(vectors)
         predicted[~vectors.any(axis=1)] = 0
-        return self._side_by_side(vectors, predicted)
+        return side_by_side(vectors, predicted, self.share)
 
-    def _side_by_side(self, rows: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        scaled = (rows * np.sqrt(1 - self.share), predicted * np.sqrt(self.share))
-        joined: np.ndarray = np.concatenate(scaled, axis=1, dtype=np.float32)
-        return joined
+
+def side_by_side(rows: np.ndarray, others: np.ndarray, share: float) -> np.ndarray:
+    """Join two spaces, so that a cosine is the weighted mean of the cosines of both.
+
+    Args:
+        rows: (n, D) unit rows of the first space.
+        others: (n, d) unit rows of the second.
+        share: Weight of the second, in [0, 1]; that of the first is 1 - share.
+
+    Returns:
+        (n, D + d) float32 unit rows.
+    """
+    scaled = (rows * np.sqrt(1 - share), others * np.sqrt(share))
+    joined: np.ndarray = np.concatenate(scaled, axis=1, dtype=np.float32)
+    return joined
 
 
 def word_kernel(rows: np.ndarray, columns: np.ndarray, tau: float) -> np.ndarray:

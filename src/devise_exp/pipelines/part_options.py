@@ -146,6 +146,9 @@ PARTS: Mapping[str, Kinds] = {
     f"{_OURS}methods.baselines.ClassifierShares": {
         "shares": Shares, "shrinkages": Shares, "taus": Rates, "ridges": Rates,
     },
+    f"{_OURS}methods.baselines.WithPrior": {
+        "weights": Strengths, "temperature": Temperature, "top": FromOne,
+    },
     f"{_OURS}methods.baselines.ClipZeroShot": {"templates": Templates | None},
     f"{_OURS}index.NmslibIndex": _INDEX,
     f"{_OURS}index.FaissIndex": _FAISS,

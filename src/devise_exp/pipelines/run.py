@@ -14,6 +14,7 @@ from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
+from devise_exp.evaluation.records import INFORMED
 from devise_exp.index.saved import save
 from devise_exp.methods.devise_model import cached_per_task, devise
 from devise_exp.methods.embedding import TrainedProjection
@@ -221,8 +222,12 @@ def _fit_methods(
     )
     fits = [MethodFit(MODEL, model.fitted.hyperparameters, model)]
     fits += plain_name_fits(config, data, model, trained, state.about)
+    informed = [fit.name for fit in fits] if any(additions_of(config)) else []
     for method in methods_of(config, data, project):
         fits.append(MethodFit(method.name, *reused.fit(method, task, folds)))
+        informed += [method.name] * method.uses_pretraining
+    if task.pretraining is not None and informed:
+        state.about[INFORMED] = ", ".join(informed)
     return trained, fits
 
 

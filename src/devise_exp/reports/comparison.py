@@ -39,6 +39,7 @@ SUMMARISED = {
     MetricName("all", "H", 1): "H",
     MetricName("all", "AUSUC"): "AUSUC",
 }
+HAD_PRETRAINING = "pretraining"  # head of the names that say whether a method had its classifier
 _PLAIN = {
     "splits": "1",
     "seeds": "1",
@@ -148,8 +149,7 @@ def of_methods(runs: Sequence[RunResults]) -> Comparison:
     Returns:
         A line for each method.
     """
-    lines = [(Subject((tuple(runs),), name), (name,)) for name in runs[0].methods]
-    return _comparison(("method",), SUMMARISED, lines)
+    return _of_methods((tuple(runs),), runs[0].methods)
 
 
 def over_splits(folders: Sequence[Path]) -> Comparison:
@@ -171,8 +171,7 @@ def over_splits(folders: Sequence[Path]) -> Comparison:
             f"a summary is over splits and seeds, but {groups[0][0][0].path} and others differ in "
             f"{keys}: devise-exp compare shows them side by side"
         )
-    lines = [(Subject(groups[0], name), (name,)) for name in _methods(groups[0])]
-    return _comparison(("method",), SUMMARISED, lines)
+    return _of_methods(groups[0], _methods(groups[0]))
 
 
 def of_recipes(head: str, recipes: Mapping[str, Sequence[RunResults]]) -> Comparison:
@@ -187,6 +186,15 @@ def of_recipes(head: str, recipes: Mapping[str, Sequence[RunResults]]) -> Compar
     """
     lines = [(Subject((tuple(runs),), MODEL), (name,)) for name, runs in recipes.items()]
     return _comparison((head,), SUMMARISED, lines)
+
+
+def _of_methods(splits: Splits, methods: Sequence[str]) -> Comparison:
+    """A line for each method, which says whether it had the pretraining's classifier."""
+    lines = [
+        (Subject(splits, name), (name, "yes" if splits[0][0].had_pretraining(name) else ""))
+        for name in methods
+    ]
+    return _comparison(("method", HAD_PRETRAINING), SUMMARISED, lines)
 
 
 def _methods(splits: Splits) -> list[str]:

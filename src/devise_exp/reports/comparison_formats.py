@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from devise_exp.reports.comparison import Comparison
+from devise_exp.reports.comparison import HAD_PRETRAINING, Comparison
 from devise_exp.reports.comparison_cells import Cell
 from devise_exp.reports.numbers import metric_cell
 from devise_exp.reports.split_rows import table_over_splits
@@ -132,6 +132,8 @@ def _note(comparison: Comparison) -> str:
             "same, p at least 0.05, not corrected for many comparisons; else overlapping 95 % "
             "intervals)"
         )
+    if HAD_PRETRAINING in comparison.heads:
+        note += f". {HAD_PRETRAINING}: the method had the classifier of the pretraining"
     return " ".join(
         [f"{note}. Split {comparison.fingerprint}.", *(f"{r}." for r in comparison.remarks)]
     )

@@ -15,7 +15,14 @@ from omegaconf import OmegaConf
 from devise_exp.core.console import printable
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.protocols import MODEL
-from devise_exp.evaluation.records import CHANCE, PUBLISHED, MetricName, MetricRecord, parse
+from devise_exp.evaluation.records import (
+    CHANCE,
+    INFORMED,
+    PUBLISHED,
+    MetricName,
+    MetricRecord,
+    parse,
+)
 from devise_exp.runs.checked import scalars, text
 from devise_exp.runs.files import reading
 from devise_exp.runs.folder import RunFolder
@@ -55,6 +62,17 @@ class RunResults:
     def methods(self) -> list[str]:
         """The trained model, then the other methods in the order of evaluation."""
         return list(dict.fromkeys([MODEL, *(record.method for record in self.records)]))
+
+    def had_pretraining(self, method: str) -> bool:
+        """Tell whether a method had the classifier of the pretraining.
+
+        Args:
+            method: Name of the method.
+
+        Returns:
+            Whether the run says so; runs of before do not say it.
+        """
+        return method in str(self.metrics.get(INFORMED, "")).split(", ")
 
     @property
     def fingerprint(self) -> str:

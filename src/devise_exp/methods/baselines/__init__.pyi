@@ -13,3 +13,4 @@ from .projections import RandomVectors as RandomVectors
 from .seen_only import Majority as Majority
 from .seen_only import Prototypes as Prototypes
 from .softmax import Softmax as Softmax
+from .with_prior import WithPrior as WithPrior

@@ -59,6 +59,11 @@ class PredictedClassifiers(SolverMethod):
         """The shrinkage, the width tau of the kernel, and the ridge."""
         return {"shrinkage": self.shrinkages, "tau": self.taus, "ridge": self.ridges}
 
+    @property
+    def uses_pretraining(self) -> bool:
+        """It learns from the pretraining's classifier, if that is known."""
+        return True
+
     def classifiers(self, task: Task) -> Callable[[Hyperparameters], WordClassifiers]:
         """Learn from a task; the work that all hyperparameters share is done once.
 

@@ -63,6 +63,11 @@ class DeviseWith(FunctionMethod):
     def __post_init__(self) -> None:
         object.__setattr__(self, "function", self._choose)
 
+    @property
+    def uses_pretraining(self) -> bool:
+        """Whether anything is added: all additions learn from the pretraining."""
+        return self.priors is not None or self.classifiers is not None
+
     def fit(self, task: Task, hyperparameters: Hyperparameters | None = None) -> FittedMethod:
         """Fit with hyperparameters that were chosen before; without any, nothing is added."""
         chosen, trained = dict(hyperparameters or {}), TrainedProjection(self.project(task))

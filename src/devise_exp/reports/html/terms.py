@@ -18,6 +18,7 @@ _METRICS = {
     "H": "the harmonic mean of s and u; it is near 0 if one of them is.",
     "calibrated": "gamma was subtracted from the similarity of every seen label: u rises, s falls.",
     "AUSUC": "the area under the curve of s plotted against u as gamma grows.",
+    "pretraining": "whether a method had the classifier of the pretraining.",
     "Bold, italic": "bold is the best figure of a column, if it is above chance. Italic is not "
     "shown to differ from it, by a permutation test over the same images (p at least 0.05), or, "
     "for H, AUSUC and random_vectors, as their 95 % intervals overlap.",
@@ -116,6 +117,8 @@ def training_of(methods: Sequence[str], has_folds: bool) -> str:
 
 def _method(name: str) -> str:
     """What a method is; "" for one that is not part of the tool."""
+    if name not in _METHODS and (alone := name.removesuffix("_prior")) in _METHODS:
+        return f"the method {alone} with the prior, which has a share in each similarity."
     loss = name.removeprefix(f"{MODEL}_")
     if name not in _METHODS and loss != name:
         return f"the same projection, trained by the loss {loss} and without a prior."
