@@ -111,6 +111,19 @@ def test_the_script_names_an_image_with_three_packages_alone(
     printed = [line.split("\t") for line in done.stdout.splitlines()]
     assert [name for name, _ in printed] == [name for name, _ in tags]
     np.testing.assert_allclose([float(s) for _, s in printed], [s for _, s in tags], atol=2e-3)
+    script = [sys.executable, "-S", str(exported / "name_image.py")]
+    (tmp_path / "no_image.png").write_bytes(b"none")
+    for arguments, words in (
+        ([], "usage: python "),
+        ([str(tmp_path / "no_image.png")], "no_image.png: no image that can be read"),
+        ([str(tmp_path / "nowhere.png")], "nowhere.png: no image that can be read"),
+    ):
+        failed = subprocess.run(
+            [*script, *arguments], env=environment, capture_output=True, text=True
+        )
+        assert failed.returncode == 1
+        assert words in failed.stderr
+        assert len(failed.stderr.splitlines()) == 1
     code_lines = [
         line for line in (exported / "name_image.py").read_text().splitlines() if line.strip()
     ]
@@ -138,6 +151,9 @@ def test_a_folder_for_a_hub_has_a_card_the_weights_and_no_path_of_this_machine(
 ) -> None:
     output = tmp_path / "hub"
     call("export", calibrated, "--format", "hub", "--output", output, "--licence", "apache-2.0")
+    (tmp_path / "plain.txt").touch()
+    modes = {path.name: path.stat().st_mode for path in output.iterdir() if path.is_file()}
+    assert set(modes.values()) == {(tmp_path / "plain.txt").stat().st_mode}, modes
     texts = {path.name: path.read_text(encoding="utf-8") for path in output.glob("*.[mj][ds]*")}
     assert set(texts) == {"README.md", "config.json", "export.json"}
     assert not [name for name, text in texts.items() if str(calibrated.parent) in text]

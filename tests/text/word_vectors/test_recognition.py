@@ -34,7 +34,7 @@ def numpy_file() -> bytes:
         (LFS, "a pointer of Git LFS and not .*git lfs pull"),
         (b"/annex/objects/MD5E-s5--ab.vec\n", "a pointer of git-annex"),
         (b'{"okapi": [0.1, 0.2]}', "this is JSON"),
-        (numpy_file(), "an array of numpy, which has no words"),
+        (numpy_file(), "an array of numpy without words and"),
         ("the 1 2\nemu 3 4\n".encode("utf-16"), "text in UTF-16 .*iconv"),
         ("the 1 2\nemu 3 4\n".encode("utf-16-le"), "text in UTF-16 .*iconv"),
         (b"SQLite format 3\0" + bytes(100), "a database of SQLite"),
@@ -46,6 +46,12 @@ def test_what_is_no_word_vectors_is_named(
 ) -> None:
     broken(tmp_path, cache, content, message)
     assert "damaged" not in message
+
+
+def test_a_table_of_numpy_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "table.npz", names=np.array(["cat", "dog"]), vectors=np.eye(2))
+    with pytest.raises(InputError, match=r"arrays of numpy and not .*word_vectors=class_table"):
+        load_word_vectors(tmp_path / "table.npz")
 
 
 @pytest.mark.parametrize(

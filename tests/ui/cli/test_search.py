@@ -237,6 +237,8 @@ def test_what_cannot_be_asked_is_one_line(trained: Path, image_tree: Path, tmp_p
         (["tag", trained, tmp_path / "broken.png"], "broken.png: damaged"),
         (["tag", trained, image, tmp_path / "nowhere.png"], "nowhere.png: does not exist"),
         (["tag", trained, image, "--format", "xml"], "--format xml: choose among table, csv, json"),
+        (["words", trained, "cat", "--output", tmp_path / "x.xyz"], "give .csv, .json, .txt, or"),
+        (["tag", trained, tmp_path, "--output", tmp_path / "tags"], "its ending names no format"),
         (["words", trained, "cat", "--output", tmp_path], "is a folder: give the path of a file"),
         (["tag", trained, image, "--vocabulary", "some"], "give all or a number"),
         (["tag", trained, image, "-k", "9"], "there are 8 labels"),

@@ -65,6 +65,8 @@ def export_hub(run: Run, output: Path, licence: str | None = None) -> dict[str, 
         (folder / CONFIG).write_text(text, encoding="utf-8")
         (folder / MARK).write_text(json.dumps({"format": "hub"}), encoding="utf-8")
         (folder / CARD).write_text(_card(run, content, licence), encoding="utf-8")
+        # safetensors lets nobody else read its file; the folder is to be shared.
+        (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)
     return content
 
 

@@ -38,9 +38,14 @@ def _sides(image: Image.Image, how: dict[str, Any]) -> list[int]:
 if __name__ == "__main__":
     import onnxruntime
 
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python {sys.argv[0]} IMAGE")
+    try:
+        image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
+    except (OSError, ValueError, SyntaxError) as error:
+        sys.exit(f"{sys.argv[1]}: no image that can be read ({error})")
     folder = Path(__file__).parent
     export = json.loads((folder / "export.json").read_text(encoding="utf-8"))
-    image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")
     model = onnxruntime.InferenceSession(folder / "model.onnx")
     (vector,) = model.run(None, {"pixels": pixels(image, export["preprocess"])})[0]
     similarity = np.load(folder / "class_vectors.npy") @ vector

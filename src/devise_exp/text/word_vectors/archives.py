@@ -28,6 +28,11 @@ def choose_member(file: Path) -> str:
     members = list_members(file)
     if members is None:
         return ""
+    if members and all(name.endswith(".npy") for name in members):
+        raise InputError(
+            f"{file}: these are arrays of numpy and not word vectors: give the text that they were "
+            "made from, or word_vectors=class_table for a row per class"
+        )
     candidates = [name for name in members if not _ASIDE.search(name)]
     for names in (candidates, [name for name in candidates if _VECTORS.search(name)]):
         if len(names) == 1:

@@ -236,5 +236,5 @@ def _missing(path: Path) -> str:
     here = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     near = nearest_spellings(path.name, here, n=5, min_similarity=0.5) or here[:5]
     what = "is a folder" if path.is_dir() else "no such file"
-    holds = f"{folder} holds {', '.join(near)}" if near else f"{folder} is empty"
+    holds = f"{folder.absolute()} holds {', '.join(near)}" if near else f"{folder} is empty"
     return f"{path}: {what}; {holds}; correct word_vectors.path"

@@ -23,8 +23,8 @@ _FOREIGN: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"\s*[{\[]\s*[\"\[{]"), "JSON", _AS_TEXT),
     (
         re.compile(rb"\x93NUMPY"),
-        "an array of numpy, which has no words",
-        "give the .kv or text beside it",
+        "an array of numpy without words",
+        "give the .kv or text beside it, or word_vectors=class_table for a row per class",
     ),
     (re.compile(rb"\x89HDF"), "HDF5", _AS_TEXT),
     (re.compile(rb"SQLite format 3"), "a database of SQLite", _AS_TEXT),

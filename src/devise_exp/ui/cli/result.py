@@ -18,13 +18,13 @@ from devise_exp.core.files import atomic_path
 from devise_exp.ui.cli.output import check_out, writing
 
 FORMATS = ("table", "csv", "json")
-FORMAT_OF = {".csv": "csv", ".json": "json"}
+FORMAT_OF = {".csv": "csv", ".json": "json", ".txt": "table"}
 
 Format = Annotated[
     str | None,
     typer.Option(
         "--format",
-        help="table, csv or json; by the ending of --output unless given, else table.",
+        help="table, csv or json; by the ending of --output (.txt, .csv, .json) unless given.",
         metavar="table|csv|json",
     ),
 ]
@@ -117,14 +117,19 @@ def result_of(form: str | None, output: Path | None) -> Iterator[Result]:
     Raises:
         InputError: There is no such format, or the file cannot be written.
     """
-    form = form or (FORMAT_OF.get(output.suffix.lower(), "table") if output else "table")
+    if output is not None and output.is_dir():
+        raise InputError(f"--output {output} is a folder: give the path of a file")
+    if form is None and output is not None and output.suffix.lower() not in FORMAT_OF:
+        raise InputError(
+            f"--output {output}: its ending names no format: give {', '.join(FORMAT_OF)}, or add "
+            "--format"
+        )
+    form = form or (FORMAT_OF[output.suffix.lower()] if output else "table")
     if form not in FORMATS:
         raise InputError(f"--format {form}: choose among {', '.join(FORMATS)}")
     if output is None:
         yield Result(form, None)
         return
-    if output.is_dir():
-        raise InputError(f"--output {output} is a folder: give the path of a file")
     with writing(output, "--output"):
         check_out(output.absolute().parent, "--output")
     with (
