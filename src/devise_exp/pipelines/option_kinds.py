@@ -86,6 +86,9 @@ Templates = Annotated[
     Annotated[int, AfterValidator(_published)] | Annotated[list[Text], Field(min_length=1)],
     Field(description="1, 7 or 80 published sentences, or a list of sentences with {}"),
 ]
+Part = Annotated[
+    dict[str, Any], Field(description="a part by its _target_, as in the files of conf/")
+]
 Images = Annotated[
     dict[str, Any], Field(description="mean, std, interpolation and resize_mode of images")
 ]

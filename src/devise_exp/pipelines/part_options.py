@@ -24,6 +24,7 @@ from devise_exp.pipelines.option_kinds import (
     Name,
     Names,
     NotNegative,
+    Part,
     Path,
     PathOrNumber,
     Precision,
@@ -147,7 +148,7 @@ PARTS: Mapping[str, Kinds] = {
         "shares": Shares, "shrinkages": Shares, "taus": Rates, "ridges": Rates,
     },
     f"{_OURS}methods.baselines.WithPrior": {
-        "weights": Strengths, "temperature": Temperature, "top": FromOne,
+        "method": Part, "weights": Strengths, "temperature": Temperature, "top": FromOne,
     },
     f"{_OURS}methods.baselines.ClipZeroShot": {"templates": Templates | None},
     f"{_OURS}index.NmslibIndex": _INDEX,
