@@ -19,6 +19,7 @@ from devise_exp.core.config import compose_config, dotted_keys
 from devise_exp.core.errors import InputError
 from devise_exp.core.paths import CONF
 from devise_exp.core.short_forms import long_forms
+from devise_exp.pipelines.settings import read_evaluation, read_settings
 from devise_exp.ui.cli.main import app
 
 GROUP: Any = get_command(app)
@@ -29,6 +30,7 @@ WRAPPED = re.compile(r"^sbatch .*--wrap '([^']*)'$")
 # What stands for the names that only a reader knows, and for words such as OPTIONS.
 NAMES = {"experiment=NAME": "experiment=clip", "study=NAME": "study=head"}
 CONFIGS = {"evaluate": "evaluate", "sweep": "sweep"}
+READERS: dict[str, Any] = {"config": read_settings, "evaluate": read_evaluation}
 WORDS = {"...", "OPTIONS", "…"}
 LAUNCHERS = {"joblib", "ray", "submitit_slurm"}  # the last two are no part of `make setup`
 
@@ -51,6 +53,7 @@ def commands(page: Path) -> list[str]:
     return list(dict.fromkeys(lines_of_commands))
 
 
+@cache
 def fault(command: str) -> str:
     """What is wrong with a command, "" if nothing is."""
     name, *arguments = [word for word in shlex.split(command, comments=True) if word not in WORDS]
@@ -83,26 +86,38 @@ def _overrides(name: str, arguments: list[str]) -> list[str]:
 
 
 def _unknown_keys(config: str, arguments: list[str]) -> list[str]:
-    """The keys that a config with the chosen groups lacks; of a grid the first choice counts."""
+    """The keys that a config with the chosen groups lacks; of a grid the first choice counts.
+
+    Values are checked too, as train.py and evaluate.py do.
+    """
     has_options = "--config-dir" in arguments
     if has_options:
         at = arguments.index("--config-dir")
         arguments = arguments[:at] + arguments[at + 2 :]
-    groups, keys = [], []
+    chosen, groups, keys = [], [], []
     for argument in [NAMES.get(argument, argument) for argument in arguments if argument != "-m"]:
         override = OverridesParser.create().parse_override(argument)
         key, value = override.key_or_group, argument.partition("=")[2]
+        if override.is_sweep_override():
+            value = next(override.sweep_string_iterator())
         if key == "hydra/launcher":
             assert value in LAUNCHERS
-        elif not (CONF / key).is_dir():
+            continue
+        if has_options and key in ("experiment", "study"):
+            continue
+        if not key.startswith("hydra."):
+            chosen.append(f"{argument.partition('=')[0]}={value}")
+        if (CONF / key).is_dir():
+            groups.append(f"{key}={value}")
+        else:
             keys += [key] * (not argument.startswith(("+", "hydra.")))
-        elif not (has_options and key in ("experiment", "study")):
-            first = (
-                next(override.sweep_string_iterator()) if override.is_sweep_override() else value
-            )
-            groups.append(f"{key}={first}")
-    known = _keys(config, tuple(groups))
-    return [key for key in keys if key not in known]
+    if config not in READERS or any(value.endswith("=") for value in chosen):  # checkpoint= alone
+        known = _keys(config, tuple(groups))
+        return [key for key in keys if key not in known]
+    if config == "evaluate" and "run_dir" not in keys:  # a text may name other options alone
+        chosen.append("run_dir=RUN")
+    READERS[config](compose_config(chosen, config))  # which knows the keys, too
+    return []
 
 
 @cache
@@ -126,6 +141,8 @@ def test_every_command_of_a_page_can_be_typed(page: Path) -> None:
         "devise-exp sweep study=heads",
         "devise-exp train data.rot=FOLDER",
         "evaluate run_dir=outputs/latest kss=[1,4]",
+        "train trainer.max_epochs=ten",
+        "train loss=cosine,hinge_rank loss.margin=-1,2 -m",
     ],
 )
 def test_a_command_with_a_fault_is_seen(command: str) -> None:
