@@ -54,6 +54,8 @@ PAGES_RUN = [
 def test_a_block_that_is_not_run_says_why(page: Path) -> None:
     blocks = command_blocks(page.read_text(encoding="utf-8"))
     assert [lines for reason, lines in blocks if not (reason or all(map(can_run, lines)))] == []
+    tests = [test for reason, _ in blocks for test in re.findall(r"tests/[\w./]+\w", reason)]
+    assert [test for test in tests if not (ROOT / test).exists()] == []
 
 
 @pytest.fixture
