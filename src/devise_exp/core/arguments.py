@@ -35,7 +35,10 @@ def checks_arguments(function: Callable[Arguments, Result]) -> Callable[Argument
             checked; it checks others itself.
 
     Returns:
-        The function, which raises an InputError for a wrong argument.
+        The function, checked.
+
+    Raises:
+        InputError: When the function is called with a wrong argument.
 
     Example:
         >>> @checks_arguments
