@@ -7,7 +7,7 @@ import pytest
 from helpers.vocabulary import Words
 
 from devise_exp.core.errors import InputError
-from devise_exp.text.distinct import near_classes, require_distinct_vectors
+from devise_exp.text.distinct import confused_line, near_classes, require_distinct_vectors
 from devise_exp.text.labels import resolve
 
 NAMES = ["llama", "cat", "pigeon", "emu", "dog"]
@@ -47,6 +47,22 @@ def test_the_list_of_near_vectors_is_bounded() -> None:
     assert near.n == 3000 * 2999 // 2
     assert len(near.pairs) == 10
     assert str(near).endswith("and 4,498,490 more")
+
+
+def test_unseen_classes_with_near_names_are_named() -> None:
+    vectors = unit([1, 0, 0], [0.8, 0.6, 0], [0.9, 0.5, 0], [0, 0.3, 1], [0, 0, 1])
+    unseen = np.array([True, False, False, True, False])
+    near = near_classes(NAMES, vectors, 0.7, unseen)
+    assert [pair[:2] for pair in near.pairs] == [
+        (NAMES[3], NAMES[4]),
+        (NAMES[0], NAMES[2]),
+        (NAMES[0], NAMES[1]),
+    ]
+    assert near_classes(NAMES, vectors, 0.7).n == 4  # with the two seen ones
+    line = confused_line(NAMES, vectors, unseen)
+    assert line.startswith("3 pairs of names with an unseen one are so near each other")
+    assert "sentence_minilm" in line
+    assert confused_line(NAMES, np.eye(5, dtype=np.float32), unseen) == ""
 
 
 def test_a_report_may_have_classes_of_the_same_words() -> None:

@@ -142,12 +142,19 @@ def _require_clean(split: Split, audit: AuditReport) -> None:
 
 def _report(config: DictConfig, labelled: LabelledImages, looked: _Looked, folder: Path) -> None:
     """Print and write the labels."""
-    from devise_exp.pipelines.label_report import csv_table, label_lines, show_lines  # late: torch
+    from devise_exp.pipelines.label_report import (  # late: torch
+        confused_names,
+        csv_table,
+        label_lines,
+        show_lines,
+    )
 
     split = looked.split
     aliases = labels.as_names(config.labels.aliases)
     lines = label_lines(labelled, split, aliases, looked.audit)
     show_lines(lines, labelled, looked.failure or f"split {split.name if split else ''}")
+    if confused := confused_names(labelled, split):
+        warn(confused)
     write_text(folder / "labels.csv", to_csv(csv_table(lines)))
     notify(f"written to {folder / 'labels.csv'}")
 

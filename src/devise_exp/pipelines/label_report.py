@@ -16,9 +16,11 @@ from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Column, Table
 from devise_exp.reports.word_cells import CHECK_HEADINGS, check_cells
 from devise_exp.text import labels
+from devise_exp.text.distinct import confused_line
 from devise_exp.text.labels import RULES, Resolution
 from devise_exp.text.missing_words import MAX_HINTED
 from devise_exp.text.name_lookup import suggest_words
+from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_checks import WordCheck, check_words
 from devise_exp.text.word_vectors.vectors import WordVectors
 
@@ -92,6 +94,25 @@ def label_lines(
         for i, r in enumerate(labelled.resolutions)
     ]
     return sorted(lines, key=_attention)
+
+
+def confused_names(labelled: LabelledImages, split: Split | None) -> str:
+    """Say which unseen classes have names that word vectors hardly tell apart.
+
+    Args:
+        labelled: Images and the words of their classes.
+        split: Seen and unseen classes; None: all may be unseen.
+
+    Returns:
+        One line; "" if there are none, or if the vectors are those of sentences.
+    """
+    _, known = labelled.with_word_vectors()
+    if not known or isinstance(labelled.vocabulary, SentenceVectors):
+        return ""
+    names = [resolution.name for resolution in known]
+    unseen = None if split is None else {split.classes[i] for i in split.unseen}
+    asked = np.array([unseen is None or name in unseen for name in names])
+    return confused_line(names, labels.class_vectors(known, labelled.vocabulary), asked)
 
 
 def _attention(line: LabelLine) -> tuple[int, bool]:

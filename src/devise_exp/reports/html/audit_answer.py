@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from devise_exp.core.name_files import listed
 from devise_exp.data.verdict_kinds import (
     CLEAN,
@@ -18,6 +20,7 @@ from devise_exp.data.verdict_kinds import (
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.image_name_cells import FEW_IMAGES
 from devise_exp.runs.records import unpublished_of
+from devise_exp.text.distinct import confused_line
 from devise_exp.text.same_things import same_things, same_things_line
 
 _TITLES = {  # of the kinds of verdicts, in the order of the page: what the verdict says
@@ -75,6 +78,7 @@ def checked(run: ShownRun) -> list[str]:
         *_both_checks(about, verdicts),
         *_images_called(run),
         *_same_things(run),
+        *_confused(run),
     ]
 
 
@@ -94,6 +98,17 @@ def _same_things(run: ShownRun) -> list[str]:
     seen = [record.seen for record in records]
     pairs = same_things([record.name for record in records], words, vectors, seen)
     return [f"{same_things_line(pairs)}."] if pairs else []
+
+
+def _confused(run: ShownRun) -> list[str]:
+    """Say which unseen classes have names that the word vectors hardly tell apart."""
+    texts = str(run.details.about.get("word_vectors", "")).startswith(("sentence", "open_clip"))
+    if texts or not (run.path / "class_vectors.npy").is_file():
+        return []
+    unseen = np.array([not record.seen for record in run.classes])
+    names = [record.name for record in run.classes]
+    line = confused_line(names, run.folder.class_vectors(), unseen)
+    return [f"{line}."] if line else []
 
 
 def checks_made(about: Mapping[str, Any]) -> str:
