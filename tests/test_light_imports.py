@@ -81,3 +81,15 @@ def test_a_worker_of_a_sweep_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_training_imports_of_its_libraries_what_it_uses() -> None:
+    """torchmetrics would import all that follows, for seconds of a processor at every start."""
+    code = (
+        "import sys\nfrom devise_exp.training import lightning, module, callbacks\n"
+        "import torchmetrics\n"
+        "print([m for m in ('torchvision', 'transformers', 'scipy.signal')"
+        " if m in sys.modules], torchmetrics.Metric.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] Metric"

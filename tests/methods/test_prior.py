@@ -26,7 +26,13 @@ from devise_exp.features.backbones.timm import timm_backbone
 from devise_exp.features.backbones.torchvision import _cut, torchvision_backbone
 from devise_exp.features.backbones.weights import classifier_head
 from devise_exp.methods import prior as prior_module
-from devise_exp.methods.prior import PretrainedClassifier, Prior, pretrained_classifier, priors
+from devise_exp.methods.prior import (
+    PretrainedClassifier,
+    Prior,
+    apply_priors,
+    pretrained_classifier,
+    priors,
+)
 from devise_exp.pipelines.experiment_data import ExperimentData, audit_classes
 from devise_exp.pipelines.prepare import features_of, prepare
 
@@ -132,6 +138,18 @@ def test_a_weight_of_0_moves_nothing_and_a_great_one_is_the_prior_alone() -> Non
     none, great = priors(of, [0, 1e6])
     np.testing.assert_array_equal(none.apply(rows, features), rows)
     np.testing.assert_allclose(great.apply(rows, features), great.directions(features), atol=1e-4)
+
+
+def test_several_priors_move_as_each_alone() -> None:
+    of, rows = known(), np.random.default_rng(3).normal(size=(7, 4)).astype(np.float32)
+    features = features_for(of, 7)
+    of_two = [None, *priors(of, [0, 0.5, 1]), *priors(of, [0.5], 3.0), *priors(of, [0.5], top=1)]
+    moved = apply_priors(of_two, rows, features)
+    assert len(moved) == len(of_two)
+    for prior, result in zip(of_two, moved, strict=True):
+        alone = rows if prior is None else prior.apply(rows, features)
+        np.testing.assert_array_equal(result, alone)
+    assert len({result.tobytes() for result in moved}) == 5  # none and strength 0 are alike
 
 
 def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:

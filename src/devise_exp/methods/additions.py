@@ -15,9 +15,9 @@ from torch import nn
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.metrics.calibrated_stacking import SearchResult
 from devise_exp.evaluation.metrics.tradeoff import Curve, ausuc, top_answers
-from devise_exp.methods.embedding import TrainedProjection
+from devise_exp.methods.embedding import embed
 from devise_exp.methods.gamma import FoldAnswers
-from devise_exp.methods.prior import BATCH_ROWS, Prior, Priors
+from devise_exp.methods.prior import BATCH_ROWS, Prior, Priors, apply_priors
 from devise_exp.methods.task import ClassFold, Task
 from devise_exp.methods.word_classifiers import ClassifierShare, WordClassifiers
 
@@ -159,7 +159,7 @@ def addition_answers(
         The answers, in the order of `Additions.of`.
     """
     projection, vectors = project(fold.task), task.class_vectors
-    trained = [TrainedProjection(projection, prior) for prior in additions.priors_of(fold.task)]
+    priors = additions.priors_of(fold.task)
     shares = additions.shares_of(fold.task)
     fitted = None if shares[-1] is None else shares[-1].classifiers  # of all shares alike
     labels = None if fitted is None else fitted.of_words(vectors)
@@ -168,7 +168,8 @@ def addition_answers(
         best: list[list[_Best]] = []  # by block of rows, then by addition
         for block in np.array_split(rows, max(1, -(-len(rows) // BATCH_ROWS))):
             features = task.features[block]
-            plain = [embed(features) @ vectors.T for embed in trained]  # (n, C) similarities
+            rows_of_priors = apply_priors(priors, embed(projection, features), features)
+            plain = [embedded @ vectors.T for embedded in rows_of_priors]  # (n, C) similarities
             predicted = None
             if fitted is not None and labels is not None:
                 predicted = fitted.of_images(features) @ labels.T

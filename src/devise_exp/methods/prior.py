@@ -121,9 +121,33 @@ class Prior:
         Returns:
             (N, D) float32 unit rows.
         """
-        if self.strength == 0:
-            return embeddings
-        return normalize_rows(embeddings + self.strength * self.directions(features))
+        return apply_priors([self], embeddings, features)[0]
+
+
+def apply_priors(
+    priors: Sequence[Prior | None], embeddings: np.ndarray, features: np.ndarray
+) -> list[np.ndarray]:
+    """Move trained embeddings towards each of several priors.
+
+    Args:
+        priors: None moves nothing. Those of one direction and several strengths share its work.
+        embeddings: (N, D) unit rows.
+        features: (N, feature_dim) features of the same images.
+
+    Returns:
+        (N, D) float32 unit rows for each prior.
+    """
+    directions: dict[tuple[int, float, int], np.ndarray] = {}
+    moved = []
+    for prior in priors:
+        if prior is None or prior.strength == 0:
+            moved.append(embeddings)
+            continue
+        direction = id(prior.pretraining), prior.temperature, prior.top
+        if direction not in directions:
+            directions[direction] = prior.directions(features)
+        moved.append(normalize_rows(embeddings + prior.strength * directions[direction]))
+    return moved
 
 
 Priors = Callable[[PretrainedClassifier], tuple[Prior, ...]]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from devise_exp.core.errors import InputError
+from devise_exp.core.light_packages import lighten_wandb
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.records import flatten
 from devise_exp.reports.comparison_formats import to_table
@@ -59,6 +60,7 @@ def logger_options(
     """
     import wandb
 
+    lighten_wandb()
     if offline:  # read before W&B's service starts; its thread would ask the network
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     silent = wandb.Settings() if "WANDB_SILENT" in os.environ else wandb.Settings(silent=True)

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from devise_exp.training.loop import Loss, check_finite
 
@@ -59,12 +58,7 @@ class DeviseModule(pl.LightningModule):
         self.backbone_lr_factor = backbone_lr_factor
         self.register_buffer("class_vectors", class_vectors)
         self.ranks = 1  # of this training, which rank 0 of several may do alone
-        self.val_hit_at_1 = MulticlassAccuracy(
-            num_classes=len(class_vectors),
-            average="micro",
-            validate_args=False,
-            distributed_available_fn=self._has_ranks,
-        )
+        self.val_hit_at_1 = MeanMetric(distributed_available_fn=self._has_ranks)
         self.train_loss = MeanMetric(distributed_available_fn=self._has_ranks)
         self.losses: list[Tensor] = []  # of the epoch's steps: to log each takes longer than some
 
@@ -98,7 +92,8 @@ class DeviseModule(pl.LightningModule):
         inputs, targets = batch
         embeddings = self(inputs).float()
         with torch.autocast(self.device.type, enabled=False):  # bf16 would tie near classes
-            self.val_hit_at_1.update(F.normalize(embeddings) @ self.class_vectors.T, targets)
+            best = (F.normalize(embeddings) @ self.class_vectors.T).argmax(dim=1)
+        self.val_hit_at_1.update((best == targets).float())
 
     def on_validation_epoch_end(self) -> None:
         """Log hit@1 and the mean loss over all ranks, each row counted once."""
