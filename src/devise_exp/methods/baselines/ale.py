@@ -35,7 +35,7 @@ class ALE(SolverMethod):
     """
 
     name: str = "ale"
-    rates: Sequence[float] = (0.3, 1.0, 3.0, 10.0, 30.0)
+    rates: Sequence[float] = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
     def __post_init__(self) -> None:
         rates = self.rates
