@@ -79,8 +79,19 @@ def test_the_nearest_spelling_is_taken_on_request_and_marked() -> None:
     ]
     (alias,) = resolve(["x"], vocabulary, {"x": "barell"}, on_missing="nearest")
     assert alias.words == ("barrel",)
-    with pytest.raises(InputError, match="1 of 2 classes have no word vector: 'qqqq'"):
-        resolve(["barell", "qqqq"], vocabulary, on_missing="nearest")
+
+
+def test_nearest_that_finds_no_spelling_is_not_advised_again() -> None:
+    vocabulary = Words.of("barrel", "racing")
+    with pytest.raises(InputError) as caught:
+        resolve(["barell", "barell 日本"], vocabulary, on_missing="nearest")
+    line = str(caught.value)
+    assert line.startswith("1 of 2 classes have no word vector: 'barell 日本' (")
+    assert "near: barrel; no spelling is near '日本'). Give each a known word (" in line
+    assert "on_missing=nearest" not in line
+    assert "labels.on_missing=drop" in line
+    with pytest.raises(InputError, match="alias 'qqqq'; no spelling is near 'qqqq'"):
+        resolve(["cat"], vocabulary, {"cat": "qqqq"}, on_missing="nearest")
 
 
 NAMES = ["001.ak-47", "crane (bird)", "7 wonders", "a.b", "a,b", "[red]", "1e5", "null", "x=y",

@@ -78,7 +78,7 @@ def resolve(
         resolutions = _resolve_words(names, vocabulary, aliases, on_missing)
     missing = [r.name for r in resolutions if r.rule == "missing"]
     if missing and strict and on_missing != "drop":
-        raise missing_words_error(missing, len(names), vocabulary, aliases)
+        raise missing_words_error(missing, len(names), vocabulary, aliases, on_missing)
     if strict:
         require_distinct_words(resolutions)
     return tuple(resolutions)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.name_files import MAX_LISTED
+from devise_exp.core.name_files import MAX_LISTED, listed
 from devise_exp.text.label_options import ALIAS_OVERRIDE, FILES, alias_override
-from devise_exp.text.name_lookup import nearest_words, suggest_words
+from devise_exp.text.name_lookup import nearest_words, suggest_words, unlike_words
 from devise_exp.text.vocabulary import Vocabulary
 
+MAX_FAR = 3
 MAX_HINTED = 25  # near spellings of more missing classes would take long and say nothing
 
 
@@ -32,7 +33,11 @@ class MissingWordsError(InputError):
 
 
 def missing_words_error(
-    missing: Sequence[str], n_classes: int, vocabulary: Vocabulary, aliases: Mapping[str, str]
+    missing: Sequence[str],
+    n_classes: int,
+    vocabulary: Vocabulary,
+    aliases: Mapping[str, str],
+    on_missing: str = "error",
 ) -> MissingWordsError:
     """Make the error about classes without a word vector.
 
@@ -41,6 +46,7 @@ def missing_words_error(
         n_classes: Of how many classes.
         vocabulary: The words that have a vector.
         aliases: Class -> other words for it.
+        on_missing: As it was given. After "nearest" that remedy is not named again.
 
     Returns:
         The error; its line has ten names at most, with known spellings near their words.
@@ -51,6 +57,9 @@ def missing_words_error(
         near = suggest_words(alias or name, vocabulary)
         details = [f"alias {alias!r}"] if alias else []
         details += [f"near: {', '.join(near)}"] if near else []
+        if on_missing == "nearest":
+            far = unlike_words(alias or name, vocabulary) or (alias or name,)
+            details.append(f"no spelling is near {listed(map(repr, far), MAX_FAR)}")
         notes.append(f"{name!r} ({'; '.join(details)})" if details else repr(name))
     if len(missing) > MAX_LISTED:
         notes.append(f"and {len(missing) - MAX_LISTED:,} more")
@@ -62,10 +71,11 @@ def missing_words_error(
     remedy = (
         FILES if override == FILES else f"{ALIAS_OVERRIDE}, for the first {override}; or {FILES}"
     )
+    nearest = "take the nearest spellings as they are (labels.on_missing=nearest), "
     return MissingWordsError(
         f"{len(missing)} of {n_classes} classes have no word vector: {'; '.join(notes)}. Give each "
-        f"a known word ({remedy}), take the nearest spellings as they are "
-        "(labels.on_missing=nearest), or leave them out (labels.on_missing=drop)",
+        f"a known word ({remedy}), {nearest * (on_missing != 'nearest')}or leave them out "
+        "(labels.on_missing=drop)",
         missing,
         suggestions,
     )

@@ -99,6 +99,24 @@ def nearest_words(name: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     return tuple(words) if all(words) else ()
 
 
+def unlike_words(name: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """List the words of a name for which `nearest_words` has no known one.
+
+    Args:
+        name: A class name or an alias; only its first synonym counts.
+        vocabulary: The known words.
+
+    Returns:
+        These words, as the name has them.
+    """
+    return tuple(
+        word
+        for word in _first_words(name, vocabulary)
+        if _known_spelling(word, vocabulary, subwords=False) is None
+        and not vocabulary.near_spellings(word.lower(), 1)
+    )
+
+
 def _first_words(name: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     """The words of the first synonym of a name."""
     synonyms = split_synonyms(unicodedata.normalize("NFC", name))[:1]
