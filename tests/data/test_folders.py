@@ -12,7 +12,7 @@ from helpers.images import noise_image
 from PIL import Image
 
 from devise_exp.core.errors import InputError
-from devise_exp.data.folders import image_folder
+from devise_exp.data.folders import files_below, image_folder
 
 
 def test_a_class_is_a_first_level_folder_and_rows_are_sorted_relative_names(tree: Path) -> None:
@@ -112,3 +112,20 @@ def test_a_link_back_to_the_root_does_not_bring_other_classes_in(tmp_path: Path)
         Image.new("RGB", (9, 9)).save(file)
     (tmp_path / "dog" / "loop").symlink_to(tmp_path)
     assert image_folder(tmp_path).rows == ("cat/1.png", "dog/1.png")
+
+
+def test_a_link_beside_the_classes_to_a_folder_above_is_no_class(tree: Path) -> None:
+    plain = image_folder(tree)
+    (tree / "loop").symlink_to(tree)
+    (tree / "up").symlink_to(tree.parent)
+    (tree / "kiwi").symlink_to(tree / "okapi")
+    dataset = image_folder(tree)
+    assert dataset.classes == (*plain.classes[:1], "kiwi", *plain.classes[1:])
+    assert [note.rpartition("/")[2] for note in dataset.skipped] == [
+        "loop: a link back to a folder above it: left out",
+        "up: a link back to a folder above it: left out",
+    ]
+    (tree / "kiwi").unlink()
+    by_link = image_folder(tree / "loop")  # what a person names is read
+    assert (by_link.rows, by_link.fingerprint) == (plain.rows, plain.fingerprint)
+    assert files_below(tree / "loop", []) == files_below(tree, [])

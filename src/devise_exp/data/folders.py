@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from devise_exp.core.errors import InputError
@@ -52,7 +53,7 @@ def class_folders(
         if is_system_folder(folder.name) or not folder.is_dir():
             continue
         class_name = portable(folder.name)
-        files = files_below(folder, notes)
+        files = files_below(folder, notes, root)
         if pattern is not None:
             files = [file for file in files if pattern.fullmatch(file)]
         if not files:
@@ -63,35 +64,45 @@ def class_folders(
     return images, notes
 
 
-def files_below(folder: Path, notes: list[str]) -> list[str]:
+def files_below(folder: Path, notes: list[str], root: Path | None = None) -> list[str]:
     """List the files below a folder that may be images.
 
     Args:
         folder: The folder. Links to folders are followed, but not back to a folder above.
-        notes: Gets a line per folder that cannot be read.
+        notes: Gets a line per folder that cannot be read, and per link back.
+        root: The folder that the listing began with; None: `folder`.
 
     Returns:
         Sorted paths relative to the folder, with "/" between the parts.
     """
     files: list[str] = []
-    above = [parent.stat() for parent in folder.resolve().parents]
-    visited = {(status.st_dev, status.st_ino) for status in above}
+    starts = [folder] if root is None else [folder, root]  # the folder itself may be such a link
+    above = _identities(parent for start in starts for parent in start.resolve().parents)
+    above |= set() if root is None else _identities([root])
+    visited = set(above)
 
     def note(error: OSError) -> None:
         notes.append(f"{error.filename}: {UNREADABLE}: {error.strerror}")
 
     for path, folders, names in os.walk(folder, onerror=note, followlinks=True):
-        status = Path(path).stat()
-        if (status.st_dev, status.st_ino) in visited:  # a link back to a folder above
+        (identity,) = _identities([Path(path)])
+        if identity in visited:
             folders.clear()
+            if identity in above:
+                notes.append(f"{portable(path)}: a link back to a folder above it: left out")
             continue
-        visited.add((status.st_dev, status.st_ino))
+        visited.add(identity)
         folders[:] = sorted(name for name in folders if not is_system_folder(name))
         within = Path(path).relative_to(folder).as_posix()
         for name in image_files(names):
             if Path(name).suffix.lower() not in NOT_IMAGES:
                 files.append(name if within == "." else f"{within}/{name}")
     return sorted(files)
+
+
+def _identities(folders: Iterable[Path]) -> set[tuple[int, int]]:
+    """What tells folders from others, whatever their paths: device and number."""
+    return {(status.st_dev, status.st_ino) for status in map(Path.stat, folders)}
 
 
 def image_folder(
@@ -170,8 +181,9 @@ def read_tree(root: Path) -> tuple[FileTree, list[str]]:
     beside = set(image_files(entry.name for entry in entries))
     for entry in entries:
         if entry.is_dir() and entry.stat().st_dev not in system_devices():
-            files = files_below(entry, notes)
-            if not files:
+            n_notes = len(notes)
+            files = files_below(entry, notes, root)
+            if not files and len(notes) == n_notes:
                 notes.append(f"{portable(entry.name)}: no images in this class folder")
             for file in files:
                 *within, name = file.split("/")
