@@ -44,6 +44,8 @@ def as_told(root: Path, line: str) -> ImageDataset:
         key, _, value = word.partition("=")
         if key.startswith("data."):
             options[key.removeprefix("data.")] = int(value) if value.isdecimal() else value
+        elif word == "split=official":
+            options["parts"] = "keep"
     return image_folder(**options)
 
 
@@ -76,7 +78,8 @@ def test_parts_are_kept_with_the_options_of_the_line(
     root = grow(tmp_path / "My Pictures (2020)", *folders)
     line = refusal(root)
     assert seen in line
-    assert "split=folders" in line
+    assert " split=official" in line
+    assert "data.parts=keep" not in line
     assert "data.parts=join" in line
     dataset = as_told(root, line)
     assert dataset.classes == tuple(sorted(classes))
@@ -131,7 +134,7 @@ def test_a_depth_takes_the_coarser_folders_as_classes(tmp_path: Path) -> None:
         root, levels=3, parts="join"
     )
     assert "data.levels=leaf (5 classes" in refusal(root, parts="join")
-    assert "split=folders" not in refusal(root, parts="join")
+    assert "split=official" not in refusal(root, parts="join")
 
 
 @pytest.mark.parametrize(

@@ -81,17 +81,28 @@ def test_a_published_split_is_used_as_the_line_says(
             shutil.copy(image, target)
     root = tmp_path / "data"
     line = refusal(config(root=root), tmp_path / "run")
-    assert "give data.parts=keep split=folders (8 classes" in line
+    assert "give split=official (8 classes" in line
     line = refusal(config("data.parts=keep", root=root), tmp_path / "run")
-    assert "give split=folders or split=official, or data.parts=join" in line
+    assert "give split=official, or data.parts=join" in line
     line = refusal(config("data.parts=join", "split=folders", root=root), tmp_path / "run")
-    assert "give data.parts=keep" in line
+    assert "leave out data.parts, or give another split" in line
     data = prepare(config("split=folders", "split.n_unseen=2", "class_folds=0", root=root))
     split, rows = data.split, data.dataset.rows
     assert [len(part) for part in (split.train, split.val, split.test)] == [48, 6, 6]
     assert {rows[i].split("/")[1] for i in split.test} == {"test"}
     few = config("split=folders", "subset.limit_per_class=1", "class_folds=0", root=root)
     assert len(prepare(few).split.train) == 6
+
+
+@pytest.mark.parametrize("split", ["official", "folders", "base_to_new"])
+def test_a_split_of_parts_is_left_out_of_folders_without_them(
+    split: str, config: Callable[..., DictConfig], image_tree: Path, tmp_path: Path
+) -> None:
+    line = refusal(config(f"split={split}", root=image_tree), tmp_path / "run")
+    assert f"leave out split={split}, which needs them" in line
+    assert "data.parts" not in line
+    typed = config(f"split={split}", "data.parts=keep", root=image_tree)
+    assert "leave out data.parts=keep, which" in refusal(typed, tmp_path / "run")
 
 
 # Overlaps

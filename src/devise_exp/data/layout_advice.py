@@ -25,7 +25,7 @@ from devise_exp.data.layout import (
 from devise_exp.data.layout_checks import EXAMPLES, check_depth, check_names
 
 PartOption = Literal["keep", "join"] | None
-KEEP = "data.parts=keep split=folders"
+KEEP = "split=official"  # it implies data.parts=keep
 
 
 def one_part_advice(root: Path, counts: Counts, folders: PartFolders, levels: Levels) -> str:

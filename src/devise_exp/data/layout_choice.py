@@ -23,6 +23,22 @@ from devise_exp.data.layout_advice import PartOption, advice, one_part_advice
 from devise_exp.data.layout_checks import check_depth, check_names
 
 
+class NoPartsError(InputError):
+    """A tree has no folders of parts, which an option needs.
+
+    Args:
+        title: What messages call the tree.
+        option: The option, as a person gave it.
+    """
+
+    def __init__(self, title: str, option: str) -> None:
+        super().__init__(
+            f"{title} holds no folders such as train and test that hold class folders: leave out "
+            f"{option}, which needs them, or set data.root to the folder above the parts"
+        )
+        self.title = title
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layout:
     """How a tree of folders is read.
@@ -57,6 +73,7 @@ def choose_layout(
         The layout.
 
     Raises:
+        NoPartsError: If `parts` is given and there are none.
         InputError: If it is not clear; it says what is there and which options read it.
     """
     if levels is None and wrapper_of(counts):
@@ -71,11 +88,7 @@ def choose_layout(
     if not unclear:
         remark = check_names(title, root, classes.values(), levels)
     if folders is None and parts is not None:
-        raise InputError(
-            f"{title} holds no folders such as train and test that hold class folders: leave out "
-            f"data.parts={parts} (split=folders or split=official needs them), or set data.root to "
-            "the folder above the parts"
-        )
+        raise NoPartsError(title, f"data.parts={parts}")
     if unclear or (folders is not None and parts is None):
         raise InputError(f"{title} {advice(root, counts, levels, parts)}")
     check_depth(title, split, classes, levels)

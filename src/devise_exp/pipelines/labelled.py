@@ -18,6 +18,7 @@ from devise_exp.core.user_code import user_errors
 from devise_exp.data.copies import SplitImages, split_images
 from devise_exp.data.dataset import ImageDataset, labelled_rows
 from devise_exp.data.labelled_rows import LabelledRows
+from devise_exp.data.layout_choice import NoPartsError
 from devise_exp.data.listing import on_listing
 from devise_exp.data.splits import Split
 from devise_exp.data.subset import subset
@@ -146,17 +147,18 @@ def read_images(config: DictConfig) -> ImageDataset:
     takes_parts = target.endswith(".folders_split") or (
         target.endswith(".base_to_new_split") and config.split.get("test_share") is None
     )
+    name = config.split.get("name", "base_to_new")
     parts = config.data.get("parts")
     deals_anew = target.startswith("devise_exp.") and not takes_parts and not draws_clean(config)
     if parts == "keep" and deals_anew:
         raise InputError(
             "data.parts=keep: this split deals the images anew, across the parts: give "
-            "split=folders or split=official, or data.parts=join"
+            "split=official, or data.parts=join"
         )
     if parts == "join" and takes_parts:
         raise InputError(
-            f"data.parts=join: split={config.split.get('name', 'base_to_new')} takes the parts as "
-            "they are: give data.parts=keep, or another split, such as split=random"
+            f"data.parts=join: split={name} takes the parts as they are: leave out data.parts, or "
+            "give another split, such as split=random"
         )
     implied = {"parts": "keep"} if takes_parts and "parts" in config.data and not parts else {}
     try:
@@ -167,6 +169,8 @@ def read_images(config: DictConfig) -> ImageDataset:
             wrong = wrong.__cause__
         if not isinstance(wrong, InputError):
             raise
+        if implied and isinstance(wrong, NoPartsError):
+            wrong = NoPartsError(wrong.title, f"split={name}")
     raise wrong  # not above: each of the two would be the reason of the other
 
 
