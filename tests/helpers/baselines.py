@@ -11,8 +11,12 @@ import numpy as np
 
 from devise_exp.methods.baselines import (
     ALE,
+    CVAE,
     ESZSL,
+    LATEM,
     SAE,
+    SJE,
+    ClassNorm,
     ClipZeroShot,
     ConSE,
     ConSEPretraining,
@@ -21,6 +25,7 @@ from devise_exp.methods.baselines import (
     Prototypes,
     RidgeToFeatures,
     Softmax,
+    SynC,
     WithPrior,
 )
 from devise_exp.methods.joint_texts import JointTexts
@@ -42,6 +47,11 @@ ALL: dict[str, Method] = {
         RidgeToFeatures(),
         PredictedClassifiers(),
         ALE(),
+        SJE(),
+        LATEM(maps=(1, 2, 3), rates=(30.0,)),
+        SynC(),
+        ClassNorm(scales=(3.0, 5.0), steps=150),
+        CVAE(images=20, steps=150),
         WithPrior(method=RidgeToFeatures()),
     )
 }

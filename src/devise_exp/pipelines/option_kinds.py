@@ -64,6 +64,10 @@ Ks = Annotated[
 # and all but one vanish below; a wider matrix fills the memory.
 Rate = Annotated[float, Field(ge=1e-10, le=1000, description="a number from 1e-10 to 1000")]
 Rates = Annotated[list[Rate], Field(min_length=1, description="a list of rates from 1e-10 to 1000")]
+Counts = Annotated[
+    list[Annotated[int, Field(ge=1, le=1000)]],
+    Field(min_length=1, description="a list of whole numbers from 1 to 1000"),
+]
 Decay = Annotated[float, Field(ge=0, le=100, description="a number from 0 to 100")]
 Temperature = Annotated[float, Field(ge=0.001, le=1000, description="a number from 0.001 to 1000")]
 Margin = Annotated[float, Field(gt=0, le=10, description="a number above 0, at most 10")]

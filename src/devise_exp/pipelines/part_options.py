@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from devise_exp.core.errors import InputError
 from devise_exp.pipelines.option_errors import as_written, check_option
 from devise_exp.pipelines.option_kinds import (
+    Counts,
     Decay,
     Devices,
     FromOne,
@@ -141,6 +142,13 @@ PARTS: Mapping[str, Kinds] = {
         "weights": Strengths, "temperature": Temperature, "top": FromOne,
     },
     f"{_OURS}methods.baselines.ALE": {"rates": Rates},
+    f"{_OURS}methods.baselines.SJE": {"rates": Rates},
+    f"{_OURS}methods.baselines.LATEM": {"maps": Counts, "rates": Rates},
+    f"{_OURS}methods.baselines.SynC": {"strengths": Rates, "widths": Rates},
+    f"{_OURS}methods.baselines.ClassNorm": {"scales": Rates, "steps": FromOne},
+    f"{_OURS}methods.baselines.CVAE": {
+        "kl_weights": Rates, "images": FromOne, "steps": FromOne,
+    },
     f"{_OURS}methods.baselines.PredictedClassifiers": {
         "shrinkages": Shares, "taus": Rates, "ridges": Rates,
     },

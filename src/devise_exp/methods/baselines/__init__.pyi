@@ -1,4 +1,6 @@
 from .ale import ALE as ALE
+from .ale import SJE as SJE
+from .class_norm import ClassNorm as ClassNorm
 from .classifier_shares import ClassifierShares as ClassifierShares
 from .clip_zero_shot import ClipZeroShot as ClipZeroShot
 from .closed_form import ESZSL as ESZSL
@@ -6,6 +8,8 @@ from .closed_form import SAE as SAE
 from .closed_form import RidgeToFeatures as RidgeToFeatures
 from .conse import ConSE as ConSE
 from .conse import ConSEPretraining as ConSEPretraining
+from .cvae import CVAE as CVAE
+from .latem import LATEM as LATEM
 from .predicted_classifiers import PredictedClassifiers as PredictedClassifiers
 from .projections import DeviseWith as DeviseWith
 from .projections import DeviseWithoutPrior as DeviseWithoutPrior
@@ -13,4 +17,5 @@ from .projections import RandomVectors as RandomVectors
 from .seen_only import Majority as Majority
 from .seen_only import Prototypes as Prototypes
 from .softmax import Softmax as Softmax
+from .sync import SynC as SynC
 from .with_prior import WithPrior as WithPrior

@@ -41,6 +41,13 @@ _METHODS = {
     "eszsl": "a bilinear map in closed form (Romera-Paredes and Torr 2015).",
     "sae": "a linear autoencoder whose code is the class vector (Kodirov et al. 2017).",
     "ale": "a bilinear map trained by a ranking loss (Akata et al. 2016).",
+    "sje": "a bilinear map trained by the loss of a structured SVM (Akata et al. 2015).",
+    "latem": "several bilinear maps, of which the best counts (Xian et al. 2016).",
+    "sync": "classifiers mixed of those of phantom classes (Changpinyo et al. 2016).",
+    "class_norm": "a network from class vectors to prototypes, standardised over classes "
+    "(Skorokhodov and Elhoseiny 2021).",
+    "cvae": "a classifier of all classes, trained on features of unseen ones that a conditional "
+    "variational autoencoder generates (Mishra et al. 2018).",
     "ridge_to_features": "ridge regression from class vectors to features (Shigeto et al. 2015).",
     "predicted_classifiers": "classifiers of unseen classes, predicted from their words in closed "
     "form.",
@@ -49,6 +56,7 @@ _METHODS = {
     "random_vectors": "the control: the model with random vectors in place of word vectors.",
     CHANCE: "a guess, with all labels alike.",
 }
+_TRAINED = ("softmax", "conse", "ale", "sje", "latem")  # by steps
 _SEARCHES = {
     "P@k": "the share of the k images found first that show what was asked for.",
     "mAP": "the mean average precision: 100 if all right images come before all others.",
@@ -109,7 +117,7 @@ def training_of(methods: Sequence[str], has_folds: bool) -> str:
     if "random_vectors" in methods:
         share = "method.random_vectors.epochs_share"
         sentences.append(f"random_vectors takes a share of them ({share}).")
-    if fitted := [name for name in ("softmax", "conse", "ale") if name in methods]:
+    if fitted := [name for name in _TRAINED if name in methods]:
         verb = "takes" if len(fitted) == 1 else "take"
         sentences.append(f"{' and '.join(fitted)} {verb} 600 steps or more.")
     return " ".join(sentences)
