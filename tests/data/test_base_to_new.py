@@ -45,6 +45,26 @@ def test_without_a_val_part_train_images_that_are_left_validate() -> None:
     assert counts_of(few) == (6, 3, 3, 2)
 
 
+def test_classes_with_fewer_images_than_shots_are_said() -> None:
+    data = published({"train": 14, "val": 6})  # without a test part val tests
+    split = base_to_new_split(data)
+    assert np.bincount(data.labels[split.train]).tolist() == [13, 13, 13]
+    assert split.remarks[-1] == (
+        "split=base_to_new: 3 of 3 base classes have fewer than 16 train images that are no copies,"
+        " the smallest 14; in 3 of 3 base classes no other image is left to validate, so one of "
+        "the shots validates and does not train: split.shots=13 gives all of them as many"
+    )
+    assert len(base_to_new_split(data, shots=13).remarks) == 1
+    assert len(base_to_new_split(data, shots=14).remarks) == 2
+    mixed = published({"train": 16, "val": 2, "test": 1}, without=(("bee", "val"),))
+    (line,) = base_to_new_split(mixed).remarks
+    assert line.startswith("split=base_to_new: in 1 of 3 base classes no other image is left")
+    with_val = base_to_new_split(published({"train": 14, "val": 2, "test": 1}))
+    assert counts_of(with_val)[:2] == (42, 6)
+    assert "the smallest 14: split.shots=14 gives" in with_val.remarks[0]
+    assert base_to_new_split(published({"train": 17, "test": 1})).remarks == ()
+
+
 def test_new_classes_by_name() -> None:
     split = base_to_new_split(published({"train": 20, "test": 3}), unseen=["ant", "cat"])
     assert [split.classes[c] for c in split.unseen] == ["ant", "cat"]

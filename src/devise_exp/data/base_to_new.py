@@ -41,7 +41,8 @@ def base_to_new_split(
 
     Args:
         data: The rows, their classes and their parts: train, val and test.
-        shots: Images of each base class that train, no copies; all but one of a smaller class.
+        shots: Images of each base class that train, no copies; all of a smaller class, but for one
+            that validates if no other image is left. The split's remarks say where that is so.
         val_shots: At most so many of each base class validate: of its val rows, or of its train
             rows that are left.
         seed: Draws them.
@@ -72,9 +73,9 @@ def base_to_new_split(
     train, val, test, remarks = published_rows(data, is_new, _NAME)
     tests = "test" if len(val) or not remarks else "val"
     new_rows = _test_rows(data, is_new, tests)
-    train, val = _draw(data, train, val, (test, new_rows), (shots, val_shots, seed))
+    train, val, fewer = _draw(data, train, val, (test, new_rows), (shots, val_shots, seed))
     split = given_split(data, (train, val, test, new_rows), f"{_NAME}{shots}", seed, clean, is_new)
-    return replace(split, remarks=tuple(remarks))
+    return replace(split, remarks=(*remarks, *fewer))
 
 
 def _second_half(classes: Sequence[str], file: str | None) -> list[str]:
@@ -136,12 +137,16 @@ def _draw(
     val: np.ndarray,
     tested: tuple[np.ndarray, np.ndarray],
     options: tuple[int, int, int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the rows that train and validate; no copy of one another, nor of a tested image."""
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Draw the rows that train and validate; no copy of one another, nor of a tested image.
+
+    Also says which classes have fewer shots.
+    """
     shots, val_shots, seed = options
     taken = {_image(data, row) for rows in tested for row in rows.tolist()}
     kept: list[int] = []
     validating: list[int] = []
+    sizes: list[tuple[int, bool]] = []  # of classes: images that may train, whether others validate
     for c in np.unique(data.labels[train]).tolist():
         rng = class_rng(seed, data.classes[c])
         pools = []
@@ -160,10 +165,32 @@ def _draw(
                 f"split={_NAME}: too few train images of {data.classes[c]} that are no copies of "
                 "others: leave such classes out with subset.min_images"
             )
+        sizes.append((len(trained), bool(checked)))
         n = min(shots, len(trained) - (not checked))
         kept += trained[:n]
         validating += (checked or trained[n:])[:val_shots]
-    return np.sort(np.array(kept, int)), np.sort(np.array(validating, int))
+    drawn = np.sort(np.array(kept, int)), np.sort(np.array(validating, int))
+    return *drawn, _fewer_shots(sizes, shots)
+
+
+def _fewer_shots(sizes: Sequence[tuple[int, bool]], shots: int) -> list[str]:
+    """Say how many classes train on fewer images than the split's name says, and why."""
+    few = [n for n, _ in sizes if n < shots]
+    taken = [n for n, others in sizes if not others and n <= shots]
+    what = []
+    if few:
+        what.append(
+            f"{len(few)} of {len(sizes)} base classes have fewer than {shots} train images that "
+            f"are no copies, the smallest {min(few)}"
+        )
+    if taken:
+        what.append(
+            f"in {len(taken)} of {len(sizes)} base classes no other image is left to validate, so "
+            "one of the shots validates and does not train"
+        )
+    fit = min(n - (not others) for n, others in sizes)
+    remedy = f"split.shots={fit} gives all of them as many"
+    return [f"split={_NAME}: {'; '.join(what)}: {remedy}"] if what else []
 
 
 def _image(data: LabelledRows, row: int) -> str | int:
