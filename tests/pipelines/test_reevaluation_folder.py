@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from helpers.configs import ALONE
 from helpers.images import COLOURS, draw
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 import devise_exp
 from devise_exp.core.errors import InputError
@@ -197,6 +197,21 @@ def test_an_empty_folder_and_wrong_options_are_one_line(reevaluated: Path, tmp_p
         assert len(str(raised.value).splitlines()) == 1
     with pytest.raises(InputError, match=r"data\.levels=2: .*data\.root"):
         devise_exp.evaluate(reevaluated, "data.levels=2")
+
+
+@pytest.mark.parametrize(
+    ("group", "options"),
+    [("backbone", []), ("projection", []), ("word_vectors", ["extra_labels=[zebra]"])],
+)
+def test_parts_of_somebody_are_refused_before_the_images_are_read(
+    searchable: Path, tmp_path: Path, group: str, options: list[str]
+) -> None:
+    run = shutil.copytree(searchable, tmp_path / "run")
+    config = OmegaConf.load(run / "config.yaml")
+    config[group] = {"_target_": "somebody.part"}
+    OmegaConf.save(config, run / "config.yaml")
+    with pytest.raises(InputError, match=f"'somebody.part' as the {group}.*if you trust it, add"):
+        evaluated(run, tmp_path / "nowhere", *options)
 
 
 def test_folders_of_a_split_are_one_of_them_or_all_together(

@@ -79,6 +79,7 @@ def evaluate_quietly(config: DictConfig) -> tuple[EvalReport, Path]:
     # An empty group means the run's own.
     use_user_parts(config)
     index_config = config.index or run.part("index")
+    _require_trust(run, config)
     if settings.data.root is None:
         source = _run_images(run, config.checkpoint)
     else:
@@ -114,6 +115,15 @@ def evaluate_quietly(config: DictConfig) -> tuple[EvalReport, Path]:
         folder = _write_report(run, result, source.content)
     save_predictions(folder, settings.predictions, models, chosen, evaluation, images, labels)
     return result, folder
+
+
+def _require_trust(run: RunFolder, config: DictConfig) -> None:
+    """InputError for parts that are not built unasked, before images are read for minutes."""
+    groups = ["backbone", "projection"] if config.data.root is not None else []
+    if config.extra_labels is not None or config.candidate_sets is not None:
+        groups.append("word_vectors")
+    for group in groups:
+        run.part(group)
 
 
 def _with_hierarchical_precision(
