@@ -163,7 +163,7 @@ def test_a_value_that_is_needed(ran: Command, tmp_path: Path) -> None:
 VALUES = [
     (["split.n_unseen=0"], ["split.n_unseen=0: give a whole number from 1 on"]),
     (["split.n_unseen=7"], ["split.n_unseen=7 of 8 classes", "two seen ones"]),
-    (["split=named", "split.unseen=[catt]"], ["no class catt", "near catt: cat"]),
+    (["split=named", "split.unseen=[catt]"], ["no class catt", "for catt, give cat"]),
     (
         ["split=named", "split.unseen=[cat,dog,lion,tiger,boat,ship,airplane,helicopter]"],
         ["split.unseen names all of the 8 classes"],

@@ -112,8 +112,8 @@ def test_the_fingerprint_tells_splits_apart(animals: LabelledRows) -> None:
         (["cat", "dog", "okapi", "otter", "yak"], "split.unseen names all of the 5 classes"),
         (["cat", "dog", "okapi", "yak"], "split.unseen names all but one of the 5 classes"),
         (["okapi", "cat", "okapi"], "split.unseen names okapi more than once"),
-        (["okapy"], r"no class okapy in the data \(near okapy: okapi\)"),
-        (["zebra?"], r"no class zebra\? in the data \(near zebra\?: none\)"),
+        (["okapy"], "no class okapy in the data, .*: for okapy, give okapi"),
+        (["zebra?"], r"no class zebra\? in the data, .*: take it out"),
     ],
 )
 def test_a_wrong_list_of_unseen_classes(

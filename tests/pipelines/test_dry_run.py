@@ -174,11 +174,20 @@ def test_a_class_name_is_no_markup_and_no_formula(
 def test_a_split_that_cannot_be_made_is_part_of_the_report(
     image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = options(image_tree, "split=named", "split.unseen=[sheep]")
-    refused(r"^split\.unseen: no class sheep in the data", asked, tmp_path, n=3)
+    asked = options(image_tree, "split.n_unseen=7")
+    refused(r"^split\.n_unseen=7 of 8 classes", asked, tmp_path, n=3)
     assert {line["side"] for line in report(tmp_path).values()} == {""}
-    assert "no class sheep" in capsys.readouterr().out
+    assert "split.n_unseen=7" in capsys.readouterr().out
     assert (tmp_path / "pictures.html").read_text(encoding="utf-8").count("<img ") == 3
+
+
+def test_a_misspelt_class_of_the_split_is_refused_before_the_report(
+    image_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = options(image_tree, "split=named", "split.unseen=[catt]")
+    refused(r"^split\.unseen: no class catt in the data, .*: for catt, give cat", asked, tmp_path)
+    assert "catt" not in capsys.readouterr().out
+    assert not any(tmp_path.iterdir())
 
 
 def test_without_images_there_is_the_report_alone(

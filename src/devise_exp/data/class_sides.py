@@ -18,6 +18,10 @@ from devise_exp.data.verdict_kinds import CLEAN, NOT_IDENTIFIED, OVERLAPPING
 _LEAST_SEEN = 4  # of a table that says anything
 
 
+class UnknownClassError(InputError):
+    """An option names a class that the data do not have."""
+
+
 def draw_unseen(classes: Sequence[str], n_unseen: int | None, seed: int) -> list[str]:
     """Draw the unseen classes.
 
@@ -112,7 +116,8 @@ def choose_sides(
         The rows with the classes that take part, and (C,) bool: the unseen ones of these.
 
     Raises:
-        InputError: If a class is unknown or listed twice, or too few classes remain.
+        UnknownClassError: If a class is unknown.
+        InputError: If a class is listed twice, or too few classes remain.
     """
     _check_seed(seed)
     classes, labels = data.classes, data.labels
@@ -138,10 +143,10 @@ def _check_unseen(unseen: Sequence[str], classes: Sequence[str]) -> None:
     unknown = [c for c in unseen if c not in names]
     if unknown:
         near = nearest_spellings(unknown[0], classes)
-        raise InputError(
-            f"split.unseen: no class {listed(unknown)} in the data (near {unknown[0]}: "
-            f"{', '.join(near) or 'none'}); give names as in the merged class list, without those "
-            "that subset or labels.on_missing leave out"
+        hint = f"for {unknown[0]}, give {' or '.join(near)}" if near else "take it out"
+        raise UnknownClassError(
+            f"split.unseen: no class {listed(unknown)} in the data, which have {len(classes)} "
+            f"classes after subset, labels.merges and labels.on_missing: {hint}"
         )
     if not 0 < len(unseen) < len(classes) - 1:
         number = {0: "none", len(classes): "all"}.get(len(unseen), "all but one")

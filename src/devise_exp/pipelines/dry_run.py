@@ -14,10 +14,17 @@ from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import write_text
 from devise_exp.core.name_lists import check_names_file, write_names
+from devise_exp.data.class_sides import UnknownClassError
 from devise_exp.data.splits import Split
 from devise_exp.pipelines.class_words import ClassWords
 from devise_exp.pipelines.few_classes import require_classes
-from devise_exp.pipelines.labelled import LabelledImages, draws_clean, read_labelled, read_split
+from devise_exp.pipelines.labelled import (
+    LabelledImages,
+    draw_split,
+    draws_clean,
+    read_labelled,
+    read_split,
+)
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.user_parts import use_user_parts
 from devise_exp.reports.tables import to_csv
@@ -38,8 +45,9 @@ def preview(
 ) -> None:
     """Print how each class gets its words; write labels.csv and a sheet of training images.
 
-    Classes without a word vector, and a split that cannot be made, are part of the report. At the
-    end, what a training would refuse is refused in the same line: the words first, then the split.
+    A misspelt class of the split is refused first. Classes without a word vector, and a split that
+    cannot be made for another reason, are part of the report. At the end, what a training would
+    refuse is refused in the same line: the words first, then the split.
 
     Args:
         overrides: Of train.py's config.
@@ -62,6 +70,7 @@ def preview(
     read_settings(config)
     use_user_parts(config)
     labelled = read_labelled(config, config.labels.on_missing, strict=False)
+    _check_names(config, labelled)
     looked = _look(config, labelled)
     for line in labelled.dataset.about:
         notify(line)
@@ -72,6 +81,26 @@ def preview(
         _announce_audit(looked.split, looked.audit)
     _write_sheet(labelled, looked, folder, n, seed)
     _end(config, labelled, looked, unseen_file)
+
+
+def _takes_missing(config: DictConfig) -> bool:
+    """Whether classes without a word take part in the split that a look shows.
+
+    Such a class stops a training; what mends that must not deal the classes anew.
+    """
+    return str(config.labels.on_missing) == "error"
+
+
+def _check_names(config: DictConfig, labelled: LabelledImages) -> None:
+    """Refuse a misspelt class of the split at once; what else is wrong is part of the report."""
+    if draws_clean(config):
+        return
+    try:
+        draw_split(config, labelled, _takes_missing(config))
+    except UnknownClassError:
+        raise
+    except InputError:
+        pass
 
 
 def _end(
@@ -107,8 +136,6 @@ def _look(config: DictConfig, labelled: LabelledImages) -> _Looked:
     from devise_exp.pipelines.prepare import read_backbone
 
     split, failure, backbone, trouble, audit, verdicts = None, "", None, None, None, None
-    # A class without a word stops a training; what mends that must not deal the classes anew.
-    with_missing = config.labels.on_missing == "error"
     try:
         backbone = read_backbone(config)
     except InputError as error:
@@ -119,7 +146,7 @@ def _look(config: DictConfig, labelled: LabelledImages) -> _Looked:
     try:
         if trouble is not None and draws_clean(config):
             raise trouble
-        split = read_split(config, labelled, with_missing, verdicts).split
+        split = read_split(config, labelled, _takes_missing(config), verdicts).split
         require_classes(config, split)
     except InputError as error:
         failure = str(error)

@@ -210,18 +210,19 @@ def read_split(
         return split_images(data, _splitter(config), labelled.dataset.looks, **copies)
 
 
-def draw_split(config: DictConfig, labelled: LabelledImages) -> Split:
+def draw_split(config: DictConfig, labelled: LabelledImages, with_missing: bool = False) -> Split:
     """Split as `read_split`, but do not look for copies, which may take longer.
 
     Args:
         config: Of train.py.
         labelled: The images.
+        with_missing: As for `read_split`.
 
     Returns:
         The split, with rows that copies may move.
     """
     with as_input_error("split"), user_errors("split", user_target(config, "split")):
-        return _splitter(config)(_rows(labelled, with_missing=False))
+        return _splitter(config)(_rows(labelled, with_missing))
 
 
 def _splitter(config: DictConfig) -> Callable[[LabelledRows], Split]:
