@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from devise_exp.core.errors import InputError
+from devise_exp.text import sentence_vectors
 from devise_exp.text.sentence_encoder import load_minilm, load_sentence_encoder
 from devise_exp.text.sentence_vectors import sentence_encoder, sentence_minilm
 
@@ -37,6 +38,18 @@ def test_a_folder_gives_the_vectors_of_its_model(tmp_path: Path) -> None:
     texts = ["sea horse", "a cat lying on a sofa"]
     np.testing.assert_allclose(vectors.encode_texts(texts), ours.encode_texts(texts), atol=1e-6)
     assert vectors.dim == ours.dim
+
+
+def test_the_lack_of_glosses_is_said_unless_each_class_is_described(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sentence_vectors, "find_wordnet", lambda: None)
+    sentence_minilm()
+    assert "described by their names alone" in capsys.readouterr().err
+    (tmp_path / "texts.json").write_text('{"cat": ["it purrs"], "dog": ["it barks"]}')
+    vectors = sentence_minilm(descriptions=tmp_path / "texts.json")
+    assert vectors.wordnet is None
+    assert "names alone" not in capsys.readouterr().err
 
 
 def test_descriptions_are_averaged_by_hand(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ AUTO = "auto"
 FEW_CLASSES = 60  # of fewer seen classes two folds say little of gamma: their best ones differ
 _MAX_FOLDS = 12
 _CLASSES_IN_ALL = 240  # seen classes times folds, about what all trainings on folds may take
-_LEAST = 8  # seen classes: a fifth of fewer are no two
-
-
-_ALLOWED = f"a whole number from 2 to half the seen classes ({_LEAST} or more), 0 for none, or auto"
+LEAST_CLASSES = 8  # seen classes: a fifth of fewer are no two
+_ALLOWED = (
+    f"a whole number from 2 to half the seen classes ({LEAST_CLASSES} or more), 0 for none, or auto"
+)
 
 
 def draw_class_folds(
@@ -78,13 +78,13 @@ def _allowed(n_folds: int | str, n_seen: int, strict: bool) -> int:
     """The number of folds, if it is one that so many seen classes allow."""
     if type(n_folds) is not int or n_folds < 0:
         raise InputError(f"class_folds={n_folds}: give {_ALLOWED}")
-    most = n_seen // 2 if n_seen >= _LEAST else 0
+    most = n_seen // 2 if n_seen >= LEAST_CLASSES else 0
     if n_folds == 0 or 2 <= n_folds <= most or not strict:
         return n_folds
     if not most:
         raise InputError(
             f"class_folds={n_folds}: {n_seen} seen classes allow no class fold, which takes "
-            f"{_LEAST} of them: give auto, or 0 for none"
+            f"{LEAST_CLASSES} of them: give auto, or 0 for none"
         )
     raise InputError(
         f"class_folds={n_folds}: {n_seen} seen classes allow 2 to {most} class folds: give such a "

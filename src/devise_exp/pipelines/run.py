@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
+from devise_exp.data.class_folds import LEAST_CLASSES
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
 from devise_exp.evaluation.records import INFORMED
@@ -158,7 +159,7 @@ def _prepare(
     about = data.about() | {
         "hierarchy": hierarchy.source,
         "hierarchy/unplaced": int((~hierarchy.placed).sum()),
-        **_selection_source(config, len(folds)),
+        **_selection_source(config, len(folds), len(data.split.seen)),
     }
     return RunState(
         config=config,
@@ -173,12 +174,13 @@ def _prepare(
     )
 
 
-def _selection_source(config: DictConfig, n_folds: int) -> dict[str, str | int]:
+def _selection_source(config: DictConfig, n_folds: int, n_seen: int) -> dict[str, str | int]:
     """What hyperparameters were selected by: so many class folds, or another run."""
     if config.hyperparameters_from is not None:
         return {"choices": Path(str(config.hyperparameters_from)).name}
     if config.class_folds and not n_folds:
-        warn("no class fold is possible, so no prior and no calibration were chosen")
+        needed = f": {LEAST_CLASSES} seen classes or more are needed" * (n_seen < LEAST_CLASSES)
+        warn(f"no class fold is possible, so no prior and no calibration were chosen{needed}")
     return {"rehearsals": n_folds}
 
 

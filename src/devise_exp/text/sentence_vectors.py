@@ -50,10 +50,9 @@ def sentence_minilm(
         InputError: A package or WordNet is not installed, or a value is wrong.
     """
     prompts = _checked(templates, glove_weight)
-    return _vectors(
-        "sentence_minilm", load_minilm(), prompts, _wordnet(glosses, wordnet), glove_weight,
-        read_described(descriptions, described_as, undescribed),
-    )  # fmt: skip
+    described = read_described(descriptions, described_as, undescribed)
+    nouns = _wordnet(glosses, wordnet, described)
+    return _vectors("sentence_minilm", load_minilm(), prompts, nouns, glove_weight, described)
 
 
 def sentence_encoder(
@@ -91,10 +90,9 @@ def sentence_encoder(
     """
     prompts = _checked(templates, glove_weight)
     encoder = load_sentence_encoder(model)
-    return _vectors(
-        f"sentence_encoder {encoder.title}", encoder, prompts, _wordnet(glosses, wordnet),
-        glove_weight, read_described(descriptions, described_as, undescribed),
-    )  # fmt: skip
+    described = read_described(descriptions, described_as, undescribed)
+    nouns, title = _wordnet(glosses, wordnet, described), f"sentence_encoder {encoder.title}"
+    return _vectors(title, encoder, prompts, nouns, glove_weight, described)
 
 
 def _vectors(
@@ -141,8 +139,10 @@ def _checked(templates: Templates, glove_weight: float) -> tuple[str, ...]:
     return prompts
 
 
-def _wordnet(glosses: bool | str, folder: str | Path | None) -> WordNet | None:
-    """Open WordNet if definitions are wanted."""
+def _wordnet(
+    glosses: bool | str, folder: str | Path | None, described: Described
+) -> WordNet | None:
+    """Open WordNet if definitions are wanted; classes with descriptions can do without."""
     if glosses not in (True, False, "auto"):
         raise InputError(f"word_vectors.glosses is {glosses!r}: say auto, true or false")
     if glosses is False:
@@ -151,7 +151,8 @@ def _wordnet(glosses: bool | str, folder: str | Path | None) -> WordNet | None:
     if path is not None:
         return WordNet(path)
     if glosses == "auto":
-        notify("no WordNet is found, so classes are described by their names alone")
+        if described.descriptions is None:
+            notify("no WordNet is found, so classes are described by their names alone")
         return None
     raise InputError(
         "word_vectors.glosses=true needs WordNet: install Debian's wordnet-base, or say with "
