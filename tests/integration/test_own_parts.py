@@ -241,7 +241,8 @@ def test_a_loss_that_fails_in_the_middle_of_a_training_is_one_line(there: Path) 
     late = ["loss._target_=late_loss.late", "logger=none", "hydra.run.dir=late"]
     code, errors = command(there, "train", *options, *late)
     assert code == 2
-    line = errors.strip().splitlines()[-1]
+    *_, how, line = errors.strip().splitlines()
+    assert re.search(r"the run is not finished; go on with: .*resume=\S+late trust=true", how)
     assert re.search(r"error: code of your own failed: ArithmeticError: the fifth batch", line)
     assert re.search(r"\(.*late_loss\.py, line 9\): mend it there", line)
     assert "Traceback" not in errors

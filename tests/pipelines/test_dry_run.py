@@ -67,7 +67,7 @@ def test_the_report_has_every_class_with_its_words_and_side(
     printed = said.out
     # cat and dog: 0.92 in GloVe's 50 dimensions.
     assert "cat and dog (0.92" in said.err or "dog and cat (0.92" in said.err
-    assert "most such pairs are confused" in said.err
+    assert "most such classes are confused" in said.err
     assert all(name in printed for name in COLOURS)
     assert "6 seen, 2 unseen" in printed
     assert (tmp_path / "pictures.html").read_text(encoding="utf-8").count("<img ") == 5

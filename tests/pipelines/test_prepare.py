@@ -323,7 +323,7 @@ def test_two_classes_of_one_vector_are_refused_and_near_ones_named(
     assert "++labels.merges.dog=cat" in line
     near = vector_file(tmp_path / "near.txt", cat=row, dog="1 0.1 0 0 0 0 0 0")
     checks.announce(prepare(config(*strict(*CLEAN), *near)))
-    assert "1 pairs of classes have nearly the same vector" in (err := capsys.readouterr().err)
+    assert "1 pair of classes has nearly the same vector" in (err := capsys.readouterr().err)
     assert "cat and dog (0.995)" in err
 
 

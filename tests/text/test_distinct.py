@@ -60,7 +60,7 @@ def test_unseen_classes_with_near_names_are_named() -> None:
     ]
     assert near_classes(NAMES, vectors, 0.7).n == 4  # with the two seen ones
     line = confused_line(NAMES, vectors, unseen)
-    assert line.startswith("3 pairs of names with an unseen one are so near each other")
+    assert line.startswith("3 pairs of names with an unseen one, so near each other")
     assert "sentence_minilm" in line
     assert confused_line(NAMES, np.eye(5, dtype=np.float32), unseen) == ""
 

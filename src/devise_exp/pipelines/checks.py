@@ -143,7 +143,8 @@ def _announce_words(data: ExperimentData) -> None:
     names = [r.name for r in data.resolutions]
     near = near_classes(names, data.class_vectors)
     if near.n:
-        warn(f"{near.n} pairs of classes have nearly the same vector, so few images tell: {near}")
+        counted = "1 pair of classes has" if near.n == 1 else f"{near.n:,} pairs of classes have"
+        warn(f"{counted} nearly the same vector, so few images tell: {near}")
     words, seen = [r.display_name for r in data.resolutions], {*data.split.seen.tolist()}
     is_seen = [c in seen for c in range(len(names))]
     if same := same_things(names, words, data.class_vectors, is_seen):

@@ -48,6 +48,7 @@ from devise_exp.reports.predictions import images_of_run
 from devise_exp.reports.run_tables import run_title
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
+from devise_exp.runs.trusted_config import user_parts
 from devise_exp.text.word_checks import check_words
 from devise_exp.training.lightning import silence_lightning
 from devise_exp.training.module import SCORE, DeviseModule
@@ -92,7 +93,11 @@ def train(
         if not quietly:
             _show(run.path, finished)
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(_what_is_left(run)) from error
+        raise KeyboardInterrupt(_what_is_left(run, config)) from error
+    except Exception:
+        if run.unfinished:
+            notify(_what_is_left(run, config))
+        raise
     finally:
         remove_empty(folder)
     return finished.report.values | finished.best
@@ -118,10 +123,12 @@ def _train(
     return FinishedRun(report=report, best=best, about=state.about, page=state.settings.report)
 
 
-def _what_is_left(run: RunFolder) -> str:
-    """What a person who has stopped a run has got, and how to go on."""
+def _what_is_left(run: RunFolder, config: DictConfig) -> str:
+    """What a person has got whose run has stopped or failed, and how to go on."""
     if run.unfinished:
-        return f"the run is not finished; go on with: {spelled('train', resume=run.path)}"
+        trust = " trust=true" if user_parts(config) else ""
+        command = spelled("train", resume=run.path)
+        return f"the run is not finished; go on with: {command}{trust}"
     if (run.path / "metrics.json").is_file():
         return f"the run is finished: {run.path}"
     return "the run had not begun; the same command starts it"

@@ -126,10 +126,11 @@ def confused_line(names: Sequence[str], vectors: np.ndarray, unseen: np.ndarray)
     near = near_classes(names, vectors, CONFUSED, unseen)
     if not near.n:
         return ""
+    pairs = "1 pair" if near.n == 1 else f"{near.n:,} pairs"
     return (
-        f"{near.n:,} pairs of names with an unseen one are so near each other (cosine above "
-        f"{CONFUSED}) that most such pairs are confused: {near}: descriptions or sentences may "
-        "tell them apart (word_vectors=sentence_minilm, or a file of descriptions)"
+        f"{pairs} of names with an unseen one, so near each other (cosine above {CONFUSED}) that "
+        f"most such classes are confused: {near}: descriptions or sentences may tell them apart "
+        "(word_vectors=sentence_minilm, or a file of descriptions)"
     )
 
 
