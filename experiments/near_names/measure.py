@@ -22,8 +22,8 @@ BOUNDS = (-1.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.01)
 MANY = 0.2  # of the images of one class that are named as the other
 
 
-def pairs_of(run: Path) -> list[tuple[float, float]]:
-    """Cosine of the word vectors and the larger share of images, of each pair of unseen classes."""
+def pairs_of(run: Path) -> list[tuple[str, float, float]]:
+    """Names, cosine of the word vectors and larger share of images, of pairs of unseen classes."""
     folder = RunFolder.existing(run)
     ids = {record.name: i for i, record in enumerate(folder.classes())}
     counts = np.zeros((len(ids), len(ids)))
@@ -35,20 +35,31 @@ def pairs_of(run: Path) -> list[tuple[float, float]]:
     shares = counts[np.ix_(unseen, unseen)] / counts[unseen].sum(axis=1, keepdims=True)
     vectors = folder.class_vectors()[unseen]
     cosines, worst = vectors @ vectors.T, np.maximum(shares, shares.T)
-    upper = np.triu_indices(len(unseen), 1)
-    return list(zip(cosines[upper].tolist(), worst[upper].tolist(), strict=True))
+    classes = np.array(list(ids))[unseen]
+    rows, columns = np.triu_indices(len(unseen), 1)
+    return [
+        (f"{classes[i]} {classes[j]}", float(cosines[i, j]), float(worst[i, j]))
+        for i, j in zip(rows, columns, strict=True)
+    ]
 
 
 @command
 def main(runs: Sequence[Path]) -> None:
-    pairs = np.array([pair for run in runs for pair in pairs_of(run)])
-    table = Table("cosine", "pairs", "mean share", f"pairs with more than {MANY:.0%}")
+    pairs = [pair for run in runs for pair in pairs_of(run)]
+    table = Table(
+        "cosine",
+        "pairs in all runs",
+        "different pairs",
+        "mean share",
+        f"pairs with more than {MANY:.0%}",
+    )
     for low, high in pairwise(BOUNDS):
-        shares = pairs[(pairs[:, 0] >= low) & (pairs[:, 0] < high), 1]
-        if len(shares):
+        within = [(names, share) for names, cosine, share in pairs if low <= cosine < high]
+        if within:
+            shares = np.array([share for _, share in within])
             bound = f"{low:.1f} to {min(high, 1):.1f}"
-            cells = f"{len(shares):,}", f"{shares.mean():.1%}", f"{(shares > MANY).mean():.0%}"
-            table.add_row(bound, *cells)
+            counts = f"{len(within):,}", f"{len({names for names, _ in within}):,}"
+            table.add_row(bound, *counts, f"{shares.mean():.1%}", f"{(shares > MANY).mean():.0%}")
     Console().print(table)
 
 

@@ -25,6 +25,16 @@ def raises(x):
 
 def calls_torch(x):
     return torch.zeros(2) @ torch.zeros(3)
+
+
+def takes_all(x):
+    raise MemoryError("all of it")
+
+
+def calls_this_package(x):
+    from devise_exp.core.vectors import normalize_rows
+
+    return normalize_rows(x)
 """
 
 
@@ -61,6 +71,16 @@ def test_the_line_names_the_users_file(module: ModuleType, name: str, line: str)
     error = raised_by(getattr(module, name))
     assert raised_by_user_code(error)
     assert re.match(line, user_message(error) or "")
+
+
+def test_memory_that_is_used_up_is_nobodys_fault(module: ModuleType) -> None:
+    assert not raised_by_user_code(raised_by(module.takes_all))
+
+
+def test_an_error_of_this_package_below_a_users_code_keeps_its_traceback(
+    module: ModuleType,
+) -> None:
+    assert not raised_by_user_code(raised_by(module.calls_this_package))
 
 
 def test_an_error_of_this_package_or_of_a_library_keeps_its_traceback() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.tiny_hierarchy import TREE
 
+from devise_exp.core.errors import InputError
 from devise_exp.evaluation import candidate_sets
 from devise_exp.evaluation.candidate_sets import (
     PlacedLabels,
@@ -34,6 +35,17 @@ def test_a_set_has_two_protocols_of_the_unseen_classes_in_it() -> None:
         "all_unseen": ([1, 2, 4, 5, 7, 8], [1, 2, 4], "unseen"),
         "all_all_unseen": ([0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 4], "unseen"),
     }
+
+
+def test_a_k_above_the_labels_that_a_class_can_reach_is_refused() -> None:
+    """A label that has nothing in common with others is no right answer for them."""
+    labels = PlacedLabels(nodes=("lion", "ghost", "tiger"), hypernyms=TREE | {"ghost": ()}, sets={})
+    protocol = Protocol(name="all", images="unseen", candidates=np.arange(3))
+    ranked = np.array([[0, 1, 2], [1, 0, 2]])
+    (hp, *_) = hierarchical_records("devise", protocol, ranked, np.array([0, 1]), (1,), labels)
+    assert hp.value == 1.0
+    with pytest.raises(InputError, match="k is 2"):
+        hierarchical_records("devise", protocol, ranked, np.array([0, 1]), (2,), labels)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 256])

@@ -241,10 +241,15 @@ def test_candidate_sets_of_imagenet21k(
         **of_set,
         **{n: v for n, v in result.items() if n.startswith("method/chance/hop2_unseen")},
     }
+    few = [nodes[i] for i in RunFolder(folder).class_ids()[1].tolist() if nodes[i]]
+    (tmp_path / "few.txt").write_text("\n".join([*few, "n02129165"][:3]))
+    result = again(folder, f"candidate_sets=[hop1,{tmp_path}/few.txt]", "ks=2", "index=exact")
+    assert ("listed_unseen/hit@2" in result) == (len(few) > 1)  # hit@2 of two says nothing
     (tmp_path / "wrong.txt").write_text("n02129165\nlion\n")
     for given, words in (
         ("hop9", "candidate_sets=hop9: choose among hop1, hop2, hop3, imagenet21k, or give"),
         ("[]", "candidate_sets is empty"),
+        (f"[{tmp_path}/ids.txt,{tmp_path}/few.txt]", "few.txt: a second file"),
         (str(tmp_path / "wrong.txt"), "lion: no label of ImageNet-21K"),
         (str(tmp_path / "nowhere.txt"), "nowhere.txt"),
     ):

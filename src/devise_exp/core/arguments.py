@@ -58,7 +58,10 @@ def checks_arguments(function: Callable[Arguments, Result]) -> Callable[Argument
 
     @functools.wraps(function)
     def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        given: dict[str, Any] = signature.bind(*args, **kwargs).arguments
+        try:
+            given: dict[str, Any] = signature.bind(*args, **kwargs).arguments
+        except TypeError:  # Python's own says of which function
+            return function(*args, **kwargs)
         for name, value in given.items():
             if name in hints and not _fits(value, hints[name]):
                 shown = " ".join(repr(value).split())[:_LONGEST]

@@ -40,16 +40,21 @@ def raised_by_user_code(error: BaseException) -> bool:
 
     Returns:
         True if a file that is neither Python's, nor installed, nor of this package, nor the
-        program itself has raised it or has called what raised it.
+        program itself has raised it, or has called a library that raised it. Memory that is used
+        up is nobody's fault.
     """
+    if isinstance(error, MemoryError) or "out of memory" in str(error):
+        return False
     return _user_frame(error) is not None
 
 
 def _user_frame(error: BaseException) -> traceback.FrameSummary | None:
-    """The last line of a user's own code on the way to an error."""
+    """The last line of a user's own code on the way to an error, if it called this package not."""
     program = getattr(sys.modules.get("__main__"), "__file__", None)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename).absolute()
+        if _PACKAGE in path.parents:
+            return None
         is_file = not frame.filename.startswith("<") and path.is_file()
         if is_file and str(path) != str(Path(program or "").absolute()) and not _is_others(path):
             return frame

@@ -53,10 +53,11 @@ def class_folders(
         if is_system_folder(folder.name) or not folder.is_dir():
             continue
         class_name = portable(folder.name)
+        n_notes = len(notes)
         files = files_below(folder, notes, root)
         if pattern is not None:
             files = [file for file in files if pattern.fullmatch(file)]
-        if not files:
+        if not files and len(notes) == n_notes:
             notes.append(f"{class_name}: no images in this class folder")
         for file in files:
             row = f"{class_name}/{portable(file)}"

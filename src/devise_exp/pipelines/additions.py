@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hydra.utils import instantiate
@@ -14,6 +14,7 @@ from devise_exp.methods.prior import Priors
 from devise_exp.pipelines.option_errors import as_written
 
 ADDITIONS = ("prior", "classifiers")  # groups of the config
+_WEIGHTS = ("prior/weight", "classifiers/share")  # hyperparameters: how much of each is added
 
 
 def additions_of(
@@ -57,3 +58,17 @@ def checked_additions(method: str, names: Any) -> tuple[str, ...]:
             f"{' and '.join(ADDITIONS)}, which may be empty"
         )
     return tuple(map(str, names))
+
+
+def has_addition(hyperparameters: Mapping[str, Any]) -> bool | None:
+    """Tell whether anything of the pretraining was added to a method.
+
+    Args:
+        hyperparameters: As chosen on class folds.
+
+    Returns:
+        Whether the prior or the predicted classifiers have a weight; None if nothing of the kind
+        was to choose.
+    """
+    weights = [hyperparameters[key] for key in _WEIGHTS if key in hyperparameters]
+    return any(weights) if weights else None

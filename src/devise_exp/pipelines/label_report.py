@@ -16,11 +16,10 @@ from devise_exp.reports.table_views import to_rich
 from devise_exp.reports.tables import Column, Table
 from devise_exp.reports.word_cells import CHECK_HEADINGS, check_cells
 from devise_exp.text import labels
-from devise_exp.text.distinct import confused_line
+from devise_exp.text.distinct import confused_line, is_glove
 from devise_exp.text.labels import RULES, Resolution
 from devise_exp.text.missing_words import MAX_HINTED
 from devise_exp.text.name_lookup import suggest_words
-from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_checks import WordCheck, check_words
 from devise_exp.text.word_vectors.vectors import WordVectors
 
@@ -104,10 +103,11 @@ def confused_names(labelled: LabelledImages, split: Split | None) -> str:
         split: Seen and unseen classes; None: all may be unseen.
 
     Returns:
-        One line; "" if there are none, or if the vectors are those of sentences.
+        One line; "" if there are none, or if the vectors are not GloVe's, for which it was
+        measured.
     """
     _, known = labelled.with_word_vectors()
-    if not known or isinstance(labelled.vocabulary, SentenceVectors):
+    if not known or not is_glove(labelled.vocabulary.name):
         return ""
     names = [resolution.name for resolution in known]
     unseen = None if split is None else {split.classes[i] for i in split.unseen}

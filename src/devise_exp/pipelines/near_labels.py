@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from devise_exp.evaluation.candidate_sets import PlacedLabels
 from devise_exp.methods.pretraining_words import category_vectors
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.word_vectors.vectors import WordVectors
+from devise_exp.text.wordnet.hierarchy import Hierarchy
 from devise_exp.text.wordnet.imagenet21k import LabelTree, shipped_imagenet21k
 from devise_exp.text.wordnet.nouns import shipped_nouns
 
 HOPS = {"hop1": 1, "hop2": 2, "hop3": 3}
 ALL, LISTED = "imagenet21k", "listed"
+ROOT = "n00001740"  # entity, the root of WordNet's nouns
 _SAME = 1 - 1e-6  # cosine of two labels of the same words
 
 
@@ -58,13 +61,15 @@ def near_labels(
         InputError: A set is unknown, its file holds other things, no class of the run has a place,
             or no label is left.
     """
-    tree, hierarchy = shipped_imagenet21k(), run.hierarchy()
+    hierarchy = run.hierarchy()
+    tree = _joined(shipped_imagenet21k(), hierarchy)
     seen, unseen = run.class_ids()
     nodes = hierarchy.nodes
-    if not any(nodes[i] for i in unseen.tolist()):
+    n_placed = sum(nodes[i] is not None for i in unseen.tolist())
+    if not n_placed:
         raise InputError(
-            f"candidate_sets: {run.path}: no unseen class has a sense in WordNet, which its images "
-            "could be judged by: evaluate a run whose classes are nouns or WordNet ids"
+            f"candidate_sets: {run.path}: no unseen class has a place in WordNet: evaluate a run "
+            "whose classes are those of a known data set, or are named by WordNet ids"
         )
     members = _members(sets, tree, [node for i in seen.tolist() if (node := nodes[i])])
     here = set(nodes)
@@ -86,7 +91,7 @@ def near_labels(
     of_classes = {node: np.flatnonzero([other == node for other in nodes]) for node in here if node}
     placed = PlacedLabels(
         nodes=[*nodes, *[None] * (first_id - len(nodes)), *ids],
-        hypernyms={**tree.hypernyms, **hierarchy.hypernyms},
+        hypernyms=tree.hypernyms,
         sets={name: _ids_of(m, ids, of_classes) for name, m in members.items()},
     )
     return NearLabels(
@@ -97,8 +102,16 @@ def near_labels(
             "candidates/labels": len(kept),
             "candidates/no_vector": len(wanted) - len(known),
             "candidates/same_words": len(known) - len(kept),
+            "candidates/unseen_placed": n_placed,
         },
     )
+
+
+def _joined(tree: LabelTree, hierarchy: Hierarchy) -> LabelTree:
+    """The tree of the labels and of the run's classes; roots of their own hang under the root."""
+    hypernyms = {**tree.hypernyms, **hierarchy.hypernyms}
+    one_root = {n: above or (ROOT,) * (n != ROOT) for n, above in hypernyms.items()}
+    return LabelTree(tree.labels, one_root)
 
 
 def _members(
@@ -110,10 +123,17 @@ def _members(
         raise InputError(f"candidate_sets is empty: give {listed([*HOPS, ALL])} or a file, or null")
     members = {}
     for name in asked:
+        if name in HOPS and not seen:
+            raise InputError(
+                f"candidate_sets={name}: no seen class has a place in WordNet: choose {ALL}, or "
+                "give a file"
+            )
         if name in HOPS:
             members[name] = frozenset(tree.within(seen, HOPS[name]))
         elif name == ALL:
             members[name] = frozenset(tree.labels)
+        elif LISTED in members:
+            raise InputError(f"candidate_sets: {name}: a second file: join both into one")
         else:
             members[LISTED] = _listed_ids(name, tree)
     return members
@@ -121,7 +141,7 @@ def _members(
 
 def _listed_ids(file: str, tree: LabelTree) -> frozenset[str]:
     """The WordNet ids of a file."""
-    if not re.search(r"[./\\]", file):
+    if not re.search(r"[./\\]", file) and not Path(file).is_file():
         raise InputError(
             f"candidate_sets={file}: choose among {listed([*HOPS, ALL])}, or give a text file of "
             "WordNet ids, one a line"

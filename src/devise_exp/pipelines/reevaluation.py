@@ -101,7 +101,11 @@ def evaluate_quietly(config: DictConfig) -> tuple[EvalReport, Path]:
         about |= near.about
     available = protocols_of(run, models, extra, "train" in models[0].parts)
     if near is not None:
-        available += candidate_protocols(near.placed, *run.class_ids())
+        of_sets = candidate_protocols(near.placed, *run.class_ids())
+        for name in near.placed.sets:
+            if not any(protocol.name == f"{name}_unseen" for protocol in of_sets):
+                notify(f"candidate_sets: {name} holds no unseen class, so it has no row")
+        available += of_sets
     if settings.data.root is not None:
         available = tuple(p for p in available if _has_images(models[0], p))
     chosen = select_protocols(available, config.protocols)
@@ -136,7 +140,8 @@ def _with_hierarchical_precision(
     """Add hp@k of the trained model in those protocols whose labels the run's hierarchy lacks."""
     measured = {r.protocol for r in result.records if r.metric == "hp" and r.method == MODEL}
     for protocol in protocols:
-        if protocol.name.startswith((*labels.sets,)) and protocol.name not in measured:
+        is_asked = protocol.name.startswith((*labels.sets,)) and protocol.name in evaluation.truth
+        if is_asked and protocol.name not in measured:
             neighbours = evaluation.neighbours[method_key(MODEL, protocol.name)]
             truth = evaluation.truth[protocol.name]
             of_protocol = ks_of(protocol, ks)

@@ -22,7 +22,7 @@ from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
 from devise_exp.methods.pretraining_words import missing_classifier
 from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
-from devise_exp.pipelines.additions import additions_of
+from devise_exp.pipelines.additions import additions_of, has_addition
 from devise_exp.pipelines.distributed import as_rank_0, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
@@ -231,10 +231,11 @@ def _fit_methods(
     )
     fits = [MethodFit(MODEL, model.fitted.hyperparameters, model)]
     fits += plain_name_fits(config, data, model, trained, state.about)
-    informed = [fit.name for fit in fits] if any(additions_of(config)) else []
+    informed = [fit.name for fit in fits] if has_addition(model.fitted.hyperparameters) else []
     for method in methods_of(config, data, project):
         fits.append(MethodFit(method.name, *reused.fit(method, task, folds)))
-        informed += [method.name] * method.uses_pretraining
+        added = has_addition(fits[-1].hyperparameters)
+        informed += [method.name] * (method.uses_pretraining if added is None else added)
     if task.pretraining is not None and informed:
         state.about[INFORMED] = ", ".join(informed)
     return trained, fits

@@ -14,8 +14,7 @@ from devise_exp.text.resolution import Resolution
 
 SAME = 1e-6  # the largest difference of one component; float32 sums differ by less
 NEAR = 0.98  # cosine
-# Cosine of word vectors from which on a model takes the images of one unseen class for those of the
-# other: of such pairs 8 of 9, of those from 0.5 to 0.7 one in four (experiments/near_names).
+# Cosine of GloVe's vectors above which two unseen classes may be confused (experiments/near_names).
 CONFUSED = 0.7
 _BLOCK = 2048  # rows that are compared with all others at a time
 
@@ -84,7 +83,6 @@ def near_classes(
     names: Sequence[str],
     vectors: np.ndarray,
     least: float = NEAR,
-    unseen: np.ndarray | None = None,
 ) -> NearClasses:
     """Find classes whose vectors are near each other.
 
@@ -92,7 +90,6 @@ def near_classes(
         names: C classes.
         vectors: (C, D) unit rows.
         least: The pairs have a larger cosine.
-        unseen: (C,) bool: a pair has one of these classes at least; None: any pair counts.
 
     Returns:
         The pairs, the nearest first.
@@ -100,8 +97,6 @@ def near_classes(
     n, pairs = 0, []
     for start in range(0, len(vectors), _BLOCK):
         cosines = np.triu(vectors[start : start + _BLOCK] @ vectors.T, start + 1)
-        if unseen is not None:
-            cosines *= unseen[start : start + _BLOCK, None] | unseen
         rows, columns = np.nonzero(cosines > least)
         n += len(rows)
         near = cosines[rows, columns]
@@ -112,24 +107,37 @@ def near_classes(
     return NearClasses(n, tuple(nearest[:MAX_LISTED]))
 
 
+def is_glove(word_vectors: str) -> bool:
+    """Tell whether word vectors are GloVe's, by their name.
+
+    Args:
+        word_vectors: Such as "glove_6b_50d", or the name of a file, "glove.6B.300d.txt".
+
+    Returns:
+        Whether the name says so.
+    """
+    return word_vectors.lower().startswith("glove")
+
+
 def confused_line(names: Sequence[str], vectors: np.ndarray, unseen: np.ndarray) -> str:
-    """Say which unseen classes a model will take for another, by their word vectors alone.
+    """Say which unseen classes a model may take for one another, by their word vectors alone.
 
     Args:
         names: C classes.
-        vectors: (C, D) unit rows of word vectors; sentences have cosines of another scale.
+        vectors: (C, D) unit rows of GloVe; the cosines of others are of another scale.
         unseen: (C,) bool.
 
     Returns:
         One line of bounded length; "" without such classes.
     """
-    near = near_classes(names, vectors, CONFUSED, unseen)
+    names = [name for name, is_unseen in zip(names, unseen, strict=True) if is_unseen]
+    near = near_classes(names, vectors[unseen], CONFUSED)
     if not near.n:
         return ""
     pairs = "1 pair" if near.n == 1 else f"{near.n:,} pairs"
     return (
-        f"{pairs} of names with an unseen one, so near each other (cosine above {CONFUSED}) that "
-        f"most such classes are confused: {near}: descriptions or sentences may tell them apart "
+        f"{pairs} of unseen classes whose names are near each other (cosine above {CONFUSED}) and "
+        f"may be confused: {near}: descriptions or sentences may tell them apart "
         "(word_vectors=sentence_minilm, or a file of descriptions)"
     )
 

@@ -45,6 +45,15 @@ def test_two_classes_of_one_sense_are_a_hop_apart() -> None:
     assert hierarchy.distances[:2].tolist() == [[0, 1, 2, -1], [1, 0, 2, -1]]
 
 
+def test_a_class_named_by_an_id_of_imagenet21k_has_its_place() -> None:
+    """n02122430 (tabby, queen) and n07739125 (apple) are in no table of a data set."""
+    names = ["n02122430", "n07739125-apple", "n99999999", "nothing at all"]
+    hierarchy = place_classes(names, [()] * 4)
+    assert hierarchy.nodes == ("n02122430", "n07739125", None, None)
+    assert hierarchy.distances[0, 1] > 4
+    assert hierarchy.distances[0, 2] == UNPLACED
+
+
 def test_classes_with_nothing_in_common_have_no_distance() -> None:
     with pytest.raises(ValueError, match="lion and ghost are kinds of nothing in common"):
         _ = Hierarchy(("lion", "ghost"), TREE | {"ghost": ()}, "").distances

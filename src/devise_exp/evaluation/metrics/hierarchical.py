@@ -58,7 +58,7 @@ def nearest_sets(hops: np.ndarray, k: int) -> np.ndarray:
     Raises:
         InputError: k is above the number of candidates that have a place.
     """
-    check_k(k, int((hops[0] != UNPLACED).sum()))
+    check_k(k, int((hops != UNPLACED).sum(axis=1).min()))
     hops = np.where(hops == UNPLACED, np.iinfo(np.int32).max, hops)
     radius = np.partition(hops, k - 1, axis=1)[:, k - 1 : k]  # (N, 1) takes in the k-th nearest
     return np.asarray(hops <= radius)

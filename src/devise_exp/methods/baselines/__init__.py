@@ -6,10 +6,10 @@ Add one in six steps:
    as `param_grid`. `SolverMethod` shares one decomposition among the values of a fold.
 2. Its name in `__init__.pyi`.
 3. conf/method/NAME.yaml: a comment that says what it does, the class as `_target_`, and every field
-   but `name`; NAME in conf/method/all.yaml.
+   but `name`; NAME in conf/method/all.yaml, or in published.yaml if it takes minutes.
 4. Its instance in tests/helpers/baselines.py, which puts it under the tests that hold for all.
 5. A test of its mathematics in tests/methods/baselines/, against a slow solution.
-6. NAME among the options in README.md, and a line in CHANGELOG.md.
+6. A row in docs/concepts/methods.md, and a line in CHANGELOG.md.
 """
 
 import lazy_loader

@@ -116,7 +116,7 @@ def check_rates(name: str, rates: Sequence[float]) -> None:
 
 
 def _descend(rows: TrainingRows, slope_of: Slope, rate: float, seed: int) -> np.ndarray:
-    """Train V (d, a) from V = 0 for EPOCHS epochs, and on small data for MIN_STEPS steps."""
+    """Train V (d, a) from V = 0 for EPOCHS epochs, and on small data for about MIN_STEPS steps."""
     vectors = rows.vectors
     weights = np.zeros((rows.features.shape[1], vectors.shape[1]), dtype=np.float32)
     for batch in batches(len(rows.features), np.random.default_rng(seed)):
@@ -134,7 +134,7 @@ def batches(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
         rng: Decides their order.
 
     Yields:
-        Row numbers (B,), B at most BATCH, for EPOCHS epochs and at least MIN_STEPS steps.
+        Row numbers (B,), B at most BATCH, for EPOCHS epochs; on small data about MIN_STEPS steps.
     """
     n_batches = -(-n // BATCH)
     for _ in range(max(EPOCHS, MIN_STEPS // n_batches)):

@@ -2,7 +2,7 @@
 
 Rankings are by cosine. A linear classifier ranks labels by inner products, whose class vectors have
 different lengths; the maximum over several maps is no inner product at all. Both become cosines
-here without a change of any ranking, of one image or between images.
+here without a change of the ranking of the labels of an image.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def fit_softmax(
         targets: (N,) classes, from 0 on.
         n_classes: Number of classes.
         seed: Decides the first weights and the order of batches.
-        epochs: Number of epochs; on small data more, so that there are MIN_STEPS steps.
+        epochs: Number of epochs; on small data more, so that there are about MIN_STEPS steps.
 
     Returns:
         The classifier after the last epoch.

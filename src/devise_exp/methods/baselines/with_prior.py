@@ -51,10 +51,16 @@ class WithPrior(FunctionMethod):
 
     def __post_init__(self) -> None:
         method = self.method
-        if not isinstance(method, Method) or not method.names_unseen:
+        name = type(method).__name__
+        if not isinstance(method, Method) or isinstance(method, FunctionMethod):
             raise InputError(
-                f"{type(method).__name__} with a prior: it names no unseen class: give a method "
-                "that does, such as ESZSL"
+                f"{name} with a prior: no class of methods: give a subclass of "
+                "devise_exp.methods.method.Method, such as ESZSL"
+            )
+        if not method.names_unseen:
+            raise InputError(
+                f"{name} with a prior: it names no unseen class: give a method that does, such as "
+                "ESZSL"
             )
         object.__setattr__(self, "function", self._choose)
         object.__setattr__(self, "name", self.name or f"{method.name}_prior")

@@ -20,7 +20,7 @@ from devise_exp.data.verdict_kinds import (
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.image_name_cells import FEW_IMAGES
 from devise_exp.runs.records import unpublished_of
-from devise_exp.text.distinct import confused_line
+from devise_exp.text.distinct import confused_line, is_glove
 from devise_exp.text.same_things import same_things, same_things_line
 
 _TITLES = {  # of the kinds of verdicts, in the order of the page: what the verdict says
@@ -63,6 +63,7 @@ def checked(run: ShownRun) -> list[str]:
             *sentences,
             f"Nothing was checked: {why}. Any unseen class may have been among them, and its "
             "figure is then too high.",
+            *_confused(run),
         ]
     verdicts = run.details.verdicts(unseen)
     later = " A later check used images." if _images_called(run) else ""
@@ -102,8 +103,8 @@ def _same_things(run: ShownRun) -> list[str]:
 
 def _confused(run: ShownRun) -> list[str]:
     """Say which unseen classes have names that the word vectors hardly tell apart."""
-    texts = str(run.details.about.get("word_vectors", "")).startswith(("sentence", "open_clip"))
-    if texts or not (run.path / "class_vectors.npy").is_file():
+    vectors = str(run.details.about.get("word_vectors", ""))
+    if not is_glove(vectors) or not (run.path / "class_vectors.npy").is_file():
         return []
     unseen = np.array([not record.seen for record in run.classes])
     names = [record.name for record in run.classes]

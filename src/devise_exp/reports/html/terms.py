@@ -119,7 +119,7 @@ def training_of(methods: Sequence[str], has_folds: bool) -> str:
         sentences.append(f"random_vectors takes a share of them ({share}).")
     if fitted := [name for name in _TRAINED if name in methods]:
         verb = "takes" if len(fitted) == 1 else "take"
-        sentences.append(f"{' and '.join(fitted)} {verb} 600 steps or more.")
+        sentences.append(f"{' and '.join(fitted)} {verb} about 600 steps or more.")
     return " ".join(sentences)
 
 

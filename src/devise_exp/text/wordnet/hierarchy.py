@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from devise_exp.text.name_marks import ID_IN_NAME
 from devise_exp.text.wordnet.database import WordNet
 from devise_exp.text.wordnet.hypernyms import Hypernyms, hops_above, hypernyms_of
+from devise_exp.text.wordnet.imagenet21k import shipped_imagenet21k
 from devise_exp.text.wordnet.senses import likely_sense, shipped_sense_table
 
 VERSION = "3.0"  # of the shipped table; an id means another sense in another version
@@ -128,10 +130,24 @@ def place_classes(
     hypernyms, source = dict(table.hypernyms), f"WordNet {VERSION} (shipped)"
     if folder and None in nodes:
         source += _place_by_folder(nodes, hypernyms, phrases, WordNet(folder))
+    if None in nodes and any(ID_IN_NAME.search(name) for name in names):
+        _place_by_id(nodes, hypernyms, names)
     above = {node for id in nodes if id for node in hops_above(id, hypernyms)}
     return Hierarchy(
         tuple(node or None for node in nodes), {n: hypernyms[n] for n in sorted(above)}, source
     )
+
+
+def _place_by_id(
+    nodes: list[str | None], hypernyms: dict[str, tuple[str, ...]], names: Sequence[str]
+) -> None:
+    """Fill in the senses of classes that are named by the id of a label of ImageNet-21K."""
+    tree = shipped_imagenet21k()
+    labels = set(tree.labels)
+    for i, (node, name) in enumerate(zip(nodes, names, strict=True)):
+        if node is None:
+            nodes[i] = next((id for id in ID_IN_NAME.findall(name) if id in labels), None)
+    hypernyms.update({n: above for n, above in tree.hypernyms.items() if n not in hypernyms})
 
 
 def _place_by_folder(

@@ -74,7 +74,7 @@ def distances_to(
         none: What stands for two that have nothing in common.
 
     Returns:
-        (S, M) int32; 1 between two places of one sense that are not the same position of both.
+        (S, M) int32; 0 between two of one sense.
     """
     below: dict[str, list[tuple[int, int]]] = defaultdict(list)  # hypernym -> other, hops
     for column, other in enumerate(others):
