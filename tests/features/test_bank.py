@@ -229,3 +229,15 @@ def test_values_beyond_float16_ask_for_float32(dataset: ImageDataset, cache: Pat
         InputError, match=r"that float32 cannot hold, in rows 0 to 7: check the weights$"
     ):
         bank_of(dataset, small_backbone(scale=float("nan")), dtype="float32")
+
+
+@pytest.mark.parametrize("factor", [0.5, 2, 7 / 8], ids=["half", "double", "no divisor"])
+def test_a_network_of_another_width_than_feature_dim_is_one_line(
+    dataset: ImageDataset, cache: Path, factor: float
+) -> None:
+    backbone = small_backbone()
+    wrong = dataclasses.replace(backbone, feature_dim=int(backbone.feature_dim * factor))
+    line = rf"gives {backbone.feature_dim} numbers for an image, but its feature_dim is \d+: let"
+    with pytest.raises(InputError, match=line):
+        bank_of(dataset, wrong)
+    assert not list(cache.glob("*/features.npy"))

@@ -205,7 +205,7 @@ def _write_rows(
     row = first_row + settings.rank * size
     with path.open("ab") as file:
         for rows in batches:
-            values = np.frombuffer(rows, settings.dtype).reshape(-1, backbone.feature_dim)
+            values = _features(rows, min(size, n - row), settings.dtype, backbone)
             _check_finite(values, row, backbone)
             file.write(rows)
             file.flush()
@@ -213,6 +213,17 @@ def _write_rows(
             row += settings.world_size * size
             show(min(n, row))
     return engine
+
+
+def _features(rows: bytes, n_images: int, dtype: str, backbone: Backbone) -> np.ndarray:
+    """(n, feature_dim) features of a batch; InputError if the network gives another width."""
+    values = np.frombuffer(rows, dtype)
+    if values.size != n_images * backbone.feature_dim:
+        raise InputError(
+            f"{backbone.name}: the network gives {values.size / n_images:g} numbers for an "
+            f"image, but its feature_dim is {backbone.feature_dim}: let both agree"
+        )
+    return values.reshape(n_images, backbone.feature_dim)
 
 
 def _check_finite(values: np.ndarray, first: int, backbone: Backbone) -> None:

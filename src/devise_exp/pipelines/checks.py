@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from typing import Any
 
+import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -54,7 +56,7 @@ def check(config: DictConfig, data: ExperimentData) -> None:
             "faiss"
         )
     with as_input_error("index"), user_errors("index", user_target(config, "index")):
-        instantiate(config.index)(data.class_vectors[:2]).search(data.class_vectors[:1], 1)
+        _check_index(instantiate(config.index)(data.class_vectors[:2]), data.class_vectors[:2])
     if config.prior and data.pretraining is not None:
         with as_input_error("prior"):
             instantiate(config.prior)(data.pretraining)
@@ -66,6 +68,22 @@ def check(config: DictConfig, data: ExperimentData) -> None:
         )
     _check_methods(config, data)
     reused_hyperparameters.read(config, data)
+
+
+def _check_index(index: Any, vectors: np.ndarray) -> None:
+    """InputError if an index of two vectors (2, D) does not answer as `Index` says."""
+    if np.shape(getattr(index, "vectors", None)) != vectors.shape:
+        raise InputError(
+            f"index: {type(index).__name__} has no attribute vectors of the shape {vectors.shape} "
+            "that it was given: see devise_exp.index.protocol.Index"
+        )
+    ids, similarities = index.search(vectors, 2)
+    shapes = np.shape(ids), np.shape(similarities)
+    if shapes != ((2, 2), (2, 2)) or np.sort(ids, axis=1).tolist() != [[0, 1], [0, 1]]:
+        raise InputError(
+            f"index: {type(index).__name__}.search of 2 queries and 2 neighbours gives ids "
+            f"{shapes[0]} and similarities {shapes[1]}: give both (2, 2), with each id once"
+        )
 
 
 def _check_methods(config: DictConfig, data: ExperimentData) -> None:
