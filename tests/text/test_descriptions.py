@@ -89,7 +89,10 @@ def test_other_texts_are_encoded_in_the_templates(vectors: SentenceVectors) -> N
 
 def test_missing_classes_are_listed_dropped_or_named(vectors: SentenceVectors) -> None:
     names = ["okapi", "sea horses", "okapy", "zebra"]
-    with pytest.raises(MissingWordsError, match="2 of 4 classes have no word vector: 'okapy'"):
+    with pytest.raises(
+        MissingWordsError,
+        match=r"describes 2 of 4 classes, not 'okapy' \(near: okapi\);.*undescribed=name",
+    ):
         resolve(names, vectors, of_classes=True)
     rules = [r.rule for r in resolve(names, vectors, on_missing="drop", of_classes=True)]
     assert rules == ["exact", "exact", "missing", "missing"]

@@ -72,7 +72,7 @@ def check(config: DictConfig, data: ExperimentData) -> None:
 
 def _check_index(index: Any, vectors: np.ndarray) -> None:
     """InputError if an index of two vectors (2, D) does not answer as `Index` says."""
-    if np.shape(getattr(index, "vectors", None)) != vectors.shape:
+    if np.shape(getattr(index, "vectors", ())) != vectors.shape:
         raise InputError(
             f"index: {type(index).__name__} has no attribute vectors of the shape {vectors.shape} "
             "that it was given: see devise_exp.index.protocol.Index"

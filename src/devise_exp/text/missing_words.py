@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.name_files import MAX_LISTED, listed
+from devise_exp.core.spelling import nearest_spellings
+from devise_exp.text.descriptions import Descriptions
 from devise_exp.text.label_options import ALIAS_OVERRIDE, FILES, alias_override
 from devise_exp.text.name_lookup import nearest_words, suggest_words, unlike_words
 from devise_exp.text.vocabulary import Vocabulary
@@ -51,6 +53,8 @@ def missing_words_error(
     Returns:
         The error; its line has ten names at most, with known spellings near their words.
     """
+    if descriptions := getattr(vocabulary, "descriptions", None):
+        return _undescribed(missing, n_classes, descriptions)
     notes = []
     for name in missing[:MAX_LISTED]:
         alias = aliases.get(name)
@@ -78,4 +82,24 @@ def missing_words_error(
         "(labels.on_missing=drop)",
         missing,
         suggestions,
+    )
+
+
+def _undescribed(
+    missing: Sequence[str], n_classes: int, descriptions: Descriptions
+) -> MissingWordsError:
+    """The error about classes that a file of descriptions lacks."""
+    near = {name: nearest_spellings(name, list(descriptions.entries), n=2) for name in missing}
+    notes = [
+        f"{name!r}{f' (near: {listed(near[name])})' if near[name] else ''}"
+        for name in missing[:MAX_LISTED]
+    ]
+    if len(missing) > MAX_LISTED:
+        notes.append(f"and {len(missing) - MAX_LISTED:,} more")
+    return MissingWordsError(
+        f"{descriptions.file} describes {n_classes - len(missing)} of {n_classes} classes, not "
+        f"{'; '.join(notes)}: add them to the file, give them an alias that it has "
+        f"({alias_override(missing[0])}), take their names (word_vectors.undescribed=name), "
+        "or leave them out (labels.on_missing=drop)",
+        missing,
     )
