@@ -68,7 +68,8 @@ def test_the_result_is_rank_0s_and_ranks_stay_for_every_stage(tmp_path: Path) ->
     ("act", "kind", "reason"),
     [
         ("input", InputError, "^process 1: no such image$"),
-        ("bug", RuntimeError, "^process 1: ZeroDivisionError: division by zero$"),
+        ("bug", RuntimeError, "^process 1: ValueError: could not convert string to float"),
+        ("own", InputError, "^process 1: code of your own failed: ZeroDivisionError: division by"),
         ("kill", InputError, r"^process 1 has died \(exit code -9\): was it killed"),
     ],
 )
@@ -83,10 +84,11 @@ def test_a_rank_that_fails_is_one_error(
 @pytest.mark.parametrize(
     ("function", "argument", "kind", "reason"),
     [
-        (fail, "bug", RuntimeError, "^ZeroDivisionError: mine too$"),
+        (fail, "bug", RuntimeError, "^ValueError: could not convert string to float: 'mine too'$"),
+        (fail, "own", InputError, "^code of your own failed: ZeroDivisionError: a user's "),
         (fail_in_stage, "note", InputError, "^mine in a stage$"),
     ],
-    ids=["bug", "stage"],
+    ids=["bug", "own", "stage"],
 )
 def test_an_error_of_rank_0_stays_what_it_is(
     tmp_path: Path,
