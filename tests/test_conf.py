@@ -34,8 +34,8 @@ OPTIONS = [
 OWN = [name.split("/")[0] for name in FILES if name.endswith("/own")]
 # Options of method that name several or none.
 SEVERAL = {"none", "controls", "ablation", "all", "with_prior", "published"}
-# Of the field's methods those that take minutes are in method=published alone.
-SLOW = {"latem", "sync", "class_norm", "cvae"}
+# Of the field's methods these are in method=published alone.
+SLOW = {"sje", "latem", "sync", "class_norm", "cvae"}
 STUDIES = [name.split("/")[1] for name in FILES if name.startswith("study/")]
 # What a person has to give where an option has ???.
 NEEDED = {
