@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.command import command
 from devise_exp.core.errors import Terminated
@@ -16,15 +16,17 @@ from devise_exp.runs.folder import RunFolder
 
 
 def test_a_run_says_what_is_left_of_it(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
-    assert _what_is_left(run) == "the run had not begun; the same command starts it"
+    run, config = RunFolder(tmp_path / "run"), OmegaConf.create({})
+    assert _what_is_left(run, config) == "the run had not begun; the same command starts it"
     run.path.mkdir()
     (run.path / "UNFINISHED").touch()
-    assert f"resume={run.path}" in _what_is_left(run)
+    assert f"resume={run.path}" in _what_is_left(run, config)
+    own = OmegaConf.create({"loss": {"_target_": "my_loss.mine"}})
+    assert _what_is_left(run, own).endswith(f"resume={run.path} trust=true")
     (run.path / "metrics.json").touch()
-    assert f"resume={run.path}" in _what_is_left(run)
+    assert f"resume={run.path}" in _what_is_left(run, config)
     run.finish()
-    assert _what_is_left(run) == f"the run is finished: {run.path}"
+    assert _what_is_left(run, config) == f"the run is finished: {run.path}"
 
 
 @pytest.mark.parametrize(

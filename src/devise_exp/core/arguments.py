@@ -42,7 +42,7 @@ def checks_arguments(function: Callable[Arguments, Result]) -> Callable[Argument
 
     Example:
         >>> @checks_arguments
-        ... def repeat(text: "str", k: "int | None" = None) -> str:
+        ... def repeat(text: str, k: int | None = None) -> str:
         ...     return text * (k or 1)
         >>> repeat("cat", k="2")
         Traceback (most recent call last):

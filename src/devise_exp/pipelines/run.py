@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,10 +96,6 @@ def train(
             _show(run.path, finished)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(_what_is_left(run, config)) from error
-    except Exception:
-        if run.unfinished:
-            notify(_what_is_left(run, config))
-        raise
     finally:
         remove_empty(folder)
     return finished.report.values | finished.best
@@ -112,7 +110,7 @@ def _train(
     """Fill the run folder; the first of several processes calls this."""
     run = RunFolder(folder)
     state = _prepare(config, read_settings(config), run, ready, labelled)
-    with run_loggers(config, run) as loggers:
+    with _said_how_to_go_on(run, config), run_loggers(config, run) as loggers:
         module, best = _fit_model(state, [*loggers.values()] or False)
         projection, fits = _fit_methods(state, module)
         outputs = _embed(state, projection, fits)
@@ -121,6 +119,17 @@ def _train(
         run.finish()  # it has its files: what follows, and may fail, shows them elsewhere
         log_finished(loggers, config, report, shown)
     return FinishedRun(report=report, best=best, about=state.about, page=state.settings.report)
+
+
+@contextmanager
+def _said_how_to_go_on(run: RunFolder, config: DictConfig) -> Iterator[None]:
+    """Say of a run that fails in the block how to go on."""
+    try:
+        yield
+    except Exception:
+        if run.unfinished:
+            notify(_what_is_left(run, config))
+        raise
 
 
 def _what_is_left(run: RunFolder, config: DictConfig) -> str:
