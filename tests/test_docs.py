@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from helpers.pages import PAGES, page_id
 from helpers.paths import ROOT
+from helpers.scripts import load_script
 
 NAME = re.compile(r"`(devise_exp(?:\.\w+)+)`")
 # A path of the repository in backticks: src/..., tests/..., conf/..., docs/..., experiments/...
 PLACE = re.compile(r"`((?:src|tests|conf|docs|experiments)/[\w./-]*)`")
 
 
-def loaded(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_picture_of_the_packages_is_current() -> None:
-    house = loaded(ROOT / "docs" / "house.py")
+    house = load_script(ROOT / "docs" / "house.py")
     page = house.PAGE.read_text(encoding="utf-8")
     assert house.with_picture(page) == page, "run: python docs/house.py"
     assert sum(len(row) for row in house.layers()) == 13
@@ -40,7 +30,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_tables_of_pages_are_those_that_their_script_writes() -> None:
-    tables = loaded(ROOT / "docs" / "tables.py")
+    tables = load_script(ROOT / "docs" / "tables.py")
     blocks = {
         name: re.findall(r"<!-- table ([\w ]+):", (ROOT / name).read_text(encoding="utf-8"))
         for name in tables.PAGES

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from types import ModuleType
 
 import pytest
 from helpers.paths import ROOT
+from helpers.scripts import load_script
 from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.models import ResNet18_Weights
@@ -62,12 +62,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_overlap_table", MAKE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(MAKE)
 
 
 def test_make_keeps_what_is_includes_or_is_a_kind_of_a_class(folder: Path, tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +10,7 @@ from types import ModuleType
 import pytest
 import yaml
 from helpers.paths import ROOT
+from helpers.scripts import load_script
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -24,13 +23,7 @@ SEEN, UNSEEN = "seen/hit@1/class_mean", "unseen/hit@1/class_mean"
 
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_comparisons", MAKE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for their annotations
-    spec.loader.exec_module(module)
-    return module
+    return load_script(MAKE)
 
 
 def trial(

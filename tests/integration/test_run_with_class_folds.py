@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.class_folds import QUICK, draw_classes
+from helpers.class_folds import QUICK
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -29,13 +29,6 @@ from devise_exp.runs.folder import RunFolder
 from devise_exp.search.encoder import ImageEncoder
 
 PRIOR_ALONE = (*QUICK, "word_vectors=random", "classifiers=none")
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tree")
-    draw_classes(root)
-    return root
 
 
 @pytest.fixture(scope="module")

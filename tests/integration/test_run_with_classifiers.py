@@ -10,7 +10,7 @@ from shutil import copytree
 import numpy as np
 import pytest
 import torch
-from helpers.class_folds import QUICK, draw_classes
+from helpers.class_folds import QUICK
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -31,13 +31,6 @@ from devise_exp.search.tags import embed_files, tag_images
 from devise_exp.ui.python.hub import open_hub_folder
 
 ROWS = ("devise_map", "devise_prior", "devise_classifiers")
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("tree")
-    draw_classes(root)
-    return root
 
 
 @pytest.fixture(scope="module")

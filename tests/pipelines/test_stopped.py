@@ -11,22 +11,22 @@ from omegaconf import DictConfig, OmegaConf
 from devise_exp.core.command import command
 from devise_exp.core.errors import Terminated
 from devise_exp.pipelines.commands import _hydra_main
-from devise_exp.pipelines.run import _what_is_left
+from devise_exp.pipelines.resumed import what_is_left
 from devise_exp.runs.folder import RunFolder
 
 
-def test_a_run_says_what_is_left_of_it(tmp_path: Path) -> None:
+def test_a_run_sayswhat_is_left_of_it(tmp_path: Path) -> None:
     run, config = RunFolder(tmp_path / "run"), OmegaConf.create({})
-    assert _what_is_left(run, config) == "the run had not begun; the same command starts it"
+    assert what_is_left(run, config) == "the run had not begun; the same command starts it"
     run.path.mkdir()
     (run.path / "UNFINISHED").touch()
-    assert f"resume={run.path}" in _what_is_left(run, config)
+    assert f"resume={run.path}" in what_is_left(run, config)
     with_loss = OmegaConf.create({"loss": {"_target_": "my_loss.mine"}})
-    assert _what_is_left(run, with_loss).endswith(f"resume={run.path} trust=true")
+    assert what_is_left(run, with_loss).endswith(f"resume={run.path} trust=true")
     (run.path / "metrics.json").touch()
-    assert f"resume={run.path}" in _what_is_left(run, config)
+    assert f"resume={run.path}" in what_is_left(run, config)
     run.finish()
-    assert _what_is_left(run, config) == f"the run is finished: {run.path}"
+    assert what_is_left(run, config) == f"the run is finished: {run.path}"
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,7 @@ from devise_exp.evaluation.metrics.hierarchical import nearest_sets
 from devise_exp.evaluation.protocols import Protocol
 from devise_exp.evaluation.records import CHANCE, MetricRecord
 from devise_exp.text.wordnet.hierarchy import UNPLACED
-from devise_exp.text.wordnet.hypernyms import Hypernyms
-from devise_exp.text.wordnet.imagenet21k import distances_to
+from devise_exp.text.wordnet.hypernyms import Hypernyms, distances_to
 
 _CLASSES_AT_ONCE = 256  # that distances are counted from: 256 x 21,841 are 22 MB
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,19 +75,16 @@ def near_labels(
     here = set(nodes)
     wanted = [id for id in tree.labels if id not in here and any(id in m for m in members.values())]
     words = shipped_nouns().words
-    names = [words.get(id, "").replace(",", ", ") for id in wanted]
-    vectors = category_vectors(names, vocabulary)
-    known = [i for i, vector in enumerate(vectors) if vector is not None]
-    of_known = [vector for vector in vectors if vector is not None]
-    rows = np.stack(of_known) if known else np.empty((0, 1))
-    fresh = _differs(rows, run.class_vectors())
-    kept = [i for i, is_fresh in zip(known, fresh.tolist(), strict=True) if is_fresh]
+    names = {id: words.get(id, "").replace(",", ", ") for id in wanted}
+    vectors = dict(zip(wanted, category_vectors([*names.values()], vocabulary), strict=True))
+    known = {id: vector for id, vector in vectors.items() if vector is not None}
+    kept = _of_other_words(known, run.class_vectors())
     if not kept:
         raise InputError(
             f"candidate_sets={listed(members)}: no label is left that has a word vector and is no "
             "class of the run: choose a larger set"
         )
-    ids = {wanted[i]: first_id + n for n, i in enumerate(kept)}
+    ids = {id: first_id + n for n, id in enumerate(kept)}
     of_classes = {node: np.flatnonzero([other == node for other in nodes]) for node in here if node}
     placed = PlacedLabels(
         nodes=[*nodes, *[None] * (first_id - len(nodes)), *ids],
@@ -95,8 +92,8 @@ def near_labels(
         sets={name: _ids_of(m, ids, of_classes) for name, m in members.items()},
     )
     return NearLabels(
-        names=[names[i].split(", ")[0] for i in kept],
-        vectors=rows[fresh].astype(np.float32),
+        names=[names[id].split(", ")[0] for id in kept],
+        vectors=np.stack([known[id] for id in kept]).astype(np.float32),
         placed=placed,
         about={
             "candidates/labels": len(kept),
@@ -155,11 +152,12 @@ def _listed_ids(file: str, tree: LabelTree) -> frozenset[str]:
     return ids
 
 
-def _differs(rows: np.ndarray, class_vectors: np.ndarray) -> np.ndarray:
-    """(E,) bool: whether a label's vector is none of the classes'."""
-    if not len(rows):
-        return np.empty(0, dtype=bool)
-    return np.asarray((rows @ class_vectors.T).max(axis=1) < _SAME)
+def _of_other_words(labels: Mapping[str, np.ndarray], class_vectors: np.ndarray) -> list[str]:
+    """The labels whose vector (D,) is none of the classes' (C, D)."""
+    if not labels:
+        return []
+    nearest = (np.stack([*labels.values()]) @ class_vectors.T).max(axis=1)
+    return [id for id, cosine in zip(labels, nearest.tolist(), strict=True) if cosine < _SAME]
 
 
 def _ids_of(

@@ -1,4 +1,4 @@
-"""What a training that goes on by resume=FOLDER says if the config of the folder is wrong."""
+"""How a run goes on: what one that has ended early says, and one whose config is wrong."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from omegaconf import DictConfig
+
+from devise_exp.core.command import spelled
+from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, is_full_disk, user_message
 from devise_exp.runs.config_names import RUN, SERIES
+from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.trusted_config import user_parts
 
 
 @contextmanager
@@ -39,3 +45,41 @@ def naming_config(resume: object) -> Iterator[None]:
         if str(folder) in line or f"resume={resume}" in line:
             raise
         raise InputError(f"{files[0]}: {line}") from error
+
+
+@contextmanager
+def saying_how_to_go_on(run: RunFolder, config: DictConfig) -> Iterator[None]:
+    """Say of a run that fails in the block how to go on.
+
+    Args:
+        run: The run folder.
+        config: Of train.py.
+
+    Yields:
+        Nothing; the training is inside the block.
+    """
+    try:
+        yield
+    except Exception:
+        if run.unfinished:
+            notify(what_is_left(run, config))
+        raise
+
+
+def what_is_left(run: RunFolder, config: DictConfig) -> str:
+    """Say what a person has got whose run has stopped or failed, and how to go on.
+
+    Args:
+        run: The run folder.
+        config: Of train.py.
+
+    Returns:
+        One line.
+    """
+    if run.unfinished:
+        trust = " trust=true" if user_parts(config) else ""
+        command = spelled("train", resume=run.path)
+        return f"the run is not finished; go on with: {command}{trust}"
+    if (run.path / "metrics.json").is_file():
+        return f"the run is finished: {run.path}"
+    return "the run had not begun; the same command starts it"

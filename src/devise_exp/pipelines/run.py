@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
 from devise_exp.data.class_folds import LEAST_CLASSES
 from devise_exp.evaluation.evaluator import EvalReport
@@ -39,6 +36,7 @@ from devise_exp.pipelines.plain_names import plain_name_fits
 from devise_exp.pipelines.predicted import class_names, save_predictions
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.recipe import recipe_of
+from devise_exp.pipelines.resumed import saying_how_to_go_on, what_is_left
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import Settings, read_settings
 from devise_exp.pipelines.state import FinishedRun, MethodFit, RunState
@@ -50,7 +48,6 @@ from devise_exp.reports.predictions import images_of_run
 from devise_exp.reports.run_tables import run_title
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
-from devise_exp.runs.trusted_config import user_parts
 from devise_exp.text.word_checks import check_words
 from devise_exp.training.lightning import silence_lightning
 from devise_exp.training.module import SCORE, DeviseModule
@@ -95,7 +92,7 @@ def train(
         if not quietly:
             _show(run.path, finished)
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(_what_is_left(run, config)) from error
+        raise KeyboardInterrupt(what_is_left(run, config)) from error
     finally:
         remove_empty(folder)
     return finished.report.values | finished.best
@@ -110,7 +107,7 @@ def _train(
     """Fill the run folder; the first of several processes calls this."""
     run = RunFolder(folder)
     state = _prepare(config, read_settings(config), run, ready, labelled)
-    with _said_how_to_go_on(run, config), run_loggers(config, run) as loggers:
+    with saying_how_to_go_on(run, config), run_loggers(config, run) as loggers:
         module, best = _fit_model(state, [*loggers.values()] or False)
         projection, fits = _fit_methods(state, module)
         outputs = _embed(state, projection, fits)
@@ -119,28 +116,6 @@ def _train(
         run.finish()  # it has its files: what follows, and may fail, shows them elsewhere
         log_finished(loggers, config, report, shown)
     return FinishedRun(report=report, best=best, about=state.about, page=state.settings.report)
-
-
-@contextmanager
-def _said_how_to_go_on(run: RunFolder, config: DictConfig) -> Iterator[None]:
-    """Say of a run that fails in the block how to go on."""
-    try:
-        yield
-    except Exception:
-        if run.unfinished:
-            notify(_what_is_left(run, config))
-        raise
-
-
-def _what_is_left(run: RunFolder, config: DictConfig) -> str:
-    """What a person has got whose run has stopped or failed, and how to go on."""
-    if run.unfinished:
-        trust = " trust=true" if user_parts(config) else ""
-        command = spelled("train", resume=run.path)
-        return f"the run is not finished; go on with: {command}{trust}"
-    if (run.path / "metrics.json").is_file():
-        return f"the run is finished: {run.path}"
-    return "the run had not begun; the same command starts it"
 
 
 def _prepare(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from helpers.paths import ROOT
+from helpers.scripts import load_script
 from helpers.tiny_hierarchy import DISTANCES, HIERARCHY, TREE
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +18,9 @@ from timm.data import ImageNetInfo
 from devise_exp.core.errors import InputError
 from devise_exp.data.caltech import caltech101
 from devise_exp.text.wordnet.hierarchy import UNPLACED, place_classes
+from devise_exp.text.wordnet.hypernyms import distances_to
 from devise_exp.text.wordnet.imagenet21k import (
     LabelTree,
-    distances_to,
     read_imagenet21k,
     shipped_imagenet21k,
 )
@@ -28,13 +28,7 @@ from devise_exp.text.wordnet.imagenet21k import (
 
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
-    script = ROOT / "experiments" / "noun_table" / "make_imagenet21k.py"
-    spec = importlib.util.spec_from_file_location("make_imagenet21k", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(ROOT / "experiments" / "noun_table" / "make_imagenet21k.py")
 
 
 def test_the_shipped_table_has_the_labels_of_imagenet21k() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import ModuleType
 import pytest
 from helpers import tiny_wordnet
 from helpers.paths import ROOT
+from helpers.scripts import load_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.data import ImageNetInfo
@@ -267,12 +267,7 @@ def test_a_broken_table_is_named(tmp_path: Path, content: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_hypernym_table", MAKE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(MAKE)
 
 
 def test_make_reads_the_choices(make: ModuleType, wordnet: WordNet, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from devise_exp.text.name_marks import ID_IN_NAME
 from devise_exp.text.wordnet.database import WordNet
-from devise_exp.text.wordnet.hypernyms import Hypernyms, hops_above, hypernyms_of
+from devise_exp.text.wordnet.hypernyms import Hypernyms, distances_to, hops_above, hypernyms_of
 from devise_exp.text.wordnet.imagenet21k import shipped_imagenet21k
 from devise_exp.text.wordnet.senses import likely_sense, shipped_sense_table
 
@@ -55,23 +55,16 @@ class Hierarchy:
         Raises:
             ValueError: Two classes have nothing in common.
         """
-        above = [hops_above(node, self.hypernyms) if node else {} for node in self.nodes]
-        column = {node: i for i, node in enumerate(dict.fromkeys(n for up in above for n in up))}
-        far = 1 + 2 * len(column)
-        up = np.full((len(above), len(column)), far, dtype=np.int32)  # (C, A) hops to all above
-        for row, hops in enumerate(above):
-            up[row, [column[node] for node in hops]] = list(hops.values())
-        distances = np.full((len(above), len(above)), UNPLACED, dtype=np.int32)
         placed = np.flatnonzero(self.placed)
-        for i in placed:
-            hypernyms = np.flatnonzero(up[i] < far)
-            paths = up[np.ix_(placed, hypernyms)] + up[i, hypernyms]
-            distances[i, placed] = paths.min(axis=1)
-            if distances[i].max() >= far:
-                other = self.nodes[int(distances[i].argmax())]
-                raise ValueError(f"{self.nodes[i]} and {other} are kinds of nothing in common")
-        same = (distances == 0) & ~np.eye(len(above), dtype=bool)
-        return np.where(same, np.int32(1), distances)
+        senses = [node for node in self.nodes if node is not None]
+        hops = distances_to(senses, senses, self.hypernyms, UNPLACED)
+        if len(apart := np.argwhere(hops == UNPLACED)):
+            one, other = (senses[i] for i in apart[0])
+            raise ValueError(f"{one} and {other} are kinds of nothing in common")
+        hops[(hops == 0) & ~np.eye(len(senses), dtype=bool)] = 1
+        distances = np.full((len(self.nodes), len(self.nodes)), UNPLACED, dtype=np.int32)
+        distances[np.ix_(placed, placed)] = hops
+        return distances
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to what a JSON file can hold; hierarchy_from_dict reads it.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from devise_exp.text.wordnet.database import WordNet
 
@@ -48,3 +50,32 @@ def hops_above(id: str, hypernyms: Hypernyms) -> dict[str, int]:
                 hops[above] = hops[below] + 1
                 waiting.append(above)
     return hops
+
+
+def distances_to(
+    senses: Sequence[str], others: Sequence[str], hypernyms: Hypernyms, none: int
+) -> np.ndarray:
+    """Count the hops of the shortest path between senses by a common hypernym.
+
+    Args:
+        senses: S ids.
+        others: M ids.
+        hypernyms: Those of all of them and of everything above.
+        none: What stands for two that have nothing in common.
+
+    Returns:
+        (S, M) int32; 0 between two of one sense.
+    """
+    below: dict[str, list[tuple[int, int]]] = defaultdict(list)  # hypernym -> other, hops
+    for column, other in enumerate(others):
+        for node, hops in hops_above(other, hypernyms).items():
+            below[node].append((column, hops))
+    arrays = {node: np.array(pairs, dtype=np.int32).T for node, pairs in below.items()}
+    far = np.iinfo(np.int32).max
+    rows = np.full((len(senses), len(others)), far, dtype=np.int32)
+    for row, sense in zip(rows, senses, strict=True):
+        for node, hops in hops_above(sense, hypernyms).items():
+            if node in arrays:
+                columns, more = arrays[node]
+                row[columns] = np.minimum(row[columns], hops + more)
+    return np.where(rows == far, np.int32(none), rows)

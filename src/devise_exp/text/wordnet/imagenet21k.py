@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import numpy as np
-
 from devise_exp.core.files import gzipped_table
-from devise_exp.text.wordnet.hypernyms import Hypernyms, hops_above
+from devise_exp.text.wordnet.hypernyms import Hypernyms
 
 
 @dataclass(frozen=True)
@@ -60,35 +58,6 @@ class LabelTree:
                     distance[other] = distance[node] + 1
                     waiting.append(other)
         return tuple(label for label in self.labels if label in distance)
-
-
-def distances_to(
-    senses: Sequence[str], others: Sequence[str], hypernyms: Hypernyms, none: int
-) -> np.ndarray:
-    """Count the hops from senses to others by a common hypernym, as Hierarchy.distances does.
-
-    Args:
-        senses: S ids.
-        others: M ids.
-        hypernyms: Those of all of them and of everything above.
-        none: What stands for two that have nothing in common.
-
-    Returns:
-        (S, M) int32; 0 between two of one sense.
-    """
-    below: dict[str, list[tuple[int, int]]] = defaultdict(list)  # hypernym -> other, hops
-    for column, other in enumerate(others):
-        for node, hops in hops_above(other, hypernyms).items():
-            below[node].append((column, hops))
-    arrays = {node: np.array(pairs, dtype=np.int32).T for node, pairs in below.items()}
-    far = np.iinfo(np.int32).max
-    rows = np.full((len(senses), len(others)), far, dtype=np.int32)
-    for row, sense in zip(rows, senses, strict=True):
-        for node, hops in hops_above(sense, hypernyms).items():
-            if node in arrays:
-                columns, more = arrays[node]
-                row[columns] = np.minimum(row[columns], hops + more)
-    return np.where(rows == far, np.int32(none), rows)
 
 
 @cache
