@@ -32,6 +32,22 @@ def test_exact_search_of_many_candidates_equals_float64() -> None:
         np.testing.assert_array_equal(index.search(queries, k)[0], expected)
 
 
+@pytest.mark.parametrize("n_queries", [1, 7, 300, 1100])
+def test_exact_search_that_looks_into_few_groups_equals_float64(
+    n_queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devise_exp.index.exact_search.NUMBERS_AT_ONCE", 1 << 20)
+    vectors = gaussian(20_011, 24)  # the last rows fill no group
+    vectors[15_000:15_400] = vectors[300:700]  # ties, many tiles later
+    index, queries = ExactIndex(vectors), ExactIndex(gaussian(n_queries, 24, seed=1)).vectors
+    ids, similarities = index.search(queries, 10)
+    for query in {*range(min(n_queries, 12)), n_queries - 1}:
+        cosines = (index.vectors * queries[query].astype(np.float64)).sum(axis=1)
+        expected = np.argsort(-cosines, kind="stable")[:10]
+        np.testing.assert_array_equal(ids[query], expected)
+        np.testing.assert_array_equal(similarities[query], cosines[expected].astype(np.float32))
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     n=st.integers(1, 300),
