@@ -233,6 +233,22 @@ def test_gamma_of_many_classes_is_the_mean_of_the_folds(run: Path) -> None:
     assert "default" not in text
 
 
+def test_what_word_vectors_reach_is_said_by_class_folds_alone(run: Path) -> None:
+    question = "What do these word vectors reach on class folds?"
+    assert question not in answers(run)
+    change(run, "about.json", rehearsals=4, word_vectors="glove_6b_50d")
+    assert question not in answers(run)  # an older run has no such figure
+    path = run / "about.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["methods"]["devise"] = {"rehearsal/AUSUC": 0.6066}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    change(run, "metrics.json", **{"all/AUSUC": 0.447})
+    text = answer(run, question[:-1])
+    assert "An AUSUC of 60.7 with glove_6b_50d" in text
+    assert "mean over 4 class folds" in text
+    assert "The unseen classes themselves have 44.7." in text
+
+
 def test_another_split_is_estimated_from_the_classes_of_one_run(run: Path) -> None:
     classes = json.loads((run / "diagnostics.json").read_text())["classes"]
     shares = [entry["hit@1"] for entry in classes if not entry["seen"]]

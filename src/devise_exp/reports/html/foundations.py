@@ -9,6 +9,7 @@ from typing import Any
 from devise_exp.core.name_files import listed
 from devise_exp.reports.html.audit_answer import checked
 from devise_exp.reports.html.control_answer import control
+from devise_exp.reports.html.fold_answer import fold_answer
 from devise_exp.reports.html.foundation_tables import sizes
 from devise_exp.reports.html.gamma_answer import gamma_answer
 from devise_exp.reports.html.shown_run import ShownRun
@@ -51,6 +52,7 @@ def foundations(run: ShownRun) -> list[Answer]:
         "Which unseen classes did the backbone know already, and what was checked?": checked,
         "What do random vectors mean, and are they at chance?": control,
         "How sure is gamma, the calibration?": gamma_answer,
+        "What do these word vectors reach on class folds?": fold_answer,
         "What would another split give?": another_split,
     }
     answers = [
