@@ -69,7 +69,7 @@ def near_labels(
     if not n_placed:
         raise InputError(
             f"candidate_sets: {run.path}: no unseen class has a place in WordNet: evaluate a run "
-            "whose classes are those of a known data set, or are named by WordNet ids"
+            "whose classes are those of a known data set, or are named by nouns or WordNet ids"
         )
     members = _members(sets, tree, [node for i in seen.tolist() if (node := nodes[i])])
     here = set(nodes)

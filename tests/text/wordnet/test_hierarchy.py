@@ -54,6 +54,16 @@ def test_a_class_named_by_an_id_of_imagenet21k_has_its_place() -> None:
     assert hierarchy.distances[0, 2] == UNPLACED
 
 
+def test_a_noun_that_only_one_label_of_imagenet21k_has_stands_there() -> None:
+    names = ["polo", "milk", "zzyzx", "unit 7", "billiards"]
+    words = [("polo",), ("milk",), ("zzyzx",), ("polo",), ("billiards",)]
+    hierarchy = place_classes(names, words)
+    assert hierarchy.nodes[0] == hierarchy.nodes[3] == "n00477639"
+    assert hierarchy.nodes[1:3] == (None, None)  # several labels are called milk; no noun
+    assert "2 classes as the only label of their name" in hierarchy.source
+    assert hierarchy.distances[0, 4] > 0
+
+
 def test_classes_with_nothing_in_common_have_no_distance() -> None:
     with pytest.raises(ValueError, match="lion and ghost are kinds of nothing in common"):
         _ = Hierarchy(("lion", "ghost"), TREE | {"ghost": ()}, "").distances

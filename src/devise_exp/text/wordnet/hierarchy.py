@@ -1,13 +1,13 @@
 """Where classes stand in the hierarchy of WordNet's noun hypernyms, and how far they are apart.
 
 A class stands at the sense that a table shipped with the project gives it, or else a WordNet folder
-on this machine. A class without a sense is not placed: hierarchical precision leaves its images
-out, and it is never a right answer.
+on this machine, or else at the only label of ImageNet-21K that has its name. A class without a
+sense is not placed: hierarchical precision leaves its images out, and it is never a right answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 
 from devise_exp.text.name_marks import ID_IN_NAME
+from devise_exp.text.names import spelling_keys, split_synonyms
 from devise_exp.text.wordnet.database import WordNet
 from devise_exp.text.wordnet.hypernyms import Hypernyms, distances_to, hops_above, hypernyms_of
 from devise_exp.text.wordnet.imagenet21k import shipped_imagenet21k
+from devise_exp.text.wordnet.nouns import shipped_nouns
 from devise_exp.text.wordnet.senses import likely_sense, shipped_sense_table
 
 VERSION = "3.0"  # of the shipped table; an id means another sense in another version
@@ -98,7 +100,8 @@ def place_classes(
     """Give each class a sense: by its name, else by its words, in the shipped table.
 
     The senses of the table were chosen with the images in mind; those of the folder are the
-    likeliest (likely_sense).
+    likeliest (likely_sense). A class that neither has stands at the id in its name, or at the label
+    of ImageNet-21K with its name; a name of several labels is ambiguous, and is not placed.
 
     Args:
         names: C class names.
@@ -123,24 +126,40 @@ def place_classes(
     hypernyms, source = dict(table.hypernyms), f"WordNet {VERSION} (shipped)"
     if folder and None in nodes:
         source += _place_by_folder(nodes, hypernyms, phrases, WordNet(folder))
-    if None in nodes and any(ID_IN_NAME.search(name) for name in names):
-        _place_by_id(nodes, hypernyms, names)
+    if None in nodes:
+        source += _place_by_label(nodes, hypernyms, phrases)
     above = {node for id in nodes if id for node in hops_above(id, hypernyms)}
     return Hierarchy(
         tuple(node or None for node in nodes), {n: hypernyms[n] for n in sorted(above)}, source
     )
 
 
-def _place_by_id(
-    nodes: list[str | None], hypernyms: dict[str, tuple[str, ...]], names: Sequence[str]
-) -> None:
-    """Fill in the senses of classes that are named by the id of a label of ImageNet-21K."""
+def _place_by_label(
+    nodes: list[str | None],
+    hypernyms: dict[str, tuple[str, ...]],
+    phrases: Sequence[tuple[str, str]],
+) -> str:
+    """Fill in the senses that are None by ids in names, or by a name that only one label has."""
     tree = shipped_imagenet21k()
     labels = set(tree.labels)
-    for i, (node, name) in enumerate(zip(nodes, names, strict=True)):
-        if node is None:
-            nodes[i] = next((id for id in ID_IN_NAME.findall(name) if id in labels), None)
+    n_by_name = 0
+    for i, (node, pair) in enumerate(zip(nodes, phrases, strict=True)):
+        if node is not None:
+            continue
+        nodes[i] = next((id for id in ID_IN_NAME.findall(pair[0]) if id in labels), None)
+        if nodes[i] is None:
+            by_name = (_only_label(phrase, labels) for phrase in pair)
+            nodes[i] = next(filter(None, by_name), None)
+            n_by_name += nodes[i] is not None
     hypernyms.update({n: above for n, above in tree.hypernyms.items() if n not in hypernyms})
+    return f"; {n_by_name} classes as the only label of their name" if n_by_name else ""
+
+
+def _only_label(name: str, labels: Collection[str]) -> str | None:
+    """The label among the senses of a name, with synonyms split at commas; None of several."""
+    keys = spelling_keys(split_synonyms(name))
+    ids = {id for key in keys for id in shipped_nouns().ids.get(key, ()) if id in labels}
+    return ids.pop() if len(ids) == 1 else None
 
 
 def _place_by_folder(

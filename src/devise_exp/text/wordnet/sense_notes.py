@@ -17,11 +17,11 @@ from devise_exp.text.wordnet.hierarchy import Hierarchy
 from devise_exp.text.wordnet.nouns import Nouns, shipped_nouns
 from devise_exp.text.wordnet.senses import shipped_sense_table
 
-# Of a class whose name and words the shipped table lacks, as bread and milk.
-NOT_PLACED = "not placed: not in the shipped hierarchy"
+# Of a class that the shipped tables lack, or whose name several labels have, as milk.
+NOT_PLACED = "not placed: no sense, or several, in the shipped hierarchy"
 PLACING = (
-    "what is not in the shipped hierarchy of WordNet is placed by the whole WordNet 3.0, if a "
-    "training finds its folder (WNSEARCHDIR=FOLDER), or by an alias that has an entry"
+    "what has no sense in the shipped hierarchy, or several, is placed by the whole WordNet 3.0, "
+    "if a training finds its folder (WNSEARCHDIR=FOLDER), or by an alias that has an entry"
 )
 NEAR = 7  # hops: dog to hamster 5, car to bus 7, cricket (the insect) to horse 14
 
