@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from PACKAGE.tools import Tool
 from PACKAGE.heavy import Heavy
 """
 TOOLS = """
+import sys
+sys.tools_ran = sys.tools_ran + 1
 from PACKAGE import NAME
 from PACKAGE.parts import part
 class Tool:
@@ -42,6 +45,7 @@ def package(
         path.write_text(text.replace("PACKAGE", name))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "ran", 0, raising=False)
+    monkeypatch.setattr(sys, "tools_ran", 0, raising=False)
     yield name
     for module in [m for m in sys.modules if m.partition(".")[0] == name]:
         del sys.modules[module]
@@ -131,3 +135,37 @@ def test_an_imported_package_stays_as_it_is(package: str) -> None:
 def test_a_package_that_is_missing_stays_missing() -> None:
     import_lightly("no_such_package", {}, {})
     assert "no_such_package" not in sys.modules
+
+
+def test_without_names_of_modules_a_module_runs_init_first(package: str) -> None:
+    import_lightly(package, {}, {"NAME": "log"})
+    assert (importlib.import_module(package).NAME, ran()) == ("log", 0)
+    tools = importlib.import_module(f"{package}.tools")  # which __init__ imports
+    assert (ran(), sys.tools_ran) == (1, 1)  # type: ignore[attr-defined]
+    assert tools is sys.modules[f"{package}.tools"] is importlib.import_module(package).tools
+    assert tools.__spec__ is not None
+    assert tools.__spec__.origin == tools.__file__
+    assert importlib.import_module(f"{package}.parts").part == 1
+    assert importlib.reload(tools).Tool.part == 1
+
+
+def test_a_run_imports_no_compiler_and_torch_compiles_all_the_same() -> None:
+    lines = [
+        "import sys, torch",
+        "from devise_exp.training.lightning import fit_with_lightning",
+        "from lightning_fabric.wrappers import OptimizedModule",
+        "layer = torch.nn.Linear(2, 2)",
+        "optimizer = torch.optim.AdamW(layer.parameters())",
+        "layer(torch.ones(1, 2)).sum().backward()",
+        "optimizer.step()",
+        "print(sorted({'sympy', 'torch._inductor'} & set(sys.modules)))",
+        "print(isinstance(layer, OptimizedModule))",
+        "compiled = torch.compile(layer, backend='eager')",
+        "print(isinstance(compiled, OptimizedModule))",
+        "print(torch.equal(compiled(torch.ones(1, 2)), layer(torch.ones(1, 2))))",
+        "import torch._dynamo.utils, torch._inductor",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split("\n")[:-1], done.stderr) == (["[]", "False", "True", "True"], "")

@@ -6,7 +6,9 @@ import logging
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec, module_from_spec
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec, spec_from_loader
 from types import ModuleType
 from typing import Any
 
@@ -34,36 +36,82 @@ class LightPackage(ModuleType):
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
+class _IsCompiled(type):
+    """Instances are those of torch's own class, none before torch.compile was imported."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        compiler = sys.modules.get("torch._dynamo.eval_frame")
+        return compiler is not None and isinstance(instance, compiler.OptimizedModule)
+
+
+class CompiledModule(metaclass=_IsCompiled):
+    """Stands for torch._dynamo.OptimizedModule in isinstance."""
+
+
+class _InitFirst(MetaPathFinder, Loader):
+    """Runs the `__init__` of a light package of values alone before a module of it is imported.
+
+    Modules that import each other in a circle can be imported in the order of `__init__` alone.
+    """
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Take the module from `__init__`, which may have imported it; else let others find it."""
+        package = sys.modules.get(fullname.rpartition(".")[0])
+        if not isinstance(package, LightPackage) or "_values_alone" not in vars(package):
+            return None
+        _run_init(package)
+        module = sys.modules.get(fullname)
+        if module is None:
+            return None
+        # By the spec of a module that is there, the import system would run the module once more.
+        imported = spec_from_loader(fullname, self)
+        assert imported is not None
+        imported.loader_state, module.__spec__ = module.__spec__, imported
+        return imported
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Take the module as it is."""
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its spec back."""
+        if module.__spec__ is not None:
+            module.__spec__ = module.__spec__.loader_state
+
+
 def import_lightly(
     package: str, modules_of_names: Mapping[str, str], values: Mapping[str, Any]
 ) -> None:
     """Let a package that was not imported yet run its `__init__` only if it has to.
 
     Args:
-        package: Its name; nothing happens if it is missing.
+        package: Its name; nothing happens if it is missing, or was imported already.
         modules_of_names: Names that are taken from a module of the package, and that module; they
-            are imported in this order, at the first use of the package.
-        values: Other names that these modules take from the package.
+            are imported in this order, at the first use of the package. Without any, the import of
+            a module of the package runs `__init__`.
+        values: Other names that are taken from the package.
     """
-    spec = None if package in sys.modules else find_spec(package)
-    if spec is None or spec.submodule_search_locations is None:
-        return
-    module = module_from_spec(spec)
-    content = vars(module)
-    del content["__path__"]  # so the import of any module of the package is a first use
-    content.update(values, _modules_of_names=modules_of_names)
-    module.__class__ = LightPackage
-    sys.modules[package] = module
     parent, _, name = package.rpartition(".")
-    if parent:
+    can_look = not parent or parent in sys.modules  # else a look would import the parent
+    if package in sys.modules or (can_look and find_spec(package) is None):
+        return
+    module = LightPackage(package)  # without __path__: the import of its modules is a first use
+    vars(module).update(values, _modules_of_names=modules_of_names)
+    if not modules_of_names:
+        vars(module)["_values_alone"] = True
+        if not any(isinstance(finder, _InitFirst) for finder in sys.meta_path):
+            sys.meta_path.insert(0, _InitFirst())
+    sys.modules[package] = module
+    if parent in sys.modules:
         setattr(sys.modules[parent], name, module)
 
 
 def lighten_lightning() -> None:
-    """Let Lightning take its names of torchmetrics without torchvision and transformers.
+    """Let Lightning take its names of torchmetrics and torch._dynamo without all that they import.
 
     The `__init__` of torchmetrics imports metrics of images, sounds and texts, and with them
-    torchvision, transformers and scipy.signal, as far as they are installed.
+    torchvision, transformers and scipy.signal, as far as they are installed. That of torch._dynamo,
+    which torch.compile needs, imports the compiler, sympy and triton.
     """
     modules_of_names = {
         "__version__": "torchmetrics.__about__",
@@ -73,6 +121,9 @@ def lighten_lightning() -> None:
         "MeanMetric": "torchmetrics.aggregation",
     }
     import_lightly("torchmetrics", modules_of_names, {"_logger": logging.getLogger("torchmetrics")})
+    # Every optimizer asks for these two, which matter where code is being compiled.
+    uncompiled = {"disable": lambda function, *_, **__: function, "graph_break": lambda: None}
+    import_lightly("torch._dynamo", {}, {"OptimizedModule": CompiledModule, **uncompiled})
 
 
 def lighten_wandb() -> None:
@@ -86,7 +137,7 @@ def lighten_wandb() -> None:
 def _import_names(package: ModuleType, modules_of_names: Mapping[str, str]) -> None:
     """Import names from their modules; if that fails, run the package's own `__init__`."""
     content = vars(package)
-    content.update(__path__=package.__spec__.submodule_search_locations, _importing=True)  # type: ignore[union-attr]
+    content.update(__path__=_spec_of(package).submodule_search_locations, _importing=True)
     try:
         for name, path in modules_of_names.items():
             module = import_module(path)
@@ -101,6 +152,27 @@ def _import_names(package: ModuleType, modules_of_names: Mapping[str, str]) -> N
 
 def _run_init(package: ModuleType) -> None:
     """Make the package what a plain import of it gives."""
+    spec = _spec_of(package)
     package.__class__ = ModuleType
     vars(package).pop("_importing", None)
-    package.__spec__.loader.exec_module(package)  # type: ignore[union-attr]
+    package.__path__ = spec.submodule_search_locations or []
+    spec.loader.exec_module(package)  # type: ignore[union-attr]
+
+
+def _spec_of(package: ModuleType) -> ModuleSpec:
+    """Find where a light package is installed, and let it know.
+
+    Raises:
+        ModuleNotFoundError: It is not.
+    """
+    name = package.__name__
+    if package.__spec__ is None:
+        del sys.modules[name]  # which a search would answer from
+        try:
+            spec = find_spec(name)
+            if spec is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        finally:
+            sys.modules[name] = package
+        package.__spec__, package.__file__, package.__loader__ = spec, spec.origin, spec.loader
+    return package.__spec__

@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 from devise_exp.core.command import command
 from devise_exp.core.config import check_arguments, check_given_once
 from devise_exp.core.errors import InputError
+from devise_exp.core.machine import without_collection
 from devise_exp.core.paths import CONF
 from devise_exp.core.short_forms import long_forms
 from devise_exp.pipelines.distributed_main import distributed_main
@@ -37,7 +38,8 @@ def _train(config: DictConfig) -> float:
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         labelled = first_look(config, folder)
-        from devise_exp.pipelines.series import train_series  # late: wrong input needs no torch
+        with without_collection():
+            from devise_exp.pipelines.series import train_series  # late: wrong input needs no torch
 
         with naming_config(config.resume):
             return train_series(config, folder, labelled)["val/hit@1"]
@@ -47,7 +49,8 @@ def _train(config: DictConfig) -> float:
 
 def _evaluate(config: DictConfig) -> dict[str, float]:
     """Evaluate a finished run again; the result is its metrics by name."""
-    from devise_exp.pipelines import reevaluation  # late: a mistyped option needs no numpy
+    with without_collection():
+        from devise_exp.pipelines import reevaluation  # late: a mistyped option needs no numpy
 
     return reevaluation.evaluate(config)
 
