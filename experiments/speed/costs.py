@@ -4,17 +4,17 @@ python experiments/speed/costs.py [--beside FOLDER] [--times N] [OPTION=VALUE of
 
 One run of train.py, or N, by this checkout, and beside it by the checkout in FOLDER, alternately.
 Columns are seconds on the clock and of processors (all threads of the process; with programs that
-it started, in the last two rows). A step counts without the steps within it: reading a module is an
+it started or forked, in the last two rows). A step counts without the steps within it: reading a module is an
 import wherever it happens. `method=all seeds=5` are options too.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib._bootstrap as bootstrap  # what every first import of a module goes through
 import json
 import os
-import runpy
 import subprocess
 import sys
 import tempfile
@@ -37,7 +37,7 @@ STEPS = {
         "_prepare": "checks, class folds, run folder",
         "_fit_model": "training",
         "_fit_methods": "methods, the rest",
-        "devise": "method devise, class folds",
+        "devise": "method devise, class folds",  # until it was called in fit_methods
         "_embed": "embeddings and galleries",
         "_evaluate": "evaluation",
         "write_html": "page",
@@ -45,6 +45,12 @@ STEPS = {
         "log_finished": "W&B, what a run came to",
         "_show": "tables on the terminal",
     },
+    "devise_exp.pipelines.fit_methods": {
+        "MethodFits.tasks": "methods, the rest",
+        "MethodFits.fit": "methods, the rest",
+        "devise": "method devise, class folds",
+    },
+    "devise_exp.core.side_work": {"SideWork._wait": "waiting for other processes"},
     "devise_exp.pipelines.additions": {"additions_of": "priors and classifiers"},
     "devise_exp.pipelines.logger": {
         "_build": "W&B, start",
@@ -127,28 +133,33 @@ class Clock:
         bootstrap._find_and_load = find_and_load  # type: ignore[attr-defined]
 
 
-def run_here(out: Path, options: list[str]) -> None:
-    """Run train.py of the current folder in this process, and write where its seconds went."""
+def follow(out: str) -> None:
+    """Count the seconds of this process, and write where they went when it ends."""
+    if "train.py" not in sys.orig_argv:
+        return  # a program that train.py has started
     clock = Clock()
     clock.follow_imports()
-    sys.argv[:] = ["train.py", *options]
-    try:
-        runpy.run_path("train.py", run_name="__main__")
-    finally:
+
+    def end() -> None:
         clock.turn()
-        out.write_text(json.dumps({"steps": clock.seconds, "end": time.time()}))
+        Path(out).write_text(json.dumps({"steps": clock.seconds, "end": time.time()}))
+
+    atexit.register(end)
 
 
 def measure(checkout: Path, options: list[str]) -> dict[str, list[float]]:
     """Seconds of each step of one run by a checkout, in a process of its own."""
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "seconds.json"
-        command = [sys.executable, __file__, "--into", str(out)]
-        options = [f"hydra.run.dir={place}/run", *options]
-        path = os.pathsep.join([str(checkout / "src"), os.environ.get("PYTHONPATH", "")])
+        lines = [f"sys.path.append({str(Path(__file__).parent)!r})", f"costs.follow({str(out)!r})"]
+        # Python imports it before any program.
+        text = f"import sys\n{lines[0]}\nimport costs\n{lines[1]}\n"
+        Path(place, "sitecustomize.py").write_text(text)
+        folders = [place, str(checkout / "src"), os.environ.get("PYTHONPATH", "")]
         before, start = os.times(), time.time()
         done = subprocess.run(
-            [*command, *options], cwd=checkout, env={**os.environ, "PYTHONPATH": path},
+            [sys.executable, "train.py", f"hydra.run.dir={place}/run", *options], cwd=checkout,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         end, after = time.time(), os.times()
@@ -193,11 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(usage=str(__doc__))
     parser.add_argument("--beside", type=Path)
     parser.add_argument("--times", type=int, default=1)
-    parser.add_argument("--into", type=Path)
     args, options = parser.parse_known_args()
-    if args.into:
-        run_here(args.into, options)
-        return
     checkouts = {"here": ROOT} | ({"beside": args.beside.resolve()} if args.beside else {})
     runs: dict[str, list[dict[str, list[float]]]] = {name: [] for name in checkouts}
     for _ in range(args.times):

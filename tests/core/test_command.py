@@ -534,3 +534,23 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "interrupted: the same command starts it\n")
+
+
+def test_leaving_ends_threads_and_exit_handlers_but_no_other_program(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import atexit, threading, time\n"
+        "from devise_exp.core.command import leave\n"
+        "atexit.register(lambda: print('handler'))\n"
+        "threading.Thread(target=lambda: (time.sleep(0.3), print('thread'))).start()\n"
+        "leave()\n"
+        "print('within another program')\n"
+    )
+    outer = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__'); print('outer')"
+    printed = [
+        subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+        for arguments in ([str(script)], ["-c", outer])
+    ]
+    assert printed[0].stdout.split("\n") == ["thread", "handler", ""]
+    lines = printed[1].stdout.split("\n")
+    assert lines[:2] == ["within another program", "outer"]

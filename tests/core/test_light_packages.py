@@ -154,18 +154,21 @@ def test_a_run_imports_no_compiler_and_torch_compiles_all_the_same() -> None:
         "import sys, torch",
         "from devise_exp.training.lightning import fit_with_lightning",
         "from lightning_fabric.wrappers import OptimizedModule",
+        "torch.use_deterministic_algorithms(True)",
         "layer = torch.nn.Linear(2, 2)",
         "optimizer = torch.optim.AdamW(layer.parameters())",
         "layer(torch.ones(1, 2)).sum().backward()",
         "optimizer.step()",
-        "print(sorted({'sympy', 'torch._inductor'} & set(sys.modules)))",
+        "print(sorted({'sympy', 'torch._dynamo.utils'} & set(sys.modules)))",
         "print(isinstance(layer, OptimizedModule))",
         "compiled = torch.compile(layer, backend='eager')",
         "print(isinstance(compiled, OptimizedModule))",
         "print(torch.equal(compiled(torch.ones(1, 2)), layer(torch.ones(1, 2))))",
-        "import torch._dynamo.utils, torch._inductor",
+        "import torch._dynamo.config, torch._dynamo.utils, torch._inductor.config",
+        "print(torch._inductor.config.deterministic, len(torch._inductor.list_options()) > 9)",
     ]
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False
     )
-    assert (done.stdout.split("\n")[:-1], done.stderr) == (["[]", "False", "True", "True"], "")
+    assert done.stdout.split("\n")[:-1] == ["[]", "False", "True", "True", "True True"]
+    assert done.stderr == ""

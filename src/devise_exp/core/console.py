@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from devise_exp.core import streams
@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # rich is imported late: most commands print little
 
 Item = TypeVar("Item")
 PIPE_WIDTH = 1000  # columns; a file or a pipe has no width to wrap at
+_progress_hidden = False
 
 
 def format_error(error: BaseException) -> str:
@@ -116,6 +117,21 @@ def print_content(*contents: Any, width: int = PIPE_WIDTH, file: TextIO | None =
             console.print(content)
 
 
+def hide_progress() -> None:
+    """Show no more progress in this process, which works beside one that does."""
+    global _progress_hidden
+    _progress_hidden = True
+
+
+def progress_is_hidden() -> bool:
+    """Tell whether this process shows no progress, whatever stderr is.
+
+    Returns:
+        Whether `hide_progress` was called.
+    """
+    return _progress_hidden
+
+
 def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None) -> Progress:
     """Make a progress display on stderr that vanishes at its end.
 
@@ -136,11 +152,11 @@ def progress(*extra: str, columns: Sequence[str | ProgressColumn] | None = None)
         first = TextColumn("{task.description}", style=style, markup=False)
         columns = (first, *Progress.get_default_columns()[1:])
     shown = [TextColumn(c, markup=False) if isinstance(c, str) else c for c in columns]
-    if in_notebook():
+    if in_notebook() and not _progress_hidden:
         return CellProgress(*shown, *fields)
     console = _stderr()
     return Progress(
-        *shown, *fields, console=console, transient=True, disable=not console.is_terminal
+        *shown, *fields, console=console, transient=True, disable=not _shows_progress(console)
     )
 
 
@@ -159,7 +175,7 @@ def track(items: Iterable[Item], description: str) -> Iterable[Item]:
 
     from devise_exp.core.notebook import in_notebook, track_in_cell
 
-    if in_notebook():
+    if in_notebook() and not _progress_hidden:
         return track_in_cell(items, printable(description))
     console = _stderr()
     return rich_track(
@@ -167,7 +183,7 @@ def track(items: Iterable[Item], description: str) -> Iterable[Item]:
         escape(printable(description)),
         transient=True,
         console=console,
-        disable=not console.is_terminal,
+        disable=not _shows_progress(console),
     )
 
 
@@ -184,9 +200,15 @@ def spinner(description: str) -> AbstractContextManager[Any]:
 
     from devise_exp.core.notebook import in_notebook, note_in_cell
 
+    if _progress_hidden:
+        return nullcontext()
     if in_notebook():
         return note_in_cell(printable(description))
     return _stderr().status(Text(printable(description)))
+
+
+def _shows_progress(console: Console) -> bool:
+    return console.is_terminal and not _progress_hidden
 
 
 def _stderr() -> Console:

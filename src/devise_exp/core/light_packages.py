@@ -23,11 +23,13 @@ class LightPackage(ModuleType):
             AttributeError: The package has no such name.
         """
         content = vars(self)
-        modules: Mapping[str, str] | None = content.pop("_modules_of_names", None)
-        if modules is not None:
+        modules: Mapping[str, str] = content.get("_modules_of_names", {})
+        # What inspection asks of any object is no use.
+        is_asked_of_any = name.startswith("__") and name != "__path__" and name not in modules
+        if "_modules_of_names" in content and not is_asked_of_any:
+            del content["_modules_of_names"]
             _import_names(self, modules)
-        # A name that these modules need beyond those listed, or one that inspection asks of any
-        # object, is no reason to run `__init__`.
+        # A name that these modules need beyond those listed is no reason to run `__init__`.
         runs = "_importing" not in content and not name.startswith("__")
         if name not in content and runs and isinstance(self, LightPackage):
             _run_init(self)
@@ -66,7 +68,7 @@ class _InitFirst(MetaPathFinder, Loader):
         # By the spec of a module that is there, the import system would run the module once more.
         imported = spec_from_loader(fullname, self)
         assert imported is not None
-        imported.loader_state, module.__spec__ = module.__spec__, imported
+        imported.loader_state, vars(module)["__spec__"] = module.__spec__, imported
         return imported
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -76,7 +78,7 @@ class _InitFirst(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Give the module its spec back."""
         if module.__spec__ is not None:
-            module.__spec__ = module.__spec__.loader_state
+            vars(module)["__spec__"] = module.__spec__.loader_state
 
 
 def import_lightly(
@@ -124,6 +126,8 @@ def lighten_lightning() -> None:
     # Every optimizer asks for these two, which matter where code is being compiled.
     uncompiled = {"disable": lambda function, *_, **__: function, "graph_break": lambda: None}
     import_lightly("torch._dynamo", {}, {"OptimizedModule": CompiledModule, **uncompiled})
+    # torch.use_deterministic_algorithms sets a value there.
+    import_lightly("torch._inductor", {"config": "torch._inductor.config"}, {})
 
 
 def lighten_wandb() -> None:

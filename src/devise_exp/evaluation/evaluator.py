@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -24,6 +24,8 @@ from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol
 from devise_exp.evaluation.ranker import RECALL_AT, MakeIndex, Ranker, compact, supports
 from devise_exp.evaluation.records import MetricRecord, flatten, method_key
 from devise_exp.index.exact import ExactIndex
+
+Asked = tuple[Protocol, tuple[int, ...]]  # a protocol with the ks of hit@k
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class EvalReport:
         return replace(self, records=(*self.records, *records), n={**self.n, **n})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
     """A report, and the rankings that it was made of.
 
@@ -70,12 +72,14 @@ class Evaluation:
             `records.method_key(method, protocol)`.
         truth: (N,) class ids of the images, per protocol.
         curves: Trade-off between seen and unseen classes, per method.
+        recall: Of the trained model's index, at RECALL_AT, the least of its searches.
     """
 
     report: EvalReport
     neighbours: dict[str, np.ndarray] = field(default_factory=dict)
     truth: dict[str, np.ndarray] = field(default_factory=dict)
     curves: dict[str, Curve] = field(default_factory=dict)
+    recall: float = 1.0
 
 
 def evaluate(
@@ -102,32 +106,102 @@ def evaluate(
     Raises:
         InputError: A k is above the number of candidates, or an image's class is no candidate.
     """
-    result = Evaluation(EvalReport((), about or {}, {}))
-    asked = [
-        (protocol, of_protocol) for protocol in protocols if (of_protocol := ks_of(protocol, ks))
+    steps = evaluations(models, protocols, make_index, ks, distances)
+    return joined([step() for step in steps], protocols, ks, about, distances)
+
+
+def evaluations(
+    models: Sequence[MethodOutput],
+    protocols: Sequence[Protocol],
+    make_index: MakeIndex,
+    ks: Sequence[int] | int | None = None,
+    distances: np.ndarray | None = None,
+) -> list[Callable[[], Evaluation]]:
+    """List the evaluations that `evaluate` makes, one per method; each needs no other.
+
+    Args:
+        models: As of `evaluate`.
+        protocols: As of `evaluate`.
+        make_index: As of `evaluate`.
+        ks: As of `evaluate`.
+        distances: As of `evaluate`.
+
+    Returns:
+        Functions without arguments, in the order of `models`.
+    """
+    asked = _asked(protocols, ks)
+    return [
+        partial(_evaluate_model, model, position == 0, make_index, asked, distances)
+        for position, model in enumerate(models)
     ]
-    records: list[MetricRecord] = []
-    recalls: list[float] = []
-    for position, model in enumerate(models):
-        if model.draws > 1:
-            records += _evaluate_draws(result, model, asked, distances)
-            continue
-        if len(gone := nameless(model)):
-            rest = replace(result, neighbours={}, truth={})  # of fewer images than those of others
-            ranker = Ranker(without_images(model, gone), ExactIndex)
-            named = without_labels(asked, gone)
-            records += _evaluate_method(rest, ranker, model.name, named, distances)
-            continue
-        # The index is a part of the trained model; the others are searched exactly.
-        ranker = Ranker(model, make_index if position == 0 else ExactIndex)
-        method = MODEL if position == 0 else model.name
-        records += _evaluate_method(result, ranker, method, asked, distances)
-        recalls += ranker.recalls
-    for protocol, protocol_ks in asked:  # last, as in the tables
-        if (truth := result.truth.get(protocol.name)) is not None:
-            records += chance_records(protocol, truth, protocol_ks, distances)
-    recall = min(recalls, default=1.0)
+
+
+def joined(
+    evaluations: Sequence[Evaluation],
+    protocols: Sequence[Protocol],
+    ks: Sequence[int] | int | None = None,
+    about: dict[str, str | int | float] | None = None,
+    distances: np.ndarray | None = None,
+) -> Evaluation:
+    """Join the evaluations of methods, and add chance and the recall of the index.
+
+    Args:
+        evaluations: That of the trained model first.
+        protocols: As of `evaluate`.
+        ks: As of `evaluate`.
+        about: As of `evaluate`.
+        distances: As of `evaluate`.
+
+    Returns:
+        The report with the rankings.
+    """
+    records = [record for part in evaluations for record in part.report.records]
+    truth = {name: ids for part in evaluations for name, ids in part.truth.items()}
+    for protocol, protocol_ks in _asked(protocols, ks):  # last, as in the tables
+        if protocol.name in truth:
+            records += chance_records(protocol, truth[protocol.name], protocol_ks, distances)
+    recall = min((part.recall for part in evaluations), default=1.0)
     records.append(MetricRecord(protocol="index", metric="recall", k=RECALL_AT, value=recall))
+    n = {name: size for part in evaluations for name, size in part.report.n.items()}
+    return Evaluation(
+        report=EvalReport(tuple(records), about or {}, n),
+        neighbours={key: ids for part in evaluations for key, ids in part.neighbours.items()},
+        truth=truth,
+        curves={name: curve for part in evaluations for name, curve in part.curves.items()},
+        recall=recall,
+    )
+
+
+def _asked(protocols: Sequence[Protocol], ks: Sequence[int] | int | None) -> list[Asked]:
+    """The protocols with the ks of each, without those that have none."""
+    pairs = [(protocol, ks_of(protocol, ks)) for protocol in protocols]
+    return [(protocol, of_protocol) for protocol, of_protocol in pairs if of_protocol]
+
+
+def _evaluate_model(
+    model: MethodOutput,
+    is_first: bool,
+    make_index: MakeIndex,
+    asked: Sequence[Asked],
+    distances: np.ndarray | None,
+) -> Evaluation:
+    """Measure one method; the index is a part of the first, and the others are searched exactly."""
+    result = Evaluation(report=EvalReport((), {}, {}))
+    if model.draws > 1:
+        return _with_records(result, _evaluate_draws(model, asked, distances))
+    if len(gone := nameless(model)):
+        rest = replace(result, neighbours={}, truth={})  # of fewer images than those of others
+        ranker = Ranker(without_images(model, gone), ExactIndex)
+        named = without_labels(asked, gone)
+        records = _evaluate_method(rest, ranker, model.name, named, distances)
+        return _with_records(result, records)
+    ranker = Ranker(model, make_index if is_first else ExactIndex)
+    method = MODEL if is_first else model.name
+    records = _evaluate_method(result, ranker, method, asked, distances)
+    return replace(_with_records(result, records), recall=min(ranker.recalls, default=1.0))
+
+
+def _with_records(result: Evaluation, records: Iterable[MetricRecord]) -> Evaluation:
     return replace(result, report=result.report.with_records(records, {}))
 
 
@@ -135,7 +209,7 @@ def _evaluate_method(
     result: Evaluation,
     ranker: Ranker,
     method: str,
-    asked: Sequence[tuple[Protocol, tuple[int, ...]]],
+    asked: Sequence[Asked],
     distances: np.ndarray | None,
     intervals: bool = True,
 ) -> list[MetricRecord]:
@@ -168,15 +242,14 @@ def _evaluate_method(
 
 
 def _evaluate_draws(
-    result: Evaluation,
     model: MethodOutput,
-    asked: Sequence[tuple[Protocol, tuple[int, ...]]],
+    asked: Sequence[Asked],
     distances: np.ndarray | None,
 ) -> list[MetricRecord]:
     """Measure a method of random draws; no one of its rankings or curves stands for all."""
     of_draws = []
     for draw in split_draws(model):
-        alone = replace(result, neighbours={}, truth={}, curves={})
+        alone = Evaluation(report=EvalReport((), {}, {}))
         ranker = Ranker(draw, ExactIndex)
         of_draws.append(_evaluate_method(alone, ranker, model.name, asked, distances, False))
     return mean_records(of_draws)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -94,6 +95,9 @@ class GuardedFeatures:
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(self.features[allowed_rows(rows, self.open)])
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("features are not pickled: they may be larger than memory")
 
     @property
     def dim(self) -> int:

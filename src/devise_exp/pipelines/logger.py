@@ -51,6 +51,18 @@ def loggers_of(config: DictConfig) -> dict[str, DictConfig]:
     return {str(name): node for name, node in group.items() if node is not None}
 
 
+def has_wandb(config: DictConfig) -> bool:
+    """Tell whether W&B is among the loggers of a config.
+
+    Args:
+        config: Of train.py.
+
+    Returns:
+        Whether it is.
+    """
+    return any(node._target_ == WANDB for node in loggers_of(config).values())
+
+
 def check_loggers(config: DictConfig) -> None:
     """Check that the loggers of a config can log, as far as that can be seen before a run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,28 +12,25 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from devise_exp.core.console import notify, warn
+from devise_exp.core.side_work import side_work
 from devise_exp.data.class_folds import LEAST_CLASSES
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.protocols import MODEL, MethodOutput
-from devise_exp.evaluation.records import INFORMED
 from devise_exp.index.saved import save
-from devise_exp.methods.devise_model import cached_per_task, devise
 from devise_exp.methods.embedding import TrainedProjection
 from devise_exp.methods.method import CalibratedMethod, FittedMethod
 from devise_exp.methods.pretraining_words import missing_classifier
-from devise_exp.pipelines import checks, distributed, fit, reused_hyperparameters
-from devise_exp.pipelines.additions import additions_of, has_addition
+from devise_exp.pipelines import checks, distributed, fit
 from devise_exp.pipelines.distributed import as_rank_0, on_all_ranks
 from devise_exp.pipelines.embed import embed_images, save_galleries
 from devise_exp.pipelines.experiment_data import Ready
-from devise_exp.pipelines.fit import fit_to, methods_of
+from devise_exp.pipelines.fit_methods import MethodFits
 from devise_exp.pipelines.hydra_files import keep_hydra_files
 from devise_exp.pipelines.image_names import about_image_names, name_images
 from devise_exp.pipelines.labelled import LabelledImages
 from devise_exp.pipelines.learning import learned_nothing
-from devise_exp.pipelines.logger import log_finished, run_loggers
+from devise_exp.pipelines.logger import has_wandb, log_finished, run_loggers
 from devise_exp.pipelines.outputs import check_folder, point_latest, remove_empty
-from devise_exp.pipelines.plain_names import plain_name_fits
 from devise_exp.pipelines.predicted import class_names, save_predictions
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.recipe import recipe_of
@@ -107,11 +105,17 @@ def _train(
     """Fill the run folder; the first of several processes calls this."""
     run = RunFolder(folder)
     state = _prepare(config, read_settings(config), run, ready, labelled)
-    with saying_how_to_go_on(run, config), run_loggers(config, run) as loggers:
+    methods = MethodFits(state)
+    with (
+        saying_how_to_go_on(run, config),
+        side_work(methods.tasks(), beside=methods.may_run_beside) as work,
+        run_loggers(config, run) as loggers,
+    ):
         module, best = _fit_model(state, [*loggers.values()] or False)
-        projection, fits = _fit_methods(state, module)
+        projection, fits = methods.fit(module.projection, work)
+        work.end()
         outputs = _embed(state, projection, fits)
-        report = _evaluate(state, outputs)
+        report = _evaluate(state, outputs, projection)
         shown = _write_reports(state, report)
         run.finish()  # it has its files: what follows, and may fail, shows them elsewhere
         log_finished(loggers, config, report, shown)
@@ -199,36 +203,10 @@ def _fit_model(state: RunState, logger: Any) -> tuple[DeviseModule, dict[str, fl
     return module, best
 
 
-def _fit_methods(
-    state: RunState, module: DeviseModule
-) -> tuple[TrainedProjection, list[MethodFit]]:
-    """Fit and calibrate every method, the trained model first.
-
-    Methods see training and validation rows: a task gives no others. Returns the trained projection
-    with what was added to it too.
-    """
-    config, data, task, folds = state.config, state.data, state.task, state.folds
-    reused = reused_hyperparameters.read(config, data)
-    project = cached_per_task(partial(fit_to, state.recipe), {task: module.projection})
-    model, trained = reused.model(task, module.projection) or devise(
-        module.projection, project, *additions_of(config), task, folds
-    )
-    fits = [MethodFit(MODEL, model.fitted.hyperparameters, model)]
-    fits += plain_name_fits(config, data, model, trained, state.about)
-    informed = [fit.name for fit in fits] if has_addition(model.fitted.hyperparameters) else []
-    for method in methods_of(config, data, project):
-        fits.append(MethodFit(method.name, *reused.fit(method, task, folds)))
-        added = has_addition(fits[-1].hyperparameters)
-        informed += [method.name] * (method.uses_pretraining if added is None else added)
-    if task.pretraining is not None and informed:
-        state.about[INFORMED] = ", ".join(informed)
-    return trained, fits
-
-
 def _embed(
     state: RunState, projection: TrainedProjection, fits: list[MethodFit]
 ) -> list[MethodOutput]:
-    """Embed the evaluated images by every method; save them, the additions and the galleries."""
+    """Embed the evaluated images by every method; save them and the additions."""
     data, run = state.data, state.run
     run.save_additions(projection.prior, projection.classifiers)
     outputs = []
@@ -249,8 +227,6 @@ def _embed(
         outputs.insert(1, embed_images(data, features, frozen))
     for output in outputs:
         run.save_embedded(output)
-    make_index = instantiate(state.config.index)
-    save_galleries(run, data, state.task, projection, state.features, make_index)
     state.about["index"] = index_name(state.config.index)
     called = name_images(data, state.task, state.features)
     if called is not None:
@@ -275,12 +251,23 @@ def _embed(
     return outputs
 
 
-def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
-    """Measure every method in every protocol; save the neighbours, diagnostics and the index."""
+def _evaluate(
+    state: RunState, outputs: list[MethodOutput], projection: TrainedProjection
+) -> EvalReport:
+    """Measure every method in every protocol; save galleries, neighbours, diagnostics and index."""
     run, settings = state.run, state.settings
     make_index = instantiate(state.config.index)
     protocols = protocols_of(run, outputs, train=settings.train_metrics)
-    report, evaluation = evaluate_run(run, outputs, protocols, make_index, settings.ks, state.about)
+    galleries = (run, state.data, state.task, projection, state.features, make_index)
+    report, evaluation = evaluate_run(
+        run,
+        outputs,
+        protocols,
+        make_index,
+        settings.ks,
+        state.about,
+        save=partial(save_galleries, *galleries),
+    )
     run.save_arrays("neighbours", evaluation.neighbours)
     run.save_diagnostics(diagnose_run(run, outputs, protocols, evaluation))
     images, labels = images_of_run(run), class_names(run)
@@ -291,11 +278,17 @@ def _evaluate(state: RunState, outputs: list[MethodOutput]) -> EvalReport:
 
 
 def _write_reports(state: RunState, report: EvalReport) -> ShownRun:
-    """Write the tables and the page."""
+    """Write the tables and the page, while another process draws the figures for W&B."""
     folder, shown = state.run.path, ShownRun(state.run.path)
     run_tables.write(report, folder, run_title(state.about))
-    if state.settings.report == "html":
+    if state.settings.report != "html":
+        return shown
+    images = {"images": lambda: ShownRun(folder).images} if has_wandb(state.config) else {}
+    with side_work(images) as work:
         write_html(shown)
+        if images:
+            with suppress(Exception):  # W&B's logger tries once more, and warns
+                shown.keep_images(work.take("images"))
     return shown
 
 

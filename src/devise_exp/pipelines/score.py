@@ -6,11 +6,13 @@ These are hit@k in every protocol, the quality of search, and the diagnostics.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
+from devise_exp.core.side_work import side_work
 from devise_exp.core.vectors import centre_of, centre_rows
 from devise_exp.evaluation import diagnostics, evaluator, published_results
 from devise_exp.evaluation.abstention import search_abstention_records
@@ -24,6 +26,7 @@ from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.names import split_words
 
+MOST_ROWS = 200_000  # evaluated images whose rankings or embeddings travel between processes
 Spaces = dict[str, tuple[np.ndarray, np.ndarray]]  # space -> of seen test, and of unseen images
 
 
@@ -63,8 +66,9 @@ def evaluate_run(
     ks: Sequence[int] | int | None,
     about: dict[str, Any],
     spaces: Spaces | None = None,
+    save: Callable[[], None] | None = None,
 ) -> tuple[EvalReport, Evaluation]:
-    """Measure all methods of a run.
+    """Measure all methods of a run, as many at once as there are processors to spare.
 
     Args:
         run: The run folder.
@@ -75,19 +79,29 @@ def evaluate_run(
         about: What the metrics rest on.
         spaces: Embeddings of the seen and of the unseen images in the other spaces of the run;
             None: those of its gallery.
+        save: Saves that gallery; None: it is saved.
 
     Returns:
         The report of hit@k, of searches and of published results; and the evaluation of the
         protocols, with its rankings.
     """
     hops = run.hierarchy().distances
-    evaluated = evaluator.evaluate(models, chosen, make_index, ks, about, hops)
     searched = [model for model in models if model.reports_search]
     compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
-    of_words = evaluate_word_queries(searched, *run.class_ids(), compound)
+    words = partial(evaluate_word_queries, searched, *run.class_ids(), compound)
+    first, *others = evaluator.evaluations(models, chosen, make_index, ks, hops)
+    tasks: dict[str, Callable[[], Any]] = {} if save is None else {"gallery": save}
+    tasks |= {f"method {i}": evaluation for i, evaluation in enumerate(others)} | {"words": words}
+    n_images = sum(len(part.vectors) for part in models[0].parts.values())
+    with side_work(tasks, beside=n_images <= MOST_ROWS) as work:
+        evaluations = [first(), *(work.take(f"method {i}") for i in range(len(others)))]
+        of_words = work.take("words")
+        if save is not None:
+            work.take("gallery")
+    evaluated = evaluator.joined(evaluations, chosen, ks, about, hops)
     truths = models[0].seen.class_ids, models[0].unseen.class_ids
-    others = _gallery_spaces(run) if spaces is None else spaces
-    of_images = evaluate_image_queries(_model_space(run, models[0]) | others, *truths)
+    spaces = _gallery_spaces(run) if spaces is None else spaces
+    of_images = evaluate_image_queries(_model_space(run, models[0]) | spaces, *truths)
     of_none = search_abstention_records(searched, run.class_ids()[0])
     report = evaluated.report.with_records(*of_words).with_records(*of_images)
     report = report.with_records(of_none, {})

@@ -7,6 +7,7 @@ that of the training.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from devise_exp.core.command import spelled
 from devise_exp.core.console import notify, warn
 from devise_exp.core.errors import InputError, user_message
 from devise_exp.core.files import write_text
+from devise_exp.core.side_work import side_work
 from devise_exp.pipelines import checks, distributed, run
 from devise_exp.pipelines.distributed import as_rank_0
+from devise_exp.pipelines.experiment_data import Ready
 from devise_exp.pipelines.grid import grid_folder
 from devise_exp.pipelines.hydra_files import keep_hydra_files
 from devise_exp.pipelines.labelled import LabelledImages, draw_split, draws_clean, read_labelled
@@ -25,6 +28,7 @@ from devise_exp.pipelines.option_errors import check_option
 from devise_exp.pipelines.option_kinds import Seed
 from devise_exp.pipelines.outputs import check_folder, remove_empty
 from devise_exp.pipelines.prepare import prepare
+from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.series_tables import summarise, write_finished
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.user_parts import trusted_config
@@ -237,23 +241,42 @@ def _train_splits(
 def _train_split(
     config: DictConfig, paths: list[Path], i: int, labelled: LabelledImages | None
 ) -> None:
-    """Train all seeds on the split i."""
+    """Train all seeds on the split i, the first one before the others, which reuse its choices."""
+    configs = {
+        path: _seed_config(config, paths, i, j)
+        for j, path in enumerate(paths)
+        if not is_finished(path)
+    }
+    ready = None
+    while configs:
+        path = next(iter(configs))
+        first = configs[path]
+        trainable = first.backbone.get("trainable")  # training changes the network in place
+        if ready is None or trainable:
+            data = prepare(first, labelled)
+            checks.check(first, data)  # before features are extracted, which may take long
+            ready = data, distributed.features(first, data)
+        if path == paths[0] or trainable:
+            _train_seed(configs.pop(path), path, ready)
+            continue
+        tasks = {path.name: partial(_train_seed, configs[path], path, ready) for path in configs}
+        with side_work(tasks, beside=recipe_of(first, ready[0].n_train).is_plain) as work:
+            for name in tasks:
+                work.take(name)
+        return
+
+
+def _seed_config(config: DictConfig, paths: list[Path], i: int, j: int) -> DictConfig:
+    """The config of the run with seed j on the split i."""
     seed_config = config.copy()
-    seed_config.update(seeds=1, split_seeds=1, resume=None)
+    seed_config.update(seeds=1, split_seeds=1, resume=None, seed=config.seed + j)
     if config.split_seeds > 1:
         seed_config.split.seed = config.split.seed + i
-    ready = None
-    for j, path in enumerate(paths):
-        seed_config.seed = config.seed + j
-        if j and config.hyperparameters_from is None:
-            seed_config.hyperparameters_from = str(paths[0])
-        if is_finished(path):
-            continue
-        if ready is None or seed_config.backbone.get(
-            "trainable"
-        ):  # training changes the network in place
-            data = prepare(seed_config, labelled)
-            checks.check(seed_config, data)  # before features are extracted, which may take long
-            ready = data, distributed.features(seed_config, data)
-        notify(f"{path.relative_to(path.parents[1])}:")
-        run.train(seed_config, path, quietly=True, ready=ready)
+    if j and config.hyperparameters_from is None:
+        seed_config.hyperparameters_from = str(paths[0])
+    return seed_config
+
+
+def _train_seed(config: DictConfig, path: Path, ready: Ready) -> None:
+    notify(f"{path.relative_to(path.parents[1])}:")
+    run.train(config, path, quietly=True, ready=ready)

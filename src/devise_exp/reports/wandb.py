@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from devise_exp.core.light_packages import lighten_wandb
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.records import flatten
 from devise_exp.reports.comparison_formats import to_table
-from devise_exp.reports.figures import style
 from devise_exp.reports.hierarchical_rows import left_out, without_thin
 from devise_exp.reports.html.page import PAGE
 from devise_exp.reports.html.shown_run import ShownRun
@@ -100,12 +100,10 @@ def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:
         report: The metrics of the run.
         folder: The run folder, which the summary names.
     """
-    import wandb
-
     run = logger.experiment
     records = hit_records(report)
     cells = [[record[name] for name in records[0]] for record in records]
-    run.log({"results": wandb.Table(columns=list(records[0]), data=cells)})
+    run.log({"results": _table([*records[0]], cells)})
     shown = flatten(without_thin(report.records))
     thin = {"hierarchy/left_out": line} if (line := left_out(report.records)) else {}
     about = {**report.about, **controls(report), "run_folder": str(folder)}
@@ -130,16 +128,26 @@ def log_curves(logger: Any, run: ShownRun) -> None:
     import wandb
 
     content: dict[str, Any] = {
-        f"plots/{name}": wandb.Image(style.to_image(plot), caption=plot.title)
-        for name, plot in run.plots.items()
+        f"plots/{name}": wandb.Image(image, caption=run.plots[name].title)
+        for name, image in run.images.items()
     }
     table = to_table(run.comparison)
     rows = [["" if cell is None else str(cell) for cell in row] for row in table.rows]
-    content["methods"] = wandb.Table(columns=[*table.headings], data=rows)
+    content["methods"] = _table([*table.headings], rows)
     if classes := run.diagnostics.get("classes"):
         data = [[entry[column] for column in _CLASS_COLUMNS] for entry in classes]
-        content["classes"] = wandb.Table(columns=list(_CLASS_COLUMNS), data=data)
+        content["classes"] = _table([*_CLASS_COLUMNS], data)
     page = run.path / PAGE
     if page.is_file():  # not with report=none
         content["report"] = wandb.Html(page.read_text(encoding="utf-8"), inject=False)
     logger.log(content)
+
+
+def _table(columns: list[str | int], rows: Sequence[Sequence[Any]]) -> Any:
+    """A wandb.Table; given all rows at once, W&B would import pandas to see what they are."""
+    import wandb
+
+    table = wandb.Table(columns=columns)
+    for row in rows:
+        table.add_data(*row)
+    return table

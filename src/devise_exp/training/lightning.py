@@ -16,6 +16,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, ProgressBar, RichProgressBar
 from torch.utils.data import DataLoader
 
+from devise_exp.core.console import progress_is_hidden
 from devise_exp.core.errors import InputError
 from devise_exp.training.batches import RowBatches, SeededBatchSampler, ordered_batches
 from devise_exp.training.best_epoch import TrainingResult
@@ -158,7 +159,7 @@ def _trainer(
     callbacks = [*callbacks, *as_list(given.get("callbacks"))]
     has_bar = any(isinstance(callback, ProgressBar) for callback in callbacks)
     # Nobody sees a bar without a terminal, and a log would fill with its lines.
-    if shows_progress and sys.stderr.isatty() and not has_bar:
+    if shows_progress and sys.stderr.isatty() and not (has_bar or progress_is_hidden()):
         callbacks.append(RichProgressBar(leave=False, console_kwargs={"stderr": True}))
         has_bar = True
     usual = {

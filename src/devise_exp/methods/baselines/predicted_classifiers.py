@@ -80,19 +80,26 @@ class PredictedClassifiers(SolverMethod):
 
         @cache
         def weights(shrinkage: float) -> np.ndarray:
-            return np.concatenate([known.weights, normalize_rows(analysis.weights(shrinkage))])
+            return normalize_rows(analysis.weights(shrinkage))  # (S, d), of the seen classes
 
         @cache
-        def factor(tau: float, ridge: float) -> tuple[np.ndarray, bool]:
+        def solutions(tau: float, ridge: float) -> tuple[np.ndarray, np.ndarray]:
             kernel = word_kernel(known.vectors, known.vectors, tau)
             kernel[np.diag_indices_from(kernel)] += ridge
-            factor: tuple[np.ndarray, bool] = scipy.linalg.cho_factor(kernel, overwrite_a=True)
-            return factor
+            factor = scipy.linalg.cho_factor(kernel, overwrite_a=True)
+            k, (n, d) = len(known.weights), (len(kernel), known.weights.shape[1])
+            # The pretraining's weights, and then each seen class alone, as the right-hand side.
+            right = np.zeros((n, d + n - k))
+            right[:k, :d] = known.weights
+            right[k:, d:] = np.eye(n - k)
+            solved = scipy.linalg.cho_solve(factor, right, overwrite_b=True)
+            return solved[:, :d], solved[:, d:]  # (K + S, d), (K + S, S)
 
         def solve(hyperparameters: Hyperparameters) -> WordClassifiers:
             tau, ridge = float(hyperparameters["tau"]), float(hyperparameters["ridge"])
-            target = weights(float(hyperparameters["shrinkage"]))  # (K + S, d)
-            coefficients = scipy.linalg.cho_solve(factor(tau, ridge), target)
+            of_pretraining, of_seen = solutions(tau, ridge)
+            # Linear in the right-hand side, so one solution serves all shrinkages.
+            coefficients = of_pretraining + of_seen @ weights(float(hyperparameters["shrinkage"]))
             return WordClassifiers(
                 centre=known.centre,
                 vectors=known.vectors,

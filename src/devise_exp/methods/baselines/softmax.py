@@ -56,6 +56,16 @@ def seen_classifier(task: Task) -> Classifier:
     return _CLASSIFIERS[task]
 
 
+def remember_classifier(task: Task, classifier: Classifier) -> None:
+    """Let `seen_classifier` give a classifier that another process has trained.
+
+    Args:
+        task: The task.
+        classifier: What `seen_classifier` returned for it there.
+    """
+    _CLASSIFIERS[task] = classifier
+
+
 def fit_softmax(
     features: np.ndarray, targets: np.ndarray, n_classes: int, seed: int, epochs: int = 30
 ) -> Classifier:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devise_exp.core.console import printable
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.records import CHANCE, MetricName
 from devise_exp.reports.comparison import Comparison, of_methods
-from devise_exp.reports.figures import plots
+from devise_exp.reports.figures import plots, style
 from devise_exp.reports.figures.class_plot import class_plot
 from devise_exp.reports.figures.plots import Curve
 from devise_exp.reports.figures.style import Plot
@@ -24,6 +24,9 @@ from devise_exp.runs.class_records import ClassRecord
 from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.records import RunDetails
 from devise_exp.runs.results import RunResults
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _CURVES = ("calibrated_seen", "calibrated_unseen", "seen", "unseen", "all_seen", "all_unseen")
 _SIMILARITIES = ("seen", "unseen", "all_seen", "all_unseen")
@@ -129,6 +132,19 @@ class ShownRun:
         if not self._panels:
             return {}
         return {"hit-curves": plots.hit_curves(self._panels, self.results.methods, columns=1)}
+
+    @cached_property
+    def images(self) -> dict[str, Image]:
+        """The figures as images, by name."""
+        return {name: style.to_image(plot) for name, plot in self.plots.items()}
+
+    def keep_images(self, images: dict[str, Image]) -> None:
+        """Take the images of the figures from another process, which has drawn them.
+
+        Args:
+            images: What `images` is there.
+        """
+        vars(self)["images"] = images
 
     @cached_property
     def _panels(self) -> Mapping[str, Mapping[str, Curve]]:

@@ -1,0 +1,138 @@
+"""Tasks that forked processes take beside this one: results, failures, deaths, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from devise_exp.core.side_work import SideWork, side_work
+
+
+@pytest.fixture
+def beside(tmp_path: Path) -> Iterator[Callable[[dict[str, Callable[[], Any]]], SideWork]]:
+    """Begins tasks with two processes beside this one."""
+    begun: list[SideWork] = []
+
+    def begin(tasks: dict[str, Callable[[], Any]]) -> SideWork:
+        begun.append(SideWork(tasks, tmp_path, 2))
+        return begun[-1]
+
+    yield begin
+    for work in begun:
+        work.end()
+
+
+def test_results_are_those_of_the_functions(beside: Any) -> None:
+    work = beside({f"{i}": lambda i=i: (i, os.getpid()) for i in range(20)})
+    time.sleep(0.3)  # for the others to take some
+    results = [work.take(f"{i}") for i in reversed(range(20))]
+    assert [i for i, _ in results] == [*reversed(range(20))]
+    assert any(process != os.getpid() for _, process in results)
+
+
+def test_a_result_may_be_large(beside: Any) -> None:
+    work = beside({"large": lambda: torch.arange(3_000_000)})
+    assert torch.equal(work.take("large"), torch.arange(3_000_000))
+
+
+def test_without_other_processes_a_task_waits_until_it_is_asked_for(tmp_path: Path) -> None:
+    calls: list[str] = []
+    work = SideWork({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, tmp_path, 0)
+    assert calls == []
+    work.take("b")
+    assert calls == ["b"]
+    work.end()
+
+
+def test_each_task_is_done_once(beside: Any, tmp_path: Path) -> None:
+    def mark(i: int) -> None:
+        with (tmp_path / "marks").open("a") as file:
+            file.write(f"{i}\n")
+
+    work = beside({f"{i}": lambda i=i: mark(i) for i in range(50)})
+    for i in range(50):
+        work.take(f"{i}")
+    assert sorted(map(int, (tmp_path / "marks").read_text().split())) == [*range(50)]
+
+
+def test_a_failure_elsewhere_is_raised_here(beside: Any) -> None:
+    first = os.getpid()
+
+    def fail() -> None:
+        raise ValueError("here" if os.getpid() == first else "elsewhere")
+
+    work = beside({"fail": fail, "fine": lambda: 1})
+    time.sleep(0.3)
+    assert work.take("fine") == 1
+    with pytest.raises(ValueError, match="here"):
+        work.take("fail")
+
+
+def test_what_cannot_be_pickled_is_done_here(beside: Any) -> None:
+    work = beside({"pipe": lambda: Path(os.devnull).open()})  # noqa: SIM115
+    time.sleep(0.3)
+    with work.take("pipe") as file:
+        assert file.read() == ""
+
+
+def test_a_result_may_be_a_function(beside: Any) -> None:
+    def doubled() -> Callable[[int], int]:
+        return lambda number: 2 * number
+
+    work = beside({"function": doubled})
+    time.sleep(0.3)
+    assert work.take("function")(4) == 8
+
+
+def test_tasks_of_killed_processes_are_done_here(beside: Any) -> None:
+    first = os.getpid()
+
+    def die() -> str:
+        if os.getpid() != first:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "done"
+
+    work = beside({f"{i}": die for i in range(5)})
+    assert [work.take(f"{i}") for i in range(5)] == ["done"] * 5
+
+
+def test_others_have_one_thread_and_end_with_the_block() -> None:
+    code = """
+import os, time, torch
+from devise_exp.core.side_work import side_work
+def threads():
+    ones = torch.ones(300, 300)
+    return os.getpid(), torch.get_num_threads(), float((ones @ ones).sum())
+with side_work({"threads": threads, "endless": lambda: time.sleep(600)}) as work:
+    time.sleep(1)
+    print(*work.take("threads"), torch.get_num_threads())
+print(torch.get_num_threads())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "2"},
+        capture_output=True, text=True, check=True, timeout=100,
+    )  # fmt: skip
+    process, threads, total, here, after = done.stdout.split()
+    assert (threads, total, here, after) == ("1", "27000000.0", "1", "2")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(process), 0)
+
+
+def test_one_thread_is_one_process() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with side_work({"process": os.getpid}) as work:
+            time.sleep(0.2)
+            assert work.take("process") == os.getpid()
+    finally:
+        torch.set_num_threads(before)
