@@ -17,7 +17,7 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from extraction import BACKBONES, Pictures, own_process, some
+from extraction import BACKBONES, PlainImages, in_fresh_process, some
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -37,13 +37,13 @@ PICTURES, DIM, EPOCHS, EPOCHS_TIMED, WORKERS, BATCH = 1000, 300, 30, 3, 2, 32
 
 class Labelled(Dataset):
     def __init__(self, dataset: ImageDataset, backbone: Backbone) -> None:
-        self.pictures, self.labels = Pictures(dataset, backbone), dataset.labels
+        self.images, self.labels = PlainImages(dataset, backbone), dataset.labels
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
-        return self.pictures[i], int(self.labels[i])
+        return self.images[i], int(self.labels[i])
 
 
 def every_epoch(dataset: ImageDataset, vectors: torch.Tensor) -> float:
@@ -86,8 +86,8 @@ def main(root: str) -> None:
     drawn = torch.Generator().manual_seed(0)
     vectors = F.normalize(torch.randn(len(dataset.classes), DIM, generator=drawn))
     with tempfile.TemporaryDirectory() as cache:
-        ours = own_process(on_the_bank, dataset, vectors, cache)
-    plain = own_process(every_epoch, dataset, vectors)
+        ours = in_fresh_process(on_the_bank, dataset, vectors, cache)
+    plain = in_fresh_process(every_epoch, dataset, vectors)
     table = Table("", "seconds", "times as fast")
     table.add_row("the network in every epoch", f"{plain:.0f}", "1.0")
     table.add_row("the bank, then all epochs", f"{ours:.1f}", f"{plain / ours:.0f}")

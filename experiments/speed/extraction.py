@@ -1,13 +1,19 @@
-"""How fast do picture files become a feature bank, against the plain loop?
+"""How fast do image files become a feature bank, against the plain loop and against the bounds?
 
-python experiments/speed/extraction.py ROOT [PICTURES] [BACKBONE ...]
+python experiments/speed/extraction.py ROOT [IMAGES] [BACKBONE ...]
 
-ROOT: a folder with caltech101/101_ObjectCategories. Of its pictures every n-th is taken, PICTURES
-(4,000) in all. The plain loop is a DataLoader over PIL pictures and the network as it comes,
-float32, with the number of workers that was the quickest on a hundred pictures. Cosines are those
-of the same rows. Decoding, network and writing alone bound what they reach together; the
-share of a bound is the pace of the bank over it, and where shares add up to 1 nothing waits. Each
-way is a process of its own, start-up included, and all files were read before.
+ROOT: a folder with caltech101/101_ObjectCategories. Of its images every n-th is taken, IMAGES
+(4,000) in all. The plain loop is a DataLoader over PIL images and the network as it comes, float32,
+with the number of workers that was the quickest on a hundred images; its pace is taken over a
+quarter of the images, without its start-up.
+
+The pace of the bank is given twice. "Start-up included" counts from the first line to the finished
+bank, "steady" the rows that reach the file between a start and an end (`window`) at which as many
+images have been decoded ahead. The times of the plain loop are of the first. The bounds: decoding
+by a process on every core that drops the pixels, the network on all cores, writing; and decoding
+and network sharing these cores, which is all that a processor can do. `stand_in` is a network of no
+cost, which shows what the decoding gives away. Each way is a process that has run nothing else, and
+all files were read before.
 """
 
 from __future__ import annotations
@@ -21,35 +27,59 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 from torch.utils.data import DataLoader
 
 from devise_exp.data.caltech import caltech101
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.images import ImageFiles
-from devise_exp.features.backbones.base import Backbone
+from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.backbones.torchvision import torchvision_backbone
 from devise_exp.features.bank import feature_bank
 from devise_exp.features.engines import cosines, openvino_engine, torch_engine
 from devise_exp.features.extraction import ExtractionSettings
-from devise_exp.features.pixels import PixelDataset, collate_pixels
+from devise_exp.features.pixels import PixelDataset
 
-BATCH, WORKERS, FEW = 32, (0, 1, 2), 100
+BATCH, WORKERS, FEW, AHEAD = 32, (0, 1, 2), 100, 900
+POLL_SECONDS = 0.01
+
+
+class Raw(Preprocess):
+    """Lite0's sizes, and no normalization, which costs as much as a third of the decoding."""
+
+    def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels
+
+
+class Corner(nn.Module):
+    """A network of no cost: the first pixel."""
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels[:, 0, 0, :]
+
+
+def stand_in() -> Backbone:
+    sizes = Raw(resize=256, crop=224, interpolation="bicubic")
+    return Backbone(name="stand_in", build=Corner, feature_dim=3, preprocess=sizes, categories=())
+
+
 BACKBONES: dict[str, Callable[[], Backbone]] = {
     "efficientnet_lite0": lambda: efficientnet_lite(0),
     # Weights change neither the pace nor how alike the engines are.
     "resnet18": lambda: torchvision_backbone("resnet18", weights=None),
     "resnet50": lambda: torchvision_backbone("resnet50", weights=None),
+    "stand_in": stand_in,
 }
 
 
-class Pictures(torch.utils.data.Dataset):
+class PlainImages(torch.utils.data.Dataset):
     """What anyone would write first."""
 
     def __init__(self, dataset: ImageDataset, backbone: Backbone) -> None:
@@ -62,34 +92,81 @@ class Pictures(torch.utils.data.Dataset):
         return self.preprocess(self.images[i])
 
 
-def own_process(work: Callable[..., Any], *given: Any) -> Any:
+def in_fresh_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """What `work` returns in a process that has run nothing else."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *given).result()
+        return pool.submit(work, *arguments).result()
 
 
 def plain_loop(name: str, dataset: ImageDataset, workers: int) -> tuple[float, np.ndarray]:
-    """Seconds, and the features."""
-    start, backbone = time.perf_counter(), BACKBONES[name]()
+    """Images per second from the first batch on, and the features."""
+    backbone = BACKBONES[name]()
     network = backbone.network.eval()
-    loader = DataLoader(Pictures(dataset, backbone), BATCH, num_workers=workers)
+    loader = DataLoader(PlainImages(dataset, backbone), BATCH, num_workers=workers)
+    features, start = [], 0.0
     with torch.no_grad():
-        found = torch.cat([network(images) for images in loader]).numpy()
-    return time.perf_counter() - start, found
+        for images in loader:
+            features.append(network(images))
+            start = start or time.perf_counter()
+    seconds = time.perf_counter() - start
+    return (len(dataset.rows) - BATCH) / seconds, torch.cat(features).numpy()
 
 
-def bank(name: str, dataset: ImageDataset, engine: str) -> tuple[float, np.ndarray]:
-    """Seconds, and the features."""
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["DEVISE_CACHE"] = cache
-        start = time.perf_counter()
-        settings = ExtractionSettings(engine=engine, dtype="float32")
-        bank = feature_bank(dataset, BACKBONES[name](), settings)
-        return time.perf_counter() - start, np.array(bank.features)
+class BankPace(NamedTuple):
+    """How a bank came about: seconds in all and to its first rows, steady images per second."""
+
+    seconds: float
+    start_up: float
+    steady: float
+    features: np.ndarray
+
+
+def make_bank(
+    name: str, dataset: ImageDataset, engine: str, cache: str
+) -> tuple[float, float, np.ndarray]:
+    """Start and end on the clock that processes share, and the features."""
+    os.environ["DEVISE_CACHE"] = cache
+    start = time.monotonic()
+    settings = ExtractionSettings(engine=engine, dtype="float32")
+    bank = feature_bank(dataset, BACKBONES[name](), settings)
+    return start, time.monotonic(), np.array(bank.features)
+
+
+def bank_pace(name: str, dataset: ImageDataset, engine: str) -> BankPace:
+    """Make a bank in another process, and watch its file grow."""
+    n, seen = len(dataset.rows), [(0.0, 0)]
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
+        row_bytes = 4 * BACKBONES[name]().feature_dim
+        work = pool.submit(make_bank, name, dataset, engine, cache)
+        while not work.done():
+            time.sleep(POLL_SECONDS)
+            rows = sum(map(size_of, Path(cache).glob("*/*.unfinished"))) // row_bytes
+            if rows > seen[-1][1]:
+                seen.append((time.monotonic(), rows))
+        start, end, features = work.result()
+    (t0, rows0), (t1, rows1) = window(seen, n)
+    return BankPace(end - start, seen[1][0] - start, (rows1 - rows0) / (t1 - t0), features)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file that may be gone by now."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def window(seen: list[tuple[float, int]], n: int) -> tuple[tuple[float, int], tuple[float, int]]:
+    """Two moments at which as many images have been decoded ahead, as far as n allows."""
+    low, high = min(AHEAD, n // 4), max(n - AHEAD, n // 2)
+    return next(s for s in seen if s[1] >= low), next(s for s in seen if s[1] >= high)
 
 
 def some(dataset: ImageDataset, n: int) -> ImageDataset:
-    """Every so-many-th picture, as a dataset of its own."""
+    """Every so-many-th image, as a dataset."""
     chosen = np.linspace(0, len(dataset.rows) - 1, n).astype(int)
     return replace(
         dataset,
@@ -97,38 +174,68 @@ def some(dataset: ImageDataset, n: int) -> ImageDataset:
         labels=dataset.labels[chosen],
         images=ImageFiles(dataset.images.paths[i] for i in chosen),
         fingerprint=f"{dataset.fingerprint} {n}",
+        contents=None,
+        looks=None,
     )
 
 
 def measure(name: str, dataset: ImageDataset, table: Table) -> None:
     n, few = len(dataset.rows), some(dataset, FEW)
-    workers = min(WORKERS, key=lambda w: own_process(plain_loop, name, few, w)[0])
-    plain, expected = own_process(plain_loop, name, dataset, workers)
-    table.add_row(name, f"plain loop, {workers} workers", f"{n / plain:.1f}", "1.0", "", "")
-    paces = {"decoding": decoding(name, dataset), "writing": writing(expected)}
-    for engine in ("torch", "openvino"):
-        seconds, found = own_process(bank, name, dataset, engine)
-        least = f"{cosines(found, expected).min():.6f}"
+    plain = expected = None
+    if name != "stand_in":
+        workers = max(WORKERS, key=lambda w: in_fresh_process(plain_loop, name, few, w)[0])
+        quarter = some(dataset, n // 4)
+        plain, _ = in_fresh_process(plain_loop, name, quarter, workers)
+        _, expected = in_fresh_process(plain_loop, name, few, 0)
+        table.add_row(name, f"plain loop, {workers} workers", "", f"{plain:.1f}", "", "1.0")
+    decoded = decoding(name, dataset)
+    for engine in ("torch",) if plain is None else ("torch", "openvino"):
+        pace = bank_pace(name, dataset, engine)
+        network = in_fresh_process(network_pace, name, engine)
+        bounds = {"decoding": decoded, "network": network, "writing": writing(pace.features)}
+        bounds["decoding and network on these cores"] = 1 / (1 / decoded + 1 / network)
+        times = f"{n / pace.seconds / plain:.1f}" if plain else ""
         table.add_row(
-            "", f"bank, {engine}", f"{n / seconds:.1f}", f"{plain / seconds:.1f}", least, ""
-        )
-        bounds = {**paces, "network": own_process(network, name, engine)}
-        for part in ("decoding", "network", "writing"):
-            share = f"{n / seconds / bounds[part]:.2f}"
-            table.add_row("", f"  {part} alone", f"{bounds[part]:,.1f}", "", "", share)
+            name if plain is None else "", f"bank, {engine}", f"{pace.start_up:.1f}",
+            f"{n / pace.seconds:.1f}", f"{pace.steady:.1f}", times, "",
+            least_cosine(name, few, engine, expected),
+        )  # fmt: skip
+        for part, bound in bounds.items():
+            share = f"{pace.steady / bound:.2f}"
+            table.add_row("", f"  {part}", "", "", f"{bound:,.1f}", "", share)
+
+
+def least_cosine(name: str, dataset: ImageDataset, engine: str, expected: np.ndarray | None) -> str:
+    """The least cosine of the bank's features to the plain loop's."""
+    if expected is None:
+        return ""
+    with tempfile.TemporaryDirectory() as cache:
+        _, _, features = in_fresh_process(make_bank, name, dataset, engine, cache)
+    return f"{cosines(features, expected).min():.6f}"
+
+
+def decode_share(name: str, dataset: ImageDataset, first: int, step: int) -> tuple[float, float]:
+    """Decode every step-th image and drop the pixels; start and end."""
+    torch.set_num_threads(1)
+    images = PixelDataset(dataset, BACKBONES[name](), fast=False)
+    images[0]  # what decoding imports
+    start = time.monotonic()
+    for i in range(first, len(images), step):
+        images[i]
+    return start, time.monotonic()
 
 
 def decoding(name: str, dataset: ImageDataset) -> float:
-    """Pictures per second that are decoded for the bank, on all cores."""
-    pictures = PixelDataset(dataset, BACKBONES[name](), fast=False)
-    loader = DataLoader(pictures, 64, num_workers=os.cpu_count() or 1, collate_fn=collate_pixels)
-    start = time.perf_counter()
-    n = sum(len(pixels) for pixels in loader)
-    return n / (time.perf_counter() - start)
+    """Images per second that all cores decode, a process on each."""
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+        shares = [pool.submit(decode_share, name, dataset, i, cores) for i in range(cores)]
+        spans = [share.result() for share in shares]
+    return len(dataset.rows) / max(end - start for start, end in spans)
 
 
-def network(name: str, engine: str) -> float:
-    """Pictures per second that the network takes, on all cores."""
+def network_pace(name: str, engine: str) -> float:
+    """Images per second that the network takes, on all cores."""
     backbone = BACKBONES[name]()
     size = backbone.preprocess.crop
     pixels = torch.randint(0, 256, (256, size, size, 3), dtype=torch.uint8)
@@ -158,13 +265,15 @@ def main(root: str, n: str = "4000", *names: str) -> None:
     dataset = some(caltech101(root), int(n))
     for path in dataset.images.paths:
         Path(path).read_bytes()
-    columns = ("pictures/s", "times the plain loop", "least cosine", "share of the bound")
-    table = Table("backbone", "", *columns)
+    table = Table(
+        "backbone", "", "first rows, s", "images/s, start-up included", "steady",
+        "times the plain loop", "steady is of it", "least cosine",
+    )  # fmt: skip
     for name in names or BACKBONES:
         measure(name, dataset, table)
-    console = Console(width=110)
+    console = Console(width=150)
     console.print(table)
-    console.print(f"{n} pictures, {torch.get_num_threads()} threads, start-up included")
+    console.print(f"{n} images, {torch.get_num_threads()} threads")
 
 
 if __name__ == "__main__":
