@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from helpers.banks import bank_of, cosines, left_in, plain_loop
 from PIL import Image
+from torch import Tensor
 
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
@@ -20,8 +23,8 @@ from devise_exp.features import extraction
 from devise_exp.features.backbones.base import Preprocess
 from devise_exp.features.backbones.torchvision import torchvision_backbone
 from devise_exp.features.bank import feature_bank
-from devise_exp.features.engines import has_bfloat16
-from devise_exp.features.extraction import ExtractionSettings
+from devise_exp.features.engines import Engine, has_bfloat16
+from devise_exp.features.extraction import ExtractionSettings, in_order
 
 
 @pytest.mark.usefixtures("cache")
@@ -106,3 +109,25 @@ def test_wrong_options(options: dict[str, Any], message: str, dataset: ImageData
     with pytest.raises(InputError, match=message) as caught:
         bank_of(dataset, **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("waits", [False, True])
+def test_features_before_an_error_come_first(n: int, waits: bool) -> None:
+    """Also from a device that is some batches behind, to which pixels go as they are then."""
+
+    def batches() -> Iterator[Tensor]:
+        slot = torch.zeros(1)
+        for i in range(n):
+            yield slot.fill_(i)
+        raise InputError("the next one is broken")
+
+    def start(pixels: Tensor) -> Callable[[], np.ndarray]:
+        copied = pixels.clone()
+        return lambda: copied.numpy()
+
+    engine = Engine("torch", "float32", lambda pixels: pixels.numpy().copy(), start)
+    features = in_order(engine if waits else dataclasses.replace(engine, start=None), batches())
+    assert [float(next(features)[0]) for _ in range(n)] == [*range(n)]
+    with pytest.raises(InputError, match="the next one is broken"):
+        next(features)

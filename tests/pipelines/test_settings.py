@@ -21,7 +21,7 @@ from devise_exp.pipelines.settings import read_settings
 Config = Callable[..., DictConfig]
 WHOLE = {  # option -> whether null is right
     "seed": False, "ks": True, "class_folds": False, "seeds": False, "split_seeds": False,
-    "subset.min_images": True, "subset.limit_per_class": True, "features.batch_size": False,
+    "subset.min_images": True, "subset.limit_per_class": True, "features.batch_size": True,
     "features.num_workers": True, "training.batch_size": False, "training.patience": True,
     "training.num_workers": False, "training.min_epochs": False, "training.min_steps": False,
     "trainer.accumulate_grad_batches": False, "tuning.max_epochs": False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,9 +16,15 @@ from devise_exp.core.files import cache_dir, file_lock, fingerprint
 from devise_exp.core.row_shards import Rows
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone
-from devise_exp.features.bank_files import read_entry, resume_rows, shard_path, write_entry
+from devise_exp.features.bank_files import (
+    read_entry,
+    resume_rows,
+    shard_path,
+    write_entry,
+    writing_behind,
+)
 from devise_exp.features.engines import Engine
-from devise_exp.features.extraction import ExtractionSettings, engine_and_precision, extract
+from devise_exp.features.extraction import ExtractionSettings, engine_and_precision, extraction
 from devise_exp.features.shipped import read_shipped
 
 # (bank key, first missing row) -> a context at whose end other processes have written their shards.
@@ -158,7 +163,7 @@ def _extract(
     n, dim, dtype = len(dataset.rows), backbone.feature_dim, np.dtype(settings.dtype)
     row_bytes = dim * dtype.itemsize
     unfinished = _unfinished(entry)
-    done = resume_rows(unfinished, n, row_bytes, settings.batch_size)
+    done = resume_rows(unfinished, n, row_bytes, settings.images_at_once)
     title = f"features of {dataset.name} under {backbone.name}"
     name, precision = engine_and_precision(settings, n)
     if done < n:
@@ -171,7 +176,7 @@ def _extract(
         ):
             engine = _write_rows(path, done, dataset, backbone, settings, show)
         name, precision = engine.name, engine.precision
-        if resume_rows(unfinished, n, row_bytes, settings.batch_size) < n:
+        if resume_rows(unfinished, n, row_bytes, settings.images_at_once) < n:
             raise InputError(
                 f"{unfinished}: rows of other processes are not there: set DEVISE_CACHE to a "
                 "folder that all machines share"
@@ -187,7 +192,7 @@ def _unfinished(entry: Path) -> Path:
 
 def _shard(unfinished: Path, first_row: int, settings: ExtractionSettings) -> Path:
     """The file for this process's share of the rows."""
-    size, rank, ranks = settings.batch_size, settings.rank, settings.world_size
+    size, rank, ranks = settings.images_at_once, settings.rank, settings.world_size
     return shard_path(unfinished, first_row, batch_size=size, rank=rank, ranks=ranks)
 
 
@@ -200,16 +205,16 @@ def _write_rows(
     show: Callable[[int], None],
 ) -> Engine:
     """Extract this process's batches from a row on, and append each to a file; `show` the rows."""
-    n, size = len(dataset.rows), settings.batch_size
-    engine, batches = extract(dataset, backbone, settings, first_row)
+    n, size = len(dataset.rows), settings.images_at_once
     row = first_row + settings.rank * size
-    with path.open("ab") as file:
+    with (
+        extraction(dataset, backbone, settings, first_row) as (engine, batches),
+        writing_behind(path) as write,
+    ):
         for rows in batches:
             values = _features(rows, min(size, n - row), settings.dtype, backbone)
             _check_finite(values, row, backbone)
-            file.write(rows)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
+            write(rows)
             row += settings.world_size * size
             show(min(n, row))
     return engine

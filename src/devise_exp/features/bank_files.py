@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import IO
@@ -16,6 +19,7 @@ from devise_exp.core.files import atomic_path, checksum
 from devise_exp.core.row_shards import Rows, RowShards
 
 ROWS_OF_A_SHARD = 1 << 18  # of 1,280 float16 features, 640 MiB; fewer rows are one file
+MAX_WAITING = 8  # batches that a slow disk is behind
 
 
 def write_entry(entry: Path, features: Rows, made_by: str) -> None:
@@ -67,6 +71,35 @@ def _checked(path: Path, expected: str) -> np.ndarray:
     if checksum(path) != expected:
         raise ValueError(f"{path} is damaged")
     return load_array(path, mapped=True)
+
+
+@contextmanager
+def writing_behind(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Append rows to a file in a thread, each batch to the disk itself.
+
+    Args:
+        path: The file.
+
+    Yields:
+        A function that takes a batch of rows, and raises what happened to one before. When the
+        context ends, for whatever reason, all batches have been written.
+    """
+    waiting: deque[Future[None]] = deque()
+    with path.open("ab") as file, ThreadPoolExecutor(1) as writer:
+
+        def append(rows: bytes) -> None:
+            file.write(rows)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
+
+        def write(rows: bytes) -> None:
+            waiting.append(writer.submit(append, rows))
+            if len(waiting) > MAX_WAITING:
+                waiting.popleft().result()
+
+        yield write
+        for batch in waiting:
+            batch.result()
 
 
 def shard_path(unfinished: Path, first_row: int, *, batch_size: int, rank: int, ranks: int) -> Path:

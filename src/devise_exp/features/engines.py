@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from devise_exp.core.console import warn
 from devise_exp.core.errors import InputError
 from devise_exp.features.backbones.base import Backbone
+from devise_exp.features.cuda import start_on_cuda
 
 ENGINES = ("auto", "torch", "openvino")
 # Converting and compiling takes OpenVINO seconds, which so many images win back.
@@ -34,11 +35,14 @@ class Engine:
         name: "torch" or "openvino".
         precision: "float32" or "bfloat16", in which it computes.
         run: From pixels (B, crop, crop, 3) uint8 to features (B, feature_dim) float32.
+        start: The same without waiting, if the device computes beside the processor: it returns a
+            function that waits for the features.
     """
 
     name: str
     precision: str
     run: Callable[[Tensor], np.ndarray]
+    start: Callable[[Tensor], Callable[[], np.ndarray]] | None = None
 
 
 def choose_engine(engine: str, device: str, n: int) -> str:
@@ -138,6 +142,9 @@ def torch_engine(backbone: Backbone, device: str, precision: str) -> Engine:
     """
     network = _FromPixels(backbone).eval().to(device=device).to(memory_format=torch.channels_last)
     kind, low = torch.device(device).type, precision == "bfloat16"
+    if kind == "cuda":
+        start = start_on_cuda(network, device, low)
+        return Engine("torch", precision, lambda pixels: start(pixels)(), start)
     if kind == "cpu":
         _keep_freed_memory()
 

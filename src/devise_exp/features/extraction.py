@@ -1,19 +1,20 @@
-"""Extraction: images through a frozen backbone, in batches that several processes share."""
+"""Extraction: images through a frozen backbone, decoded ahead in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone
+from devise_exp.features.decoders import Batches, decoded_batches
 from devise_exp.features.engines import (
     ENGINES,
     Engine,
@@ -23,8 +24,9 @@ from devise_exp.features.engines import (
     has_bfloat16,
     torch_engine,
 )
-from devise_exp.features.pixels import PixelDataset, checked_pixels, collate_pixels, sample_pixels
+from devise_exp.features.pixels import PixelDataset, checked_pixels, sample_pixels
 
+BATCHES_AT_ONCE = 2  # on a GPU, while the next is sent there
 MIN_FAST_COSINE = 0.999  # mean cosine of fast features to exact ones
 
 
@@ -35,7 +37,8 @@ class ExtractionSettings:
     Process number `rank` of `world_size` extracts every world_size-th batch.
 
     Attributes:
-        batch_size: Images in a batch.
+        batch_size: Images in a batch; None: 128 on a GPU, which computes one while it is sent the
+            next, and 64 elsewhere.
         num_workers: Processes that decode images; None: a share of the threads.
         dtype: "float16" or "float32", in which features are stored.
         device: torch's name of the device, or "auto".
@@ -46,7 +49,7 @@ class ExtractionSettings:
         gpu: Number of this process's GPU, if `device` leaves the choice.
     """
 
-    batch_size: int = 64
+    batch_size: int | None = None
     num_workers: int | None = None
     dtype: str = "float16"
     device: str = "auto"
@@ -63,17 +66,24 @@ class ExtractionSettings:
             raise InputError(f"features.engine={self.engine}: choose {', '.join(ENGINES)}")
         if not isinstance(self.fast, bool):
             raise InputError(f"features.fast={self.fast!r}: choose true or false")
-        if type(self.batch_size) is not int or self.batch_size < 1:
-            raise InputError(f"features.batch_size={self.batch_size!r}: give 1 or more")
+        size = self.batch_size
+        if size is not None and (type(size) is not int or size < 1):
+            raise InputError(f"features.batch_size={size!r}: give 1 or more, or null")
         workers = self.num_workers
         if workers is not None and (type(workers) is not int or workers < 0):
             raise InputError(f"features.num_workers={workers!r}: give 0 or more, or null")
 
+    @property
+    def images_at_once(self) -> int:
+        """Images in a batch."""
+        return self.batch_size or (128 if _device(self).startswith("cuda") else 64)
 
-def extract(
+
+@contextmanager
+def extraction(
     dataset: ImageDataset, backbone: Backbone, settings: ExtractionSettings, first_row: int
-) -> tuple[Engine, Iterator[bytes]]:
-    """Start to extract this process's shard of a feature bank.
+) -> Iterator[tuple[Engine, Iterator[bytes]]]:
+    """Extract this process's shard of a feature bank.
 
     Args:
         dataset: A dataset with images.
@@ -81,47 +91,42 @@ def extract(
         settings: How to extract, and which shard.
         first_row: First row of the bank that is still missing.
 
-    Returns:
+    Yields:
         The engine, and this process's batches of rows as bytes of `settings.dtype`, in order.
 
     Raises:
         InputError: The device or the engine is not available, an image cannot be read, or fast
             features differ too much from exact ones.
     """
-    device = _device(settings)
+    device, size = _device(settings), settings.images_at_once
     pixels = PixelDataset(dataset, backbone, settings.fast)
-    # The network first, for the loader's processes then have what it imports; these decode while
-    # the engine is made of it.
+    batches = Batches(
+        rows=len(pixels),
+        size=size,
+        first=first_row + settings.rank * size,
+        step=settings.world_size,
+    )
+    # First, so that images are decoded while the network and its engine are imported and built.
+    with decoded_batches(pixels, batches, _decoders(settings), device == "cpu") as decoded:
+        engine = _checked_engine(dataset, backbone, settings, pixels)
+        yield engine, _rows(decoded, engine, settings.dtype)
+
+
+def _checked_engine(
+    dataset: ImageDataset, backbone: Backbone, settings: ExtractionSettings, pixels: PixelDataset
+) -> Engine:
+    """Build the engine; InputError for fast features that are too far from exact ones."""
+    device = _device(settings)
     backbone.network.eval()
-    batches = iter(_loader(pixels, settings, device, first_row))
     name, precision = engine_and_precision(settings, len(pixels))
     exact = torch.empty(0)  # pixels
     if settings.fast or name != "torch":
         exact = sample_pixels(PixelDataset(dataset, backbone, fast=False))
-    if settings.fast and precision == "float32":
-        notify(f"features.fast: no bfloat16 on this {device}: only large JPEGs are faster")
     engine = build_engine(name, precision, backbone, device, exact)
     if settings.fast:
         expected = torch_engine(backbone, device, "float32").run(exact)
         _check_fast(cosines(engine.run(sample_pixels(pixels)), expected), backbone)
-    return engine, _rows(batches, engine, settings.dtype)
-
-
-def _loader(
-    pixels: PixelDataset, settings: ExtractionSettings, device: str, first_row: int
-) -> DataLoader:
-    """Batches of the shard, decoded by other processes."""
-    n, size = len(pixels), settings.batch_size
-    starts = range(first_row + settings.rank * size, n, settings.world_size * size)
-    if device.startswith("cuda"):
-        torch.cuda.set_device(device)  # or the loader would pin memory by way of the first GPU
-    return DataLoader(
-        pixels,
-        batch_sampler=[list(range(i, min(i + size, n))) for i in starts],
-        num_workers=_decoders(settings),
-        collate_fn=collate_pixels,
-        pin_memory=device.startswith("cuda"),
-    )
+    return engine
 
 
 def _check_fast(similarities: np.ndarray, backbone: Backbone) -> None:
@@ -134,11 +139,40 @@ def _check_fast(similarities: np.ndarray, backbone: Backbone) -> None:
         )
 
 
-def _rows(batches: Iterator[Tensor | str], engine: Engine, dtype: str) -> Iterator[bytes]:
+def _rows(decoded: Iterator[Tensor | str], engine: Engine, dtype: str) -> Iterator[bytes]:
     """Features of every batch as bytes."""
-    for pixels in batches:
+    for features in in_order(engine, map(checked_pixels, decoded)):
         with np.errstate(over="ignore"):  # reported where the rows come together
-            yield engine.run(checked_pixels(pixels)).astype(dtype).tobytes()
+            yield features.astype(dtype).tobytes()
+
+
+def in_order(engine: Engine, batches: Iterator[Tensor]) -> Iterator[np.ndarray]:
+    """Run an engine over batches, some of them at once if the device computes by itself.
+
+    Args:
+        engine: The engine.
+        batches: Pixels (B, crop, crop, 3) uint8, which stand until the next batch is asked for.
+
+    Yields:
+        Features (B, feature_dim) float32 of each batch; an error of `batches` comes after those of
+        all batches before it.
+    """
+    if engine.start is None:
+        yield from map(engine.run, batches)
+        return
+    running: deque[Callable[[], np.ndarray]] = deque()
+    failure = None
+    try:
+        for pixels in batches:
+            running.append(engine.start(pixels))
+            if len(running) > BATCHES_AT_ONCE:
+                yield running.popleft()()
+    except Exception as error:
+        failure = error
+    while running:
+        yield running.popleft()()
+    if failure is not None:
+        raise failure
 
 
 def engine_and_precision(settings: ExtractionSettings, n: int) -> tuple[str, str]:
@@ -162,7 +196,7 @@ def engine_and_precision(settings: ExtractionSettings, n: int) -> tuple[str, str
 def _decoders(settings: ExtractionSettings) -> int:
     """Count the processes that decode: this process's share of the threads, at least two.
 
-    Decoders ahead of the network wait, so a network on the processor has its cores.
+    Beside a network on the processor they run where it leaves a core idle.
     """
     if settings.num_workers is None:
         return max(2, torch.get_num_threads() // settings.world_size)

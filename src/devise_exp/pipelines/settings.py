@@ -80,7 +80,7 @@ class CopySettings(Section):
 class FeatureSettings(Section):
     """The section `features`: how features are extracted."""
 
-    batch_size: FromOne
+    batch_size: FromOne | None
     num_workers: Workers | None
     dtype: _DType
     device: _Device

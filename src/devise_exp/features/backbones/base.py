@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from devise_exp.core.files import fingerprint
 from devise_exp.core.open_clip_source import OpenClipSource
 from devise_exp.features.backbones.extreme import is_extreme, resized_centre, resized_exactly
+from devise_exp.features.backbones.resizing import FILTERS, resized_and_cropped
 
 # torchvision and timm are imported only where an image is transformed or a network is built: both
 # take seconds and 230 MB, which a run on a feature bank and each worker of a sweep do without.
@@ -59,11 +60,16 @@ class Preprocess:
         Returns:
             (crop, crop, 3) uint8.
         """
+        extreme = is_extreme(image)
+        resample = FILTERS.get(self.interpolation)
+        shorter = self.resize if isinstance(self.resize, int) else 0
+        if resample is not None and self.crop <= shorter and image.mode == "RGB" and not extreme:
+            return _to_tensor(resized_and_cropped(image, shorter, self.crop, resample))
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms import functional as TF
 
         mode = InterpolationMode(self.interpolation)
-        if is_extreme(image):
+        if extreme:
             resized = self._resized_extreme(image)
         else:
             size = [self.resize] if isinstance(self.resize, int) else list(self.resize)
