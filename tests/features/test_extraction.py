@@ -91,6 +91,23 @@ def test_fast_features_that_are_others_are_refused(
     assert left_in(cache) == []
 
 
+@pytest.mark.usefixtures("cache")
+@pytest.mark.skipif(has_bfloat16("cpu"), reason="fast features are faster on this processor")
+def test_fast_features_that_are_not_faster_are_exact(
+    dataset: ImageDataset, photographs: ImageDataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Small images cannot be decoded smaller; of photographs one can be, which is enough."""
+    banks = [bank_of(dataset, fast=fast, device="cpu") for fast in (False, True)]
+    assert banks[0].key == banks[1].key
+    output = capsys.readouterr()
+    assert "features.fast=true is not faster here: no bfloat16 on this cpu" in (
+        output.out + output.err
+    )
+    assert bank_of(photographs, fast=True).key != bank_of(photographs).key
+    output = capsys.readouterr()
+    assert "not faster" not in output.out + output.err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

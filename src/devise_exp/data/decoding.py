@@ -118,6 +118,25 @@ def decode(
         return _reason(error, content, max_pixels)
 
 
+def is_drafted(content: bytes, draft: tuple[int, int]) -> bool:
+    """Tell whether `decode` would give an image at less than its size.
+
+    Args:
+        content: The bytes of an image file.
+        draft: The size in pixels that suffices.
+
+    Returns:
+        Whether it would; False if it is no image.
+    """
+    try:
+        with _opened(content) as image:
+            size = image.size
+            scale_down(image, draft)
+            return image.size != size
+    except Exception:  # decode() says why
+        return False
+
+
 @dataclass(frozen=True)
 class _Options:
     """How to decode, as `decode` describes it."""

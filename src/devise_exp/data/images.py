@@ -11,7 +11,7 @@ from PIL import Image
 
 from devise_exp.core.errors import InputError
 from devise_exp.core.text_column import packed
-from devise_exp.data.decoding import MAX_PIXELS, decode, read_whole
+from devise_exp.data.decoding import MAX_PIXELS, decode, is_drafted, read_whole
 
 
 class ImageFiles(Sequence[Image.Image]):
@@ -72,6 +72,20 @@ class ImageFiles(Sequence[Image.Image]):
             The same files.
         """
         return ImageFiles(self.paths, min_side, self.max_pixels)
+
+    def is_reduced(self, index: int) -> bool:
+        """Tell whether an image is decoded at a reduced size, by its header.
+
+        Args:
+            index: Its position.
+
+        Returns:
+            Whether it is; False if it cannot be read.
+        """
+        content = b"" if self.min_side is None else read_whole(Path(self.paths[index]))
+        if isinstance(content, str) or self.min_side is None:
+            return False
+        return is_drafted(content, (self.min_side, self.min_side))
 
 
 class ImageArrays(Sequence[Image.Image]):

@@ -24,7 +24,12 @@ from devise_exp.features.bank_files import (
     writing_behind,
 )
 from devise_exp.features.engines import Engine
-from devise_exp.features.extraction import ExtractionSettings, engine_and_precision, extraction
+from devise_exp.features.extraction import (
+    ExtractionSettings,
+    engine_and_precision,
+    extraction,
+    without_idle_fast,
+)
 from devise_exp.features.shipped import read_shipped
 
 # (bank key, first missing row) -> a context at whose end other processes have written their shards.
@@ -73,7 +78,7 @@ def feature_bank(
     Raises:
         InputError: Images, the device or the engine are missing, or the dtype is too narrow.
     """
-    settings = settings or ExtractionSettings()
+    settings = without_idle_fast(settings or ExtractionSettings(), dataset, backbone)
     key = _key(dataset, backbone, settings)
     entry = cache_dir() / "features" / key
     with file_lock(entry):
@@ -110,6 +115,7 @@ def write_shard(
     Raises:
         InputError: Images, weights or engine differ from those of the first process.
     """
+    settings = without_idle_fast(settings, dataset, backbone)
     if _key(dataset, backbone, settings) != key:
         raise InputError(
             "the images, the weights of the backbone or what runs it (OpenVINO or torch, with or "

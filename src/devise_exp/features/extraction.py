@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features.backbones.base import Backbone
@@ -43,7 +44,7 @@ class ExtractionSettings:
         dtype: "float16" or "float32", in which features are stored.
         device: torch's name of the device, or "auto".
         engine: One of ENGINES.
-        fast: Compute in bfloat16 and decode large JPEGs at a reduced size.
+        fast: Compute in bfloat16 and decode large JPEGs at a reduced size, where either is faster.
         rank: Number of this process.
         world_size: Number of processes.
         gpu: Number of this process's GPU, if `device` leaves the choice.
@@ -77,6 +78,31 @@ class ExtractionSettings:
     def images_at_once(self) -> int:
         """Images in a batch."""
         return self.batch_size or (128 if _device(self).startswith("cuda") else 64)
+
+
+def without_idle_fast(
+    settings: ExtractionSettings, dataset: ImageDataset, backbone: Backbone
+) -> ExtractionSettings:
+    """Compute exactly, and say so, if `features.fast` would not be faster.
+
+    Args:
+        settings: How to extract.
+        dataset: The images.
+        backbone: The network and its preprocessing.
+
+    Returns:
+        The settings, without `fast` if neither bfloat16 nor smaller decoding is to be had.
+    """
+    if not settings.fast or dataset.images is None or has_bfloat16(_device(settings)):
+        return settings
+    if len(dataset.rows) and PixelDataset(dataset, backbone, fast=True).is_faster:
+        return settings
+    if settings.rank == 0:
+        notify(
+            f"features.fast=true is not faster here: no bfloat16 on this {_device(settings)}, and "
+            "no JPEGs large enough to be decoded at a reduced size: features are computed exactly"
+        )
+    return replace(settings, fast=False)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from devise_exp.data.images import ImageFiles
 from devise_exp.features.backbones.base import Backbone
 
 SAMPLE_SIZE = 8
+HEADERS = 32  # of images that are asked for their size
 
 
 class PixelDataset(Dataset):
@@ -30,6 +31,13 @@ class PixelDataset(Dataset):
         self.preprocess = backbone.preprocess
         if fast and isinstance(self.images, ImageFiles):
             self.images = self.images.reduced(2 * self.preprocess.shorter_side)
+
+    @property
+    def is_faster(self) -> bool:
+        """Whether some of a sample of the images are decoded at a reduced size."""
+        images = self.images
+        indices = _evenly(len(self), HEADERS)
+        return isinstance(images, ImageFiles) and any(map(images.is_reduced, indices))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -85,6 +93,10 @@ def sample_pixels(pixels: PixelDataset) -> Tensor:
     Returns:
         (B, crop, crop, 3) uint8, B at most SAMPLE_SIZE.
     """
-    n = len(pixels)
-    indices = np.linspace(0, n - 1, min(SAMPLE_SIZE, n), dtype=int)
-    return checked_pixels(collate_pixels([pixels[i] for i in indices]))
+    return checked_pixels(collate_pixels([pixels[i] for i in _evenly(len(pixels), SAMPLE_SIZE)]))
+
+
+def _evenly(n: int, size: int) -> list[int]:
+    """Indices of a sample of at most `size` of n, from the first to the last."""
+    indices: list[int] = np.linspace(0, n - 1, min(size, n), dtype=int).tolist()
+    return indices
