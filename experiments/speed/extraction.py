@@ -39,6 +39,7 @@ from torch.utils.data import DataLoader
 from devise_exp.data.caltech import caltech101
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.data.images import ImageFiles
+from devise_exp.features import decoders
 from devise_exp.features.backbones.base import Backbone, Preprocess
 from devise_exp.features.backbones.efficientnet_lite import efficientnet_lite
 from devise_exp.features.backbones.torchvision import torchvision_backbone
@@ -47,7 +48,8 @@ from devise_exp.features.engines import cosines, openvino_engine, torch_engine
 from devise_exp.features.extraction import ExtractionSettings
 from devise_exp.features.pixels import PixelDataset
 
-BATCH, WORKERS, FEW, AHEAD = 32, (0, 1, 2), 100, 900
+BATCH, WORKERS, FEW = 32, (0, 1, 2), 100
+MAX_AHEAD = 1783  # images of these sizes that decoders are ahead by default
 POLL_SECONDS = 0.01
 
 
@@ -75,8 +77,10 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     # Weights change neither the pace nor how alike the engines are.
     "resnet18": lambda: torchvision_backbone("resnet18", weights=None),
     "resnet50": lambda: torchvision_backbone("resnet50", weights=None),
+    "vgg16": lambda: torchvision_backbone("vgg16", weights=None),
     "stand_in": stand_in,
 }
+NAMES = ("stand_in", "efficientnet_lite0", "resnet18", "resnet50")
 
 
 class PlainImages(torch.utils.data.Dataset):
@@ -98,18 +102,31 @@ def in_fresh_process(work: Callable[..., Any], *arguments: Any) -> Any:
         return pool.submit(work, *arguments).result()
 
 
-def plain_loop(name: str, dataset: ImageDataset, workers: int) -> tuple[float, np.ndarray]:
-    """Images per second from the first batch on, and the features."""
+class PlainPace(NamedTuple):
+    """A plain loop: seconds in all, images per second from the first batch on, the features."""
+
+    seconds: float
+    steady: float
+    features: np.ndarray
+
+
+def plain_loop(
+    name: str, dataset: ImageDataset, workers: int, device: str = "cpu", batch: int = BATCH
+) -> PlainPace:
+    """Run the network as it comes over a DataLoader."""
+    begin = time.perf_counter()
     backbone = BACKBONES[name]()
-    network = backbone.network.eval()
-    loader = DataLoader(PlainImages(dataset, backbone), BATCH, num_workers=workers)
+    network = backbone.network.eval().to(device)
+    loader = DataLoader(PlainImages(dataset, backbone), batch, num_workers=workers)
     features, start = [], 0.0
     with torch.no_grad():
         for images in loader:
-            features.append(network(images))
+            features.append(network(images.to(device)).cpu())
             start = start or time.perf_counter()
-    seconds = time.perf_counter() - start
-    return (len(dataset.rows) - BATCH) / seconds, torch.cat(features).numpy()
+    end = time.perf_counter()
+    return PlainPace(
+        end - begin, (len(dataset.rows) - batch) / (end - start), torch.cat(features).numpy()
+    )
 
 
 class BankPace(NamedTuple):
@@ -126,6 +143,7 @@ def make_bank(
 ) -> tuple[float, float, np.ndarray]:
     """Start and end on the clock that processes share, and the features."""
     os.environ["DEVISE_CACHE"] = cache
+    decoders.READ_AHEAD_BYTES = images_ahead(len(dataset.rows)) * 224 * 224 * 3
     start = time.monotonic()
     settings = ExtractionSettings(engine=engine, dtype="float32")
     bank = feature_bank(dataset, BACKBONES[name](), settings)
@@ -159,9 +177,15 @@ def size_of(path: Path) -> int:
         return 0
 
 
+def images_ahead(n: int) -> int:
+    """How far decoders are ahead: a quarter of the images at most, so that most are decoded while
+    the network runs."""
+    return min(MAX_AHEAD, n // 4)
+
+
 def window(seen: list[tuple[float, int]], n: int) -> tuple[tuple[float, int], tuple[float, int]]:
-    """Two moments at which as many images have been decoded ahead, as far as n allows."""
-    low, high = min(AHEAD, n // 4), max(n - AHEAD, n // 2)
+    """Two moments at which as many images are decoded ahead."""
+    low, high = images_ahead(n), n - images_ahead(n)
     return next(s for s in seen if s[1] >= low), next(s for s in seen if s[1] >= high)
 
 
@@ -183,11 +207,11 @@ def measure(name: str, dataset: ImageDataset, table: Table) -> None:
     n, few = len(dataset.rows), some(dataset, FEW)
     plain = expected = None
     if name != "stand_in":
-        workers = max(WORKERS, key=lambda w: in_fresh_process(plain_loop, name, few, w)[0])
+        workers = max(WORKERS, key=lambda w: in_fresh_process(plain_loop, name, few, w).steady)
         quarter = some(dataset, n // 4)
-        plain, _ = in_fresh_process(plain_loop, name, quarter, workers)
-        _, expected = in_fresh_process(plain_loop, name, few, 0)
-        table.add_row(name, f"plain loop, {workers} workers", "", f"{plain:.1f}", "", "1.0")
+        plain = in_fresh_process(plain_loop, name, quarter, workers).steady
+        expected = in_fresh_process(plain_loop, name, few, 0).features
+        table.add_row(name, f"plain loop, {workers} workers", "", "", f"{plain:.1f}", "1.0")
     decoded = decoding(name, dataset)
     for engine in ("torch",) if plain is None else ("torch", "openvino"):
         pace = bank_pace(name, dataset, engine)
@@ -269,7 +293,7 @@ def main(root: str, n: str = "4000", *names: str) -> None:
         "backbone", "", "first rows, s", "images/s, start-up included", "steady",
         "times the plain loop", "steady is of it", "least cosine",
     )  # fmt: skip
-    for name in names or BACKBONES:
+    for name in names or NAMES:
         measure(name, dataset, table)
     console = Console(width=150)
     console.print(table)

@@ -26,7 +26,9 @@ from devise_exp.features.pixels import PixelDataset, collate_pixels
 READ_AHEAD_BYTES = 1 << 28  # of pixels: 1,783 images of 224 x 224
 CHUNK = 16  # images that a decoder takes at a time: many decoders share a batch
 PATIENCE = 1.0  # seconds after which an idle decoder looks whether its parent is still there
-YIELDING = 19  # niceness of decoders beside a network on the same cores
+# Niceness of decoders beside a network on the same cores: a third of its share while both want one.
+# Much more would starve them, and so the network, if other programs keep the cores busy.
+YIELDING = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,7 @@ def decoded_batches(
         pixels: The images.
         batches: The rows to decode, in order.
         decoders: Processes; 0: this process decodes a batch when it is asked for.
-        yielding: Let decoders run only where other threads leave a core idle.
+        yielding: Let decoders have less of a core than the network that shares it.
 
     Yields:
         An iterator of batches (B, crop, crop, 3) uint8, each of which stands until the next is

@@ -222,7 +222,7 @@ def engine_and_precision(settings: ExtractionSettings, n: int) -> tuple[str, str
 def _decoders(settings: ExtractionSettings) -> int:
     """Count the processes that decode: this process's share of the threads, at least two.
 
-    Beside a network on the processor they run where it leaves a core idle.
+    Beside a network on the processor they have a lower priority.
     """
     if settings.num_workers is None:
         return max(2, torch.get_num_threads() // settings.world_size)
