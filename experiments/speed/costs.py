@@ -3,8 +3,8 @@
 python experiments/speed/costs.py [--beside FOLDER] [--times N] [OPTION=VALUE of train.py ...]
 
 One run of train.py, or N, by this checkout, and beside it by the checkout in FOLDER, alternately.
-Columns are seconds on the clock and of processors (all threads of the process; with programs that
-it started or forked, in the last two rows). A step counts without the steps within it: reading a module is an
+Columns are seconds on the clock and of processors (all threads of the process; with processes that
+it started, in the last two rows). A step counts without the steps within it: reading a module is an
 import wherever it happens. `method=all seeds=5` are options too.
 """
 
