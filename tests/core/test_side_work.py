@@ -136,3 +136,25 @@ def test_one_thread_is_one_process() -> None:
             assert work.take("process") == os.getpid()
     finally:
         torch.set_num_threads(before)
+
+
+def test_others_end_with_a_first_process_that_is_killed(tmp_path: Path) -> None:
+    code = f"""
+import os, signal, time, torch
+from pathlib import Path
+from devise_exp.core import side_work
+def endless():
+    Path({str(tmp_path / "process")!r}).write_text(str(os.getpid()))
+    time.sleep(600)
+side_work.SideWork({{"endless": endless}}, Path({str(tmp_path)!r}), 1)
+while not Path({str(tmp_path / "process")!r}).is_file():
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False, timeout=100)
+    other = Path(f"/proc/{(tmp_path / 'process').read_text()}/status")
+    for _ in range(1000):
+        if not other.is_file() or "zombie" in other.read_text():
+            return
+        time.sleep(0.01)
+    pytest.fail("it goes on")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.class_folds import QUICK
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from PIL import Image
 
 from devise_exp.core.array_files import load_arrays
@@ -27,7 +25,6 @@ from devise_exp.pipelines import reevaluation, run
 from devise_exp.pipelines.experiment_data import audit_classes
 from devise_exp.pipelines.fit import methods_of
 from devise_exp.pipelines.prepare import features_of, prepare
-from devise_exp.runs import results
 from devise_exp.runs.folder import RunFolder
 from devise_exp.search.encoder import ImageEncoder
 
@@ -239,39 +236,3 @@ def test_why_there_is_no_conse_of_the_pretraining_is_said_rightly(
     assert "unknown" in said[0]
     assert "trained on" in said[1]
     assert "unknown" not in said[1]
-
-
-# Other processes
-
-
-def test_other_processes_beside_a_run_change_no_figure(
-    composed: Callable[..., DictConfig], tree: Path, tmp_path: Path
-) -> None:
-    options = (*QUICK, "word_vectors=random", f"data.root={tree}")
-    config = composed(*options)
-    alone = run.train(config, tmp_path / "alone", quietly=True)
-    code = [
-        "import sys, hydra, torch",
-        "from pathlib import Path",
-        "from devise_exp.core import side_work",
-        "from devise_exp.pipelines import run",
-        "from omegaconf import OmegaConf",
-        "leave = side_work.SideWork._leave",
-        "def leave_and_say(self, name, result):",
-        "    leave(self, name, result)",
-        "    print('DONE', name, file=sys.stderr, flush=True)",
-        "side_work.SideWork._leave = leave_and_say",
-        "side_work.processors = lambda: 3",
-        "torch.set_num_threads(3)",
-        "config = OmegaConf.load(sys.argv[1])",
-        "run.train(config, Path(sys.argv[2]), quietly=True)",
-    ]
-    OmegaConf.save(config, tmp_path / "config.yaml", resolve=True)
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(code), str(tmp_path / "config.yaml"), tmp_path / "beside"],
-        capture_output=True, text=True, check=True, timeout=300,
-    )  # fmt: skip
-    values = results.read(tmp_path / "beside").metrics
-    names = {line.partition(" ")[2] for line in done.stderr.splitlines() if "DONE" in line}
-    assert names >= {"class fold 0", "gallery"}  # the first ones, while this one has a start
-    assert {name: values[name] for name in alone} == pytest.approx(alone, abs=1e-4)

@@ -6,6 +6,7 @@ process has everything that this one has read and imported, so it starts at once
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pickle
 import select
@@ -23,6 +24,7 @@ from devise_exp.core.console import hide_progress
 from devise_exp.core.machine import processors
 
 _MOST = 255  # tasks: each is a byte in the queue
+_PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets once its parent has died
 
 
 class SideWork:
@@ -111,6 +113,7 @@ class SideWork:
     def _be_a_child(self, tell: int) -> None:
         """Do tasks until none is left; never returns."""
         try:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             parent = os.getppid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends this one
