@@ -543,6 +543,9 @@ def test_leaving_ends_threads_and_exit_handlers_but_no_other_program(tmp_path: P
         "from devise_exp.core.command import leave\n"
         "atexit.register(lambda: print('handler'))\n"
         "threading.Thread(target=lambda: (time.sleep(0.3), print('thread'))).start()\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "idle = ThreadPoolExecutor(1)\n"
+        "idle.submit(int)\n"
         "leave()\n"
         "print('within another program')\n"
     )

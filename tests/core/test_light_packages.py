@@ -158,6 +158,7 @@ def test_a_run_imports_no_compiler_and_torch_compiles_all_the_same() -> None:
         "layer = torch.nn.Linear(2, 2)",
         "optimizer = torch.optim.AdamW(layer.parameters())",
         "layer(torch.ones(1, 2)).sum().backward()",
+        "assert torch.compiler.disable(recursive=False)(len)([1]) == 1",
         "optimizer.step()",
         "print(sorted({'sympy', 'torch._dynamo.utils'} & set(sys.modules)))",
         "print(isinstance(layer, OptimizedModule))",

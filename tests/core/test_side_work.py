@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +31,13 @@ def beside(tmp_path: Path) -> Iterator[Callable[[dict[str, Callable[[], Any]]], 
     yield begin
     for work in begun:
         work.end()
+
+
+def wait_for_the_end(work: SideWork) -> None:
+    """Until the other processes have done all tasks, which they tell by the end of their pipes."""
+    for pipe in work._children:
+        while select.select([pipe], [], [])[0] and os.read(pipe, 1):
+            pass
 
 
 def test_results_are_those_of_the_functions(beside: Any) -> None:
@@ -70,18 +79,26 @@ def test_a_failure_elsewhere_is_raised_here(beside: Any) -> None:
     def fail() -> None:
         raise ValueError("here" if os.getpid() == first else "elsewhere")
 
-    work = beside({"fail": fail, "fine": lambda: 1})
+    work = beside({"fail": fail, "fine": lambda: 1, "endless": lambda: time.sleep(600)})
     time.sleep(0.3)
     assert work.take("fine") == 1
-    with pytest.raises(ValueError, match="here"):
+    with pytest.raises(ValueError, match="here"):  # at once, whatever else is being done
         work.take("fail")
 
 
-def test_what_cannot_be_pickled_is_done_here(beside: Any) -> None:
-    work = beside({"pipe": lambda: Path(os.devnull).open()})  # noqa: SIM115
-    time.sleep(0.3)
-    with work.take("pipe") as file:
-        assert file.read() == ""
+class Unreadable:
+    """Can be pickled, and not read again."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+@pytest.mark.parametrize("make", [threading.Lock, Unreadable])
+def test_what_cannot_be_handed_over_is_made_here(beside: Any, make: Callable[[], Any]) -> None:
+    work = beside({"first": make, "process": os.getpid})
+    wait_for_the_end(work)
+    assert type(work.take("first")) is type(make())
+    assert work.take("process") != os.getpid()  # the results of processes that have ended count
 
 
 def test_a_result_may_be_a_function(beside: Any) -> None:
@@ -127,6 +144,28 @@ print(torch.get_num_threads())
         os.kill(int(process), 0)
 
 
+def test_a_rank_of_several_forks_no_process(tmp_path: Path) -> None:
+    code = f"""
+import os, time, torch
+from devise_exp.core import side_work
+side_work.processors = lambda: 3
+torch.set_num_threads(3)
+def alone():
+    with side_work.side_work({{"process": os.getpid}}) as work:
+        time.sleep(0.5)
+        return work.take("process") == os.getpid()
+print(alone())
+torch.distributed.init_process_group(
+    "gloo", init_method={(tmp_path / "group").as_uri()!r}, rank=0, world_size=1
+)
+print(alone())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert done.stdout.split() == ["False", "True"]
+
+
 def test_one_thread_is_one_process() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -143,11 +182,12 @@ def test_others_end_with_a_first_process_that_is_killed(tmp_path: Path) -> None:
 import os, signal, time, torch
 from pathlib import Path
 from devise_exp.core import side_work
+process = Path({str(tmp_path / "process")!r})
 def endless():
-    Path({str(tmp_path / "process")!r}).write_text(str(os.getpid()))
+    process.write_text(str(os.getpid()))
     time.sleep(600)
 side_work.SideWork({{"endless": endless}}, Path({str(tmp_path)!r}), 1)
-while not Path({str(tmp_path / "process")!r}).is_file():
+while not (process.is_file() and process.read_text()):
     time.sleep(0.01)
 os.kill(os.getpid(), signal.SIGKILL)
 """

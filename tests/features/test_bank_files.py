@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from helpers.banks import ROW_BYTES, bank_of, killed_extraction, left_in, opened
 from devise_exp.core.row_shards import RowShards
 from devise_exp.data.dataset import ImageDataset
 from devise_exp.features import bank_files
+from devise_exp.features.bank_files import resume_rows, shard_path, writing_behind
 
 
 @pytest.mark.parametrize("torn", [0, ROW_BYTES - 5, 3 * ROW_BYTES + 5])
@@ -127,3 +131,31 @@ def test_damaged_shards_are_made_again(damage: str, dataset: ImageDataset, cache
     assert np.array_equal(np.asarray(again.features), expected)
     assert (cache / bank.key / "meta.json").read_text() == before
     assert left_in(cache) == [bank.key]
+
+
+def test_nothing_is_written_after_a_batch_that_could_not_be(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with pytest.raises(OSError, match="too large"), writing_behind(path) as write:  # noqa: PT012
+            write(b"1" * 100)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))
+            write(b"2" * 100)
+            while path.stat().st_size < 150:
+                time.sleep(0.01)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            write(b"3" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert b"3" not in path.read_bytes()
+
+
+def test_shards_of_other_batches_than_those_of_the_first_rank_are_left_out(tmp_path: Path) -> None:
+    unfinished = tmp_path / "bank.unfinished"
+    for rank, size in enumerate((2, 4)):
+        path = shard_path(unfinished, 0, batch_size=size, rank=rank, ranks=2)
+        path.write_bytes(bytes([rank]) * 4)
+    assert resume_rows(unfinished, 8, row_bytes=1, batch_size=2) == 2
+    assert unfinished.read_bytes() == bytes([0, 0])

@@ -75,9 +75,7 @@ def leave() -> None:
     """
     if sys._getframe(1).f_back is not None:
         return
-    for thread in threading.enumerate():
-        if not thread.daemon and thread is not threading.current_thread():
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # closed, or a reader has gone

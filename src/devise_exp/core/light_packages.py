@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
@@ -11,6 +12,8 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, spec_from_loader
 from types import ModuleType
 from typing import Any
+
+_lock = threading.RLock()  # of all first uses
 
 
 class LightPackage(ModuleType):
@@ -22,6 +25,10 @@ class LightPackage(ModuleType):
         Raises:
             AttributeError: The package has no such name.
         """
+        with _lock:
+            return self._attribute(name)
+
+    def _attribute(self, name: str) -> Any:
         content = vars(self)
         modules: Mapping[str, str] = content.get("_modules_of_names", {})
         # What inspection asks of any object is no use.
@@ -61,7 +68,9 @@ class _InitFirst(MetaPathFinder, Loader):
         package = sys.modules.get(fullname.rpartition(".")[0])
         if not isinstance(package, LightPackage) or "_values_alone" not in vars(package):
             return None
-        _run_init(package)
+        with _lock:
+            if isinstance(package, LightPackage):  # no other thread was faster
+                _run_init(package)
         module = sys.modules.get(fullname)
         if module is None:
             return None
@@ -124,10 +133,15 @@ def lighten_lightning() -> None:
     }
     import_lightly("torchmetrics", modules_of_names, {"_logger": logging.getLogger("torchmetrics")})
     # Every optimizer asks for these two, which matter where code is being compiled.
-    uncompiled = {"disable": lambda function, *_, **__: function, "graph_break": lambda: None}
+    uncompiled = {"disable": _as_it_is, "graph_break": lambda: None}
     import_lightly("torch._dynamo", {}, {"OptimizedModule": CompiledModule, **uncompiled})
     # torch.use_deterministic_algorithms sets a value there.
     import_lightly("torch._inductor", {"config": "torch._inductor.config"}, {})
+
+
+def _as_it_is(function: Any = None, *_: Any, **__: Any) -> Any:
+    """Decorate a function by nothing, also as `@disable(...)`."""
+    return (lambda decorated: decorated) if function is None else function
 
 
 def lighten_wandb() -> None:

@@ -22,8 +22,11 @@ from typing import Any
 from devise_exp.core import streams
 from devise_exp.core.console import hide_progress
 from devise_exp.core.machine import processors
+from devise_exp.core.stops import hold_ctrl_c
 
 _MOST = 255  # tasks: each is a byte in the queue
+_MOST_PROCESSES = 8  # each may hold a whole run
+_FAILED = ".failed"  # ending of the file that says that a task has failed
 _PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets once its parent has died
 
 
@@ -63,10 +66,9 @@ class SideWork:
         Returns:
             What the task returns. If it failed elsewhere, it is done here, and raises here.
         """
-        while name not in self._results:
-            if self._read(name):
-                break
-            following = self._next() if self._children else None
+        while name not in self._results and not self._read(name):
+            failed = self._path(name).with_suffix(_FAILED).is_file()
+            following = name if failed else self._next()
             if following is not None:
                 self._results[following] = self._tasks[following]()
             elif not self._wait():
@@ -75,13 +77,10 @@ class SideWork:
 
     def end(self) -> None:
         """End the other processes, whatever they are doing; this one has all processors again."""
-        for pipe, child in self._children.items():
-            os.close(pipe)
+        for pipe in list(self._children):
             with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(child, 0)
-        self._children.clear()
+                os.kill(self._children[pipe], signal.SIGKILL)
+            self._bury(pipe)
         self._limits.close()
         if self._queue >= 0:
             os.close(self._queue)
@@ -94,35 +93,54 @@ class SideWork:
         os.close(entry)
         streams.stdout().flush()
         streams.stderr().flush()
-        for _ in range(n_processes):
-            done, tell = os.pipe()
-            with warnings.catch_warnings():  # of other threads, whose locks no task needs
-                warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            for _ in range(n_processes):
+                self._fork_one()
+        except OSError:
+            pass  # no more processes, or memory, are to be had: fewer will do
+        except BaseException:
+            self.end()
+            raise
+        if self._children:
+            n_threads = _processors() - len(self._children)
+            self._limits.enter_context(_threads(max(1, n_threads)))
+
+    def _fork_one(self) -> None:
+        done, tell = os.pipe()
+        parent = os.getpid()
+        with warnings.catch_warnings(), hold_ctrl_c():
+            # Of other threads, whose locks no task needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            try:
                 child = os.fork()
+            except OSError:
+                os.close(done)
+                raise
+            finally:
+                if os.getpid() == parent:
+                    os.close(tell)
             if child == 0:
-                self._be_a_child(tell)
-            os.close(tell)
+                self._be_a_child(tell, parent)
             self._children[done] = child
-        self._limits.enter_context(_threads(max(1, processors() - n_processes)))
 
     def _next(self) -> str | None:
         """Take a task off the queue that all processes share."""
-        taken = os.read(self._queue, 1)
+        taken = os.read(self._queue, 1) if self._queue >= 0 else b""
         return self._names[taken[0]] if taken else None
 
-    def _be_a_child(self, tell: int) -> None:
+    def _be_a_child(self, tell: int, parent: int) -> None:
         """Do tasks until none is left; never returns."""
         try:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            parent = os.getppid()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends this one
             hide_progress()
             with _threads(1):
                 while os.getppid() == parent and (name := self._next()) is not None:
-                    # What fails here is done by the first process, which can say why.
-                    with suppress(Exception):
+                    try:
                         self._leave(name, self._tasks[name]())
+                    except Exception:  # the first process does the task, and can say why
+                        self._path(name).with_suffix(_FAILED).touch()
                     os.write(tell, b".")
         finally:
             streams.stderr().flush()
@@ -140,12 +158,15 @@ class SideWork:
     def _read(self, name: str) -> bool:
         """Read the result of a task, if another process has left it."""
         path = self._path(name)
-        if not self._children or not path.is_file():
+        if not path.is_file():
             return False
-        with path.open("rb") as file:
-            self._results[name] = pickle.load(file)  # written by this program's own fork
+        try:
+            with path.open("rb") as file:
+                self._results[name] = pickle.load(file)  # written by a fork of this process
+        except Exception:  # a class that can be pickled, and no more
+            path.with_suffix(_FAILED).touch()
         path.unlink()
-        return True
+        return name in self._results
 
     def _wait(self) -> bool:
         """Wait until another process has done a task, or ended; False if all have ended."""
@@ -153,9 +174,14 @@ class SideWork:
             return False
         for pipe in select.select(list(self._children), [], [])[0]:
             if not os.read(pipe, 1):
-                os.close(pipe)
-                os.waitpid(self._children.pop(pipe), 0)
+                self._bury(pipe)
         return True
+
+    def _bury(self, pipe: int) -> None:
+        """Wait for the end of a process that has ended its work."""
+        os.close(pipe)
+        with suppress(ChildProcessError):  # the system has, if SIGCHLD is ignored
+            os.waitpid(self._children.pop(pipe), 0)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{self._names.index(name)}.pickle"
@@ -193,7 +219,15 @@ def _spare_processors() -> int:
     torch: Any = sys.modules.get("torch")
     if torch is None or torch.cuda.is_initialized():
         return 0
-    return min(processors(), int(torch.get_num_threads())) - 1
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return 0  # a fork would speak to the other ranks for this one
+    return min(_processors() - 1, _MOST_PROCESSES)
+
+
+def _processors() -> int:
+    """Those that this process may use, by the system and by its number of threads."""
+    return min(processors(), int(sys.modules["torch"].get_num_threads()))
 
 
 @contextmanager

@@ -85,12 +85,18 @@ def writing_behind(path: Path) -> Iterator[Callable[[bytes], None]]:
         context ends, for whatever reason, all batches have been written.
     """
     waiting: deque[Future[None]] = deque()
+    failed = False
     with path.open("ab") as file, ThreadPoolExecutor(1) as writer:
 
         def append(rows: bytes) -> None:
+            nonlocal failed
+            if failed:
+                return  # rows would follow others than their own
+            failed = True
             file.write(rows)
             file.flush()
             os.fsync(file.fileno())  # a power cut must not leave rows of zeros either
+            failed = False
 
         def write(rows: bytes) -> None:
             waiting.append(writer.submit(append, rows))
@@ -142,6 +148,12 @@ def resume_rows(unfinished: Path, n: int, row_bytes: int, batch_size: int) -> in
     return done
 
 
+def _numbers(unfinished: Path, shard: Path) -> tuple[int, int, int, int]:
+    """First row, batch size, rank and number of ranks of a shard, by its name."""
+    start, batch_size, rank, ranks = shard.name.removeprefix(f"{unfinished.name}-").split("-")
+    return int(start), int(batch_size), int(rank), int(ranks)
+
+
 def _join_shards(unfinished: Path, row_bytes: int) -> None:
     """Append the batches of all shards in turn, up to the first that is missing or not whole."""
     shards = sorted(unfinished.parent.glob(f"{unfinished.name}-*"))
@@ -150,12 +162,14 @@ def _join_shards(unfinished: Path, row_bytes: int) -> None:
     with unfinished.open("ab") as file, ExitStack() as opened:
         first_row, turns, size = file.tell() // row_bytes, 1, 0
         files: dict[int, IO[bytes]] = {}
-        for shard in shards:
-            numbers = shard.name.removeprefix(f"{unfinished.name}-").split("-")
-            start, batch_size, rank, ranks = map(int, numbers)
-            if start == first_row:
-                files[rank] = opened.enter_context(shard.open("rb"))
+        for shard in sorted(shards, key=lambda path: _numbers(unfinished, path)[2]):  # by rank
+            start, batch_size, rank, ranks = _numbers(unfinished, shard)
+            if start != first_row:
+                continue
+            if not files:
                 turns, size = ranks, batch_size * row_bytes
+            if (turns, size) == (ranks, batch_size * row_bytes):  # else batches do not alternate
+                files[rank] = opened.enter_context(shard.open("rb"))
         for turn in count():
             rows = files[turn % turns].read(size) if turn % turns in files else b""
             file.write(rows)

@@ -72,8 +72,13 @@ class MethodFits:
                 tasks[_CLASSIFIERS] = partial(
                     _chosen_classifiers, self._classifiers, state.task, state.folds
                 )
-        # The others share the run's own projection.
-        alone = [m for m in self._methods if getattr(m, "project", None) is not self._project]
+        # The others share the run's own projection, or are read from a finished run.
+        alone = [
+            method
+            for method in self._methods
+            if getattr(method, "project", None) is not self._project
+            and not self._reused.has_result(method)
+        ]
         fit = partial(self._reused.fit, task=state.task, folds=state.folds)
         return tasks | {f"method {method.name}": partial(fit, method) for method in alone}
 

@@ -78,6 +78,17 @@ class ReusedHyperparameters:
         method = trained_model(task.class_vectors, trained, chosen, gamma, threshold)
         return method, trained
 
+    def has_result(self, method: Method) -> bool:
+        """Tell whether the finished run has the result of a method: no seed changes it.
+
+        Args:
+            method: The method.
+
+        Returns:
+            Whether `fit` only reads.
+        """
+        return method.name in self.methods and self.same_features and not method.uses_seed
+
     def fit(
         self, method: Method, task: Task, folds: Sequence[ClassFold]
     ) -> tuple[dict[str, Any], CalibratedMethod | MethodOutput]:
@@ -96,7 +107,7 @@ class ReusedHyperparameters:
         if stored is None:
             chosen = calibrate(method, task, folds)
             return chosen.fitted.hyperparameters, chosen
-        if self.same_features and not method.uses_seed:
+        if self.has_result(method):
             return stored.hyperparameters, stored.output
         fitted = method.fit(task, stored.hyperparameters)
         return fitted.hyperparameters, calibrated(method, fitted, stored_gamma(stored.output))

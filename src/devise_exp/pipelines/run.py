@@ -283,7 +283,7 @@ def _write_reports(state: RunState, report: EvalReport) -> ShownRun:
     run_tables.write(report, folder, run_title(state.about))
     if state.settings.report != "html":
         return shown
-    images = {"images": lambda: ShownRun(folder).images} if has_wandb(state.config) else {}
+    images = {"images": lambda: shown.images} if has_wandb(state.config) else {}
     with side_work(images) as work:
         write_html(shown)
         if images:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cloudpickle
 import numpy as np
 import pytest
 from helpers.baselines import (
@@ -51,6 +53,16 @@ def test_images_and_classes_are_unit_rows_of_one_space(name: str) -> None:
     np.testing.assert_allclose(lengths[task.seen], 1, atol=1e-5)
     np.testing.assert_allclose(lengths[task.unseen], float(ALL[name].names_unseen), atol=1e-5)
     assert fitted.embed(task.features[task.val[:0]]).shape == (0, images.shape[1])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_fitted_method_can_be_handed_to_another_process(name: str) -> None:
+    task = planted()
+    fitted = ALL[name].fit(task)
+    handed = pickle.loads(cloudpickle.dumps(fitted))
+    rows = task.features[task.val]
+    np.testing.assert_array_equal(handed.embed(rows), fitted.embed(rows))
+    np.testing.assert_array_equal(handed.class_vectors, fitted.class_vectors)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -57,18 +57,18 @@ def score_vectors(task: Task) -> np.ndarray:
     return vectors
 
 
-def score_rows(task: Task, scores: np.ndarray) -> np.ndarray:
+def score_rows(scores: np.ndarray, n_classes: int) -> np.ndarray:
     """Embed images by their scores of all labels.
 
     Args:
-        task: The task, with C classes.
-        scores: (N, L) scores of `labels_of(task)`, in [-1, 1].
+        scores: (N, L) scores of `labels_of` a task, in [-1, 1].
+        n_classes: Number C of classes of the task.
 
     Returns:
         (N, L + 1) float32 unit rows: the cosine with a class is its score over the root of C, so
         gammas of a class fold, which has fewer labels, hold for the whole task.
     """
-    return _lengthened(scores.astype(np.float64) / np.sqrt(len(task.class_vectors)))
+    return _lengthened(scores.astype(np.float64) / np.sqrt(n_classes))
 
 
 def _lengthened(rows: np.ndarray) -> np.ndarray:

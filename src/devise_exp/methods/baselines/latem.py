@@ -55,12 +55,13 @@ class LATEM(SolverMethod):
         def solve(hyperparameters: Hyperparameters) -> FittedMethod:
             n, rate = int(hyperparameters["maps"]), float(hyperparameters["rate"])
             maps = _descend(rows, n, rate, task.seed)
+            n_classes = len(task.class_vectors)
 
             def embed(features: np.ndarray) -> np.ndarray:
                 blocks = np.array_split(features, max(1, -(-len(features) // IMAGES)))
                 return np.concatenate(
                     [
-                        score_rows(task, _scores(rows.centred(block), maps, labels))
+                        score_rows(_scores(rows.centred(block), maps, labels), n_classes)
                         for block in blocks
                     ]
                 )
