@@ -249,6 +249,8 @@ class _DecoderProcesses:
                 if isinstance(pixels, str):
                     return pixels
                 slot[position] = pixels.numpy()
-        except Exception as error:  # raised by the parent
+        except (MemoryError, InputError) as error:  # raised by the parent
             return error
+        except Exception as error:  # which may not be one that can be handed over
+            return RuntimeError(f"{type(error).__name__}: {error}")
         return None
