@@ -21,6 +21,7 @@ from typing import Any
 
 from devise_exp.core import streams
 from devise_exp.core.console import hide_progress
+from devise_exp.core.files import atomic_path
 from devise_exp.core.machine import processors
 from devise_exp.core.stops import hold_ctrl_c
 
@@ -149,11 +150,8 @@ class SideWork:
     def _leave(self, name: str, result: Any) -> None:
         import cloudpickle  # which can pickle a function within a function
 
-        path = self._path(name)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
+        with atomic_path(self._path(name)) as part, part.open("wb") as file:
             cloudpickle.dump(result, file)
-        part.rename(path)
 
     def _read(self, name: str) -> bool:
         """Read the result of a task, if another process has left it."""

@@ -26,7 +26,7 @@ from devise_exp.runs import gallery_files
 from devise_exp.runs.folder import RunFolder
 from devise_exp.text.names import split_words
 
-MOST_ROWS = 200_000  # evaluated images whose rankings or embeddings travel between processes
+MOST_ROWS = 200_000  # evaluated images whose rankings travel between processes
 Spaces = dict[str, tuple[np.ndarray, np.ndarray]]  # space -> of seen test, and of unseen images
 
 
