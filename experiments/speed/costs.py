@@ -40,7 +40,7 @@ STEPS = {
         "devise": "method devise, class folds",  # until it was called in fit_methods
         "_embed": "embeddings and galleries",
         "_evaluate": "evaluation",
-        "write_html": "page",
+        "write_html": "page",  # until it was called in run_page
         "_write_reports": "tables",
         "log_finished": "W&B, what a run came to",
         "_show": "tables on the terminal",
@@ -50,6 +50,7 @@ STEPS = {
         "MethodFits.fit": "methods, the rest",
         "devise": "method devise, class folds",
     },
+    "devise_exp.pipelines.run_page": {"write_html": "page"},
     "devise_exp.core.side_work": {"SideWork._wait": "waiting for other processes"},
     "devise_exp.pipelines.additions": {"additions_of": "priors and classifiers"},
     "devise_exp.pipelines.logger": {

@@ -31,8 +31,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -203,7 +201,12 @@ def some(dataset: ImageDataset, n: int) -> ImageDataset:
     )
 
 
-def measure(name: str, dataset: ImageDataset, table: Table) -> None:
+def show(*cells: str) -> None:
+    """Print a row of the table, in Markdown, as soon as it is known."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def measure(name: str, dataset: ImageDataset) -> None:
     n, few = len(dataset.rows), some(dataset, FEW)
     plain = expected = None
     if name != "stand_in":
@@ -211,7 +214,7 @@ def measure(name: str, dataset: ImageDataset, table: Table) -> None:
         quarter = some(dataset, n // 4)
         plain = in_fresh_process(plain_loop, name, quarter, workers).steady
         expected = in_fresh_process(plain_loop, name, few, 0).features
-        table.add_row(name, f"plain loop, {workers} workers", "", "", f"{plain:.1f}", "1.0")
+        show(name, f"plain loop, {workers} workers", "", "", f"{plain:.1f}", "1.0", "", "")
     decoded = decoding(name, dataset)
     for engine in ("torch",) if plain is None else ("torch", "openvino"):
         pace = bank_pace(name, dataset, engine)
@@ -219,14 +222,14 @@ def measure(name: str, dataset: ImageDataset, table: Table) -> None:
         bounds = {"decoding": decoded, "network": network, "writing": writing(pace.features)}
         bounds["decoding and network on these cores"] = 1 / (1 / decoded + 1 / network)
         times = f"{n / pace.seconds / plain:.1f}" if plain else ""
-        table.add_row(
+        show(
             name if plain is None else "", f"bank, {engine}", f"{pace.start_up:.1f}",
             f"{n / pace.seconds:.1f}", f"{pace.steady:.1f}", times, "",
             least_cosine(name, few, engine, expected),
         )  # fmt: skip
         for part, bound in bounds.items():
             share = f"{pace.steady / bound:.2f}"
-            table.add_row("", f"  {part}", "", "", f"{bound:,.1f}", "", share)
+            show("", part, "", "", f"{bound:,.1f}", "", share, "")
 
 
 def least_cosine(name: str, dataset: ImageDataset, engine: str, expected: np.ndarray | None) -> str:
@@ -289,15 +292,14 @@ def main(root: str, n: str = "4000", *names: str) -> None:
     dataset = some(caltech101(root), int(n))
     for path in dataset.images.paths:
         Path(path).read_bytes()
-    table = Table(
+    print(f"{n} images, {torch.get_num_threads()} threads\n")
+    show(
         "backbone", "", "first rows, s", "images/s, start-up included", "steady",
         "times the plain loop", "steady is of it", "least cosine",
     )  # fmt: skip
+    show(*["---"] * 2, *["---:"] * 6)
     for name in names or NAMES:
-        measure(name, dataset, table)
-    console = Console(width=150)
-    console.print(table)
-    console.print(f"{n} images, {torch.get_num_threads()} threads")
+        measure(name, dataset)
 
 
 if __name__ == "__main__":

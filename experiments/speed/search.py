@@ -20,8 +20,6 @@ from collections.abc import Callable
 import faiss
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from devise_exp.index.exact_search import search_unit_rows
@@ -94,7 +92,9 @@ def main(sizes: list[int]) -> None:
     """Print the table."""
     torch.set_num_threads(THREADS)
     faiss.omp_set_num_threads(THREADS)
-    table = Table("vectors", "queries", "", "seconds", "exact search is", "same ids")
+    print(f"{THREADS} threads\n")
+    show("vectors", "queries", "", "seconds", "exact search is", "same ids")
+    show("---:", "---:", "---", "---:", "---", "---:")
     for n in sizes:
         searches, queries = ways(unit_rows(n, 0)), unit_rows(QUERIES, 1)
         for some in (queries, queries[:1]):
@@ -105,10 +105,12 @@ def main(sizes: list[int]) -> None:
             for name, (theirs, ids) in best.items():
                 ratio = "" if name == OURS else f"{theirs / seconds:.2f} times as fast"
                 same = "" if name == OURS else f"{(ids == ours).mean():.4f}"
-                table.add_row(f"{n:,}", f"{len(some):,}", name, f"{theirs:.4f}", ratio, same)
-    console = Console(width=100)
-    console.print(table)
-    console.print(f"{THREADS} threads")
+                show(f"{n:,}", f"{len(some):,}", name, f"{theirs:.4f}", ratio, same)
+
+
+def show(*cells: str) -> None:
+    """Print a row of the table, in Markdown."""
+    print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -173,3 +173,23 @@ def test_a_run_imports_no_compiler_and_torch_compiles_all_the_same() -> None:
     )
     assert done.stdout.split("\n")[:-1] == ["[]", "False", "True", "True", "True True"]
     assert done.stderr == ""
+
+
+def test_wandb_logs_a_table_without_pandas_and_a_data_frame_with_it(tmp_path: Path) -> None:
+    lines = [
+        "import sys, wandb",
+        "from devise_exp.core.light_packages import lighten_wandb",
+        "lighten_wandb()",
+        f"run = wandb.init(mode='offline', dir={str(tmp_path)!r}, settings={{'silent': True}})",
+        "run.log({'rows': wandb.Table(columns=['a'])})",
+        "print('pandas' in sys.modules)",
+        "import pandas",
+        "run.log({'frame': pandas.DataFrame({'b': [1, 2]})})",
+        "run.finish()",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["False"], done.stderr
+    names = {path.name.split("_")[0] for path in tmp_path.rglob("*.table.json")}
+    assert names == {"rows", "frame"}

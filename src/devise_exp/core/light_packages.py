@@ -145,10 +145,14 @@ def _as_it_is(function: Any = None, *_: Any, **__: Any) -> Any:
 
 
 def lighten_wandb() -> None:
-    """Let a W&B run look for inputs of W&B Launch without Launch, its agents and W&B's public API.
+    """Let a W&B run do without pandas, and without W&B Launch, its agents and its public API.
 
-    wandb has to be imported.
+    W&B asks of every value that it logs whether pandas made it, and of a run whether it has inputs
+    of Launch. wandb has to be imported.
     """
+    import wandb
+
+    wandb.util.pd_available = False  # W&B then knows a DataFrame by the name of its class
     import_lightly("wandb.sdk.launch", {"inputs": "wandb.sdk.launch.inputs"}, {})
 
 

@@ -5,7 +5,7 @@ Every query ranks its whole gallery by cosine; images of the same similarity sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -63,27 +63,55 @@ def evaluate_word_queries(
     """
     records: list[MetricRecord] = []
     sizes: Sizes = {}
-    for asked in word_queries(models[0], seen, unseen, compound):
-        _, truth = _images(models[0], asked.gallery)
-        n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)
-        if n_relevant.min() == len(truth):
-            continue
-        protocol = f"search/{asked.name}"
-        for position, model in enumerate(models):
-            gone = nameless(model)
-            named = replace(asked, classes=_without(asked.classes, gone))
-            if not len(named.classes) or not model.can_name(np.setdiff1d(truth, gone)):
-                continue
-            method = MODEL if position == 0 else model.name
-            of_draws = [_ranked(draw, named, seen) for draw in split_draws(model)]
-            if len(of_draws) == 1:
-                records += _means(of_draws[0], method, protocol)
-            else:
-                means = [_means(shares, method, protocol, intervals=False) for shares in of_draws]
-                records += mean_records(means)
-        records += _chance(n_relevant, len(truth), protocol)
-        sizes[protocol] = len(asked.classes), len(truth)
+    for evaluation in word_evaluations(models, seen, unseen, compound):
+        of_protocol, size = evaluation()
+        records += of_protocol
+        sizes |= size
     return records, sizes
+
+
+def word_evaluations(
+    models: Sequence[MethodOutput], seen: np.ndarray, unseen: np.ndarray, compound: np.ndarray
+) -> list[Callable[[], Measured]]:
+    """Give what measures each protocol of `word_queries`, so that several processes can.
+
+    Args:
+        models: As of `evaluate_word_queries`.
+        seen: Ids of the seen classes.
+        unseen: Ids of the unseen classes.
+        compound: (C,) bool, whether a class's name has several words.
+
+    Returns:
+        Functions of what `evaluate_word_queries` joins, in its order.
+    """
+    queries = word_queries(models[0], seen, unseen, compound)
+    return [partial(_evaluate_protocol, models, asked, seen) for asked in queries]
+
+
+def _evaluate_protocol(
+    models: Sequence[MethodOutput], asked: WordQueries, seen: np.ndarray
+) -> Measured:
+    """Measure all methods by the queries of one protocol; nothing if no ranking can be wrong."""
+    _, truth = _images(models[0], asked.gallery)
+    n_relevant = np.bincount(truth)[asked.classes].sum(axis=1)
+    if n_relevant.min() == len(truth):
+        return [], {}
+    records: list[MetricRecord] = []
+    protocol = f"search/{asked.name}"
+    for position, model in enumerate(models):
+        gone = nameless(model)
+        named = replace(asked, classes=_without(asked.classes, gone))
+        if not len(named.classes) or not model.can_name(np.setdiff1d(truth, gone)):
+            continue
+        method = MODEL if position == 0 else model.name
+        of_draws = [_ranked(draw, named, seen) for draw in split_draws(model)]
+        if len(of_draws) == 1:
+            records += _means(of_draws[0], method, protocol)
+        else:
+            means = [_means(shares, method, protocol, intervals=False) for shares in of_draws]
+            records += mean_records(means)
+    records += _chance(n_relevant, len(truth), protocol)
+    return records, {protocol: (len(asked.classes), len(truth))}
 
 
 def evaluate_image_queries(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,12 +34,12 @@ from devise_exp.pipelines.predicted import class_names, save_predictions
 from devise_exp.pipelines.prepare import prepare
 from devise_exp.pipelines.recipe import recipe_of
 from devise_exp.pipelines.resumed import saying_how_to_go_on, what_is_left
+from devise_exp.pipelines.run_page import write_page
 from devise_exp.pipelines.score import diagnose_run, evaluate_run, index_name, protocols_of
 from devise_exp.pipelines.settings import Settings, read_settings
 from devise_exp.pipelines.state import FinishedRun, MethodFit, RunState
 from devise_exp.pipelines.user_parts import trusted_config, use_user_parts
 from devise_exp.reports import run_tables
-from devise_exp.reports.html.page import write_html
 from devise_exp.reports.html.shown_run import ShownRun
 from devise_exp.reports.predictions import images_of_run
 from devise_exp.reports.run_tables import run_title
@@ -278,17 +277,11 @@ def _evaluate(
 
 
 def _write_reports(state: RunState, report: EvalReport) -> ShownRun:
-    """Write the tables and the page, while another process draws the figures for W&B."""
-    folder, shown = state.run.path, ShownRun(state.run.path)
-    run_tables.write(report, folder, run_title(state.about))
-    if state.settings.report != "html":
-        return shown
-    images = {"images": lambda: shown.images} if has_wandb(state.config) else {}
-    with side_work(images) as work:
-        write_html(shown)
-        if images:
-            with suppress(Exception):  # W&B's logger tries once more, and warns
-                shown.keep_images(work.take("images"))
+    """Write the tables and the page."""
+    shown = ShownRun(state.run.path)
+    run_tables.write(report, shown.path, run_title(state.about))
+    if state.settings.report == "html":
+        write_page(shown, with_images=has_wandb(state.config))
     return shown
 
 

@@ -6,7 +6,6 @@ These are hit@k in every protocol, the quality of search, and the diagnostics.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from devise_exp.evaluation import diagnostics, evaluator, published_results
 from devise_exp.evaluation.abstention import search_abstention_records
 from devise_exp.evaluation.diagnostics import Classes
 from devise_exp.evaluation.evaluator import EvalReport, Evaluation
-from devise_exp.evaluation.image_retrieval import evaluate_image_queries, evaluate_word_queries
+from devise_exp.evaluation.image_retrieval import evaluate_image_queries, word_evaluations
 from devise_exp.evaluation.protocols import MODEL, MethodOutput, Protocol, standard_protocols
 from devise_exp.evaluation.ranking_analysis import ProtocolRanking, top_similarity
 from devise_exp.index.protocol import Index
@@ -88,14 +87,15 @@ def evaluate_run(
     hops = run.hierarchy().distances
     searched = [model for model in models if model.reports_search]
     compound = np.array([len(split_words(record.name)) > 1 for record in run.classes()])
-    words = partial(evaluate_word_queries, searched, *run.class_ids(), compound)
+    words = word_evaluations(searched, *run.class_ids(), compound)
     first, *others = evaluator.evaluations(models, chosen, make_index, ks, hops)
     tasks: dict[str, Callable[[], Any]] = {} if save is None else {"gallery": save}
-    tasks |= {f"method {i}": evaluation for i, evaluation in enumerate(others)} | {"words": words}
+    tasks |= {f"method {i}": evaluation for i, evaluation in enumerate(others)}
+    tasks |= {f"words {i}": evaluation for i, evaluation in enumerate(words)}
     n_images = sum(len(part.vectors) for part in models[0].parts.values())
     with side_work(tasks, beside=n_images <= MOST_ROWS) as work:
         evaluations = [first(), *(work.take(f"method {i}") for i in range(len(others)))]
-        of_words = work.take("words")
+        of_words = [work.take(f"words {i}") for i in range(len(words))]
         if save is not None:
             work.take("gallery")
     evaluated = evaluator.joined(evaluations, chosen, ks, about, hops)
@@ -103,11 +103,13 @@ def evaluate_run(
     spaces = _gallery_spaces(run) if spaces is None else spaces
     of_images = evaluate_image_queries(_model_space(run, models[0]) | spaces, *truths)
     of_none = search_abstention_records(searched, run.class_ids()[0])
-    report = evaluated.report.with_records(*of_words).with_records(*of_images)
+    report = evaluated.report
+    for measured in (*of_words, of_images):
+        report = report.with_records(*measured)
     report = report.with_records(of_none, {})
-    measured = {record.name for record in report.records if record.method == MODEL}
+    names = {record.name for record in report.records if record.method == MODEL}
     published = published_results.published(about["split/name"])
-    known = [record for record in published if record.name in measured]
+    known = [record for record in published if record.name in names]
     return report.with_records(known, {}), evaluated
 
 

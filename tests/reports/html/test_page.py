@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from helpers.diagnosed import protocol_ranking
 from helpers.outputs import method_output
 from helpers.wandb import wandb_inspect
@@ -29,6 +30,7 @@ from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
 from devise_exp.evaluation.ranking_analysis import top_similarity
 from devise_exp.evaluation.verdicts import Overlap
 from devise_exp.index.exact import ExactIndex
+from devise_exp.pipelines.run_page import write_page
 from devise_exp.reports import run_tables
 from devise_exp.reports.figures.style import VARIABLES
 from devise_exp.reports.html import confusions
@@ -329,6 +331,27 @@ def test_confusions_have_images_of_the_class_that_were_answered_so(page: Page, w
 def test_the_same_files_give_the_same_page(whole: Path, page: Page) -> None:
     assert page_module.page(ShownRun(whole)) == page.source
     assert len(page.source) < 1_500_000
+
+
+@pytest.mark.parametrize("threads", [1, 2])  # one: no other process draws
+def test_several_processes_write_the_same_page(whole: Path, page: Page, threads: int) -> None:
+    run, before = ShownRun(whole), torch.get_num_threads()
+    (whole / "report.html").unlink()
+    torch.set_num_threads(threads)
+    try:
+        write_page(run, with_images=True)
+    finally:
+        torch.set_num_threads(before)
+    assert (whole / "report.html").read_text(encoding="utf-8") == page.source
+    assert vars(run)["images"].keys() == run.plots.keys()  # drawn already
+    assert {image.width > 1200 for image in run.images.values()} == {True}
+
+
+def test_figures_may_come_from_elsewhere(whole: Path) -> None:
+    source = page_module.page(ShownRun(whole), lambda plot: f"<svg>{plot.name} & co</svg>")
+    run = ShownRun(whole)
+    for name in (*run.plots, *run.narrow_plots):
+        assert f"<svg>{name} & co</svg>" in source
 
 
 ALWAYS = {"metrics.json", "config.yaml"}

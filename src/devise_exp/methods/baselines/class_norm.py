@@ -135,7 +135,9 @@ def train_prototypes(rows: TrainingRows, scale: float, steps: int, seed: int) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PrototypeNetwork(words.shape[1], inputs.shape[1])
-    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.Adam(
+        network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
+    )
     for batch in track(steps_of(steps, len(inputs), BATCH, generator), "class_norm"):
         prototypes = F.normalize(network(words, words))
         loss = F.cross_entropy(scale**2 * inputs[batch] @ prototypes.T, targets[batch])

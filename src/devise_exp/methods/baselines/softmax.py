@@ -87,7 +87,7 @@ def fit_softmax(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classifier = nn.Linear(inputs.shape[1], n_classes)
-    optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-3, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(classifier.parameters(), lr=1e-3, weight_decay=1e-2, fused=True)
     epochs = max(epochs, MIN_STEPS // -(-len(inputs) // _BATCH))
     for _ in track(range(epochs), "softmax classifier"):
         for batch in torch.randperm(len(inputs), generator=generator).split(_BATCH):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from devise_exp.evaluation.protocols import MODEL
 from devise_exp.reports import table_views
 from devise_exp.reports.comparison import Comparison
 from devise_exp.reports.figures import style
+from devise_exp.reports.figures.style import Plot
 from devise_exp.reports.html.audit_answer import checks_made
 from devise_exp.reports.html.class_tables import class_tables
 from devise_exp.reports.html.foundations import foundations
@@ -29,11 +31,12 @@ _PARTS = ("data", "backbone", "word_vectors")
 _PLAIN_FOLDERS = {"data", "images", "imgs", "train", "training", "test", "val"}  # say nothing
 
 
-def write_html(run: ShownRun) -> Path:
+def write_html(run: ShownRun, svg: Callable[[Plot], str] = style.svg_or_nothing) -> Path:
     """Write report.html into a run folder, from the folder's files alone.
 
     Args:
         run: The run; a section whose files are missing is left out.
+        svg: Gives a figure as an <svg> element, "" for none.
 
     Returns:
         The path of the page.
@@ -41,7 +44,7 @@ def write_html(run: ShownRun) -> Path:
     Raises:
         InputError: The folder has no metrics, or one of its files is damaged.
     """
-    write_text(run.path / PAGE, page(run))
+    write_text(run.path / PAGE, page(run, svg))
     return run.path / PAGE
 
 
@@ -60,11 +63,12 @@ def refresh_splits(path: Path, table: Comparison) -> None:
         write_text(file, f"{before}{splits_section(table)}{after}")
 
 
-def page(run: ShownRun) -> str:
+def page(run: ShownRun, svg: Callable[[Plot], str] = style.svg_or_nothing) -> str:
     """Make the page of a run.
 
     Args:
         run: The run.
+        svg: As of `write_html`.
 
     Returns:
         HTML: no script, no request, all text of the run escaped.
@@ -77,7 +81,7 @@ def page(run: ShownRun) -> str:
         **_content(run),
         plots=run.plots,
         narrow_plots=run.narrow_plots,
-        svg=lambda plot: Markup(style.svg_or_nothing(plot)),
+        svg=lambda plot: Markup(svg(plot)),
         to_html=table_views.to_html,
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import as_file, files
+from itertools import islice
 from pathlib import Path
 
 from devise_exp.core.files import gzipped_table
@@ -54,12 +55,14 @@ class Nouns:
         """The synsets of the spelling key of every word."""
         lines = lemma_keys("\n".join(self.words.values()).replace(",", "\n")).split("\n")
         ids: dict[str, tuple[str, ...]] = {}
-        start = 0
+        keys = iter(lines)
         for id, words in self.words.items():
-            end = start + words.count(",") + 1
-            for key in {*lines[start:end]}:
-                ids[key] = (*ids[key], id) if key in ids else (id,)
-            start = end
+            for key in islice(keys, words.count(",") + 1):
+                known = ids.get(key)
+                if known is None:
+                    ids[key] = (id,)
+                elif known[-1] != id:  # two words of one synset may have one key
+                    ids[key] = (*known, id)
         ids.pop("", None)
         return ids
 
@@ -81,7 +84,7 @@ class Nouns:
         return ids[0] if len(ids) < 2 else first_senses().get(key, ids[0])
 
     def senses(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Look up the senses of many words in one pass.
+        """Look up the senses of many words.
 
         Args:
             keys: Spelling keys.
@@ -89,13 +92,7 @@ class Nouns:
         Returns:
             Key -> ids of the synsets with such a word; keys of no noun are left out.
         """
-        lines = [lemma for lemmas in self.words.values() for lemma in lemmas.split(",")]
-        ids = [id for id, lemmas in self.words.items() for _ in lemmas.split(",")]
-        wanted, senses = set(keys), dict[str, dict[str, None]]()
-        for key, id in zip(lemma_keys("\n".join(lines)).split("\n"), ids, strict=True):
-            if key in wanted:
-                senses.setdefault(key, {})[id] = None
-        return {key: tuple(of_key) for key, of_key in senses.items()}
+        return {key: self.ids[key] for key in keys if key in self.ids}
 
     def words_of_ids(self, name: str) -> tuple[str, ...]:
         """Look up the ids in a class name.
