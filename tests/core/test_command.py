@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import runpy
 import shlex
@@ -557,3 +558,18 @@ def test_leaving_ends_threads_and_exit_handlers_but_no_other_program(tmp_path: P
     assert printed[0].stdout.split("\n") == ["thread", "handler", ""]
     lines = printed[1].stdout.split("\n")
     assert lines[:2] == ["within another program", "outer"]
+
+
+def test_leaving_tells_of_output_that_is_lost(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("from devise_exp.core.command import leave\nprint('rows')\nleave()\n")
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=buffered,
+        )
+    assert (done.returncode, "No space left" in done.stderr) == (120, True)

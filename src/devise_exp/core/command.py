@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -67,19 +67,25 @@ def prints_result(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
     return run
 
 
-def leave() -> None:
+def leave(frames: int = 1) -> None:
     """End a script that has done its work, without taking all its objects apart, which takes long.
 
-    Threads and exit handlers end as they always do. A script that runs within another program, as
-    by runpy, is not the end of that program: nothing happens.
+    Threads and exit handlers end as they always do. Nothing happens, and the script ends as any
+    other, if it runs within another program, as by runpy, whose end it is not; or if something
+    printed is lost, of which Python tells when it ends.
+
+    Args:
+        frames: 1 if the script itself calls this, 2 if a function does that the script calls.
     """
-    if sys._getframe(1).f_back is not None:
+    if sys._getframe(frames).f_back is not None:
         return
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or a reader has gone
+    try:
+        for stream in (sys.stdout, sys.stderr):
             stream.flush()
+    except (OSError, ValueError):
+        return
     os._exit(0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from devise_exp.core.command import leave
 from devise_exp.ui.cli import export, hydra_commands, images, runs, search, sweep, tag
 from devise_exp.ui.cli.one_line_group import OneLineGroup
 from devise_exp.ui.cli.query_command import QueryCommand
@@ -34,5 +35,15 @@ for plain_command in (
     app.command()(plain_command)
 
 
+def main() -> None:
+    """Run the command that the arguments name, and end the program."""
+    try:
+        app()
+    except SystemExit as ended:
+        if not ended.code:
+            leave(frames=2)
+        raise
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -1,0 +1,42 @@
+"""The program devise-exp, from its first to its last moment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import atexit
+from devise_exp.ui.cli.main import main
+class Slow:
+    def __del__(self):
+        print("taken apart")
+slow = Slow()
+atexit.register(lambda: print("handler"))
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "last"),
+    [
+        # All its objects are taken apart if the command fails, whose end may need it.
+        (["show", "nowhere"], 2, ["handler", "taken apart"]),
+        (["--help"], 0, ["handler"]),
+        (["look", "--help"], 0, ["handler"]),
+    ],
+)
+def test_a_command_that_has_done_its_work_ends_at_once(
+    arguments: list[str], code: int, last: list[str], tmp_path: Path
+) -> None:
+    script = tmp_path / "devise-exp"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert done.stdout.splitlines()[-len(last) :] == last
+    assert ("taken apart" in done.stdout) == ("taken apart" in last)
