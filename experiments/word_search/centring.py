@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from devise_exp.evaluation.image_retrieval import evaluate_word_queries
+from devise_exp.evaluation.image_retrieval import word_evaluations
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.evaluation.records import flatten
 from devise_exp.runs.folder import RunFolder
@@ -28,7 +28,8 @@ def figures(run: RunFolder, name: str, compared_as: str) -> dict[str, float]:
     """A stored model's figures; a model that is not called devise is ranked by plain cosine."""
     model = replace(run.embedded(name), name=compared_as)
     none = np.zeros(len(model.class_vectors), dtype=bool)
-    return flatten(evaluate_word_queries([model], *run.class_ids(), none)[0])
+    evaluations = word_evaluations([model], *run.class_ids(), none)
+    return flatten([record for evaluate in evaluations for record in evaluate()[0]])
 
 
 def main() -> None:

@@ -178,10 +178,10 @@ def test_a_run_imports_no_compiler_and_torch_compiles_all_the_same() -> None:
 def test_wandb_logs_a_table_without_pandas_and_a_data_frame_with_it(tmp_path: Path) -> None:
     lines = [
         "import sys, wandb",
-        "from devise_exp.core.light_packages import lighten_wandb",
-        "lighten_wandb()",
+        "from devise_exp.core.light_packages import wandb_without_pandas",
         f"run = wandb.init(mode='offline', dir={str(tmp_path)!r}, settings={{'silent': True}})",
-        "run.log({'rows': wandb.Table(columns=['a'])})",
+        "with wandb_without_pandas():",
+        "    run.log({'rows': wandb.Table(columns=['a'])})",
         "print('pandas' in sys.modules)",
         "import pandas",
         "run.log({'frame': pandas.DataFrame({'b': [1, 2]})})",

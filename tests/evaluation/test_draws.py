@@ -7,12 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from helpers.outputs import method_output
+from helpers.word_queries import evaluate_word_queries
 from scipy import stats
 
 from devise_exp.core.vectors import normalize_rows
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.draws import against_chance, mean_records, split_draws
-from devise_exp.evaluation.image_retrieval import evaluate_word_queries
 from devise_exp.evaluation.metrics.hits import class_mean
 from devise_exp.evaluation.metrics.intervals import interval
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols

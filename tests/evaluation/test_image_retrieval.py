@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.outputs import method_output
+from helpers.word_queries import evaluate_word_queries
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation.image_ranking import NUMBERS_AT_ONCE, rank_images
 from devise_exp.evaluation.image_retrieval import (
     Sizes,
     evaluate_image_queries,
-    evaluate_word_queries,
     word_queries,
 )
 from devise_exp.evaluation.metrics.intervals import mean_interval

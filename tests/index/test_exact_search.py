@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
 from helpers.indexes import clusters, gaussian, slow_search
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
+from devise_exp.index import exact_search
 from devise_exp.index.exact import ExactIndex
 
 
@@ -83,3 +87,26 @@ def test_exact_search_of_nothing_but_ties_keeps_few_candidates(
     tracemalloc.stop()
     assert (ids == np.arange(3)).all()
     assert peak < 64 * n * 8  # an id for every query and vector would be as much alone
+
+
+@pytest.mark.parametrize("n_queries", [7, 6, 5])  # in four parts, in two, and in one
+def test_several_threads_find_what_one_finds(
+    n_queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, queries = ExactIndex(gaussian(500, 8)), gaussian(n_queries, 8, seed=1)
+    expected = index.search(queries, 4)
+    threads, search = list[str](), exact_search._search
+
+    def told(*args: Any) -> exact_search.Nearest:
+        threads.append(threading.current_thread().name)
+        return search(*args)
+
+    monkeypatch.setattr(exact_search, "_search", told)
+    monkeypatch.setattr(exact_search, "SCORES_WORTH_THREADS", 1)
+    monkeypatch.setattr(exact_search, "LEAST_QUERIES", 2 if n_queries > 6 else 3)
+    with threadpool_limits(2, user_api="blas"):
+        actual = index.search(queries, 4)
+    assert len(threads) == {7: 4, 6: 2, 5: 1}[n_queries]
+    assert (threading.current_thread().name in threads) == (n_queries == 5)
+    for values, others in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(values, others)

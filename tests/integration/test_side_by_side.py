@@ -35,32 +35,35 @@ side_work.processors = lambda: 3
 torch.set_num_threads(3)
 train_series(OmegaConf.load(sys.argv[1]), Path(sys.argv[2]))
 """
-Train = Callable[[DictConfig], tuple[dict[str, float], set[str]]]
+Train = Callable[[DictConfig], tuple[dict[str, float], list[str]]]
 
 
 @pytest.fixture
 def both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
-    """Trains alone and beside others; the metrics alone, and what others have done."""
+    """Trains alone and beside others; the metrics alone, and the lines on stderr of the latter."""
 
-    def train(config: DictConfig) -> tuple[dict[str, float], set[str]]:
+    def train(config: DictConfig) -> tuple[dict[str, float], list[str]]:
         with monkeypatch.context() as alone:
             alone.setattr(side_work, "processors", lambda: 1)
             values = train_series(config, tmp_path / "alone")
         OmegaConf.save(config, tmp_path / "config.yaml", resolve=True)
         command = [sys.executable, "-c", BESIDE, tmp_path / "config.yaml", tmp_path / "beside"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-        lines = done.stderr.splitlines()
-        return values, {line.partition(" ")[2] for line in lines if line.startswith("DONE")}
+        return values, done.stderr.splitlines()
 
     return train
+
+
+def done_by_others(lines: list[str]) -> set[str]:
+    return {line.partition(" ")[2] for line in lines if line.startswith("DONE")}
 
 
 def test_other_processes_beside_a_run_change_no_figure(
     both: Train, composed: Callable[..., DictConfig], tree: Path, tmp_path: Path
 ) -> None:
     options = (*QUICK, "word_vectors=random", f"data.root={tree}")
-    alone, done = both(composed(*options))
-    assert done >= {"class fold 0", "gallery"}  # the first ones, while this one has a start
+    alone, lines = both(composed(*options))
+    assert done_by_others(lines) >= {"class fold 0", "gallery"}  # the first of their queues
     beside = results.read(tmp_path / "beside").metrics
     assert {name: beside[name] for name in alone} == pytest.approx(alone, abs=1e-4)
 
@@ -69,8 +72,10 @@ def test_seeds_at_once_are_those_of_one_after_the_other(
     both: Train, composed: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     options = [option for option in (*FEW, *ALONE) if option != "logger=none"]
-    _, done = both(composed(*options, "seeds=4"))
-    assert done & {"seed=2", "seed=3", "seed=4"}
+    _, lines = both(composed(*options, "seeds=4"))
+    assert done_by_others(lines) & {"seed=2", "seed=3", "seed=4"}
+    splits = [line.partition("split ")[0] for line in lines if "split " in line]
+    assert sorted(splits) == ["", *(f"beside/seed={seed}: " for seed in (2, 3, 4))]
     for seed in (1, 2, 3, 4):
         alone, beside = (tmp_path / way / f"seed={seed}" for way in ("alone", "beside"))
         values, others = (results.read(folder).metrics for folder in (alone, beside))

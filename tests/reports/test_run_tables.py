@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from helpers.outputs import method_output
 from helpers.wandb import wandb_inspect
+from helpers.word_queries import evaluate_word_queries
 from rich.console import Console
 
 from devise_exp.core.errors import InputError
 from devise_exp.evaluation import evaluator
 from devise_exp.evaluation.evaluator import EvalReport
-from devise_exp.evaluation.image_retrieval import evaluate_image_queries, evaluate_word_queries
+from devise_exp.evaluation.image_retrieval import evaluate_image_queries
 from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
 from devise_exp.evaluation.records import MetricRecord, parse
 from devise_exp.index.exact import ExactIndex

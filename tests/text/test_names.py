@@ -9,6 +9,7 @@ from hypothesis import given
 from devise_exp.text.name_marks import strip_marks
 from devise_exp.text.names import (
     inflections,
+    lemma_keys,
     spelling_key,
     spelling_keys,
     split_synonyms,
@@ -56,3 +57,11 @@ def test_marks_of_data_sets_are_stripped() -> None:
 def test_a_spelling_key_is_one_for_all_spellings() -> None:
     assert {spelling_key(name) for name in ("sea horse", "Sea_Horse", "SeaHorse")} == {"seahorse"}
     assert {"seahorses", "seahorse", "fox", "foxes"} <= {*spelling_keys(["Sea_Horses, fox"])}
+
+
+@pytest.mark.parametrize("last", ["", "café's corner", "Löwe’s-zahn"])  # not in ASCII alone
+def test_many_names_are_reduced_at_once_as_one_by_one(last: str) -> None:
+    names = ["Bird's nest", "boys' club", "glass's", "T-shirt_x", "", "o'clock", "ABC 'S", last]
+    keys = lemma_keys("\n".join(names)).split("\n")
+    assert keys[:7] == ["birdnest", "boysclub", "glass", "tshirtx", "", "oclock", "abc"]
+    assert keys[7] == {"": "", "café's corner": "cafécorner", "Löwe’s-zahn": "löwezahn"}[last]

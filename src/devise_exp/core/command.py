@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -70,9 +70,9 @@ def prints_result(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
 def leave(frames: int = 1) -> None:
     """End a script that has done its work, without taking all its objects apart, which takes long.
 
-    Threads and exit handlers end as they always do. Nothing happens, and the script ends as any
-    other, if it runs within another program, as by runpy, whose end it is not; or if something
-    printed is lost, of which Python tells when it ends.
+    Threads and exit handlers end as they always do. A script that runs within another program, as
+    by runpy, is not the end of that program: nothing happens. If something printed is lost, this
+    returns, and Python tells of it as it ends; a reader that has closed the pipe wants no more.
 
     Args:
         frames: 1 if the script itself calls this, 2 if a function does that the script calls.
@@ -82,8 +82,9 @@ def leave(frames: int = 1) -> None:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None if it was closed before
+            with suppress(BrokenPipeError):
+                stream.flush()
     except (OSError, ValueError):
         return
     os._exit(0)

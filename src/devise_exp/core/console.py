@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from devise_exp.core import streams
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # rich is imported late: most commands print little
 Item = TypeVar("Item")
 PIPE_WIDTH = 1000  # columns; a file or a pipe has no width to wrap at
 _progress_hidden = False
+_subject = ""  # what the notes are about
 
 
 def format_error(error: BaseException) -> str:
@@ -52,7 +53,26 @@ def notify(line: str) -> None:
     Args:
         line: The text, without markup; what would steer a terminal is escaped.
     """
-    _stderr().print(printable(line), soft_wrap=True, highlight=False, markup=False, emoji=False)
+    line = printable(f"{_subject}{line}")
+    _stderr().print(line, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def notes_about(subject: str) -> Iterator[None]:
+    """Begin every note with its subject, while several processes write notes.
+
+    Args:
+        subject: What the notes inside the block are about.
+
+    Yields:
+        Nothing.
+    """
+    global _subject
+    before, _subject = _subject, f"{subject}: "
+    try:
+        yield
+    finally:
+        _subject = before
 
 
 def warn(line: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -145,15 +146,28 @@ def _as_it_is(function: Any = None, *_: Any, **__: Any) -> Any:
 
 
 def lighten_wandb() -> None:
-    """Let a W&B run do without pandas, and without W&B Launch, its agents and its public API.
+    """Let a W&B run look for inputs of W&B Launch without Launch, its agents and W&B's public API.
 
-    W&B asks of every value that it logs whether pandas made it, and of a run whether it has inputs
-    of Launch. wandb has to be imported.
+    wandb has to be imported.
+    """
+    import_lightly("wandb.sdk.launch", {"inputs": "wandb.sdk.launch.inputs"}, {})
+
+
+@contextmanager
+def wandb_without_pandas() -> Iterator[None]:
+    """Let W&B log what pandas has not made without importing pandas to see that.
+
+    Yields:
+        Nothing; inside the block W&B knows a DataFrame by the name of its class.
     """
     import wandb
 
-    wandb.util.pd_available = False  # W&B then knows a DataFrame by the name of its class
-    import_lightly("wandb.sdk.launch", {"inputs": "wandb.sdk.launch.inputs"}, {})
+    before = wandb.util.pd_available
+    wandb.util.pd_available = False
+    try:
+        yield
+    finally:
+        wandb.util.pd_available = before
 
 
 def _import_names(package: ModuleType, modules_of_names: Mapping[str, str]) -> None:

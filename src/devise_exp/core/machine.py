@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+_blas_alone = threading.Lock()  # the number of BLAS threads is that of the whole process
 
 
 def processors() -> int:
@@ -33,3 +36,27 @@ def without_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@contextmanager
+def threads_of_one_blas_thread() -> Iterator[int]:
+    """Let several threads of Python compute, each with one thread of BLAS.
+
+    One matrix product on all processors leaves them idle while Python works between two products.
+
+    Yields:
+        How many threads may compute, as many as BLAS had. 1 leaves BLAS as it is: it has one
+        thread, or another thread is inside such a block.
+    """
+    if not _blas_alone.acquire(blocking=False):
+        yield 1
+        return
+    try:
+        from threadpoolctl import ThreadpoolController
+
+        blas = ThreadpoolController().select(user_api="blas")
+        n_threads = max((library["num_threads"] for library in blas.info()), default=1)
+        with blas.limit(limits=1) if n_threads > 1 else nullcontext():
+            yield n_threads
+    finally:
+        _blas_alone.release()

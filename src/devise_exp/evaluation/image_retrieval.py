@@ -41,10 +41,10 @@ class WordQueries:
     classes: np.ndarray
 
 
-def evaluate_word_queries(
+def word_evaluations(
     models: Sequence[MethodOutput], seen: np.ndarray, unseen: np.ndarray, compound: np.ndarray
-) -> Measured:
-    """Rank images for class names, in every protocol of `word_queries`.
+) -> list[Callable[[], Measured]]:
+    """List a function for each protocol of `word_queries`, which ranks images for class names.
 
     A query is a class's vector, or for a pair of classes, asked for as one name of two words, the
     direction of their mean; relevant are the images of these classes. Trained projections are
@@ -58,31 +58,9 @@ def evaluate_word_queries(
         compound: (C,) bool, whether a class's name has several words.
 
     Returns:
-        P@k and mAP of every protocol "search/...", of a random ranking too; and the sizes. Left
-        out: a protocol whose every image is relevant to every query, where no ranking is wrong.
-    """
-    records: list[MetricRecord] = []
-    sizes: Sizes = {}
-    for evaluation in word_evaluations(models, seen, unseen, compound):
-        of_protocol, size = evaluation()
-        records += of_protocol
-        sizes |= size
-    return records, sizes
-
-
-def word_evaluations(
-    models: Sequence[MethodOutput], seen: np.ndarray, unseen: np.ndarray, compound: np.ndarray
-) -> list[Callable[[], Measured]]:
-    """Give what measures each protocol of `word_queries`, so that several processes can.
-
-    Args:
-        models: As of `evaluate_word_queries`.
-        seen: Ids of the seen classes.
-        unseen: Ids of the unseen classes.
-        compound: (C,) bool, whether a class's name has several words.
-
-    Returns:
-        Functions of what `evaluate_word_queries` joins, in its order.
+        Functions that return P@k and mAP of a protocol "search/...", of a random ranking too, and
+        its sizes; nothing of a protocol whose every image is relevant to every query, where no
+        ranking is wrong.
     """
     queries = word_queries(models[0], seen, unseen, compound)
     return [partial(_evaluate_protocol, models, asked, seen) for asked in queries]

@@ -8,20 +8,28 @@ answer depends neither on the size of a tile nor on the queries beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from devise_exp.core.console import track
+from devise_exp.core.machine import threads_of_one_blas_thread
 from devise_exp.index.unit_rows import checked_queries, pair_dots, rounding_bound, top_k
 
 NUMBERS_AT_ONCE = 1 << 21  # scores in a tile, 8 MB; candidates kept beyond those that are needed
 QUERIES_AT_ONCE = 1024
+LEAST_QUERIES = 100  # of a thread; of fewer, the product is slow
+SCORES_WORTH_THREADS = 3 * 10**7  # which take some tenths of a second
 SCORES_WORTH_A_BAR = 10**9  # which take some seconds
 GROUP = 32  # scores that are first looked at by their maximum only
 RUN = 1024  # scores whose maxima are taken at once
 WORTH_GROUPS = 32  # a larger share than 1 / 32 of groups: all scores are looked at instead
+
+Nearest = tuple[np.ndarray, np.ndarray]  # ids (Q, k) int64 and similarities (Q, k) float32
 
 
 class Candidates(NamedTuple):
@@ -58,15 +66,31 @@ def search_unit_rows(
     queries = checked_queries(vectors, queries, k)
     ids = np.empty((len(queries), k), dtype=np.int64)
     similarities = np.empty((len(queries), k), dtype=np.float32)
+    n_scores = len(queries) * len(vectors)
     step = max(1, min(QUERIES_AT_ONCE, NUMBERS_AT_ONCE // (4 * k)))
-    starts: Iterable[int] = range(0, len(queries), step)
-    if len(queries) * len(vectors) >= SCORES_WORTH_A_BAR:
-        starts = track(starts, "exact search")
-    for start in starts:
-        part = slice(start, start + step)
-        candidates = _candidates(vectors, queries[part], k)
-        ids[part], similarities[part] = _rescored(vectors, queries[part], candidates, k)
+    with ExitStack() as stack:
+        n_threads = 1
+        if n_scores >= SCORES_WORTH_THREADS and len(queries) >= 2 * LEAST_QUERIES:
+            n_threads = stack.enter_context(threads_of_one_blas_thread())
+        if n_threads > 1:
+            step = min(step, max(LEAST_QUERIES, -(-len(queries) // (2 * n_threads))))
+        starts = range(0, len(queries), step)
+        searches = [partial(_search, vectors, queries[i : i + step], k) for i in starts]
+        results: list[Callable[[], Nearest]] = [*searches]
+        if n_threads > 1:
+            pool = ThreadPoolExecutor(n_threads)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            results = [pool.submit(search).result for search in searches]
+        watched = track(results, "exact search") if n_scores >= SCORES_WORTH_A_BAR else results
+        for start, result in zip(starts, watched, strict=True):
+            part = slice(start, start + step)
+            ids[part], similarities[part] = result()
     return ids, similarities
+
+
+def _search(vectors: np.ndarray, queries: np.ndarray, k: int) -> Nearest:
+    """Search for some queries (Q, D) in one thread."""
+    return _rescored(vectors, queries, _candidates(vectors, queries, k), k)
 
 
 def _candidates(vectors: np.ndarray, queries: np.ndarray, k: int) -> Candidates:
@@ -156,9 +180,7 @@ def _kth_of(scores: np.ndarray, k: int) -> np.ndarray:
     return kth
 
 
-def _rescored(
-    vectors: np.ndarray, queries: np.ndarray, candidates: Candidates, k: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _rescored(vectors: np.ndarray, queries: np.ndarray, candidates: Candidates, k: int) -> Nearest:
     """Ids (Q, k) and similarities (Q, k) float32 of the best k of at least k candidates each."""
     exact = pair_dots(vectors, queries, candidates.ids, candidates.rows)
     ids, similarities = top_k(candidates.rows, candidates.ids, exact, len(queries), k)

@@ -19,30 +19,34 @@ def write_page(run: ShownRun, with_images: bool) -> None:
 
     Args:
         run: The run.
-        with_images: Whether its figures are drawn as images too, which `run.images` then has.
+        with_images: Whether figures are drawn as images too, now, by several processes, and not
+            when `run.images` is asked for.
+
+    Raises:
+        InputError: The folder has no metrics, or one of its files is damaged.
     """
-    wide, narrow = run.plots.values(), run.narrow_plots.values()
-    tasks = {f"wide {plot.name}": partial(_drawn, plot, with_images) for plot in wide}
-    tasks |= {f"narrow {plot.name}": partial(_drawn, plot, False) for plot in narrow}
-    images: dict[str, Image | None] = {}
+    plots = (*run.plots.values(), *run.narrow_plots.values())
+    tasks = {p.name: partial(_drawn, p, with_images and p.name in run.plots) for p in plots}
+    images: dict[str, Image] = {}
     with side_work(tasks) as work:
 
         def svg(plot: Plot) -> str:
-            is_wide = plot in wide
-            element: str
-            element, image = work.take(f"{'wide' if is_wide else 'narrow'} {plot.name}")
-            if is_wide:
+            element, image = work.take(plot.name)
+            if image is not None:
                 images[plot.name] = image
-            return element
+            return str(element)
 
         write_html(run, svg)
-    complete = {name: image for name, image in images.items() if image is not None}
-    if complete.keys() == run.plots.keys():  # else W&B's logger tries once more, and warns
-        run.keep_images(complete)
+    if images.keys() == run.plots.keys():  # else W&B's logger tries once more, and warns
+        run.keep_images(images)
 
 
 def _drawn(plot: Plot, with_image: bool) -> tuple[str, Image | None]:
-    """A figure as <svg> and as an image, always in this order: each drawing moves its parts."""
+    """A figure as <svg> and as an image.
+
+    Each drawing moves the parts of a figure a little. The page's comes first, so that the page does
+    not depend on which process draws.
+    """
     element = svg_or_nothing(plot)
     try:
         return element, to_image(plot) if with_image else None

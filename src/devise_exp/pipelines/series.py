@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from devise_exp.core.command import spelled
-from devise_exp.core.console import notify, warn
+from devise_exp.core.console import notes_about, notify, warn
 from devise_exp.core.errors import InputError, user_message
 from devise_exp.core.files import write_text
 from devise_exp.core.side_work import side_work
@@ -259,7 +259,7 @@ def _train_split(
         if path == paths[0] or trainable:
             _train_seed(configs.pop(path), path, ready)
             continue
-        tasks = {path.name: partial(_train_seed, configs[path], path, ready) for path in configs}
+        tasks = {path.name: partial(_train_beside, configs[path], path, ready) for path in configs}
         with side_work(tasks, beside=recipe_of(first, ready[0].n_train).is_plain) as work:
             for name in tasks:
                 work.take(name)
@@ -280,3 +280,9 @@ def _seed_config(config: DictConfig, paths: list[Path], i: int, j: int) -> DictC
 def _train_seed(config: DictConfig, path: Path, ready: Ready) -> None:
     notify(f"{path.relative_to(path.parents[1])}:")
     run.train(config, path, quietly=True, ready=ready)
+
+
+def _train_beside(config: DictConfig, path: Path, ready: Ready) -> None:
+    """Train a seed while others are trained: each of its lines says whose it is."""
+    with notes_about(str(path.relative_to(path.parents[1]))):
+        run.train(config, path, quietly=True, ready=ready)

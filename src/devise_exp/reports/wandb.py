@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from devise_exp.core.errors import InputError
-from devise_exp.core.light_packages import lighten_wandb
+from devise_exp.core.light_packages import lighten_wandb, wandb_without_pandas
 from devise_exp.evaluation.evaluator import EvalReport
 from devise_exp.evaluation.records import flatten
 from devise_exp.reports.comparison_formats import to_table
@@ -88,8 +88,9 @@ def log_run(logger: Any, report: EvalReport, run: ShownRun) -> None:
         run: The run.
     """
     if logger is not None:
-        log_to_wandb(logger, report, run.path)
-        log_curves(logger.experiment, run)
+        with wandb_without_pandas():
+            log_to_wandb(logger, report, run.path)
+            log_curves(logger.experiment, run)
 
 
 def log_to_wandb(logger: Any, report: EvalReport, folder: Path) -> None:

@@ -10,6 +10,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from helpers.outputs import method_output
 from helpers.wandb import wandb_inspect
 from PIL import Image
 
+from devise_exp.core import side_work
 from devise_exp.core.errors import InputError
 from devise_exp.core.paths import CONF
 from devise_exp.data.labelled_rows import LabelledRows
@@ -30,9 +32,10 @@ from devise_exp.evaluation.protocols import MethodOutput, standard_protocols
 from devise_exp.evaluation.ranking_analysis import top_similarity
 from devise_exp.evaluation.verdicts import Overlap
 from devise_exp.index.exact import ExactIndex
+from devise_exp.pipelines import run_page
 from devise_exp.pipelines.run_page import write_page
 from devise_exp.reports import run_tables
-from devise_exp.reports.figures.style import VARIABLES
+from devise_exp.reports.figures.style import VARIABLES, Plot
 from devise_exp.reports.html import confusions
 from devise_exp.reports.html import page as page_module
 from devise_exp.reports.html.page import write_html
@@ -333,25 +336,39 @@ def test_the_same_files_give_the_same_page(whole: Path, page: Page) -> None:
     assert len(page.source) < 1_500_000
 
 
-@pytest.mark.parametrize("threads", [1, 2])  # one: no other process draws
-def test_several_processes_write_the_same_page(whole: Path, page: Page, threads: int) -> None:
-    run, before = ShownRun(whole), torch.get_num_threads()
+@pytest.mark.parametrize("n_processes", [1, 2])
+def test_several_processes_write_the_same_page(
+    whole: Path, page: Page, n_processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, forks, fork = ShownRun(whole), list[int](), os.fork
     (whole / "report.html").unlink()
-    torch.set_num_threads(threads)
-    try:
-        write_page(run, with_images=True)
-    finally:
-        torch.set_num_threads(before)
+    monkeypatch.setattr(os, "fork", lambda: forks.append(1) or fork())
+    monkeypatch.setattr(side_work, "processors", lambda: n_processes)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_processes)
+    write_page(run, with_images=True)
+    assert len(forks) == n_processes - 1
     assert (whole / "report.html").read_text(encoding="utf-8") == page.source
     assert vars(run)["images"].keys() == run.plots.keys()  # drawn already
-    assert {image.width > 1200 for image in run.images.values()} == {True}
+    for name, image in ShownRun(whole).images.items():
+        assert np.abs(np.asarray(image, int) - np.asarray(run.images[name], int)).mean() < 3
+
+
+def test_a_page_needs_no_images(whole: Path, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(plot: Plot) -> NoReturn:
+        raise OSError(f"no room for {plot.name}")
+
+    run = ShownRun(whole)
+    monkeypatch.setattr(run_page, "to_image", fails)
+    write_page(run, with_images=True)
+    assert (whole / "report.html").read_text(encoding="utf-8") == page.source
+    assert "images" not in vars(run)  # W&B's logger draws them, and says why it cannot
 
 
 def test_figures_may_come_from_elsewhere(whole: Path) -> None:
     source = page_module.page(ShownRun(whole), lambda plot: f"<svg>{plot.name} & co</svg>")
     run = ShownRun(whole)
-    for name in (*run.plots, *run.narrow_plots):
-        assert f"<svg>{name} & co</svg>" in source
+    for plot in (*run.plots.values(), *run.narrow_plots.values()):
+        assert f"<svg>{plot.name} & co</svg>" in source
 
 
 ALWAYS = {"metrics.json", "config.yaml"}

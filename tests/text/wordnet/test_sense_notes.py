@@ -60,7 +60,8 @@ def test_what_the_images_of_a_data_set_decided_is_not_doubtful() -> None:
 
 
 def test_a_word_is_counted_once_for_each_of_its_senses() -> None:
-    senses = shipped_nouns().senses({"cricket", "seahorse", "zzyzx"})
+    ids_of = shipped_nouns().ids
+    senses = {key: ids_of[key] for key in ("cricket", "seahorse", "zzyzx") if key in ids_of}
     assert {key: len(ids) for key, ids in senses.items()} == {"cricket": 2, "seahorse": 2}
     words = shipped_nouns().words
     for key, ids in senses.items():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+from devise_exp.ui.cli.main import main
 
 SCRIPT = """
 import atexit
@@ -40,3 +44,20 @@ def test_a_command_that_has_done_its_work_ends_at_once(
     assert done.returncode == code
     assert done.stdout.splitlines()[-len(last) :] == last
     assert ("taken apart" in done.stdout) == ("taken apart" in last)
+
+
+def test_the_program_is_installed_as_such() -> None:
+    (program,) = entry_points(group="console_scripts", name="devise-exp")
+    assert program.load() is main
+
+
+@pytest.mark.parametrize("streams", ["", ">&-", "2>&-", ">&- 2>&-", "| true"])
+def test_streams_that_are_closed_fail_no_command(streams: str, tmp_path: Path) -> None:
+    script = tmp_path / "devise-exp"
+    script.write_text("from devise_exp.ui.cli.main import main\nmain()\n")
+    command = f"{shlex.join([sys.executable, str(script), 'train', '--cfg', 'job'])} {streams}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""

@@ -83,17 +83,6 @@ class Nouns:
         ids = self.ids.get(key, ("",))
         return ids[0] if len(ids) < 2 else first_senses().get(key, ids[0])
 
-    def senses(self, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Look up the senses of many words.
-
-        Args:
-            keys: Spelling keys.
-
-        Returns:
-            Key -> ids of the synsets with such a word; keys of no noun are left out.
-        """
-        return {key: self.ids[key] for key in keys if key in self.ids}
-
     def words_of_ids(self, name: str) -> tuple[str, ...]:
         """Look up the ids in a class name.
 

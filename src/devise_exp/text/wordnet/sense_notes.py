@@ -69,7 +69,6 @@ def sense_notes(
     table, nouns = shipped_sense_table(), shipped_nouns()
     pairs = list(zip(names, words, strict=True))
     keys = [[spelling_keys([phrase]) for phrase in pair] for pair in pairs]
-    senses = nouns.senses({key for of_pair in keys for of_one in of_pair for key in of_one})
     alone = _stands_alone(hierarchy.distances)
     notes: list[SenseNote | None] = []
     for node, pair, of_pair, is_alone in zip(hierarchy.nodes, pairs, keys, alone, strict=True):
@@ -77,8 +76,8 @@ def sense_notes(
             notes.append(None)
             continue
         # The senses of the name, else of its words: the place was chosen among these.
-        counts = [len({id for key in of_one for id in senses.get(key, ())}) for of_one in of_pair]
-        n_senses = next(filter(None, counts), 0)
+        senses = [{id for key in of_one for id in nouns.ids.get(key, ())} for of_one in of_pair]
+        n_senses = next(filter(None, map(len, senses)), 0)
         stated = any(table.is_stated(phrase, dataset) for phrase in pair)
         above = hierarchy.hypernyms.get(node, ())
         note = SenseNote(
