@@ -22,7 +22,7 @@ from devise_exp.index.unit_rows import checked_queries, pair_dots, rounding_boun
 
 NUMBERS_AT_ONCE = 1 << 21  # scores in a tile, 8 MB; candidates kept beyond those that are needed
 QUERIES_AT_ONCE = 1024
-LEAST_QUERIES = 100  # of a thread; of fewer, the product is slow
+LEAST_QUERIES = 128  # of a thread; of fewer, the product is slow
 SCORES_WORTH_THREADS = 3 * 10**7  # which take some tenths of a second
 SCORES_WORTH_A_BAR = 10**9  # which take some seconds
 GROUP = 32  # scores that are first looked at by their maximum only
