@@ -7,6 +7,7 @@ import resource
 import runpy
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -112,6 +113,8 @@ def assert_no_run_folder(folder: Path) -> None:
 HYDRA = [
     (["projection.hiden=9"], ["no option projection.hiden", "did you mean projection.hidden?"]),
     (["optimiser=sgd"], ["no option optimiser", "did you mean optimizer?"]),
+    (["lr=0.1"], ["no option lr", "did you mean optimizer.lr?"]),
+    (["max_epochs=3"], ["no option max_epochs", "tuning.max_epochs or trainer.max_epochs?"]),
     (["foo=1"], ["no option foo", "--cfg job"]),
     (["subset.foo=1"], ["subset has min_images, limit_per_class"]),
     (["loss=cosine", "loss.margin=1"], ["no option loss.margin"]),
@@ -573,3 +576,23 @@ def test_leaving_tells_of_output_that_is_lost(tmp_path: Path) -> None:
             env=buffered,
         )
     assert (done.returncode, "No space left" in done.stderr) == (120, True)
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_ctrl_c_during_imports_is_no_traceback(script: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'devise_exp.core.command':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script)],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from platformdirs import user_cache_path
 
+from devise_exp.core.errors import user_message
 from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock, fingerprint
 
 HOLD = """
@@ -147,3 +150,30 @@ def test_a_fingerprint_is_blake2b_of_the_joined_parts() -> None:
 def test_a_checksum_is_the_fingerprint_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"okapi")
     assert checksum(tmp_path / "file") == fingerprint("okapi")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError("100 requested and 7 written"),  # numpy's
+        RuntimeError("inline_container.cc:672: unexpected pos 64 vs 0"),  # torch's
+    ],
+)
+def test_a_full_disk_is_told_with_the_file(error: Exception, tmp_path: Path) -> None:
+    path = tmp_path / "rows.npy"
+    path.write_text("as before")
+    with pytest.raises(OSError, match=re.escape(str(path))) as raised, atomic_path(path):
+        raise error
+    assert user_message(raised.value) == (
+        f"{path}: No space left on device: free some space, or set DEVISE_CACHE or hydra.run.dir "
+        "to another disk"
+    )
+    assert [*tmp_path.iterdir()] == [path]
+    assert path.read_text() == "as before"
+
+
+def test_another_error_while_a_file_is_written_stays_as_it_is(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"^odd$"), atomic_path(tmp_path / "rows.npy"):
+        raise RuntimeError("odd")
+    assert not [*tmp_path.iterdir()]

@@ -76,10 +76,45 @@ def test_a_full_disk_is_one_warning_and_ends_only_what_prints_its_result(
     assert len(lines) == 4
 
 
-def test_a_command_without_streams_ends_as_it_would_with_them() -> None:
-    closing = f'{sys.executable} -c "$CODE" >&- 2>&-'
+@pytest.mark.parametrize("kind", ["training", "result"])
+def test_a_command_without_streams_ends_as_it_would_with_them(kind: str) -> None:
+    closing = f'{sys.executable} -c "$CODE" {kind} >&- 2>&-'
     done = subprocess.run(["sh", "-c", closing], env={**os.environ, "CODE": PRINTING}, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("closed", ["0<&-", ">&-", "2>&-", "0<&- >&- 2>&-"])
+def test_no_file_gets_the_number_of_a_stream_that_is_closed(closed: str, tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib, subprocess
+from devise_exp.core.command import command
+from devise_exp.core.streams import without_stderr
+@command
+def main():
+    with open({str(tmp_path / "file")!r}, "w") as file:
+        with without_stderr():
+            os.write(2, b"of native code")
+        file.write(f"{{file.fileno() > 2}} {{subprocess.run(['true']).returncode}}")
+main()
+"""
+    shell = f'{sys.executable} -c "$CODE" {closed}'
+    done = subprocess.run(["sh", "-c", shell], env={**os.environ, "CODE": program}, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "file").read_text() == "True 0"
+
+
+def test_without_stderr_needs_none() -> None:
+    program = """
+import os
+from devise_exp.core.streams import without_stderr
+with without_stderr():
+    print("inside")
+"""
+    shell = f'{sys.executable} -c "$CODE" 2>&-'
+    done = subprocess.run(
+        ["sh", "-c", shell], env={**os.environ, "CODE": program}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "inside\n")
 
 
 def test_messages_that_cannot_be_written_are_lost_alone() -> None:

@@ -97,11 +97,11 @@ def test_several_threads_find_what_one_finds(
     expected = index.search(queries, 4)
     threads, search = list[str](), exact_search._search
 
-    def told(*args: Any) -> exact_search.Nearest:
+    def traced(*args: Any) -> exact_search.Nearest:
         threads.append(threading.current_thread().name)
         return search(*args)
 
-    monkeypatch.setattr(exact_search, "_search", told)
+    monkeypatch.setattr(exact_search, "_search", traced)
     monkeypatch.setattr(exact_search, "SCORES_WORTH_THREADS", 1)
     monkeypatch.setattr(exact_search, "LEAST_QUERIES", 2 if n_queries > 6 else 3)
     with threadpool_limits(2, user_api="blas"):

@@ -512,7 +512,11 @@ def test_what_was_chosen_on_class_folds_is_kept_and_holds_when_evaluated_again(
 
 
 def test_rows_of_dropped_classes_are_in_no_part(
-    image_tree: Path, small: Config, again: Config, tmp_path: Path
+    image_tree: Path,
+    small: Config,
+    again: Config,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     root = tmp_path / "pictures"
     for image in image_tree.glob("*/0[0-3].png"):
@@ -525,6 +529,9 @@ def test_rows_of_dropped_classes_are_in_no_part(
         run.train(small(*options), tmp_path / "wrong")
     assert not (tmp_path / "wrong").exists()
     values = run.train(small(*options, "labels.on_missing=drop"), tmp_path / "run")
+    left_out = [line for line in capsys.readouterr().err.splitlines() if "left out" in line]
+    assert len(left_out) == 1
+    assert re.match(r"warning: left out 2 of 8 classes, .*: qqzzx, zzqxv: give", left_out[0])
     folder = RunFolder(tmp_path / "run")
     assert metrics(tmp_path / "run")["labels/missing"] == 2
     names = [entry.name for entry in folder.classes()]

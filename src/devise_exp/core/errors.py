@@ -15,6 +15,7 @@ from devise_exp.core.user_frames import described, raised_by_user_code
 _ALL_OPTIONS = "add --cfg job to the command to see every option"
 _NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_MOST_SUGGESTED = 3
 # How numpy and torch say that the disk is full.
 _CUT_SHORT = re.compile(r"requested and \d+ written|inline_container.*(unexpected pos|writing)")
 
@@ -125,11 +126,26 @@ def _unknown_option(key: str, parent: Any) -> str:
     start = f"no option {key}"
     if near:
         return f"{start}: did you mean {' or '.join(f'{path}.{n}'.lstrip('.') for n in near)}?"
+    if not path and (below := _keys_named(last, parent)):
+        return f"{start}: did you mean {' or '.join(below)}?"
     if path and siblings:
         return f"{start}: {path} has {', '.join(siblings)}"
     if path and parent is not None and "_target_" not in parent:
         return f"{start}: to add an entry write ++{key}=VALUE"
     return f"{start}: {_ALL_OPTIONS}"
+
+
+def _keys_named(last: str, root: Any) -> list[str]:
+    """A few keys of sections that end with a name, as `optimizer.lr` for lr; no keys of Hydra's."""
+    from omegaconf import DictConfig, OmegaConf
+
+    sections: Any = OmegaConf.to_container(root) if isinstance(root, DictConfig) else {}
+    named = [
+        f"{section}.{last}"
+        for section, content in sections.items()
+        if section != "hydra" and isinstance(content, dict) and last in content
+    ]
+    return named[:_MOST_SUGGESTED]
 
 
 def _remedy(number: int | None) -> str:

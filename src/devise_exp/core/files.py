@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from devise_exp.core.errors import InputError
+from devise_exp.core.errors import InputError, is_full_disk
 
 BLOCK = 1 << 22  # bytes that are read at once
 
@@ -54,6 +55,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Yields:
         A temporary path beside `path`, of the same name, to write to.
+
+    Raises:
+        OSError: The disk is full; the error names `path`, which that of a library often does not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -65,6 +69,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         elif temporary.is_dir() and not temporary.is_symlink():
             path.unlink(missing_ok=True)  # a folder cannot be renamed over a file
         temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        if is_full_disk(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
 

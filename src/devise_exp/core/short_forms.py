@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from devise_exp.core.paths import CONF
 
+NONE = "none"  # the option of a group that chooses nothing
 OWN = "own"  # the option of a group that leaves _target_ to its user
 _KEY = re.compile(r"(\+*)((\w+)(?:\.\w+)*)(?==)")
+_NOTHING = re.compile(r"(\w+)=\[\s*\]")
 _OF_WANDB = re.compile(r"(\+*)logger\.(?=(project|offline|group|tags|log_model)=)")
 
 
@@ -29,8 +31,8 @@ def long_forms(arguments: Sequence[str]) -> list[str]:
         ['loss=own', '++loss._target_=mymodule.loss', '++loss.margin=2']
         >>> long_forms(["loss=softmax", "loss._target_=mymodule.scaled_softmax"])
         ['loss=softmax', '++loss._target_=mymodule.scaled_softmax']
-        >>> long_forms(["logger.offline=false", "--trust"])
-        ['logger.wandb.offline=false', 'trust=true']
+        >>> long_forms(["logger.offline=false", "--trust", "method=[]"])
+        ['logger.wandb.offline=false', 'trust=true', 'method=none']
     """
     arguments = [_OF_WANDB.sub(r"\1logger.wandb.", argument) for argument in arguments]
     keys = [_KEY.match(argument) for argument in arguments]
@@ -44,6 +46,9 @@ def long_forms(arguments: Sequence[str]) -> list[str]:
     for argument, key in zip(arguments, keys, strict=True):
         if argument == "--trust":
             argument = "trust=true"
+        nothing = _NOTHING.fullmatch(argument)
+        if nothing and (CONF / nothing[1] / f"{NONE}.yaml").is_file():
+            argument = f"{nothing[1]}={NONE}"
         if key and key[2].startswith(parts):
             group = key[2].removesuffix("._target_")
             if (CONF / group / f"{OWN}.yaml").is_file() and group not in chosen:

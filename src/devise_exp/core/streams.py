@@ -159,9 +159,13 @@ def stderr() -> IO[str]:
 def lasting_streams() -> Iterator[None]:
     """Let no library fail by what it prints while the block runs.
 
+    A standard stream that the process was started without (2>&-) drops what is written: else the
+    next file that is opened would have its number, and get what native code prints.
+
     Yields:
         Nothing; sys.stdout and sys.stderr are LastingStreams inside the block.
     """
+    _open_standard_numbers()
     before = sys.stdout, sys.stderr
     sys.stdout = cast(Any, _lasting("stdout", process_wide=True))
     sys.stderr = cast(Any, _lasting("stderr", process_wide=True))
@@ -176,6 +180,15 @@ def lasting_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def _open_standard_numbers() -> None:
+    """Give the numbers 0 to 2 to no other file."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
 @contextmanager
 def without_stderr() -> Iterator[None]:
     """Drop what native code writes to stderr, past Python's own stream.
@@ -183,8 +196,12 @@ def without_stderr() -> Iterator[None]:
     Yields:
         Nothing; stderr is dropped inside the block.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
+    stderr().flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
@@ -199,13 +216,14 @@ def all_printed() -> bool:
     """Tell whether stdout took all that was printed.
 
     Returns:
-        False if text is lost, as on a full disk; not if the reader has closed the pipe.
+        False if text is lost, as on a full disk; not if nobody reads it: the reader has closed the
+        pipe, or the process was started without stdout.
     """
     stream = sys.stdout
     if not isinstance(stream, LastingStream):
         return True
     stream.flush()
-    return stream.failure is None or stream.closed_by_reader
+    return stream.failure is None or stream.closed_by_reader or stream.stream is None
 
 
 def _lasting(name: str, process_wide: bool = False) -> LastingStream:

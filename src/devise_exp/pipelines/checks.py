@@ -134,6 +134,12 @@ def announce(data: ExperimentData) -> None:
     if data.dataset.skipped:
         shown = "; ".join(data.dataset.skipped[:3])
         warn(f"skipped {len(data.dataset.skipped)}: {shown} (all in about.json)")
+    if data.missing:
+        n = len(data.missing) + len(data.resolutions)
+        warn(
+            f"left out {len(data.missing)} of {n} classes, which have no word in "
+            f"{data.vocabulary.name}: {listed(data.missing)}: give them an alias (labels.aliases)"
+        )
     if data.copies is not None:
         _announce_copies(data.copies)
     for remark in (*data.dataset.remarks, *split.remarks):

@@ -61,3 +61,17 @@ def test_streams_that_are_closed_fail_no_command(streams: str, tmp_path: Path) -
     )
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["tag", "run", ""], ["show", ""], ["look", "--out", ""]])
+def test_an_argument_that_is_empty_is_not_the_working_folder(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    script = tmp_path / "devise-exp"
+    script.write_text("from devise_exp.ui.cli.main import main\nmain()\n")
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: an argument is empty: give it a value, or leave it out\n"
+    assert [*tmp_path.iterdir()] == [script]

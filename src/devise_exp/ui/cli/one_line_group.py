@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-from devise_exp.core.command import NOT_PRINTED
+from devise_exp.core.command import NOT_PRINTED, WRONG_INPUT
 from devise_exp.core.console import print_error
 from devise_exp.core.streams import all_printed, lasting_streams
 
@@ -24,6 +24,9 @@ class OneLineGroup(TyperGroup):
         """
         kwargs["standalone_mode"] = False
         with lasting_streams():
+            if "" in sys.argv[1:]:  # as a path it would be the working directory
+                print_error("an argument is empty: give it a value, or leave it out")
+                sys.exit(WRONG_INPUT)
             try:
                 code = super().main(*args, **kwargs)
             except Exception as error:
