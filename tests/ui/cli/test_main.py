@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import devise_exp
 from devise_exp.ui.cli.main import main
 
 SCRIPT = """
@@ -30,6 +31,7 @@ main()
         # All its objects are taken apart if the command fails, whose end may need it.
         (["show", "nowhere"], 2, ["handler", "taken apart"]),
         (["--help"], 0, ["handler"]),
+        (["--version"], 0, [f"devise-exp {devise_exp.__version__}", "handler"]),
         (["look", "--help"], 0, ["handler"]),
     ],
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from devise_exp.core.command import leave
+from devise_exp.core.console import print_file
 from devise_exp.ui.cli import export, hydra_commands, images, runs, search, sweep, tag
 from devise_exp.ui.cli.one_line_group import OneLineGroup
 from devise_exp.ui.cli.query_command import QueryCommand
@@ -15,6 +19,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, evaluate, compare and search runs (devise-exp COMMAND --help).",
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print_file(f"devise-exp {version('devise-exp')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
 
 for hydra_command in (hydra_commands.train, hydra_commands.evaluate):
     app.command(context_settings=hydra_commands.SETTINGS, add_help_option=False)(hydra_command)
