@@ -7,7 +7,6 @@ import resource
 import runpy
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -576,23 +575,3 @@ def test_leaving_tells_of_output_that_is_lost(tmp_path: Path) -> None:
             env=buffered,
         )
     assert (done.returncode, "No space left" in done.stderr) == (120, True)
-
-
-@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
-def test_ctrl_c_during_imports_is_no_traceback(script: str, tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, signal, sys\n"
-        "class Stop:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'devise_exp.core.command':\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Stop())\n"
-    )
-    done = subprocess.run(
-        [sys.executable, str(ROOT / script)],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
