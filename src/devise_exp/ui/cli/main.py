@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from devise_exp import __version__
 from devise_exp.core.command import leave
 from devise_exp.core.console import print_file
 from devise_exp.ui.cli import export, hydra_commands, images, runs, search, sweep, tag
@@ -23,7 +23,7 @@ app = typer.Typer(
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        print_file(f"devise-exp {version('devise-exp')}\n")
+        print_file(f"devise-exp {__version__}\n")
         raise typer.Exit
 
 
