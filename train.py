@@ -1,7 +1,12 @@
 """Train and evaluate one run: python train.py [group=option] [key=value] (README: Use)."""
 
-from devise_exp.core.command import leave
-from devise_exp.pipelines.commands import train
+import sys
+
+try:
+    from devise_exp.core.command import leave
+    from devise_exp.pipelines.commands import train
+except KeyboardInterrupt:  # too early for a line of the command
+    sys.exit(130)
 
 if __name__ == "__main__":
     train()

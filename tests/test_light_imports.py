@@ -36,9 +36,11 @@ WRONG = {
     f"{TREE} word_vectors=glove word_vectors.path=words.txt": "'zzqx'",
     f"{TREE} word_vectors=random split=named split.unseen=[catt]": "no class catt",
     f"{TREE} word_vectors=random": "split random1 has 3 seen and 1 unseen classes, too few",
+    "train.py resume=nowhere": "nowhere: not a run folder",
+    "train.py hyperparameters_from=nowhere": "nowhere: not a run folder",
     "evaluate.py run_dir=nowhere": "nowhere: not a run folder",
-    "-m devise_exp.ui.cli.main look data=image_folder data.root=nowhere": "nowhere does not exist",
-    "-m devise_exp.ui.cli.main sweep study.trials=0": "study.trials=0: give a whole number",
+    "-m devise_exp look data=image_folder data.root=nowhere": "nowhere does not exist",
+    "-m devise_exp sweep study.trials=0": "study.trials=0: give a whole number",
 }
 HEAVY = {
     "torch", "torchvision", "pytorch_lightning", "lightning_fabric", "gensim", "timm", "wandb",

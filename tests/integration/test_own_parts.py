@@ -67,7 +67,7 @@ def folder(image_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(folder: Path, *words: str) -> tuple[int | None, str]:
     """The exit code of a command and what it said."""
-    process = OwnProcess("-m", "devise_exp.ui.cli.main", *words, cwd=folder)
+    process = OwnProcess("-m", "devise_exp", *words, cwd=folder)
     _, errors = process.communicate(timeout=120)
     return process.returncode, errors
 

@@ -25,8 +25,10 @@ from devise_exp.data.subset import subset
 from devise_exp.pipelines.class_words import ClassWords
 from devise_exp.pipelines.few_classes import require_classes
 from devise_exp.pipelines.outputs import check_folder, holds_run, remove_empty
+from devise_exp.pipelines.resumed import check_goes_on
 from devise_exp.pipelines.settings import read_settings
 from devise_exp.pipelines.user_parts import built, use_user_parts, user_target
+from devise_exp.runs.folder import RunFolder
 from devise_exp.text.resolution import Resolution
 from devise_exp.text.text_vectors import SentenceVectors
 from devise_exp.text.word_vectors.vectors import WordVectors
@@ -74,7 +76,8 @@ class LabelledImages:
 def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
     """Check what a person most often gets wrong, in the time that importing torch would take.
 
-    Options come first, then the folder of the images, then the words of their classes.
+    Options come first, then the runs that they name, the folder of the images, and the words of
+    their classes.
 
     Args:
         config: Of train.py.
@@ -87,8 +90,12 @@ def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
         InputError: If an option is wrong, or images, words and split do not fit together.
     """
     try:
-        if config.resume is None:
-            read_settings(config)
+        read_settings(config)
+        if config.hyperparameters_from is not None:
+            RunFolder.existing(str(config.hyperparameters_from))
+        if config.resume is not None:
+            check_goes_on(config.resume)
+        else:
             use_user_parts(config)
             check_folder(folder)
         if config.resume is not None or holds_run(folder):

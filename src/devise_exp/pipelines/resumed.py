@@ -13,7 +13,21 @@ from devise_exp.core.console import notify
 from devise_exp.core.errors import InputError, is_full_disk, user_message
 from devise_exp.runs.config_names import RUN, SERIES
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.other_folders import not_a_run
 from devise_exp.runs.trusted_config import user_parts
+
+
+def check_goes_on(resume: object) -> None:
+    """Make sure that a training can go on in a folder.
+
+    Args:
+        resume: The option: the folder of a run or of a series.
+
+    Raises:
+        InputError: If the folder holds neither.
+    """
+    if not _configs(resume):
+        raise InputError(f"{resume}: {not_a_run(str(resume))}")
 
 
 @contextmanager
@@ -31,9 +45,8 @@ def naming_config(resume: object) -> Iterator[None]:
         InputError: What a person can mend was raised; the message begins with the file unless it
             names the folder, or the disk is to blame.
     """
-    folder = Path(str(resume)).expanduser().resolve()
-    files = [folder / name for name in (SERIES, RUN) if (folder / name).is_file()]
-    if resume is None or not files:
+    files = [] if resume is None else _configs(resume)
+    if not files:
         yield
         return
     try:
@@ -42,7 +55,7 @@ def naming_config(resume: object) -> Iterator[None]:
         line = user_message(error)
         if line is None or isinstance(error, OSError) or is_full_disk(error):
             raise
-        if str(folder) in line or f"resume={resume}" in line:
+        if str(files[0].parent) in line or f"resume={resume}" in line:
             raise
         raise InputError(f"{files[0]}: {line}") from error
 
@@ -83,3 +96,9 @@ def what_is_left(run: RunFolder, config: DictConfig) -> str:
     if (run.path / "metrics.json").is_file():
         return f"the run is finished: {run.path}"
     return "the run had not begun; the same command starts it"
+
+
+def _configs(resume: object) -> list[Path]:
+    """The configs, of a series first, in the folder that a training goes on in."""
+    folder = Path(str(resume)).expanduser().resolve()
+    return [folder / name for name in (SERIES, RUN) if (folder / name).is_file()]

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from devise_exp import __version__
-from devise_exp.core.command import leave
 from devise_exp.core.console import print_file
 from devise_exp.ui.cli import export, hydra_commands, images, runs, search, sweep, tag
 from devise_exp.ui.cli.one_line_group import OneLineGroup
@@ -56,17 +55,3 @@ for plain_command in (
     images.app,
 ):
     app.command()(plain_command)
-
-
-def main() -> None:
-    """Run the command that the arguments name, and end the program."""
-    try:
-        app()
-    except SystemExit as ended:
-        if not ended.code:
-            leave(frames=2)
-        raise
-
-
-if __name__ == "__main__":
-    main()
