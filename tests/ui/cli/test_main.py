@@ -10,10 +10,10 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from helpers.paths import ROOT
 
 import devise_exp
 from devise_exp.__main__ import main
-from helpers.paths import ROOT
 
 SCRIPT = """
 import atexit
