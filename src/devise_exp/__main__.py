@@ -8,10 +8,10 @@ def main() -> None:
     try:
         from devise_exp.core.command import leave
         from devise_exp.ui.cli.main import app
-    except KeyboardInterrupt:  # too early for a line of a command
-        sys.exit(130)
-    try:
+
         app(prog_name="devise-exp")
+    except KeyboardInterrupt:  # too early for the line of a command
+        sys.exit(130)
     except SystemExit as ended:
         if not ended.code:
             leave(frames=2)

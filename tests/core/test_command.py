@@ -119,6 +119,8 @@ HYDRA = [
     (["loss=cosine", "loss.margin=1"], ["no option loss.margin"]),
     (["labels.aliases.cat=dog"], ["++labels.aliases.cat=VALUE"]),
     (["loss=nosuch"], ["loss=nosuch", options("loss")]),
+    (["~loss"], ["~loss: a run needs this part: choose an option of conf/loss, such as loss="]),
+    (["~split"], ["~split: a run needs this part"]),
     (["data="], ["choose among caltech101"]),
     (["experiment=nosuch"], ["experiment=nosuch"]),
     (["loss"], ["'loss'", "group=option nor key=value"]),
@@ -575,3 +577,26 @@ def test_leaving_tells_of_output_that_is_lost(tmp_path: Path) -> None:
             env=buffered,
         )
     assert (done.returncode, "No space left" in done.stderr) == (120, True)
+
+
+def test_a_section_that_nothing_reads_is_warned_of_if_it_is_nearly_one(ran: Command) -> None:
+    shown = ran("train.py", "++label.aliases.cat=dog", "++x.y=1", "--cfg", "job")
+    assert shown.code == 0
+    assert shown.stderr.splitlines() == [
+        "warning: ++label.aliases.cat=dog: nothing reads the section label: did you mean labels?"
+    ]
+    assert ran("train.py", "++labels.aliases.cat=dog", "--cfg", "job").stderr == ""
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_a_config_that_is_not_printed_whole_fails(script: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / script), "--cfg", "job"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("warning: stdout: No space left on device")

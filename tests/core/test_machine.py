@@ -1,14 +1,15 @@
-"""How many threads of BLAS a thread of Python has."""
+"""How many threads of BLAS a thread of Python has, and how threads of OpenMP wait."""
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from devise_exp.core.machine import threads_of_one_blas_thread
+from devise_exp.core.machine import SPINS, threads_of_one_blas_thread, wait_briefly
 
 assert np.ones((2, 2)) @ np.ones((2, 2)) is not None  # its BLAS is loaded
 
@@ -48,3 +49,22 @@ def test_an_error_gives_blas_its_threads_back() -> None:
         assert blas_threads() == {2}
         with threads_of_one_blas_thread() as n_threads:
             assert n_threads == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, str(SPINS)),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, None),
+    ],
+)
+def test_threads_wait_briefly_unless_the_user_says_how(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str | None
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    wait_briefly()
+    assert os.environ.get("GOMP_SPINCOUNT") == expected

@@ -318,7 +318,7 @@ def test_splits_that_would_all_be_the_same_are_refused(
         (["split_seeds=2", "split.seed=a"], "split.seed=a"),
         (["split_seeds=2", "hyperparameters_from=x"], "hyperparameters_from is a run on one split"),
         (["seeds=2", "hyperparameters_from=no/seed=1"], "no/seed=1: not a run folder"),
-        (["seeds=2", "resume=nothing"], "resume=nothing: no series"),
+        (["seeds=2", "resume=nothing"], "nothing: not a run folder"),
         (["resume=nothing"], "nothing: not a run folder"),
         (["resume=7"], "7: not a run folder"),
         (["seeds=2", "trainer.max_epochs=0"], "trainer.max_epochs=0"),
@@ -343,6 +343,12 @@ def test_what_cannot_be_ends_in_one_line_and_leaves_nothing_behind(
     assert "Traceback" not in err
     assert words in line
     assert not [path for path in tmp_path.rglob("*") if path.name != "outputs"]
+
+
+def test_a_run_goes_on_as_no_series(composed: Config, series: Series, tmp_path: Path) -> None:
+    config = composed(f"resume={series[0] / 'seed=0'}", "seeds=2")
+    with pytest.raises(InputError, match=r"seed=0'?: no series \(it has no seeds.yaml\)"):
+        train_series(config, tmp_path / "new")
 
 
 def test_a_wrong_option_is_told_before_features_are_extracted(

@@ -85,6 +85,7 @@ def test_an_empty_run_folder_goes_and_one_of_a_run_is_not_looked_at(
     (folder / "run/config.yaml").touch()
     assert first_look(config_of(composed, folder), folder / "run") is None
     assert not scans(folder)
+    (folder / "run/UNFINISHED").touch()
     goes_on = config_of(composed, folder, f"resume={folder / 'run'}")
     assert first_look(goes_on, folder / "other") is None
 

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 import devise_exp
 from devise_exp.core.config import compose_config
 from devise_exp.core.errors import InputError
+from devise_exp.pipelines.resumed import check_goes_on, saying_how_to_go_on
 from devise_exp.runs.folder import RunFolder
 
 
@@ -87,3 +88,22 @@ def test_a_message_that_names_the_folder_is_left_as_it_is(begun: Path) -> None:
 def test_an_option_of_the_command_line_names_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^seed=hello: give a whole number"):
         devise_exp.train(*last_given([*FEW, "seed=hello"]), folder=tmp_path / "run")
+
+
+@pytest.mark.parametrize("fault", ["damaged", "of the images"])
+def test_how_to_go_on_is_said_unless_the_folder_is_at_fault(
+    begun: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    file = begun / "checkpoints/last.ckpt"
+    with pytest.raises(InputError), saying_how_to_go_on(RunFolder(begun), OmegaConf.create({})):
+        raise InputError(f"{file}: damaged" if fault == "damaged" else "pictures/1.jpg: unreadable")
+    assert ("go on with:" in capsys.readouterr().err) == (fault != "damaged")
+
+
+def test_a_finished_run_and_what_is_no_run_do_not_go_on(begun: Path, tmp_path: Path) -> None:
+    check_goes_on(str(begun))
+    RunFolder(begun).finish()
+    with pytest.raises(InputError, match=f"^{begun}: this run is finished: evaluate it again"):
+        check_goes_on(str(begun))
+    with pytest.raises(InputError, match=f"^{tmp_path}: not a run folder"):
+        check_goes_on(str(tmp_path))

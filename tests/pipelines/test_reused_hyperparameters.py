@@ -21,7 +21,8 @@ from devise_exp.methods.selection import fit_method
 from devise_exp.pipelines import run
 from devise_exp.pipelines.fit import methods_of
 from devise_exp.pipelines.prepare import features_of, prepare
-from devise_exp.runs.folder import UNFINISHED, RunFolder
+from devise_exp.runs.config_names import UNFINISHED
+from devise_exp.runs.folder import RunFolder
 
 Series = tuple[Path, dict[str, float]]
 Config = Callable[..., DictConfig]

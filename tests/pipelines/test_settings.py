@@ -74,6 +74,7 @@ def test_every_number_of_the_plain_sections_is_among_them(plain: DictConfig) -> 
 @pytest.mark.parametrize(
     ("override", "line"),
     [
+        ("class_folds=1", "class_folds=1: give a whole number from 2 to half the seen classes, 0 "),
         ("trainer.max_epochs=true", "trainer.max_epochs=true: give a whole number from 1 on"),
         ("train_metrics=1", "train_metrics=1: give true or false"),
         ("report=pdf", "report=pdf: give html or none"),

@@ -30,7 +30,8 @@ from devise_exp.reports.comparison import SUMMARISED, Comparison, of_recipes
 from devise_exp.reports.comparison_cells import Cell
 from devise_exp.reports.comparison_formats import FORMATS, marked_cell, rich_table
 from devise_exp.reports.tables import BEST, TIED, Marked
-from devise_exp.runs.folder import UNFINISHED, RunFolder
+from devise_exp.runs.config_names import UNFINISHED
+from devise_exp.runs.folder import RunFolder
 from devise_exp.runs.results import runs_in
 from devise_exp.ui.cli.runs import compare as command
 

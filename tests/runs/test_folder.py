@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from devise_exp.core.errors import InputError
 from devise_exp.pipelines import reevaluation, run
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.results import runs_in
 
 
 def test_a_run_is_unfinished_until_it_is_finished(tmp_path: Path) -> None:
@@ -23,6 +24,9 @@ def test_a_run_is_unfinished_until_it_is_finished(tmp_path: Path) -> None:
     assert OmegaConf.to_container(folder.config(), resolve=False) == {"a": 1, "b": {"c": 1}}
     with pytest.raises(InputError, match=r"did not finish: devise-exp train resume="):
         RunFolder.existing(folder.path)
+    for read in (folder.report, folder.split, lambda: runs_in([folder.path])):
+        with pytest.raises(InputError, match=r"did not finish: devise-exp train resume="):
+            read()
     folder.finish()
     assert not folder.unfinished
     assert RunFolder.existing(str(folder.path)).path == folder.path

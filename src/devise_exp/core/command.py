@@ -16,6 +16,7 @@ from typing import Any, ParamSpec
 
 from devise_exp.core.console import print_error, print_line
 from devise_exp.core.errors import Terminated, user_message
+from devise_exp.core.machine import wait_briefly
 from devise_exp.core.overrides import is_plain, quoted_arguments, quoted_value
 from devise_exp.core.stops import raise_on_stops
 from devise_exp.core.streams import all_printed, lasting_streams
@@ -40,6 +41,7 @@ def command(main: Callable[Arguments, Any]) -> Callable[Arguments, None]:
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         # Hydra then raises its errors instead of printing them, so they end like ours do.
         os.environ["HYDRA_FULL_ERROR"] = "1"
+        wait_briefly()
         sys.argv = [*sys.argv[:1], *quoted_arguments(sys.argv[1:])]
         with lasting_streams(), _exit_codes(), raise_on_stops():
             main(*args, **kwargs)

@@ -15,10 +15,12 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from devise_exp.core.console import warn
 from devise_exp.core.errors import InputError
 from devise_exp.core.overrides import quoted_arguments, quoted_value
 from devise_exp.core.paths import CONF
 from devise_exp.core.short_forms import long_forms
+from devise_exp.core.spelling import nearest_spellings
 
 # Groups whose options stand beside each other; of any other a second would change the first.
 _TAKE_SEVERAL = ("method", "experiment", "callbacks", "logger")
@@ -94,8 +96,8 @@ def check_arguments(arguments: Iterable[str]) -> None:
         arguments: Hydra's, overrides and others; what cannot be read is left to Hydra.
 
     Raises:
-        InputError: If a group is given null, a number, a mapping or several options, or a folder of
-            Hydra's no name.
+        InputError: If a group is given null, a number, a mapping or several options, a folder of
+            Hydra's no name, or if a group that every run needs is taken away.
 
     Example:
         >>> check_arguments(["prior=null"])
@@ -103,8 +105,13 @@ def check_arguments(arguments: Iterable[str]) -> None:
             ...
         devise_exp.core.errors.InputError: prior=null: choose an option of conf/prior, such as none
     """
-    parser = OverridesParser.create()
+    parser, arguments = OverridesParser.create(), [*arguments]
+    added = {re.split("[=@]", argument)[0] for argument in arguments}
     for argument in arguments:
+        if argument.startswith("~") and f"+{argument[1:]}" not in added:
+            _check_needed(argument)
+        if argument.startswith("+"):
+            _warn_of_section(argument)
         if "=" not in argument or argument.startswith("-"):
             continue
         try:
@@ -140,6 +147,31 @@ def check_given_once(arguments: Iterable[str]) -> None:
             raise InputError(
                 f"{key} is given twice, {key}={earlier[key]} and {key}={value}: take one out"
             )
+
+
+def _check_needed(argument: str) -> None:
+    """InputError if an argument, ~GROUP, takes a part away that every run needs."""
+    group = CONF / argument[1:]
+    is_needed = group.is_dir() and not (group / "none.yaml").is_file()
+    if is_needed and group.name not in (*_TAKE_SEVERAL, "scheduler"):
+        options = sorted(path.stem for path in group.glob("*.yaml"))
+        raise InputError(
+            f"{argument}: a run needs this part: choose an option of conf/{group.name}, such as "
+            f"{group.name}={options[0]}"
+        )
+
+
+def _warn_of_section(argument: str) -> None:
+    """Warn if an argument, ++SECTION.KEY=VALUE, adds a section that is spelt nearly as a known one.
+
+    One of another name may be meant: values can refer to it.
+    """
+    section = re.split(r"[.=@]", argument.lstrip("+"))[0]
+    known = [path.name for path in CONF.iterdir() if path.is_dir()]
+    for name in ("config", "evaluate", "sweep"):
+        known += OmegaConf.load(CONF / f"{name}.yaml")
+    if section not in known and (near := nearest_spellings(section, known, n=1)):
+        warn(f"{argument}: nothing reads the section {section}: did you mean {near[0]}?")
 
 
 def _check_group(argument: str, override: Override) -> None:

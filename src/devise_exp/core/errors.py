@@ -153,7 +153,7 @@ def _remedy(number: int | None) -> str:
     if number in _NO_SPACE:
         return "free some space, or set DEVISE_CACHE or hydra.run.dir to another disk"
     if number in _NOT_ALLOWED:
-        return "change the permissions, or set DEVISE_CACHE or hydra.run.dir to another folder"
+        return "change the permissions, or choose another folder (DEVISE_CACHE, hydra.run.dir)"
     return "check the path; DEVISE_CACHE is the cache folder, hydra.run.dir the run folder"
 
 

@@ -106,8 +106,20 @@ def fingerprint(*parts: str | bytes | Iterable[str | bytes], size: int = 16) -> 
     digest = hashlib.blake2b(digest_size=size)
     for part in parts:
         for piece in (part,) if isinstance(part, str | bytes) else part:
-            digest.update(piece.encode() if isinstance(piece, str) else piece)
+            digest.update(encoded(piece) if isinstance(piece, str) else piece)
     return digest.hexdigest()
+
+
+def encoded(text: str) -> bytes:
+    """Encode a text as UTF-8, also one that holds the name of a file that is no UTF-8.
+
+    Args:
+        text: The text; Python writes a byte that it cannot decode as a lone surrogate.
+
+    Returns:
+        Different bytes for different texts.
+    """
+    return text.encode("utf-8", "surrogatepass")
 
 
 def checksum(path: Path) -> str:

@@ -18,7 +18,7 @@ import PIL
 from PIL import Image
 
 from devise_exp.core.console import progress
-from devise_exp.core.files import cache_dir, file_lock, fingerprint, write_text
+from devise_exp.core.files import cache_dir, encoded, file_lock, fingerprint, write_text
 from devise_exp.data.decoding import MAX_PIXELS, UNREADABLE, decode, read_whole
 from devise_exp.data.file_kinds import heif_support
 from devise_exp.data.packed_files import image_stamp
@@ -38,7 +38,7 @@ def images_fingerprint(contents: Iterable[tuple[str, bytes]]) -> str:
     Returns:
         The fingerprint.
     """
-    return fingerprint(row.encode() + b"\0" + content for row, content in sorted(contents))
+    return fingerprint(encoded(row) + b"\0" + content for row, content in sorted(contents))
 
 
 class ImageScan(NamedTuple):
@@ -128,9 +128,9 @@ def _stamps(files: dict[str, str]) -> Iterator[bytes]:
         path = Path(files[row])
         if stamp := image_stamp(path):
             yield os.fsencode(path.absolute())
-            yield f"\0{row}\0{stamp}\n".encode()
+            yield encoded(f"\0{row}\0{stamp}\n")
         else:
-            yield f"{row}\0missing\n".encode()
+            yield encoded(f"{row}\0missing\n")
 
 
 def _stored_scan(memo: Path) -> ImageScan | None:

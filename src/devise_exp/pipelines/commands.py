@@ -20,12 +20,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from devise_exp.core.command import command
+from devise_exp.core.command import NOT_PRINTED, command
 from devise_exp.core.config import check_arguments, check_given_once
 from devise_exp.core.errors import InputError
 from devise_exp.core.machine import without_collection
 from devise_exp.core.paths import CONF
 from devise_exp.core.short_forms import long_forms
+from devise_exp.core.streams import all_printed
 from devise_exp.pipelines.distributed_main import distributed_main
 
 
@@ -66,8 +67,10 @@ def _hydra_main(function: Callable[[DictConfig], Any], config_name: str) -> Call
             check_given_once(sys.argv[1:])
             check_arguments(sys.argv[1:])
             sys.argv[1:] = long_forms(sys.argv[1:])
-            _check_flags()
+            prints_config = _check_flags()
             main()
+            if prints_config and not all_printed():
+                sys.exit(NOT_PRINTED)
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt(str(error) or _how_to_go_on()) from error
 
@@ -82,15 +85,19 @@ def _how_to_go_on() -> str:
     return f"the grid is not finished; the same command with hydra.sweep.dir={folder} goes on"
 
 
-def _check_flags() -> None:
-    """InputError, where Hydra prints its usage, for a flag that it does not know."""
+def _check_flags() -> bool:
+    """InputError, where Hydra prints its usage, for a flag that it does not know.
+
+    Returns whether what is printed is all that is asked for.
+    """
     parser = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
         raise InputError(f"{message}: flags such as -m come first (--help lists them)")
 
     parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args()
+    flags = parser.parse_args()
+    return any((flags.cfg, flags.info, flags.help, flags.hydra_help))
 
 
 def _quiet_matplotlib() -> None:

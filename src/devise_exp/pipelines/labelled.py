@@ -91,7 +91,7 @@ def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
     """
     try:
         read_settings(config)
-        if config.hyperparameters_from is not None:
+        if config.hyperparameters_from is not None and config.split_seeds == 1:
             RunFolder.existing(str(config.hyperparameters_from))
         if config.resume is not None:
             check_goes_on(config.resume)

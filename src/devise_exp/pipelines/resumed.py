@@ -24,10 +24,13 @@ def check_goes_on(resume: object) -> None:
         resume: The option: the folder of a run or of a series.
 
     Raises:
-        InputError: If the folder holds neither.
+        InputError: If the folder holds neither, or a finished run.
     """
-    if not _configs(resume):
+    files = _configs(resume)
+    if not files:
         raise InputError(f"{resume}: {not_a_run(str(resume))}")
+    if files[0].name == RUN:
+        RunFolder(files[0].parent).check_unfinished()
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def naming_config(resume: object) -> Iterator[None]:
 
 @contextmanager
 def saying_how_to_go_on(run: RunFolder, config: DictConfig) -> Iterator[None]:
-    """Say of a run that fails in the block how to go on.
+    """Say of a run that fails in the block how to go on, unless its own files are at fault.
 
     Args:
         run: The run folder.
@@ -73,8 +76,8 @@ def saying_how_to_go_on(run: RunFolder, config: DictConfig) -> Iterator[None]:
     """
     try:
         yield
-    except Exception:
-        if run.unfinished:
+    except Exception as error:
+        if run.unfinished and f"{run.path}/" not in (user_message(error) or ""):
             notify(what_is_left(run, config))
         raise
 

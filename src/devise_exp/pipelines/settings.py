@@ -16,6 +16,7 @@ from devise_exp.pipelines.option_errors import option_error
 from devise_exp.pipelines.option_kinds import (
     Factor,
     FromOne,
+    FromTwo,
     FromZero,
     Ks,
     Names,
@@ -45,7 +46,7 @@ _TableFormat = Annotated[
 _InTwoClasses = Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
 _Near = Annotated[Literal["count", "group"], Field(description="count or group")]
 _ClassFolds = Annotated[
-    FromZero | Literal["auto"],
+    Literal[0, "auto"] | FromTwo,
     Field(description="a whole number from 2 to half the seen classes, 0 for none, or auto"),
 ]
 _FewClasses = Annotated[Literal["refuse", "allow"], Field(description="refuse or allow")]

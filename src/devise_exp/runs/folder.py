@@ -17,13 +17,12 @@ from devise_exp.data.splits import Split
 from devise_exp.evaluation.protocols import MODEL
 from devise_exp.methods.pretraining_words import PRETRAINING
 from devise_exp.runs import checked, files
-from devise_exp.runs.config_names import RUN
-from devise_exp.runs.other_folders import not_a_run
+from devise_exp.runs.config_names import RUN, UNFINISHED
+from devise_exp.runs.other_folders import did_not_finish, not_a_run
 from devise_exp.runs.run_sides import RunSides
 from devise_exp.runs.saved_config import read_config
 from devise_exp.runs.trusted_config import trusted_group
 
-UNFINISHED = "UNFINISHED"
 SPACES = (MODEL, "backbone", "classifier", PRETRAINING)  # what images are compared in
 
 
@@ -71,9 +70,7 @@ class RunFolder(RunSides):
         if not (folder / "config.yaml").is_file():
             raise InputError(f"{path}: {not_a_run(path)}")
         if (folder / UNFINISHED).exists():
-            raise InputError(
-                f"{path}: this run did not finish: {spelled('train', resume=path)} goes on with it"
-            )
+            raise InputError(f"{path}: {did_not_finish(path)}")
         return cls(folder, trust)
 
     @property
@@ -102,15 +99,23 @@ class RunFolder(RunSides):
         """
         if not (self.path / "config.yaml").exists():
             return
-        if not self.unfinished:
-            raise InputError(
-                f"{self.path}: this run is finished: evaluate it again "
-                f"({spelled('evaluate', run_dir=self.path)}), or train into another hydra.run.dir"
-            )
+        self.check_unfinished()
         if not self.is_of(config):
             raise InputError(
                 f"{self.path}: holds an unfinished run of another config: go on with that one "
                 f"(resume={self.path}), or train into another hydra.run.dir"
+            )
+
+    def check_unfinished(self) -> None:
+        """Check that there is something left to train.
+
+        Raises:
+            InputError: If the run is finished.
+        """
+        if not self.unfinished:
+            raise InputError(
+                f"{self.path}: this run is finished: evaluate it again "
+                f"({spelled('evaluate', run_dir=self.path)}), or train into another hydra.run.dir"
             )
 
     def is_of(self, config: DictConfig) -> bool:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from devise_exp.core.command import spelled
 from devise_exp.runs.config_names import RUN, SERIES
 
 _DEPTH = 3  # split=I/seed=J, outputs/DAY/TIME, multirun/DAY/TIME/N
@@ -33,6 +34,18 @@ def not_a_run(folder: str | Path) -> str:
     if run is not None:
         return f"not a run folder, but has some in it: give one of them, such as {run}"
     return f"not a run folder (no {RUN}): give one that a training has printed"
+
+
+def did_not_finish(folder: str | Path) -> str:
+    """Say how to go on with an unfinished run.
+
+    Args:
+        folder: As a person has given it.
+
+    Returns:
+        What follows the folder in a message.
+    """
+    return f"this run did not finish: {spelled('train', resume=folder)} goes on with it"
 
 
 def _finished(path: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.images import draw
+from helpers.images import COLOURS, draw
 from omegaconf import OmegaConf
 from PIL import Image
 from typer.testing import CliRunner
@@ -377,3 +378,13 @@ def test_none_of_the_labels_is_said_under_the_threshold_of_the_run(
     assert [lines[i - 1] for i in said] == [str(files[none.index(True)])]
     assert "none of the labels" not in call("tag", run, *files, "--among", "seen")
     assert "none_of_the_labels" not in printed("tag", trained, files[0], "--format", "json")
+
+
+def test_a_file_name_that_is_no_utf_8_is_like_any_other(trained: Path, tmp_path: Path) -> None:
+    image = tmp_path / os.fsdecode(b"sh\xffp.jpg")
+    draw(tmp_path / "ship.jpg", COLOURS["ship"], seed=5)
+    (tmp_path / "ship.jpg").rename(image)
+    lines = printed("tag", trained, tmp_path, "--format", "csv").splitlines()[1:]
+    assert {line.partition(",")[0] for line in lines} == {f"{tmp_path}/sh\\udcffp.jpg"}
+    for words in (["similar", trained, image], ["search", trained, "ship", "--image", image]):
+        assert "ship" in call(*words, "-k", 3)
