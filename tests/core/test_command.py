@@ -119,8 +119,9 @@ HYDRA = [
     (["loss=cosine", "loss.margin=1"], ["no option loss.margin"]),
     (["labels.aliases.cat=dog"], ["++labels.aliases.cat=VALUE"]),
     (["loss=nosuch"], ["loss=nosuch", options("loss")]),
-    (["~loss"], ["~loss: a run needs this part: choose an option of conf/loss, such as loss="]),
-    (["~split"], ["~split: a run needs this part"]),
+    (["~loss"], ["~loss: a run needs this part: choose an option of conf/loss (loss=...)"]),
+    (["~split=random"], ["~split=random: a run needs this part"]),
+    (["~/images"], ["the argument '~/images' is neither group=option nor key=value"]),
     (["data="], ["choose among caltech101"]),
     (["experiment=nosuch"], ["experiment=nosuch"]),
     (["loss"], ["'loss'", "group=option nor key=value"]),
@@ -583,9 +584,13 @@ def test_a_section_that_nothing_reads_is_warned_of_if_it_is_nearly_one(ran: Comm
     shown = ran("train.py", "++label.aliases.cat=dog", "++x.y=1", "--cfg", "job")
     assert shown.code == 0
     assert shown.stderr.splitlines() == [
-        "warning: ++label.aliases.cat=dog: nothing reads the section label: did you mean labels?"
+        "warning: ++label.aliases.cat=dog: no section label here: did you mean labels?"
     ]
     assert ran("train.py", "++labels.aliases.cat=dog", "--cfg", "job").stderr == ""
+    rebuilt = ran(
+        "train.py", "~loss", "+loss._target_=devise_exp.methods.losses.mse", "--cfg", "job"
+    )
+    assert (rebuilt.code, rebuilt.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])

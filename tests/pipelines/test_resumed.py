@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,14 +92,28 @@ def test_an_option_of_the_command_line_names_no_file(tmp_path: Path) -> None:
         devise_exp.train(*last_given([*FEW, "seed=hello"]), folder=tmp_path / "run")
 
 
-@pytest.mark.parametrize("fault", ["damaged", "of the images"])
+@pytest.mark.parametrize(
+    ("error", "is_said"),
+    [
+        (lambda run: InputError(f"{run}/checkpoints/last.ckpt: damaged"), False),
+        (lambda run: InputError(f"{run}: the run folder lacks split.json"), False),
+        (lambda run: InputError("pictures/1.jpg: unreadable"), True),
+        (lambda run: OSError(errno.ENOSPC, "No space left on device", f"{run}/last.ckpt"), True),
+    ],
+    ids=["damaged", "a file is missing", "an image", "a full disk"],
+)
 def test_how_to_go_on_is_said_unless_the_folder_is_at_fault(
-    begun: Path, capsys: pytest.CaptureFixture[str], fault: str
+    begun: Path,
+    capsys: pytest.CaptureFixture[str],
+    error: Callable[[Path], Exception],
+    is_said: bool,
 ) -> None:
-    file = begun / "checkpoints/last.ckpt"
-    with pytest.raises(InputError), saying_how_to_go_on(RunFolder(begun), OmegaConf.create({})):
-        raise InputError(f"{file}: damaged" if fault == "damaged" else "pictures/1.jpg: unreadable")
-    assert ("go on with:" in capsys.readouterr().err) == (fault != "damaged")
+    with (
+        pytest.raises((InputError, OSError)),
+        saying_how_to_go_on(RunFolder(begun), OmegaConf.create({})),
+    ):
+        raise error(begun)
+    assert ("go on with:" in capsys.readouterr().err) == is_said
 
 
 def test_a_finished_run_and_what_is_no_run_do_not_go_on(begun: Path, tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def test_every_number_of_the_plain_sections_is_among_them(plain: DictConfig) -> 
     ("override", "line"),
     [
         ("class_folds=1", "class_folds=1: give a whole number from 2 to half the seen classes, 0 "),
+        ("class_folds=false", "class_folds=false: give a whole number from 2 to half"),
+        ("class_folds=0.0", "class_folds=0.0: give a whole number from 2 to half"),
         ("trainer.max_epochs=true", "trainer.max_epochs=true: give a whole number from 1 on"),
         ("train_metrics=1", "train_metrics=1: give true or false"),
         ("report=pdf", "report=pdf: give html or none"),

@@ -24,7 +24,7 @@ def test_a_run_is_unfinished_until_it_is_finished(tmp_path: Path) -> None:
     assert OmegaConf.to_container(folder.config(), resolve=False) == {"a": 1, "b": {"c": 1}}
     with pytest.raises(InputError, match=r"did not finish: devise-exp train resume="):
         RunFolder.existing(folder.path)
-    for read in (folder.report, folder.split, lambda: runs_in([folder.path])):
+    for read in (folder.report, lambda: runs_in([folder.path])):
         with pytest.raises(InputError, match=r"did not finish: devise-exp train resume="):
             read()
     folder.finish()

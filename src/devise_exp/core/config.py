@@ -26,6 +26,11 @@ from devise_exp.core.spelling import nearest_spellings
 _TAKE_SEVERAL = ("method", "experiment", "callbacks", "logger")
 # Its keys are of ASCII.
 _NAME_AS_KEY = re.compile(r"\+*labels\.(aliases|merges)\.(.*)=")
+# Groups that every run reads and that have no option "none".
+_NEEDED = (
+    "data", "split", "labels", "word_vectors", "backbone", "projection", "loss", "optimizer",
+    "trainer", "index",
+)  # fmt: skip
 _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 
@@ -106,13 +111,9 @@ def check_arguments(arguments: Iterable[str]) -> None:
         devise_exp.core.errors.InputError: prior=null: choose an option of conf/prior, such as none
     """
     parser, arguments = OverridesParser.create(), [*arguments]
-    added = {re.split("[=@]", argument)[0] for argument in arguments}
+    added = {re.split("[.=@]", a.lstrip("+"))[0] for a in arguments if a.startswith("+")}
     for argument in arguments:
-        if argument.startswith("~") and f"+{argument[1:]}" not in added:
-            _check_needed(argument)
-        if argument.startswith("+"):
-            _warn_of_section(argument)
-        if "=" not in argument or argument.startswith("-"):
+        if ("=" not in argument and not argument.startswith("~")) or argument.startswith("-"):
             continue
         try:
             override = parser.parse_override(argument)
@@ -124,9 +125,36 @@ def check_arguments(arguments: Iterable[str]) -> None:
                 ) from error
             continue
         key = override.key_or_group
+        if override.is_delete() and key in _NEEDED and key not in added:
+            raise InputError(
+                f"{argument}: a run needs this part: choose an option of conf/{key} ({key}=...)"
+            )
         if key in _FOLDERS and override.value() in ("", None):
             raise InputError(f"{argument}: no folder: give it a name, or leave {key} out")
         _check_group(argument, override)
+
+
+def warn_of_sections(arguments: Iterable[str]) -> None:
+    """Warn of a section that is added, ++SECTION.KEY=VALUE, and spelt nearly as a known one.
+
+    One of another name may be meant: values can refer to it.
+
+    Args:
+        arguments: Of the command line.
+    """
+    sections = {
+        argument: re.split(r"[./@=]", argument.lstrip("+"))[0]
+        for argument in arguments
+        if argument.startswith("+") and "." in argument.partition("=")[0]
+    }
+    if not sections:
+        return
+    known = [path.name for path in CONF.iterdir() if path.is_dir()]
+    for name in ("config", "evaluate", "sweep"):
+        known += OmegaConf.load(CONF / f"{name}.yaml")
+    for argument, section in sections.items():
+        if section not in known and (near := nearest_spellings(section, known, n=1)):
+            warn(f"{argument}: no section {section} here: did you mean {near[0]}?")
 
 
 def check_given_once(arguments: Iterable[str]) -> None:
@@ -147,31 +175,6 @@ def check_given_once(arguments: Iterable[str]) -> None:
             raise InputError(
                 f"{key} is given twice, {key}={earlier[key]} and {key}={value}: take one out"
             )
-
-
-def _check_needed(argument: str) -> None:
-    """InputError if an argument, ~GROUP, takes a part away that every run needs."""
-    group = CONF / argument[1:]
-    is_needed = group.is_dir() and not (group / "none.yaml").is_file()
-    if is_needed and group.name not in (*_TAKE_SEVERAL, "scheduler"):
-        options = sorted(path.stem for path in group.glob("*.yaml"))
-        raise InputError(
-            f"{argument}: a run needs this part: choose an option of conf/{group.name}, such as "
-            f"{group.name}={options[0]}"
-        )
-
-
-def _warn_of_section(argument: str) -> None:
-    """Warn if an argument, ++SECTION.KEY=VALUE, adds a section that is spelt nearly as a known one.
-
-    One of another name may be meant: values can refer to it.
-    """
-    section = re.split(r"[.=@]", argument.lstrip("+"))[0]
-    known = [path.name for path in CONF.iterdir() if path.is_dir()]
-    for name in ("config", "evaluate", "sweep"):
-        known += OmegaConf.load(CONF / f"{name}.yaml")
-    if section not in known and (near := nearest_spellings(section, known, n=1)):
-        warn(f"{argument}: nothing reads the section {section}: did you mean {near[0]}?")
 
 
 def _check_group(argument: str, override: Override) -> None:

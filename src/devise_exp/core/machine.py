@@ -29,8 +29,8 @@ def processors() -> int:
 def wait_briefly() -> None:
     """Let threads of OpenMP spin for a short time only while they wait for work.
 
-    On a machine whose processors have other work too, a training on few images takes half the time
-    (experiments/speed). It counts if torch is imported later; what the user has set stays.
+    Where processors have other work too, spinning slows all (experiments/speed/busy.py). It counts
+    if torch is imported later; what the user has set stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))

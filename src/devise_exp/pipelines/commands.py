@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -21,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from devise_exp.core.command import NOT_PRINTED, command
-from devise_exp.core.config import check_arguments, check_given_once
+from devise_exp.core.config import check_arguments, check_given_once, warn_of_sections
 from devise_exp.core.errors import InputError
 from devise_exp.core.machine import without_collection
 from devise_exp.core.paths import CONF
@@ -67,9 +68,11 @@ def _hydra_main(function: Callable[[DictConfig], Any], config_name: str) -> Call
             check_given_once(sys.argv[1:])
             check_arguments(sys.argv[1:])
             sys.argv[1:] = long_forms(sys.argv[1:])
-            prints_config = _check_flags()
+            warn_of_sections(sys.argv[1:])
+            flags = _flags()
             main()
-            if prints_config and not all_printed():
+            prints_only = flags.cfg or flags.info or flags.help or flags.hydra_help
+            if prints_only and not all_printed():
                 sys.exit(NOT_PRINTED)
         except KeyboardInterrupt as error:
             raise KeyboardInterrupt(str(error) or _how_to_go_on()) from error
@@ -85,19 +88,15 @@ def _how_to_go_on() -> str:
     return f"the grid is not finished; the same command with hydra.sweep.dir={folder} goes on"
 
 
-def _check_flags() -> bool:
-    """InputError, where Hydra prints its usage, for a flag that it does not know.
-
-    Returns whether what is printed is all that is asked for.
-    """
+def _flags() -> Namespace:
+    """Hydra's flags; InputError, where Hydra prints its usage, for one that it does not know."""
     parser = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
         raise InputError(f"{message}: flags such as -m come first (--help lists them)")
 
     parser.error = refuse  # type: ignore[method-assign]
-    flags = parser.parse_args()
-    return any((flags.cfg, flags.info, flags.help, flags.hydra_help))
+    return parser.parse_args()
 
 
 def _quiet_matplotlib() -> None:

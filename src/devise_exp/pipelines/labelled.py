@@ -91,15 +91,15 @@ def first_look(config: DictConfig, folder: Path) -> LabelledImages | None:
     """
     try:
         read_settings(config)
-        if config.hyperparameters_from is not None and config.split_seeds == 1:
-            RunFolder.existing(str(config.hyperparameters_from))
         if config.resume is not None:
             check_goes_on(config.resume)
-        else:
-            use_user_parts(config)
-            check_folder(folder)
-        if config.resume is not None or holds_run(folder):
             return None
+        use_user_parts(config)
+        check_folder(folder)
+        if holds_run(folder):
+            return None
+        if config.hyperparameters_from is not None and config.split_seeds == 1:
+            RunFolder.existing(str(config.hyperparameters_from))
         labelled = read_labelled(config, config.labels.on_missing)
         if not draws_clean(config):  # the audit needs the backbone, and with it torch
             require_classes(config, draw_split(config, labelled))

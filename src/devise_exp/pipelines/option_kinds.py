@@ -29,6 +29,7 @@ def _published(number: int) -> int:
 
 
 FromOne = Annotated[int, Field(ge=1, description="a whole number from 1 on")]
+Zero = Annotated[int, Field(ge=0, le=0, description="0")]
 FromTwo = Annotated[int, Field(ge=2, description="a whole number from 2 on")]
 FromZero = Annotated[int, Field(ge=0, description="a whole number from 0 on")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")]

@@ -77,7 +77,8 @@ def saying_how_to_go_on(run: RunFolder, config: DictConfig) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if run.unfinished and f"{run.path}/" not in (user_message(error) or ""):
+        is_of_run = isinstance(error, InputError) and str(error).startswith(str(run.path))
+        if run.unfinished and not is_of_run:
             notify(what_is_left(run, config))
         raise
 

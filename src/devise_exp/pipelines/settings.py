@@ -27,6 +27,7 @@ from devise_exp.pipelines.option_kinds import (
     Switch,
     Text,
     Workers,
+    Zero,
 )
 from devise_exp.pipelines.part_options import check_parts
 from devise_exp.reports.predictions import check_format
@@ -46,7 +47,7 @@ _TableFormat = Annotated[
 _InTwoClasses = Annotated[Literal["keep", "drop"], Field(description="keep or drop")]
 _Near = Annotated[Literal["count", "group"], Field(description="count or group")]
 _ClassFolds = Annotated[
-    Literal[0, "auto"] | FromTwo,
+    Zero | FromTwo | Literal["auto"],
     Field(description="a whole number from 2 to half the seen classes, 0 for none, or auto"),
 ]
 _FewClasses = Annotated[Literal["refuse", "allow"], Field(description="refuse or allow")]

@@ -13,6 +13,7 @@ from devise_exp.data.splits import Split
 from devise_exp.evaluation.image_names import ImageNames
 from devise_exp.runs import checked, files
 from devise_exp.runs.class_records import ClassRecord, class_records, classes_from_json
+from devise_exp.runs.other_folders import did_not_finish
 from devise_exp.runs.records import RunDetails, SplitRecord, about_from_json
 from devise_exp.runs.run_arrays import RunArrays
 from devise_exp.text.labels import Resolution
@@ -138,7 +139,8 @@ class RunContents(RunArrays):
         Returns:
             The tables of the run as Markdown.
         """
-        with files.reading(self.path, "report.md") as file:
+        missing = did_not_finish(self.path)
+        with files.reading(self.path, "report.md", missing=missing) as file:
             return file.read_text(encoding="utf-8")
 
     def save_hierarchy(self, hierarchy: Hierarchy) -> None:

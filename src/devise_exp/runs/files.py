@@ -16,8 +16,7 @@ from yaml import YAMLError
 from devise_exp.core.array_files import load_array, load_arrays
 from devise_exp.core.errors import InputError
 from devise_exp.core.files import atomic_path, write_text
-from devise_exp.runs.config_names import UNFINISHED
-from devise_exp.runs.other_folders import did_not_finish, not_a_run
+from devise_exp.runs.other_folders import not_a_run
 
 T = TypeVar("T")
 _DAMAGE = (
@@ -65,8 +64,6 @@ def reading(
     if not missing_ok and not file.is_file():
         if not missing and not (folder / "config.yaml").is_file():
             raise InputError(f"{folder}: {not_a_run(folder)}")
-        if (folder / UNFINISHED).is_file():
-            raise InputError(f"{folder}: {did_not_finish(folder)}")
         raise InputError(f"{folder}: {missing or f'the run folder lacks {name}: {remedy}'}")
     try:
         yield file

@@ -69,8 +69,8 @@ class RunFolder(RunSides):
         folder = Path(path).expanduser()
         if not (folder / "config.yaml").is_file():
             raise InputError(f"{path}: {not_a_run(path)}")
-        if (folder / UNFINISHED).exists():
-            raise InputError(f"{path}: {did_not_finish(path)}")
+        if line := did_not_finish(path):
+            raise InputError(f"{path}: {line}")
         return cls(folder, trust)
 
     @property

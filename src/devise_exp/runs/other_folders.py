@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from devise_exp.core.command import spelled
-from devise_exp.runs.config_names import RUN, SERIES
+from devise_exp.runs.config_names import RUN, SERIES, UNFINISHED
 
 _DEPTH = 3  # split=I/seed=J, outputs/DAY/TIME, multirun/DAY/TIME/N
 _MOST = 500  # folders looked at per depth: somebody may give a folder of all his images
@@ -43,8 +43,11 @@ def did_not_finish(folder: str | Path) -> str:
         folder: As a person has given it.
 
     Returns:
-        What follows the folder in a message.
+        What follows the folder in a message; "" if it holds no unfinished run.
     """
+    path = Path(folder).expanduser()
+    if not all((path / name).is_file() for name in (RUN, UNFINISHED)):
+        return ""
     return f"this run did not finish: {spelled('train', resume=folder)} goes on with it"
 
 

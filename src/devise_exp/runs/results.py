@@ -26,6 +26,7 @@ from devise_exp.evaluation.records import (
 from devise_exp.runs.checked import scalars, text
 from devise_exp.runs.files import reading
 from devise_exp.runs.folder import RunFolder
+from devise_exp.runs.other_folders import did_not_finish
 from devise_exp.runs.series_folder import run_folders
 
 _NO_METRICS = (
@@ -137,7 +138,8 @@ def read(folder: Path) -> RunResults:
     Raises:
         InputError: The folder has no metrics.json, or one of its files is damaged.
     """
-    with reading(folder, "metrics.json", missing=_NO_METRICS) as file:
+    missing = did_not_finish(folder) or _NO_METRICS
+    with reading(folder, "metrics.json", missing=missing) as file:
         metrics = scalars(json.loads(file.read_text(encoding="utf-8-sig")))
         text(metrics["split/fingerprint"])
     config = OmegaConf.to_container(RunFolder(folder).config())

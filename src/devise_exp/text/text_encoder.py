@@ -173,4 +173,4 @@ def _read(cache: Path) -> dict[bytes, _Known]:
 def _key(group: Sequence[str]) -> bytes:
     """Hash a group of texts."""
     content = group[0] if len(group) == 1 else f"mean of {json.dumps(list(group))}"
-    return bytes.fromhex(fingerprint(content.encode("utf-8", "surrogatepass")))
+    return bytes.fromhex(fingerprint(content))
