@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,14 @@ import pytest
 from platformdirs import user_cache_path
 
 from devise_exp.core.errors import user_message
-from devise_exp.core.files import atomic_path, cache_dir, checksum, file_lock, fingerprint
+from devise_exp.core.files import (
+    atomic_path,
+    cache_dir,
+    checksum,
+    file_lock,
+    fingerprint,
+    write_text,
+)
 
 HOLD = """
 import sys
@@ -177,3 +185,21 @@ def test_another_error_while_a_file_is_written_stays_as_it_is(tmp_path: Path) ->
     with pytest.raises(RuntimeError, match=r"^odd$"), atomic_path(tmp_path / "rows.npy"):
         raise RuntimeError("odd")
     assert not [*tmp_path.iterdir()]
+
+
+def test_ctrl_c_while_the_temporary_folder_is_removed_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove, calls = shutil.rmtree, []
+
+    def interrupted(*args: object, **kwargs: object) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        remove(*args, **kwargs)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "a.txt", "whole")
+    assert [*tmp_path.iterdir()] == [tmp_path / "a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "whole"

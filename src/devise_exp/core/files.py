@@ -74,7 +74,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+        try:
+            shutil.rmtree(workplace, ignore_errors=True)
+        except KeyboardInterrupt:  # Ctrl-C came while the folder was removed
+            shutil.rmtree(workplace, ignore_errors=True)
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
